@@ -1,0 +1,84 @@
+"""The contract between the bus and an adapter.
+
+An adapter hands one submission at a time to one back office. The bus calls it for many cases at once, but never twice at the
+same time for one case, and in the order of the case. The bus keeps the ledger; the adapter keeps no state of its own.
+
+- `translate` is pure: no I/O, no clock, no random; the same submission gives the same bytes.
+- `deliver` hands over once. It returns what the back office confirmed, or raises one of the four causes of
+  `schemas.errors.DeliveryFailure`. Anything else it raises, time-outs included, counts as *unclear*: the bus asks `find`
+  before it calls `deliver` again.
+- `find` says whether an earlier hand-over arrived. It tells the truth or raises; None means "certainly not there".
+- Reasons in failures, logs and references never contain personal data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from schemas.message import Application
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What an adapter gets: the parsed message, and what intake found out about it."""
+
+    id: UUID
+    office: str
+    accepted_at: datetime
+    application: Application
+
+    @property
+    def case_id(self) -> UUID:
+        """All messages of a case carry the same one."""
+        return self.application.case_id
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A submission in the form of the back office. `name` is safe as a file name and free of personal data."""
+
+    submission_id: UUID
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The back office has it; `reference` is its own number for it."""
+
+    reference: str
+
+
+class Adapter(Protocol):
+    """One back office of one city. Instances are made once per process, inside its event loop."""
+
+    def translate(self, submission: Submission) -> Document:
+        """The document to hand over.
+
+        Raises:
+            Refused: the submission has no form that this back office can take.
+        """
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:
+        """Hand over once; `attempt` counts from 1.
+
+        Raises:
+            Blip, DestinationDown, CaseNotReady, Refused: see above; anything else means that the outcome is unclear.
+        """
+
+    async def find(self, submission_id: UUID) -> Delivered | None:
+        """Did an earlier hand-over of this submission arrive?"""
+
+    async def check(self) -> str:
+        """One line on reachability, version and clock of the back office, for people.
+
+        Raises:
+            DestinationDown: it does not answer.
+        """
+
+    async def close(self) -> None:
+        """Give connections back."""

@@ -1,0 +1,1 @@
+"""Back-office side: the delivery engine, the adapter runner, audit and statistics."""

@@ -1,0 +1,1 @@
+"""Everything that runs it: settings, Kafka, stores, logs, metrics, health, lag."""

@@ -1,0 +1,1 @@
+"""Portal side: gateway, intake, outbox and relay, status, synthetic portals."""

@@ -1,0 +1,224 @@
+"""Every error Stadtbus can answer with, and the exceptions that carry them.
+
+    StadtbusError                  base: a coded problem with a hint
+    ├── Rejected                   intake refuses a submission; nothing is left behind
+    ├── UsageError                 wrong command, setting or environment; exit code 2
+    ├── CannotTell                 a system we depend on does not answer; exit code 3
+    └── DeliveryFailure            a back office did not take a submission; the cause decides what happens next
+        ├── Blip                   try again shortly
+        ├── DestinationDown        the back office is not there; everything waits for it
+        ├── CaseNotReady           this case has to wait, others go on
+        └── Refused                permanent: the back office will never take this
+
+Codes beside ours (`xoev`) are those of the XÖV error lists where one fits (`xbau-fehlerkennzahlen` 2.2, XInneres
+`fehlercodes` 2). The list `PROBLEMS` is the reference page `docs/reference/problems.md`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+PROBLEM_TYPE_BASE: Final = "https://stadtbus.example/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of error: a stable code, what it means and how to go on.
+
+    `status` is the HTTP status (RFC 9110) where the gateway answers with it, `exit_code` the exit status of the command line.
+    """
+
+    code: str
+    title: str
+    hint: str
+    status: int = 422
+    exit_code: int = 2
+    xoev: str | None = None
+
+    @property
+    def type_uri(self) -> str:
+        """The stable `type` of RFC 9457."""
+        return PROBLEM_TYPE_BASE + self.code
+
+
+class StadtbusError(Exception):
+    """Base of all errors. `detail` never contains a value from a message, only names, places and limits."""
+
+    def __init__(self, problem: Problem, detail: str = "", *, where: str | None = None) -> None:
+        super().__init__(f"{problem.code}: {detail or problem.title}")
+        self.problem = problem
+        self.detail = detail
+        self.where = where
+
+    def diagnostics(self) -> str:
+        """What is wrong, where, and what to do next, for a person at a terminal."""
+        place = f"\n  where: {self.where}" if self.where else ""
+        return f"{self.problem.title} ({self.problem.code})\n  what:  {self.detail or self.problem.title}{place}\n  next:  {self.problem.hint}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The members of an RFC 9457 problem, without those that have no value."""
+        members = {
+            "type": self.problem.type_uri,
+            "title": self.problem.title,
+            "status": self.problem.status,
+            "detail": self.detail or self.problem.title,
+            "code": self.problem.code,
+            "hint": self.problem.hint,
+            "where": self.where,
+            "xoev": self.problem.xoev,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+
+class Rejected(StadtbusError):
+    """Intake refuses a submission."""
+
+
+class UsageError(StadtbusError):
+    """The command, the settings or the machine are not as they must be."""
+
+
+class CannotTell(StadtbusError):
+    """A system we depend on does not answer, so there is no result."""
+
+
+class DeliveryFailure(Exception):
+    """A back office did not take a submission. `reason` is free of personal data: it goes to logs and headers."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Blip(DeliveryFailure):
+    """A passing fault: try again shortly."""
+
+
+class DestinationDown(DeliveryFailure):
+    """The back office cannot be reached: everything for it waits."""
+
+
+class CaseNotReady(DeliveryFailure):
+    """The back office cannot take this case yet; later messages of the case wait behind it."""
+
+
+class Refused(DeliveryFailure):
+    """The back office will never take this submission."""
+
+
+# --- the way in: who calls, and is the request readable at all
+UNAUTHENTICATED = Problem(
+    "unauthenticated", "The portal is not known", "Send 'Authorization: Bearer <token>'. The operator of the bus issues tokens.", 401
+)
+MEDIA_TYPE = Problem(
+    "unsupported-media-type",
+    "This content type is not accepted",
+    "Send application/xml (a message) or application/json (a form), without Content-Encoding.",
+    415,
+)
+TOO_LARGE = Problem(
+    "message-too-large",
+    "The message is larger than the bus carries",
+    "Send documents as attachments by reference; the message itself stays below the limit.",
+    413,
+    xoev="A001",
+)
+NOT_WELL_FORMED = Problem("not-well-formed", "The XML cannot be read", "Check the message with an XML parser before sending.", xoev="X000")
+DOCTYPE = Problem("doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000")
+ENCODING = Problem("encoding-not-allowed", "The message is not UTF-8", "Encode the message as UTF-8 and declare it so.", xoev="S001")
+TOO_COMPLEX = Problem(
+    "message-too-complex", "The message has too many elements or attributes", "Split the content or send it as an attachment."
+)
+FORM_INVALID = Problem(
+    "form-invalid",
+    "The JSON form is not as described",
+    "Compare the form with the schema at /openapi.json; 'where' names the field.",
+    xoev="X001",
+)
+# --- the message
+UNKNOWN_MESSAGE = Problem(
+    "unknown-message", "This message is not known here", "Use the root element and namespace named in the detail.", xoev="V001"
+)
+UNKNOWN_VERSION = Problem("unknown-version", "This version of the message is not accepted", "Use one of the versions in the detail.", xoev="V000")
+NOT_VALID = Problem(
+    "not-schema-valid", "The message breaks its schema", "Validate the message against the XSD at /v1/schemas/einreichung-1.0.xsd.", xoev="X001"
+)
+RULE_BROKEN = Problem("rule-broken", "The message breaks a rule beyond its schema", "The detail names the rule and the field.", xoev="S999")
+TYPE_MISMATCH = Problem(
+    "message-type-mismatch",
+    "Root element and nachrichtentyp disagree",
+    "Set nachrichtentyp/code to the number of the root element, name (if sent) to its full name.",
+    xoev="V001",
+)
+TIME_INCOMPLETE = Problem(
+    "time-incomplete",
+    "erstellungszeitpunkt is incomplete",
+    "Write it with milliseconds and time zone, for example 2026-03-01T09:30:00.000+01:00.",
+    xoev="S999",
+)
+TEXT_NOT_NFC = Problem("text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999")
+READER_MISMATCH = Problem(
+    "reader-mismatch", "leser is not the authority that the route leads to", "Set leser/kennung to the authority in the detail.", xoev="T080"
+)
+AUTHOR_MISMATCH = Problem(
+    "author-mismatch",
+    "autor is not the portal that calls",
+    "Set autor/kennung to the key under which the portal is registered.",
+    403,
+    xoev="S091",
+)
+TEST_NOT_ALLOWED = Problem(
+    "test-not-allowed", "Test messages are not taken here", "Leave out the attribute 'test', or use a test system.", xoev="S102"
+)
+CONTENT_NOT_SERVED = Problem(
+    "content-not-served", "No office takes this kind of content yet", "Send the content as a form (formular), without anlagen."
+)
+# --- the route
+UNKNOWN_SERVICE = Problem("unknown-service", "No city offers a service with this key", "Use one of the LeiKa keys in the detail.", xoev="X011")
+UNKNOWN_AREA = Problem("unknown-area", "No city of the bus has this area key", "Use the ARS (12 digits) or AGS (8 digits) of a city in the detail.", xoev="X011")
+NO_ROUTE = Problem("no-route", "This city does not offer the service over the bus", "The detail lists where the service is offered.", xoev="T080")
+TRUST_TOO_LOW = Problem(
+    "trust-level-too-low", "The login is too weak for this service", "Let the applicant log in again with an account named in the detail.", 403
+)
+# --- what is known already
+ID_CONFLICT = Problem(
+    "id-conflict",
+    "This id was used for other content",
+    "A new or corrected message needs a new UUID; to repeat a message send exactly the same content.",
+    409,
+    xoev="S050",
+)
+NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check the id; a portal sees its own submissions only.", 404)
+INTAKE_FULL = Problem(
+    "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
+)
+# --- the machine and its settings
+SETTINGS = Problem("settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force.")
+KAFKA_UNREACHABLE = Problem(
+    "kafka-unreachable",
+    "Kafka does not answer",
+    "Start one with `stadtbus kafka start`, or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+    503,
+    exit_code=3,
+)
+TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
+JAVA_MISSING = Problem(
+    "java-missing",
+    "Java 17 or newer was not found",
+    "Install it (Debian: apt-get install openjdk-17-jre-headless), or run `docker compose up kafka`, "
+    "or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+)
+MAVEN_MISSING = Problem(
+    "maven-missing",
+    "Maven is needed once to fetch Kafka, and was not found",
+    "Install it (Debian: apt-get install maven), or run `docker compose up kafka`, or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+)
+MAVEN_FAILED = Problem("maven-failed", "Maven could not fetch Kafka", "Read the log named in the detail; a proxy is set in ~/.m2/settings.xml.")
+BROKER_FAILED = Problem("broker-failed", "The local Kafka did not start", "Read the log named in the detail; `stadtbus kafka stop` clears the rest.", exit_code=3)
+PORT_TAKEN = Problem("port-taken", "A port is in use by another program", "Stop that program, or move all ports with --port-offset 100.")
+OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
+STORE_UNREACHABLE = Problem("store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3)
+PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
+
+PROBLEMS: Final[tuple[Problem, ...]] = tuple(value for value in globals().values() if isinstance(value, Problem))

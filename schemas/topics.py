@@ -1,0 +1,85 @@
+"""Every topic of the bus, with its key, retention and owner. One office = one topic = one group = one adapter.
+
+Names start with the city and a dot, so that ACLs are prefixes and `augsburg` can never match `augsburg-land`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+MIB: Final = 1024 * 1024
+PARTITIONS: Final = 3
+
+OPERATIONS: Final = "stadtbus.operations"
+HEARTBEATS: Final = "stadtbus.heartbeats"
+
+GROUP_AUDIT: Final = "audit"
+GROUP_STATISTICS: Final = "statistics"
+GROUP_STATUS: Final = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as it has to exist. Retry and dead-letter copies carry error headers, hence their larger limit."""
+
+    name: str
+    key: str
+    content: str
+    retention_ms: int
+    max_message_bytes: int = MIB
+    cleanup: str = "delete"
+    partitions: int = PARTITIONS
+
+    def config(self) -> dict[str, str]:
+        """Topic settings in Kafka's own names."""
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_message_bytes),
+        }
+
+
+def submissions(office: str) -> str:
+    """The topic of one office, for example `muenchen.meldewesen.submissions`."""
+    return f"{office}.submissions"
+
+
+def events(city: str) -> str:
+    """The topic of one city's status events."""
+    return f"{city}.events"
+
+
+def of_office(office: str) -> list[Topic]:
+    """The three topics of one office."""
+    return [
+        Topic(submissions(office), "case id", "submission message (XML)", 30 * DAY_MS),
+        Topic(f"{office}.retry", "case id", "the same record, parked; only this adapter reads it", 30 * DAY_MS, 2 * MIB),
+        Topic(f"{office}.deadletters", "case id", "the same record with its error headers", 90 * DAY_MS, 2 * MIB),
+    ]
+
+
+def of_city(city: str) -> list[Topic]:
+    """The topics that a city has once."""
+    return [Topic(events(city), "case id", "status events (JSON CloudEvents)", 90 * DAY_MS)]
+
+
+def of_bus() -> list[Topic]:
+    """The topics that the bus has once."""
+    return [
+        Topic(OPERATIONS, "actor", "operator actions: replay, reveal, pause, offset reset", 400 * DAY_MS),
+        Topic(HEARTBEATS, "instance", "last state of each process", 7 * DAY_MS, cleanup="compact"),
+    ]
+
+
+def all_topics(offices: Iterable[str]) -> list[Topic]:
+    """Every topic for these offices (`<city>.<office>`), each once, in a stable order."""
+    names = sorted(offices)
+    cities = sorted({name.split(".")[0] for name in names})
+    return [
+        *(topic for office in names for topic in of_office(office)),
+        *(topic for city in cities for topic in of_city(city)),
+        *of_bus(),
+    ]

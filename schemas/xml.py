@@ -1,0 +1,121 @@
+"""The one place that parses XML. Nothing else in the project may call a raw parser (ruff forbids it).
+
+Steps: (1) size, (2) encoding, (3) parser that expands no entity and opens no file, (4) no DOCTYPE, (5) caps on elements,
+depth and attributes, (6) XSD from the package. libxml2's error texts quote values of the message, which may be personal:
+only line, path and rule name leave this module.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from lxml import etree
+
+from schemas import errors
+from schemas.errors import Rejected
+
+MAX_SIZE_BYTES: Final = 1_000_000
+"""A record stays below 1 MiB with its headers."""
+MAX_ELEMENTS: Final = 20_000
+MAX_DEPTH: Final = 100
+MAX_ATTRIBUTES: Final = 50
+"""Attributes and namespace declarations of one element."""
+MAX_FINDINGS: Final = 5
+
+_DECLARED_ENCODING = re.compile(rb"""^<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_BOM_UTF8 = b"\xef\xbb\xbf"
+
+
+def parse(body: bytes, *, max_size_bytes: int = MAX_SIZE_BYTES) -> etree._Element:
+    """The root element of a document from outside.
+
+    Raises:
+        Rejected: message-too-large, encoding-not-allowed, not-well-formed, doctype-forbidden or message-too-complex.
+    """
+    if len(body) > max_size_bytes:  # 1
+        raise Rejected(errors.TOO_LARGE, f"{len(body)} bytes; the limit is {max_size_bytes}")
+    _check_encoding(body)  # 2
+    root = _parse(body)  # 3
+    if root.getroottree().docinfo.doctype:  # 4
+        raise Rejected(errors.DOCTYPE)
+    _check_complexity(root)  # 5
+    return root
+
+
+def _check_encoding(body: bytes) -> None:
+    """UTF-8 only (XInneres S001): UTF-7, UTF-16 and Latin-1 declarations are refused before a parser sees them."""
+    head = body[:300].removeprefix(_BOM_UTF8)
+    if (declared := _DECLARED_ENCODING.match(head)) and declared[1].lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise Rejected(errors.ENCODING, "the XML declaration names another encoding")
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Rejected(errors.ENCODING, f"the byte at position {error.start} is not UTF-8") from None
+
+
+def _parse(body: bytes) -> etree._Element:
+    # A parser object per call: they are cheap and must not be shared between threads.
+    # `collect_ids` stays untouched: switching it off makes lxml open external DTD files.
+    parser = etree.XMLParser(
+        resolve_entities="internal", no_network=True, huge_tree=False, recover=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise Rejected(errors.NOT_WELL_FORMED, _syntax_rule(parser), where=f"line {line}, column {column}") from None
+
+
+def _syntax_rule(parser: etree.XMLParser) -> str:
+    last = parser.error_log.last_error
+    return f"libxml2 rule {last.type_name}" if last is not None else "the document is empty"
+
+
+def _check_complexity(root: etree._Element) -> None:
+    elements = depth = 0
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "end":
+            depth -= 1
+            continue
+        elements += 1
+        depth += 1
+        if elements > MAX_ELEMENTS:
+            raise Rejected(errors.TOO_COMPLEX, f"more than {MAX_ELEMENTS} elements")
+        if depth > MAX_DEPTH:
+            raise Rejected(errors.TOO_COMPLEX, f"nested deeper than {MAX_DEPTH}")
+        if len(element.attrib) > MAX_ATTRIBUTES or len(element.nsmap) > MAX_ATTRIBUTES:
+            raise Rejected(errors.TOO_COMPLEX, f"an element with more than {MAX_ATTRIBUTES} attributes or namespaces")
+
+
+@cache
+def schema(name: str) -> etree.XMLSchema:
+    """A compiled XSD of the package, for example `einreichung-1.0`. Schemas never come from a message."""
+    return etree.XMLSchema(etree.fromstring(schema_bytes(name)))
+
+
+def schema_bytes(name: str) -> bytes:
+    """The XSD file itself, to hand out to portal teams."""
+    return files("schemas").joinpath("xsd", f"{name}.xsd").read_bytes()
+
+
+def validate(root: etree._Element, name: str) -> None:
+    """Check against an XSD of the package.
+
+    Raises:
+        Rejected: not-schema-valid, naming place and rule of the first findings, never a value.
+    """
+    compiled = schema(name)
+    if compiled.validate(root):
+        return
+    findings = list(compiled.error_log)
+    rules = "; ".join(f"{_path(finding)}: {finding.type_name}" for finding in findings[:MAX_FINDINGS])
+    more = f" and {len(findings) - MAX_FINDINGS} more" if len(findings) > MAX_FINDINGS else ""
+    raise Rejected(errors.NOT_VALID, rules + more, where=f"line {findings[0].line}")
+
+
+def _path(finding: etree._LogEntry) -> str:
+    """The XPath of a finding, as far as it is made of names: predicates could only hold positions, so they stay."""
+    return str(finding.path or "/")
