@@ -193,6 +193,10 @@ NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check
 INTAKE_FULL = Problem(
     "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
 )
+NO_SUCH_PAGE = Problem("no-such-page", "There is nothing at this address", "The addresses are listed at /openapi.json.", 404)
+INTERNAL = Problem(
+    "internal-error", "The bus made a mistake", "Send the same message again; if it stays, tell the operator the time of the request.", 500
+)
 # --- the machine and its settings
 SETTINGS = Problem("settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force.")
 KAFKA_UNREACHABLE = Problem(

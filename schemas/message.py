@@ -165,7 +165,7 @@ def read(root: etree._Element) -> Application:
         reader=_read_authority(_need(head, "leser")),
         author=_read_authority(_need(head, "autor")),
         case_id=UUID(_text(root, "antragsidentifikation")),
-        answers_wanted=_text(root, "rueckkanalVorhanden") in ("true", "1"),
+        answers_wanted=_token(root, "rueckkanalVorhanden") in ("true", "1"),
         service=_read_code(_need(root, "leistung")),
         area=_read_code(_need(root, "gebiet")),
         applicants=tuple(_read_applicant(element) for element in root.findall("antragsteller")),
@@ -188,18 +188,23 @@ def _text(parent: etree._Element, name: str) -> str:
     return _need(parent, name).text or ""
 
 
+def _token(parent: etree._Element, name: str) -> str:
+    """The value of an xs:token or narrower, whose outer blanks the XSD does not see."""
+    return " ".join(_text(parent, name).split())
+
+
 def _maybe(parent: etree._Element, name: str) -> str | None:
     return parent.findtext(name)
 
 
 def _read_code(element: etree._Element) -> Code:
     return Code(
-        code=_text(element, "code"), name=_maybe(element, "name"), list_uri=element.get("listURI"), list_version=element.get("listVersionID")
+        code=_token(element, "code"), name=_maybe(element, "name"), list_uri=element.get("listURI"), list_version=element.get("listVersionID")
     )
 
 
 def _read_authority(element: etree._Element) -> Authority:
-    return Authority(key=_text(element, "kennung"), name=_text(element, "name"))
+    return Authority(key=_token(element, "kennung"), name=_text(element, "name"))
 
 
 def _read_applicant(element: etree._Element) -> Applicant:
@@ -208,7 +213,7 @@ def _read_applicant(element: etree._Element) -> Applicant:
     return Applicant(
         person=None if person is None else _read_person(person),
         organisation=None if organisation is None else _read_organisation(organisation),
-        trust=Trust(level=int(_text(trust, "niveau")[-1]), account=_text(trust, "konto")),
+        trust=Trust(level=int(_token(trust, "niveau")[-1]), account=_token(trust, "konto")),
     )
 
 
@@ -248,7 +253,7 @@ def _read_content(element: etree._Element) -> Form | Literal["fachnachricht"]:
     if form is None:
         return "fachnachricht"
     return Form(
-        schema_uri=_text(form, "schemaUri"),
+        schema_uri=_token(form, "schemaUri"),
         fields=tuple(
             FormField(id=field.get("id", ""), values=tuple(value.text or "" for value in field.findall("wert")))
             for field in form.findall("feld")

@@ -1,0 +1,125 @@
+"""HTTP to a back office: what an answer, or none, means for a submission.
+
+| what happens                                              | hand-over       | question        |
+|-----------------------------------------------------------|-----------------|-----------------|
+| 2xx                                                       | taken           | the answer      |
+| no connection: refused, no such host, TLS, time-out       | DestinationDown | DestinationDown |
+| no connection free in our own pool                        | Blip            | DestinationDown |
+| time-out or break after the request may have gone out     | unclear         | DestinationDown |
+| 401, 403, 404, 405, 407: our login or address is wrong    | DestinationDown | DestinationDown |
+| 408, 425, 429: not looked at, come again                  | Blip            | DestinationDown |
+| 409, 423: the case is in use                              | CaseNotReady    | DestinationDown |
+| other 4xx                                                 | Refused         | DestinationDown |
+| 503: says itself that it is not at work                   | DestinationDown | DestinationDown |
+| all else; 500, 502 and 504 leave open what happened       | unclear         | DestinationDown |
+
+A hand-over has an effect; a question (find, check, a token) has none and may be asked again. A wrong login or address of
+ours says nothing about the submission, so it must not be refused for it. Where one office means something else by a
+status, its adapter decides before it asks here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import httpx
+from pydantic import BaseModel, ConfigDict, HttpUrl, PositiveFloat
+
+from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
+
+MAX_CONNECTIONS: Final = 100
+
+_CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
+    **dict.fromkeys((401, 403, 404, 405, 407, 503), DestinationDown),
+    **dict.fromkeys((408, 425, 429), Blip),
+    **dict.fromkeys((409, 423), CaseNotReady),
+}
+
+
+class UnclearAnswer(Exception):
+    """The back office answered, but not whether it has the submission."""
+
+
+class HttpSettings(BaseModel):
+    """Where a back office is, and how long to wait for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: HttpUrl
+    connect_limit_s: PositiveFloat = 5
+    answer_limit_s: PositiveFloat = 30
+
+
+class HttpOffice:
+    """The way to one back office; connections are kept and shared. Proxies of the environment are not used."""
+
+    def __init__(self, settings: HttpSettings, auth: httpx.Auth | None = None) -> None:
+        self._limit_s = settings.answer_limit_s
+        self._client = httpx.AsyncClient(
+            auth=auth,
+            base_url=str(settings.url),
+            timeout=httpx.Timeout(settings.answer_limit_s, connect=settings.connect_limit_s),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
+            trust_env=False,
+        )
+
+    async def hand_over(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """POST something that has an effect. The status is not judged yet: see `check_taken`.
+
+        Raises:
+            Blip, DestinationDown: certainly nothing was handed over; anything else is unclear.
+        """
+        try:
+            return await self._send("POST", path, content, headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise DestinationDown(f"no connection: {type(error).__name__}") from error
+        except httpx.PoolTimeout as error:
+            raise Blip("no connection free") from error
+
+    async def ask(self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """Ask something that has no effect. The status is not judged yet: see `check_answered`.
+
+        Raises:
+            DestinationDown: there is no answer.
+        """
+        try:
+            return await self._send(method, path, content, headers or {})
+        except (httpx.TransportError, TimeoutError) as error:
+            raise DestinationDown(f"no answer: {type(error).__name__}") from error
+
+    async def _send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        # httpx limits each read; a peer that sends byte by byte would hold us for ever.
+        async with asyncio.timeout(self._limit_s):
+            return await self._client.request(method, path, content=content, headers=headers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def check_taken(response: httpx.Response) -> None:
+    """Return when a hand-over was taken.
+
+    Raises:
+        Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: as in the table above.
+    """
+    if response.is_success:
+        return
+    reason = f"HTTP {response.status_code}"
+    if cause := _CAUSES.get(response.status_code):
+        raise cause(reason)
+    if response.is_client_error:
+        raise Refused(reason)
+    raise UnclearAnswer(reason)
+
+
+def check_answered(response: httpx.Response) -> None:
+    """Return when a question was answered.
+
+    Raises:
+        DestinationDown: it was not.
+    """
+    if not response.is_success:
+        raise DestinationDown(f"HTTP {response.status_code}")

@@ -1,0 +1,1 @@
+"""Back offices of München."""

@@ -1,0 +1,39 @@
+"""Adapters by the name of their office. They come from the entry-point group `stadtbus.adapters`, of this package or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Final
+
+from pydantic import ValidationError
+
+from adapters.interface import Adapter
+from schemas import errors
+from schemas.errors import UsageError
+
+GROUP: Final = "stadtbus.adapters"
+
+
+def names() -> list[str]:
+    """Offices that have an adapter, sorted."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def connect(office: str, settings: Mapping[str, object]) -> Adapter:
+    """The adapter of an office, made with its settings; call it inside the event loop that will use it.
+
+    Raises:
+        UsageError: office-unknown, naming the known ones; settings-invalid, naming the field.
+    """
+    found = entry_points(group=GROUP, name=office)
+    if not found:
+        raise UsageError(errors.OFFICE_UNKNOWN, f"no adapter for '{office}'; known: {', '.join(names())}")
+    adapter_class = found[office].load()
+    try:
+        valid = adapter_class.Settings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=f"offices.{office}") from None
+    adapter: Adapter = adapter_class(valid)
+    return adapter

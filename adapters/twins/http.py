@@ -1,0 +1,84 @@
+"""An HTTP server that opens and closes its port at will, and the part of a twin that all HTTP protocols share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.twins.book import Book, Mood
+
+BACKLOG: Final = 512
+KEEP_ALIVE_S: Final = 30
+"""Longer than httpx keeps idle connections (5 s), so that no request meets a connection that is just being closed."""
+
+
+class HttpListener:
+    """Serves one ASGI app on one port inside the running event loop. It can be opened again after `close`."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        """0 stands for any free port until the first `open`."""
+        self.closing = asyncio.Event()
+        self._app = app
+        self._server: uvicorn.Server | None = None
+        self._socket: socket.socket | None = None
+
+    async def open(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self.closing.clear()
+        self._socket = socket.create_server((self.host, self.port), backlog=BACKLOG)
+        self.port = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            self._app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        # `serve` would take over the signal handlers of the whole process, so its steps are called one by one.
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._socket])
+
+    async def close(self) -> None:
+        """Close port and connections; answers under way are still sent."""
+        if self._server is None or self._socket is None:
+            return
+        self.closing.set()
+        await self._server.shutdown(sockets=[self._socket])
+        self._server = self._socket = None
+
+
+class HttpTwin:
+    """A book behind an HTTP port. A subclass brings the protocol; this holds answers back in the mood `slow`."""
+
+    def __init__(self, book: Book, app: ASGIApp, host: str, port: int) -> None:
+        self.book = book
+        self._app = app
+        self._listener = HttpListener(self._serve, host, port)
+        self.open = self._listener.open
+        self.close = self._listener.close
+
+    @property
+    def url(self) -> str:
+        """Where the twin is."""
+        return f"http://{self._listener.host}:{self._listener.port}"
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_late(message: Message) -> None:
+            if message["type"] == "http.response.start" and self.book.mood is Mood.SLOW:
+                await self._hold_back()
+            await send(message)
+
+        await self._app(scope, receive, send_late)
+
+    async def _hold_back(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._listener.closing.wait(), self.book.delay_s)

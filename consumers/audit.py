@@ -1,0 +1,132 @@
+"""Audit, first version: every submission and every status event, each recorded once, whatever crashes or comes twice.
+
+What is recorded is who, what, when and where: ids, codes, times and positions, never content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from infra.kafka.clients import KafkaSettings
+from infra.kafka.records import SubmissionRecord, read_event, read_submission
+from infra.kafka.stored_reader import StoredReader, Tables
+from infra.stores import Store, StoreSettings, insert_new
+from schemas import topics
+from schemas.catalogue import Catalogue
+from schemas.events import StatusEvent
+
+metadata = sa.MetaData()
+_tables = Tables.on(metadata)
+_submission = sa.Table(
+    "audit_submission",
+    metadata,
+    sa.Column("submission", sa.Uuid, primary_key=True),
+    sa.Column("case", sa.Text, nullable=False),
+    sa.Column("city", sa.Text, nullable=False),
+    sa.Column("office", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("portal", sa.Text, nullable=False),
+    sa.Column("test", sa.Boolean, nullable=False),
+    sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("size_bytes", sa.Integer, nullable=False),
+)
+_event = sa.Table(
+    "audit_event",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("submission", sa.Uuid, nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("office", sa.Text, nullable=False),
+    sa.Column("reference", sa.Text),
+)
+
+Row = SubmissionRecord | StatusEvent
+
+
+def _decode(record: Any) -> Row:
+    return read_event(record) if record.topic.endswith(".events") else read_submission(record)
+
+
+def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    insert_new(connection, _submission, [asdict(row) for row in rows if isinstance(row, SubmissionRecord)])
+    insert_new(connection, _event, [_event_row(row) for row in rows if isinstance(row, StatusEvent)])
+
+
+def _event_row(event: StatusEvent) -> dict[str, Any]:
+    data = event.data
+    return {
+        "id": event.id, "submission": data.submission, "state": data.state.value, "at": event.time, "office": data.office,
+        "reference": data.reference,
+    }  # fmt: skip
+
+
+def open_store(settings: StoreSettings) -> Store:
+    """The audit store."""
+    return Store(settings, "audit", metadata)
+
+
+def reader(kafka: KafkaSettings, store: Store, catalogue: Catalogue) -> StoredReader[Row]:
+    """The consumer that fills the audit store."""
+    return StoredReader[Row](
+        kafka, store, _tables, group=topics.GROUP_AUDIT, topics=everything(catalogue), decode=_decode, apply=_apply
+    )  # fmt: skip
+
+
+def everything(catalogue: Catalogue) -> list[str]:
+    """The topics that audit and statistics read: all submissions and all events, never retries or dead letters."""
+    return [topics.submissions(office) for office in catalogue.offices] + [topics.events(city) for city in catalogue.cities]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One step of a submission's way."""
+
+    what: str
+    at: datetime
+    where: str
+
+
+def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
+    """The way of a submission, oldest step first; empty when the audit does not know it."""
+
+    def operation(connection: sa.Connection) -> list[TraceStep]:
+        submission = connection.execute(sa.select(_submission).where(_submission.c.submission == submission_id)).mappings().one_or_none()
+        if submission is None:
+            return []
+        events = connection.execute(sa.select(_event).where(_event.c.submission == submission_id).order_by(_event.c.at)).mappings()
+        return [
+            TraceStep("accepted", _utc(submission["accepted_at"]), f"portal {submission['portal']}"),
+            TraceStep(
+                "published", _utc(submission["published_at"]), f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}"
+            ),
+            *(TraceStep(event["state"], _utc(event["at"]), f"{event['office']}, reference {event['reference']}") for event in events),
+        ]
+
+    return store.read_now(operation)
+
+
+def _utc(moment: datetime) -> datetime:
+    """SQLite forgets the zone; everything is stored in UTC."""
+    return moment.replace(tzinfo=UTC)
+
+
+def recorded(store: Store) -> tuple[set[UUID], set[UUID]]:
+    """Ids of all recorded submissions, and of those with a delivery on record."""
+
+    def operation(connection: sa.Connection) -> tuple[set[UUID], set[UUID]]:
+        submissions = connection.execute(sa.select(_submission.c.submission)).scalars()
+        delivered = connection.execute(sa.select(_event.c.submission).where(_event.c.state == "delivered")).scalars()
+        return set(submissions), set(delivered)
+
+    return store.read_now(operation)

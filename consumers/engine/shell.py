@@ -1,0 +1,185 @@
+"""The engine's Kafka side: reads batches, runs one chain per case, commits past finished records only.
+
+FastStream hosts the process; this loop is ours, because batches, order per case and explicit commits decide about loss
+(docs/decisions/0002). Stopping and losing partitions follow the same steps: hand nothing out, wait for what runs up to a
+budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from consumers.engine.core import Core, Work
+from infra.health import Progress
+from infra.kafka.clients import KafkaSettings, start_consumer
+
+log = structlog.get_logger()
+
+Handler = Callable[[Any, int], Awaitable[None]]
+"""Handles one record (aiokafka's ConsumerRecord); gets how often it was handed out, from 1. Returning means finished; whatever
+it raises means not finished, and the record comes again after a while, before later ones of its case."""
+
+_POLL_MS: Final = 200
+_BATCH: Final = 500
+_COMMIT_TIMEOUT_S: Final = 10
+_STALL_LIMIT_S: Final = 60
+_FIRST_BACKOFF_S: Final = 0.2
+_LONGEST_BACKOFF_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once, and how long to wait."""
+
+    running: int = 500
+    """Records handled at the same time, each of another case."""
+    in_flight: int = 2_000
+    """Records held in memory; above it partitions pause."""
+    commit_interval_s: float = 0.5
+    drain_s: float = 20.0
+    """How long running records may take when the process stops or partitions move; below the rebalance time-out."""
+
+
+def backoff_s(attempts: int) -> float:
+    """How long a record waits before it is tried again: doubling up to half a minute, with full jitter."""
+    return random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(attempts - 1, 20))  # noqa: S311 - jitter
+
+
+class Engine:
+    """One member of one group, on one office's topic."""
+
+    def __init__(self, settings: KafkaSettings, *, group: str, topics: list[str], handle: Handler, limits: Limits | None = None) -> None:
+        self._settings = settings
+        self._group = group
+        self._topics = topics
+        self._handle = handle
+        self._limits = limits or Limits()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._committed: dict[TopicPartition, int] = {}
+        self._handing_out = False
+        self._stopping = asyncio.Event()
+        self.core: Core[TopicPartition, Any] = Core()
+        self.progress = Progress(_STALL_LIMIT_S)
+
+    async def run(self) -> None:
+        """Consume until `stop` is called, then drain and leave the group.
+
+        Raises:
+            CannotTell: kafka-unreachable, at the start; later the client reconnects by itself.
+        """
+        consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
+        committer = asyncio.create_task(self._commit_regularly(consumer))
+        try:
+            consumer.subscribe(self._topics, listener=_Listener(self, consumer))
+            while not self._stopping.is_set():
+                await self._round(consumer)
+        finally:
+            committer.cancel()
+            await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
+            await consumer.stop()
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return."""
+        self._stopping.set()
+
+    async def _round(self, consumer: AIOKafkaConsumer) -> None:
+        batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+        for partition, records in batches.items():
+            for record in records:
+                self.core.offer(partition, record.offset, record.key, record)
+        self._hand_out()
+        self._regulate(consumer)
+        self.progress.moved()
+
+    def _regulate(self, consumer: AIOKafkaConsumer) -> None:
+        """Pause reading above the limit, resume well below: pausing throws away what the client has fetched ahead."""
+        if self.core.in_flight >= self._limits.in_flight:
+            consumer.pause(*consumer.assignment())
+        elif self.core.in_flight <= self._limits.in_flight // 2 and consumer.paused():
+            consumer.resume(*consumer.paused())
+
+    def _hand_out(self) -> None:
+        """Start as many workers as there are cases ready; a worker goes on until it finds none."""
+        if not self._handing_out:
+            return
+        for _ in range(min(self.core.ready, self._limits.running - len(self._workers))):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        while self._handing_out and (work := self.core.take()) is not None:
+            try:
+                await self._handle(work.record, work.attempts)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises, the record is not finished
+                delay_s = backoff_s(work.attempts)
+                log.warning(
+                    "record_not_finished", group=self._group, partition=work.partition.partition, offset=work.offset,
+                    attempts=work.attempts, error=type(error).__name__, next_try_s=round(delay_s, 1),
+                )  # fmt: skip
+                asyncio.get_running_loop().call_later(delay_s, self._try_again, work)
+            else:
+                self.core.finish(work)
+
+    def _try_again(self, work: Work[TopicPartition, Any]) -> None:
+        self.core.put_back(work)
+        self._hand_out()
+
+    async def _commit_regularly(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            await asyncio.sleep(self._limits.commit_interval_s)
+            await self._commit(consumer)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit what is finished, explicitly. A commit that fails is no loss: those records come again, the ledger knows them."""
+        offsets = {partition: offset for partition, offset in self.core.committable().items() if self._committed.get(partition) != offset}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError, TimeoutError, KafkaError) as error:
+            log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
+        else:
+            self._committed.update(offsets)
+
+    def begin(self, partitions: set[TopicPartition]) -> None:
+        """Partitions were assigned."""
+        self.core.assign(sorted(partitions))
+        self._handing_out = True
+        log.info("partitions_assigned", group=self._group, count=len(partitions))
+
+    async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
+        """Partitions go away, or the process stops: drain, commit once, forget."""
+        self._handing_out = False
+        if self._workers:
+            _, running = await asyncio.wait(self._workers, timeout=self._limits.drain_s)
+            for worker in running:
+                worker.cancel()
+            if running:
+                log.warning("work_cancelled", group=self._group, count=len(running))
+                await asyncio.wait(running)
+        await self._commit(consumer)
+        self.core.revoke_all()
+        self._committed.clear()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, engine: Engine, consumer: AIOKafkaConsumer) -> None:
+        self._engine = engine
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if revoked:
+            await self._engine.hand_over(self._consumer)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._engine.begin(assigned)

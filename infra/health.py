@@ -1,0 +1,66 @@
+"""Liveness and readiness. Ready means that work gets done, not that a broker answers; alive means that the loop moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], str | None]
+"""Returns None when fine, else what is not."""
+
+
+@dataclass
+class Health:
+    """Named checks of one process."""
+
+    ready: dict[str, Check] = field(default_factory=dict)
+    alive: dict[str, Check] = field(default_factory=dict)
+
+    def findings(self, checks: dict[str, Check]) -> dict[str, str]:
+        """What is not fine, by the name of the check."""
+        return {name: finding for name, check in checks.items() if (finding := check()) is not None}
+
+
+class Progress:
+    """Says when a loop last moved, by a clock that nobody sets."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._last = time.monotonic()
+
+    def moved(self) -> None:
+        """To be called in each round."""
+        self._last = time.monotonic()
+
+    def check(self) -> str | None:
+        """A finding when the loop has not moved for longer than its limit."""
+        age_s = time.monotonic() - self._last
+        return None if age_s <= self._limit_s else f"no progress for {age_s:.0f} s"
+
+
+Send = Callable[[dict[str, object]], Awaitable[None]]
+
+
+def routes(health: Health) -> list[tuple[str, Callable[[dict[str, object], object, Send], Awaitable[None]]]]:
+    """`/livez`, `/readyz` and `/metrics` as plain ASGI handlers, for FastStream and Starlette alike."""
+
+    def checked(checks: dict[str, Check]) -> Callable[[dict[str, object], object, Send], Awaitable[None]]:
+        async def handler(_scope: dict[str, object], _receive: object, send: Send) -> None:
+            findings = health.findings(checks)
+            text = "".join(f"{name}: {finding}\n" for name, finding in findings.items()) or "ok\n"
+            await _respond(send, 503 if findings else 200, "text/plain; charset=utf-8", text.encode())
+
+        return handler
+
+    async def metrics(_scope: dict[str, object], _receive: object, send: Send) -> None:
+        await _respond(send, 200, CONTENT_TYPE_LATEST, generate_latest())
+
+    return [("/livez", checked(health.alive)), ("/readyz", checked(health.ready)), ("/metrics", metrics)]
+
+
+async def _respond(send: Send, status: int, content_type: str, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type.encode())]})
+    await send({"type": "http.response.body", "body": body})

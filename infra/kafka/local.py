@@ -1,0 +1,338 @@
+"""Apache Kafka as local processes, for the demo, for tests and for small trials: one broker, or a cluster of three.
+
+    <data>/state.json             who runs: pid and start time of each broker
+    <data>/logs/broker-0.log      what a broker printed, all runs one after the other
+    <data>/of-1/, <data>/of-3/    what the cluster of one and the cluster of three keep; they share nothing
+
+Everything listens on 127.0.0.1. Functions block and start an event loop of their own: from async code call them through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from infra.kafka.jars import jars, java, locked
+from schemas import errors
+from schemas.errors import CannotTell, UsageError
+
+HOST: Final = "127.0.0.1"
+CONTROLLER_OFFSET: Final = 50  # controllers listen this far above the clients' port: clear of the next --port-offset 100
+READY_LIMIT: Final = 60.0  # seconds; a start takes 3 to 5 on two cores
+STOP_LIMIT: Final = 20.0  # seconds from SIGTERM to SIGKILL
+POLL: Final = 0.1  # seconds between two looks
+ANSWER_LIMIT: Final = 5.0  # seconds for one question to a broker
+RETENTION_MINUTES: Final = 90 * 24 * 60  # positions of groups outlive every stay of a record
+JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # small and quick to start; nobody measures throughput here
+
+# The shell that keeps one broker: starts it, tells its pid, waits for a line. A line lets the broker go on alone. The end of the pipe
+# without one means that whoever started it is gone, SIGKILL included, and the shell ends its process group: the broker and itself.
+# The kernel's parent-death signal would not do: it fires when the starting thread ends, and Linux alone has it.
+# SIGKILL is fair: the log survives it, and the next start finds the ports free.
+KEEPER: Final = '"$@" </dev/null >&2 & echo $!; read -r _ || kill -KILL 0'
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What runs on a data folder. `pids` has the brokers with a live process, `answering` those that clients can use."""
+
+    bootstrap: str
+    pids: dict[int, int]
+    answering: frozenset[int]
+    logs: Path
+
+
+def cluster_settings(copies: int) -> dict[str, object]:
+    """What every small Kafka of ours is set to, wherever it runs; addresses and folders are not part of it.
+
+    `copies` is the number of brokers and of copies of each record.
+    """
+    in_sync = min(2, copies)
+    return {
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "unclean.leader.election.enable": "false",
+        "offsets.topic.replication.factor": copies,
+        "offsets.retention.minutes": RETENTION_MINUTES,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3000,  # a killed broker cannot come back before it is over; Kafka's 9 s is long for a demo
+    }
+
+
+class LocalKafka:
+    """One local Kafka: its data folder, 1 or 3 brokers, and the port of broker 0 (broker n has `port + n`).
+
+    Brokers are controllers too; as such they listen on `port + 50 + n`. Data stays between runs, per size of the cluster.
+    """
+
+    def __init__(self, data: Path, brokers: int = 1, port: int = 9092) -> None:
+        if brokers not in (1, 3):
+            raise UsageError(errors.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
+        self.data = data.absolute()
+        self.logs = self.data / "logs"
+        self._home = self.data / f"of-{brokers}"
+        self._state = self.data / "state.json"
+        self._numbers = range(brokers)
+        self._port = port
+        self._keepers: dict[int, subprocess.Popen[str]] = {}
+
+    @property
+    def bootstrap(self) -> str:
+        """Addresses for clients, comma separated."""
+        return _addresses(self._port, self._numbers)
+
+    def start(self, *, outlive: bool, say: Callable[[str], None]) -> bool:
+        """Start the brokers that do not run, and return when clients can work; False when all ran already.
+
+        With `outlive` they go on after this process. Without it they end with this object at the latest, however this process ends.
+        When the start fails, the brokers it started are gone.
+
+        Raises:
+            UsageError: java-missing, maven-missing, maven-failed, port-taken; settings-invalid when a Kafka of another shape runs there.
+            CannotTell: broker-failed.
+
+        """
+        with locked(self.data / "lock"):
+            running = self._running()
+            if running and self._read()["bootstrap"] != self.bootstrap:
+                raise UsageError(errors.SETTINGS, f"{self.data} is in use by a Kafka at {self._read()['bootstrap']}; stop it first")
+            missing = [n for n in self._numbers if n not in running]
+            if not missing:
+                say(f"Kafka runs already at {self.bootstrap}")
+                return False
+            self._launch(missing, say)
+            if outlive:
+                self._release(missing, alive=True)
+        say(f"Kafka answers at {self.bootstrap}")
+        return True
+
+    def stop(self) -> dict[int, int]:
+        """Stop the brokers that run on the data folder, whoever started them and with whatever shape; the pids of those that ran."""
+        with locked(self.data / "lock"):
+            pids = self._running()
+            for pid in pids.values():
+                _signal(pid, signal.SIGTERM)
+                _signal(pid, signal.SIGCONT)  # one that a test has halted has to wake up for its end
+            _wait_for_end(pids.values(), STOP_LIMIT)
+            self._release(list(self._keepers), alive=True)
+            self._forget()
+        return pids
+
+    def status(self) -> Status:
+        """What runs on the data folder and whether it answers."""
+        pids = self._running()
+        bootstrap = self._read()["bootstrap"] if pids else self.bootstrap
+        views = asyncio.run(views(bootstrap))
+        return Status(bootstrap, pids, frozenset(number for number in pids if number in views[number]), self.logs)
+
+    def start_one(self, number: int) -> None:
+        """Start one broker again after `kill`; returns when it is back in the cluster. It ends with this object.
+
+        Raises:
+            UsageError: as `start`.
+            CannotTell: as `start`.
+
+        """
+        with locked(self.data / "lock"):
+            self._launch([number], lambda _: None)
+
+    def kill(self, number: int, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Send a broker that runs a signal; returns when it is dead, except after SIGSTOP and SIGCONT."""
+        pid = self._running()[number]
+        os.kill(pid, sig)
+        if sig not in (signal.SIGSTOP, signal.SIGCONT):
+            _wait_for_end([pid], STOP_LIMIT)
+
+    def _launch(self, numbers: list[int], say: Callable[[str], None]) -> None:
+        command = [str(java()), *JVM, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"]
+        self._check_ports(numbers)
+        command += ["-cp", f"{jars(say)}/*"]
+        self.logs.mkdir(exist_ok=True)
+        try:
+            for number in numbers:
+                self._write_settings(number)
+                self._format(number, command)
+            for number in numbers:
+                self._spawn(number, command)
+            self._wait_until_ready(numbers)
+        except BaseException:
+            self._release(numbers, alive=False)
+            self._forget()
+            raise
+
+    def _check_ports(self, numbers: list[int]) -> None:
+        for port in (self._port + number + offset for number in numbers for offset in (0, CONTROLLER_OFFSET)):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: connections that just closed are no hindrance
+                try:
+                    probe.bind((HOST, port))
+                except OSError as error:
+                    raise UsageError(errors.PORT_TAKEN, f"port {port} on {HOST}, needed by the local Kafka: {error.strerror}") from error
+
+    def _write_settings(self, number: int) -> None:
+        settings = cluster_settings(len(self._numbers)) | {
+            "process.roles": "broker,controller",
+            "node.id": number,
+            "log.dirs": self._home / f"broker-{number}",
+            "listeners": f"CLIENT://{HOST}:{self._port + number},CONTROLLER://{HOST}:{self._port + CONTROLLER_OFFSET + number}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CLIENT",
+            "controller.listener.names": "CONTROLLER",
+            "controller.quorum.voters": ",".join(f"{n}@{HOST}:{self._port + CONTROLLER_OFFSET + n}" for n in self._numbers),
+        }
+        self._home.mkdir(exist_ok=True)
+        self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
+
+    def _settings(self, number: int) -> Path:
+        return self._home / f"broker-{number}.properties"
+
+    def _log(self, number: int) -> Path:
+        return self.logs / f"broker-{number}.log"
+
+    def _format(self, number: int, command: list[str]) -> None:
+        if (self._home / f"broker-{number}" / "meta.properties").exists():
+            return
+        tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", self._cluster_id(), "--config", str(self._settings(number))]
+        with self._log(number).open("ab") as log:
+            done = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)  # noqa: S603 - our own command
+        if done.returncode:
+            raise self._failed(number, "could not format its folder")
+
+    def _cluster_id(self) -> str:
+        """One id for all brokers, kept apart from them: a format that broke off goes on with the same."""
+        file = self._home / "cluster-id"
+        if not file.exists():
+            file.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="utf-8")
+        return file.read_text(encoding="utf-8")
+
+    def _spawn(self, number: int, command: list[str]) -> None:
+        broker = [*command, "kafka.Kafka", str(self._settings(number))]
+        with self._log(number).open("ab") as log:
+            keeper = subprocess.Popen(  # noqa: S603 - our own command
+                ["/bin/sh", "-c", KEEPER, "keeper", *broker],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.data,
+                start_new_session=True,  # Ctrl-C at the terminal is for us; we then stop the brokers in order
+            )
+        self._release([number], alive=True)  # the keeper of a broker that was killed
+        self._keepers[number] = keeper
+        assert keeper.stdout  # noqa: S101 - it is a pipe
+        self._remember(number, int(keeper.stdout.readline()))
+
+    def _release(self, numbers: Collection[int], *, alive: bool) -> None:
+        """Part from brokers that this object started: they go on alone, or are gone when this returns."""
+        for number in numbers:
+            if keeper := self._keepers.pop(number, None):
+                keeper.communicate("go on alone\n" if alive else "")
+        if not alive:
+            _wait_for_end([pid for number, pid in self._running().items() if number in numbers], STOP_LIMIT)
+
+    def _wait_until_ready(self, numbers: list[int]) -> None:
+        deadline = time.monotonic() + READY_LIMIT
+        bootstrap = _addresses(self._port, numbers)
+        while not all(view.issuperset(numbers) for view in asyncio.run(views(bootstrap))):
+            for number in sorted(set(numbers) - self._running().keys()):
+                raise self._failed(number, "ended while it started")
+            if time.monotonic() > deadline:
+                raise self._failed(numbers[0], f"was not ready after {READY_LIMIT:.0f} s")
+            time.sleep(POLL)
+
+    def _failed(self, number: int, what: str) -> CannotTell:
+        log = self._log(number)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = next((line for line in reversed(lines) if line and not line[0].isspace()), "nothing")  # the lines of a stack trace are indented
+        return CannotTell(errors.BROKER_FAILED, f"broker {number} {what}; log {log} ends with: {last}", where=str(log))
+
+    def _read(self) -> dict[str, Any]:
+        return json.loads(self._state.read_text(encoding="utf-8")) if self._state.exists() else {"brokers": {}}
+
+    def _remember(self, number: int, pid: int) -> None:
+        brokers = self._read()["brokers"] | {str(number): {"pid": pid, "started": _started(pid)}}
+        draft = self._state.with_suffix(".new")
+        draft.write_text(json.dumps({"bootstrap": self.bootstrap, "brokers": brokers}), encoding="utf-8")
+        draft.replace(self._state)
+
+    def _forget(self) -> None:
+        if not self._running():
+            self._state.unlink(missing_ok=True)
+
+    def _running(self) -> dict[int, int]:
+        """Brokers of ours with a live process, and its pid. A pid that somebody else has by now does not count."""
+        brokers = self._read()["brokers"].items()
+        return {int(number): one["pid"] for number, one in brokers if _started(one["pid"]) == one["started"] != ""}
+
+
+def _addresses(port: int, numbers: Collection[int]) -> str:
+    return ",".join(f"{HOST}:{port + number}" for number in numbers)
+
+
+async def views(bootstrap: str) -> list[frozenset[int]]:
+    """For each address in turn: the brokers that the broker there knows as usable; none when it does not answer."""
+    return await asyncio.gather(*map(_view, bootstrap.split(",")))
+
+
+async def _view(address: str) -> frozenset[int]:
+    # One connection instead of a client: to a client a broker that is not up yet is an error that it logs.
+    host, _, port = address.partition(":")
+    connection = None
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT):
+            connection = await create_conn(host, int(port))
+            metadata = await connection.send(MetadataRequest([]))
+    except (KafkaError, OSError):
+        return frozenset()
+    finally:
+        if connection:
+            connection.close()
+    return frozenset(broker[0] for broker in metadata.brokers)
+
+
+def _started(pid: int) -> str:
+    """When a process began, in the words of this system; empty when there is none, or only its remains (a zombie)."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else fields[18]  # proc(5): starttime, in ticks since the machine started
+
+
+def _signal(pid: int, sig: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, sig)
+
+
+def _wait_for_end(pids: Collection[int], limit: float) -> None:
+    """Return when these processes are gone; SIGKILL them after so many seconds."""
+    begun = {pid: _started(pid) for pid in pids}
+    deadline = time.monotonic() + limit
+    while alive := [pid for pid, started in begun.items() if started and _started(pid) == started]:
+        if time.monotonic() > deadline:
+            for pid in alive:
+                _signal(pid, signal.SIGKILL)
+        time.sleep(POLL)

@@ -1,0 +1,75 @@
+"""What consumers read out of Kafka records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from infra.kafka.stored_reader import Unreadable
+from schemas import headers
+from schemas.events import StatusEvent
+from schemas.headers import Header
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRecord:
+    """A submission as audit and statistics see it: headers and size, never the content."""
+
+    submission: UUID
+    case: str
+    city: str
+    office: str
+    service: str
+    portal: str
+    test: bool
+    accepted_at: datetime
+    published_at: datetime
+    topic: str
+    partition: int
+    offset: int
+    size_bytes: int
+
+
+def read_submission(record: Any) -> SubmissionRecord:
+    """The headers of a record on a submissions topic.
+
+    Raises:
+        Unreadable: a header is missing or malformed, named.
+    """
+    meta = headers.decode(record.headers)
+    try:
+        return SubmissionRecord(
+            submission=UUID(meta[Header.SUBMISSION]),
+            case=meta[Header.CASE],
+            city=meta[Header.CITY],
+            office=meta[Header.OFFICE],
+            service=meta[Header.SERVICE],
+            portal=meta[Header.PORTAL],
+            test=meta.get(Header.TEST) == "true",
+            accepted_at=datetime.fromisoformat(meta[Header.ACCEPTED_AT]),
+            published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            size_bytes=len(record.value or b""),
+        )
+    except KeyError as error:
+        raise Unreadable(f"header {error} is missing") from None
+    except ValueError:
+        raise Unreadable("a header is malformed") from None
+
+
+def read_event(record: Any) -> StatusEvent:
+    """The event in a record on an events topic.
+
+    Raises:
+        Unreadable: it is not a status event.
+    """
+    try:
+        return StatusEvent.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        raise Unreadable(f"not a status event: {error.errors(include_input=False)[0]['type']}") from None

@@ -1,0 +1,156 @@
+"""Stores: SQLite by default, PostgreSQL in production, one code path (SQLAlchemy Core).
+
+Every write goes through one thread per store that groups what is waiting into one transaction: the fsync is the price of a
+write, so it is paid once for many. A write that returns is durable (SQLite WAL with synchronous=FULL; PostgreSQL's default).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.dialects import postgresql, sqlite
+
+from infra import metrics
+from schemas import errors
+from schemas.errors import CannotTell
+
+ResultT = TypeVar("ResultT")
+Operation = Callable[[sa.Connection], ResultT]
+
+_MAX_GROUP: Final = 500
+_BUSY_TIMEOUT_S: Final = 10
+_CREATE_LOCK: Final = 0x5742
+
+
+class StoreSettings(BaseModel):
+    """Where the stores are. Without a URL each store is a SQLite file of its own in `folder`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path = Path(".stadtbus/data")
+    url: str | None = None
+    """For example `postgresql+psycopg://stadtbus@db/stadtbus`; all stores share that database."""
+
+    def url_of(self, store: str) -> str:
+        """The SQLAlchemy URL of one store, for example `outbox`."""
+        return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
+
+
+class Store:
+    """One database with its tables, and the thread that writes to it."""
+
+    def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData) -> None:
+        self.name = name
+        self._engine = _engine(settings, name, tables)
+        self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write_groups, name=f"store-{name}", daemon=True)
+        self._writer.start()
+
+    async def write(self, operation: Operation[ResultT]) -> ResultT:
+        """Run an operation in the next transaction; it is durable when this returns.
+
+        An operation that raises is rolled back alone. A commit that fails fails all operations of its group.
+        """
+        result: Future[ResultT] = Future()
+        self._waiting.put((operation, result))
+        return await asyncio.wrap_future(result)
+
+    async def read(self, operation: Operation[ResultT]) -> ResultT:
+        """Run an operation that only reads, in a thread."""
+        return await asyncio.to_thread(self.read_now, operation)
+
+    def read_now(self, operation: Operation[ResultT]) -> ResultT:
+        """Run an operation that only reads, here."""
+        with self._engine.connect() as connection:
+            return operation(connection)
+
+    def close(self) -> None:
+        """Write what is waiting and stop."""
+        self._waiting.put(None)
+        self._writer.join()
+        self._engine.dispose()
+
+    def _write_groups(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            group = [first]
+            while len(group) < _MAX_GROUP and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:  # closing: finish this group, then see the end again
+                    self._waiting.put(None)
+                    break
+                group.append(following)
+            self._write_group(group)
+
+    def _write_group(self, waiting: Sequence[tuple[Operation[Any], Future[Any]]]) -> None:
+        # Whoever was cancelled before its turn is left out; from here on nobody can cancel.
+        group = [(operation, result) for operation, result in waiting if result.set_running_or_notify_cancel()]
+        outcomes: list[Any] = []
+        try:
+            with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time(), self._engine.begin() as connection:
+                for operation, _ in group:
+                    outcomes.append(_run_alone(connection, operation))
+        except Exception as error:  # noqa: BLE001 - a failed commit is the failure of every operation in it
+            outcomes = [error] * len(group)
+        for (_, result), outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)
+
+
+def _run_alone(connection: sa.Connection, operation: Operation[Any]) -> Any:
+    """The result of an operation, or the exception it raised, with its own changes undone."""
+    try:
+        with connection.begin_nested():
+            return operation(connection)
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller of this operation, not to its neighbours
+        return error
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows that are not there yet, by any unique key, and say how many were new."""
+    if not rows:
+        return 0
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return connection.execute(statement, list(rows)).rowcount
+
+
+def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engine:
+    url = settings.url_of(name)
+    if settings.url is None:
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = sa.create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
+            tables.create_all(connection)
+    except sa.exc.OperationalError:
+        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}'", where=sa.make_url(url).render_as_string(hide_password=True)) from None
+    return engine
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    """Durable on return, readers beside the writer, and transactions that SQLAlchemy begins, not the driver."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")

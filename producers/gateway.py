@@ -1,0 +1,212 @@
+"""The gateway: the portals' HTTP API, with the relay and the status feed beside it in one process.
+
+It has to start and to accept while Kafka is away, so it is a plain FastAPI app; the consuming processes are FastStream apps
+(docs/decisions/0001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import structlog
+from fastapi import FastAPI, Header, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from infra import health as health_routes
+from infra.health import Health
+from infra.kafka.clients import KafkaSettings, Sender
+from infra.kafka.records import read_event
+from infra.kafka.stored_reader import StoredReader
+from infra.stores import StoreSettings
+from infra.tasks import in_background
+from producers import intake, outbox
+from producers.form import SubmissionForm
+from producers.intake import Intake, PortalSettings
+from producers.outbox import Accepted, Outbox, Step
+from producers.relay import Relay
+from schemas import errors, topics, xml
+from schemas.catalogue import Catalogue
+from schemas.errors import Problem, Rejected, StadtbusError
+from schemas.events import State, StatusEvent
+
+log = structlog.get_logger()
+
+_RETRY_AFTER_S: Final = 30
+PROBLEM_JSON: Final = "application/problem+json"
+
+
+class GatewaySettings(BaseModel):
+    """The portals' door."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(default=8080, ge=0, le=65_535)
+    outbox_limit: int = Field(default=100_000, ge=1)
+    """Submissions that may wait for Kafka; beyond it portals are told to come back."""
+    accept_test: bool = False
+    """Take messages marked as test; only for systems without real back offices."""
+
+
+class Receipt(BaseModel):
+    """Answer to an accepted submission."""
+
+    id: UUID
+    hotline_code: str
+    office: str
+    accepted_at: datetime
+    state: State
+    status_url: str
+
+
+class StepView(BaseModel):
+    """One thing that happened."""
+
+    state: State
+    at: datetime
+    reference: str | None = None
+
+
+class SubmissionView(Receipt):
+    """What became of a submission, oldest step first."""
+
+    steps: list[StepView]
+
+
+def create_app(
+    catalogue: Catalogue,
+    portals: Mapping[str, PortalSettings],
+    gateway: GatewaySettings,
+    kafka: KafkaSettings,
+    stores: StoreSettings,
+) -> FastAPI:
+    """The gateway as an ASGI app."""
+    box = Outbox(stores, limit=gateway.outbox_limit)
+    door = Intake(catalogue, portals, box, accept_test=gateway.accept_test)
+    sender = Sender(kafka, "relay")
+    relay = Relay(box, sender)
+    feed = StoredReader[StatusEvent](
+        kafka,
+        box.store,
+        outbox.READER_TABLES,
+        group=topics.GROUP_STATUS,
+        topics=[topics.events(city) for city in catalogue.cities],
+        decode=read_event,
+        apply=outbox.store_events,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with in_background(relay.run, feed.run):
+            yield
+        await sender.stop()
+        box.store.close()
+
+    app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_routes(app, door, box)
+    _add_errors(app)
+    checks = Health(alive={"relay": relay.progress.check}, ready={"relay": relay.progress.check})
+    for path, handler in health_routes.routes(checks):
+        app.mount(path, handler)  # type: ignore[arg-type]
+    return app
+
+
+def _add_routes(app: FastAPI, door: Intake, box: Outbox) -> None:
+    @app.post("/v1/submissions", status_code=202, response_model=Receipt, openapi_extra=_BODY, summary="Submit an application")
+    async def submit(
+        request: Request,
+        response: Response,
+        authorization: Annotated[str | None, Header()] = None,
+        content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
+        content_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Receipt:
+        """Accepted means durable. Repeat the same call until it is answered: the same id and content have one effect."""
+        accepted = await door.submit(intake.Request(authorization, content_type, content_encoding, request.stream()))
+        response.headers["Location"] = _status_url(accepted)
+        return Receipt(**_receipt(accepted, State.SUBMITTED))
+
+    @app.get("/v1/submissions/{submission_id}", response_model=SubmissionView, summary="What became of a submission")
+    async def status(submission_id: str, authorization: Annotated[str | None, Header()] = None) -> SubmissionView:
+        """A portal sees its own submissions only."""
+        portal = door.authenticate(authorization)
+        found = await box.steps(_uuid(submission_id), portal.id)
+        if found is None:
+            raise Rejected(errors.NOT_FOUND)
+        return _view(*found)
+
+    @app.get("/v1/schemas/einreichung-1.0.xsd", response_class=Response, summary="The schema of the message")
+    async def message_schema() -> Response:
+        return Response(xml.schema_bytes("einreichung-1.0"), media_type="application/xml")
+
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/xml": {"schema": {"type": "string", "description": "einreichung.antrag.0100, see /v1/schemas/einreichung-1.0.xsd"}},
+            "application/json": {"schema": SubmissionForm.model_json_schema(ref_template="#/components/schemas/{model}")},
+        },
+    }
+}
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Rejected(errors.NOT_FOUND, "the id is not a UUID") from None
+
+
+def _status_url(accepted: Accepted) -> str:
+    return f"/v1/submissions/{accepted.id}"
+
+
+def _receipt(accepted: Accepted, state: State) -> dict[str, Any]:
+    return {
+        "id": accepted.id,
+        "hotline_code": accepted.hotline_code,
+        "office": accepted.office,
+        "accepted_at": accepted.accepted_at,
+        "state": state,
+        "status_url": _status_url(accepted),
+    }
+
+
+def _view(accepted: Accepted, steps: list[Step]) -> SubmissionView:
+    views = [StepView(state=step.state, at=step.at, reference=step.reference) for step in steps]
+    return SubmissionView(**_receipt(accepted, steps[-1].state), steps=views)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Whatever goes wrong is answered as a problem (RFC 9457)."""
+
+    async def ours(_: Request, error: StadtbusError) -> JSONResponse:
+        return _problem(error)
+
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return _problem(Rejected(errors.NO_SUCH_PAGE, str(error.detail)), status=error.status_code)
+
+    async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
+        log.error("store_failed", error=type(error).__name__)
+        return _problem(Rejected(errors.STORE_UNREACHABLE, "nothing was taken"))
+
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        log.error("internal_error", error=type(error).__name__)
+        return _problem(Rejected(errors.INTERNAL))
+
+    handlers: dict[type[Exception], Callable[..., Any]] = {StadtbusError: ours, HTTPException: http, SQLAlchemyError: store, Exception: unexpected}
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _problem(error: StadtbusError, status: int | None = None) -> JSONResponse:
+    problem: Problem = error.problem
+    status = status or problem.status
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(_RETRY_AFTER_S)}}.get(status)
+    return JSONResponse(error.as_dict() | {"status": status}, status_code=status, media_type=PROBLEM_JSON, headers=headers)

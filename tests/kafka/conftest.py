@@ -1,0 +1,53 @@
+"""Tests against a real Apache Kafka. Nothing starts before a test asks for it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.kafka.jars import java
+from infra.kafka.local import LocalKafka
+from schemas.errors import UsageError
+from tests import kafka_service
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as one that needs Kafka."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """The addresses of one Kafka for the whole session; tests use topics of their own."""
+    try:
+        with kafka_service.served() as bootstrap:
+            yield bootstrap
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Callable[[], LocalKafka]]:
+    """Starts a cluster of three local brokers that a test may break; it is gone after the test."""
+    try:
+        java()
+    except UsageError as error:
+        pytest.skip(str(error))
+    started: list[LocalKafka] = []
+
+    def start() -> LocalKafka:
+        kafka = LocalKafka(tmp_path / f"cluster-{len(started)}", brokers=3, port=kafka_service.free_port(3))
+        started.append(kafka)
+        kafka.start(outlive=False, say=print)
+        return kafka
+
+    yield start
+    for kafka in started:
+        for number in kafka.status().pids:
+            kafka.kill(number, signal.SIGKILL)  # a stop in order takes seconds, and nobody will read the data again
+        kafka.stop()

@@ -1,0 +1,107 @@
+"""Where the Kafka of the tests comes from: the environment, else a container, else local processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+from infra.kafka.jars import java, kafka_version
+from infra.kafka.local import CONTROLLER_OFFSET, HOST, LocalKafka, cluster_settings, views
+from schemas.errors import UsageError
+
+GIVEN = "STADTBUS_KAFKA__BOOTSTRAP"
+IN_CONTAINER = {
+    "process.roles": "broker,controller",
+    "node.id": 0,
+    "listeners": "CLIENT://:9092,CONTROLLER://:9093",
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENT",
+    "controller.listener.names": "CONTROLLER",
+    "controller.quorum.voters": "0@localhost:9093",
+}
+
+
+def description() -> str:
+    """Which Kafka will serve, in a line for the head of the test report."""
+    if given := os.environ.get(GIVEN):
+        return f"{given} ({GIVEN})"
+    if engine_answers():
+        return f"container (Apache Kafka {kafka_version()})"
+    try:
+        java()
+    except UsageError as error:
+        return f"none, tests that need one are skipped ({error})"
+    return f"local process (Apache Kafka {kafka_version()}, no Docker engine answers)"
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """A Kafka for as long as the block lasts, by its bootstrap addresses. Raises UsageError where none can be had."""
+    if given := os.environ.get(GIVEN):
+        yield given
+    elif engine_answers():
+        with _container() as bootstrap:
+            yield bootstrap
+    else:
+        with tempfile.TemporaryDirectory(prefix="stadtbus-kafka-") as data:
+            kafka = LocalKafka(Path(data), port=free_port(1))
+            kafka.start(outlive=False, say=print)
+            try:
+                yield kafka.bootstrap
+            finally:
+                kafka.stop()
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - slow to import, seldom needed
+
+    port = free_port(1)
+    container = DockerContainer(f"apache/kafka:{kafka_version()}").with_bind_ports(9092, port)
+    bootstrap = f"{container.get_container_host_ip()}:{port}"
+    for name, value in (cluster_settings(1) | IN_CONTAINER | {"advertised.listeners": f"CLIENT://{bootstrap}"}).items():
+        container.with_env("KAFKA_" + name.upper().replace(".", "_"), str(value))
+    with container:
+        for _ in range(300):
+            if all(asyncio.run(views(bootstrap))):
+                break
+            time.sleep(0.2)
+        yield bootstrap
+
+
+@cache
+def engine_answers() -> bool:
+    """Whether a Docker engine can run containers here."""
+    import docker  # type: ignore[import-untyped]  # noqa: PLC0415 - slow to import, and needed once
+
+    with suppress(docker.errors.DockerException):
+        client = docker.from_env(timeout=2)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    return False
+
+
+def free_port(brokers: int) -> int:
+    """A port for `LocalKafka` of this size: it and all those that follow from it are free.
+
+    Below 32768, where no outgoing connection takes one meanwhile.
+    """
+    while True:
+        port = random.randrange(20000, 32000)
+        if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, CONTROLLER_OFFSET)):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) != 0
