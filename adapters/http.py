@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, HttpUrl, PositiveFloat
 
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
-MAX_CONNECTIONS: Final = 100
+MAX_CONNECTIONS: Final = 16
+"""Requests beyond wait for a free one. Back offices serve few at a time, and httpx slows down with many."""
 
 _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
     **dict.fromkeys((401, 403, 404, 405, 407, 503), DestinationDown),
@@ -43,7 +44,7 @@ class UnclearAnswer(Exception):
 
 
 class HttpSettings(BaseModel):
-    """Where a back office is, and how long to wait for it."""
+    """Where a back office is, how long to wait for a connection, and then for the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,43 +57,42 @@ class HttpOffice:
     """The way to one back office; connections are kept and shared. Proxies of the environment are not used."""
 
     def __init__(self, settings: HttpSettings, auth: httpx.Auth | None = None) -> None:
-        self._limit_s = settings.answer_limit_s
+        self._limit_s = settings.connect_limit_s + settings.answer_limit_s
         self._client = httpx.AsyncClient(
             auth=auth,
-            base_url=str(settings.url),
-            timeout=httpx.Timeout(settings.answer_limit_s, connect=settings.connect_limit_s),
+            timeout=httpx.Timeout(settings.answer_limit_s, connect=settings.connect_limit_s, pool=settings.connect_limit_s),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
             trust_env=False,
         )
 
-    async def hand_over(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def hand_over(self, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """POST something that has an effect. The status is not judged yet: see `check_taken`.
 
         Raises:
             Blip, DestinationDown: certainly nothing was handed over; anything else is unclear.
         """
         try:
-            return await self._send("POST", path, content, headers)
+            return await self._send("POST", url, content, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise DestinationDown(f"no connection: {type(error).__name__}") from error
         except httpx.PoolTimeout as error:
             raise Blip("no connection free") from error
 
-    async def ask(self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None) -> httpx.Response:
+    async def ask(self, method: str, url: str, content: bytes = b"", headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Ask something that has no effect. The status is not judged yet: see `check_answered`.
 
         Raises:
             DestinationDown: there is no answer.
         """
         try:
-            return await self._send(method, path, content, headers or {})
+            return await self._send(method, url, content, headers or {})
         except (httpx.TransportError, TimeoutError) as error:
             raise DestinationDown(f"no answer: {type(error).__name__}") from error
 
-    async def _send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def _send(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         # httpx limits each read; a peer that sends byte by byte would hold us for ever.
         async with asyncio.timeout(self._limit_s):
-            return await self._client.request(method, path, content=content, headers=headers)
+            return await self._client.request(method, url, content=content, headers=headers)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from adapters.interface import Adapter
 from schemas import errors
@@ -24,16 +24,30 @@ def connect(office: str, settings: Mapping[str, object]) -> Adapter:
     """The adapter of an office, made with its settings; call it inside the event loop that will use it.
 
     Raises:
-        UsageError: office-unknown, naming the known ones; settings-invalid, naming the field.
+        UsageError: as `check`.
+
     """
-    found = entry_points(group=GROUP, name=office)
-    if not found:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"no adapter for '{office}'; known: {', '.join(names())}")
-    adapter_class = found[office].load()
+    adapter: Adapter = _adapter_class(office)(check(office, settings))
+    return adapter
+
+
+def check(office: str, settings: Mapping[str, object]) -> BaseModel:
+    """The settings of an office's adapter, valid.
+
+    Raises:
+        UsageError: office-unknown, naming the known ones; settings-invalid, naming the field.
+
+    """
     try:
-        valid = adapter_class.Settings.model_validate(settings)
+        valid: BaseModel = _adapter_class(office).Settings.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=f"offices.{office}") from None
-    adapter: Adapter = adapter_class(valid)
-    return adapter
+    return valid
+
+
+def _adapter_class(office: str) -> Any:
+    found = entry_points(group=GROUP, name=office)
+    if not found:
+        raise UsageError(errors.OFFICE_UNKNOWN, f"no adapter for '{office}'; known: {', '.join(names())}")
+    return found[office].load()

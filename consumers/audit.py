@@ -14,11 +14,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra.kafka.clients import KafkaSettings
-from infra.kafka.records import SubmissionRecord, read_event, read_submission
+from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.stores import Store, StoreSettings, insert_new
 from schemas import topics
-from schemas.catalogue import Catalogue
 from schemas.events import StatusEvent
 
 metadata = sa.MetaData()
@@ -54,10 +53,6 @@ _event = sa.Table(
 Row = SubmissionRecord | StatusEvent
 
 
-def _decode(record: Any) -> Row:
-    return read_event(record) if record.topic.endswith(".events") else read_submission(record)
-
-
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
     insert_new(connection, _submission, [asdict(row) for row in rows if isinstance(row, SubmissionRecord)])
     insert_new(connection, _event, [_event_row(row) for row in rows if isinstance(row, StatusEvent)])
@@ -76,16 +71,11 @@ def open_store(settings: StoreSettings) -> Store:
     return Store(settings, "audit", metadata)
 
 
-def reader(kafka: KafkaSettings, store: Store, catalogue: Catalogue) -> StoredReader[Row]:
+def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
     """The consumer that fills the audit store."""
     return StoredReader[Row](
-        kafka, store, _tables, group=topics.GROUP_AUDIT, topics=everything(catalogue), decode=_decode, apply=_apply
+        kafka, store, _tables, group=topics.GROUP_AUDIT, topics=topics.recorded(offices), decode=read_any, apply=_apply
     )  # fmt: skip
-
-
-def everything(catalogue: Catalogue) -> list[str]:
-    """The topics that audit and statistics read: all submissions and all events, never retries or dead letters."""
-    return [topics.submissions(office) for office in catalogue.offices] + [topics.events(city) for city in catalogue.cities]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +98,9 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
         return [
             TraceStep("accepted", _utc(submission["accepted_at"]), f"portal {submission['portal']}"),
             TraceStep(
-                "published", _utc(submission["published_at"]), f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}"
+                "published",
+                _utc(submission["published_at"]),
+                f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}",
             ),
             *(TraceStep(event["state"], _utc(event["at"]), f"{event['office']}, reference {event['reference']}") for event in events),
         ]

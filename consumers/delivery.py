@@ -44,7 +44,9 @@ class Delivery:
             cause = type(error).__name__ if isinstance(error, DeliveryFailure) else "unclear"
             metrics.DELIVERY_FAILURES.labels(self._office, cause).inc()
             reason = error.reason if isinstance(error, DeliveryFailure) else type(error).__name__
-            log.warning("delivery_failed", submission=str(submission_id), attempt=entry.attempt, handed_out=attempts, cause=cause, reason=reason)
+            log.warning(
+                "delivery_failed", submission=str(submission_id), attempt=entry.attempt, handed_out=attempts, cause=cause, reason=reason
+            )
             raise
         await self._tell(record.key, meta, submission_id, reference, delivered_at)  # 6. tell the portal
 

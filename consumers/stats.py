@@ -9,13 +9,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from infra.kafka.clients import KafkaSettings
-from infra.kafka.records import SubmissionRecord, read_event, read_submission
+from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.stores import Store, StoreSettings, insert_new
 from schemas import topics
@@ -43,10 +42,6 @@ _delivered = sa.Table(
 Row = SubmissionRecord | StatusEvent
 
 
-def _decode(record: Any) -> Row:
-    return read_event(record) if record.topic.endswith(".events") else read_submission(record)
-
-
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Acceptance and delivery come over different topics in any order, so each has its own table."""
     columns = set(_accepted.c.keys())
@@ -61,9 +56,11 @@ def open_store(settings: StoreSettings) -> Store:
     return Store(settings, "statistics", metadata)
 
 
-def reader(kafka: KafkaSettings, store: Store, read_topics: Sequence[str]) -> StoredReader[Row]:
+def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
     """The consumer that fills the statistics store."""
-    return StoredReader[Row](kafka, store, _tables, group=topics.GROUP_STATISTICS, topics=read_topics, decode=_decode, apply=_apply)
+    return StoredReader[Row](
+        kafka, store, _tables, group=topics.GROUP_STATISTICS, topics=topics.recorded(offices), decode=read_any, apply=_apply
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Figure:
 def figures(store: Store) -> list[Figure]:
     """All figures, by city, office, service, portal and hour (UTC)."""
     query = sa.select(_accepted, _delivered.c.at).outerjoin(_delivered, _delivered.c.submission == _accepted.c.submission)
-    groups: dict[tuple[Any, ...], list[float | None]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str, datetime], list[float | None]] = defaultdict(list)
     for row in store.read_now(lambda connection: connection.execute(query).mappings().all()):
         hour = row["accepted_at"].replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
         duration_s = None if row["at"] is None else (row["at"] - row["accepted_at"]).total_seconds()
@@ -92,9 +89,9 @@ def figures(store: Store) -> list[Figure]:
     return [_figure(key, durations) for key, durations in sorted(groups.items())]
 
 
-def _figure(key: tuple[Any, ...], durations_s: Sequence[float | None]) -> Figure:
+def _figure(key: tuple[str, str, str, str, datetime], durations_s: Sequence[float | None]) -> Figure:
     known = sorted(duration for duration in durations_s if duration is not None)
-    return Figure(*key, accepted=len(durations_s), delivered=len(known), median_s=_quantile(known, 0.5), p95_s=_quantile(known, 0.95))
+    return Figure(*key, len(durations_s), len(known), _quantile(known, 0.5), _quantile(known, 0.95))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

@@ -44,23 +44,29 @@ class Progress:
 Send = Callable[[dict[str, object]], Awaitable[None]]
 
 
-def routes(health: Health) -> list[tuple[str, Callable[[dict[str, object], object, Send], Awaitable[None]]]]:
-    """`/livez`, `/readyz` and `/metrics` as plain ASGI handlers, for FastStream and Starlette alike."""
+class Page:
+    """An ASGI page, made anew at each call: FastStream and Starlette both serve it."""
 
-    def checked(checks: dict[str, Check]) -> Callable[[dict[str, object], object, Send], Awaitable[None]]:
-        async def handler(_scope: dict[str, object], _receive: object, send: Send) -> None:
-            findings = health.findings(checks)
-            text = "".join(f"{name}: {finding}\n" for name, finding in findings.items()) or "ok\n"
-            await _respond(send, 503 if findings else 200, "text/plain; charset=utf-8", text.encode())
+    def __init__(self, make: Callable[[], tuple[int, str, bytes]]) -> None:
+        self._make = make
 
-        return handler
-
-    async def metrics(_scope: dict[str, object], _receive: object, send: Send) -> None:
-        await _respond(send, 200, CONTENT_TYPE_LATEST, generate_latest())
-
-    return [("/livez", checked(health.alive)), ("/readyz", checked(health.ready)), ("/metrics", metrics)]
+    async def __call__(self, _scope: object, _receive: object, send: Send) -> None:
+        """Answer with status, content type and body."""
+        status, content_type, body = self._make()
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type.encode())]})
+        await send({"type": "http.response.body", "body": body})
 
 
-async def _respond(send: Send, status: int, content_type: str, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", content_type.encode())]})
-    await send({"type": "http.response.body", "body": body})
+def pages(health: Health) -> list[tuple[str, Page]]:
+    """`/livez`, `/readyz` and `/metrics`."""
+
+    def checked(checks: dict[str, Check]) -> tuple[int, str, bytes]:
+        findings = health.findings(checks)
+        text = "".join(f"{name}: {finding}\n" for name, finding in findings.items()) or "ok\n"
+        return (503 if findings else 200), "text/plain; charset=utf-8", text.encode()
+
+    return [
+        ("/livez", Page(lambda: checked(health.alive))),
+        ("/readyz", Page(lambda: checked(health.ready))),
+        ("/metrics", Page(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
+    ]

@@ -31,5 +31,7 @@ async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - nothing may end background work but the process itself
-            log.warning("background_work_failed", work=getattr(work, "__qualname__", "work"), error=type(error).__name__, next_try_s=_PAUSE_S)
+            log.warning(
+                "background_work_failed", work=getattr(work, "__qualname__", "work"), error=type(error).__name__, next_try_s=_PAUSE_S
+            )
         await asyncio.sleep(_PAUSE_S)

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from infra import health as health_routes
 from infra.health import Health
+from infra.health import pages as health_pages
 from infra.kafka.clients import KafkaSettings, Sender
 from infra.kafka.records import read_event
 from infra.kafka.stored_reader import StoredReader
@@ -112,8 +112,8 @@ def create_app(
     _add_routes(app, door, box)
     _add_errors(app)
     checks = Health(alive={"relay": relay.progress.check}, ready={"relay": relay.progress.check})
-    for path, handler in health_routes.routes(checks):
-        app.mount(path, handler)  # type: ignore[arg-type]
+    for path, page in health_pages(checks):
+        app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app
 
 
@@ -149,7 +149,9 @@ _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/xml": {"schema": {"type": "string", "description": "einreichung.antrag.0100, see /v1/schemas/einreichung-1.0.xsd"}},
+            "application/xml": {
+                "schema": {"type": "string", "description": "einreichung.antrag.0100, see /v1/schemas/einreichung-1.0.xsd"}
+            },
             "application/json": {"schema": SubmissionForm.model_json_schema(ref_template="#/components/schemas/{model}")},
         },
     }
@@ -200,7 +202,12 @@ def _add_errors(app: FastAPI) -> None:
         log.error("internal_error", error=type(error).__name__)
         return _problem(Rejected(errors.INTERNAL))
 
-    handlers: dict[type[Exception], Callable[..., Any]] = {StadtbusError: ours, HTTPException: http, SQLAlchemyError: store, Exception: unexpected}
+    handlers: dict[type[Exception], Callable[..., Any]] = {
+        StadtbusError: ours,
+        HTTPException: http,
+        SQLAlchemyError: store,
+        Exception: unexpected,
+    }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 

@@ -170,7 +170,9 @@ class Outbox:
         query = sa.select(_submission).where(_unpublished).order_by(_submission.c.seq).limit(limit)
         rows = await self.store.read(lambda connection: connection.execute(query).mappings().all())
         return [
-            Pending(row["seq"], row["office"], row["case_id"], {Header(k): v for k, v in json.loads(row["headers"]).items()}, row["content"])
+            Pending(
+                row["seq"], row["office"], row["case_id"], {Header(k): v for k, v in json.loads(row["headers"]).items()}, row["content"]
+            )
             for row in rows
         ]
 
@@ -223,4 +225,6 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
     )
     finished = [event.data.submission for event in events if event.data.state is State.DELIVERED]
     if finished:
-        connection.execute(_submission.update().where(_submission.c.id.in_(finished), _submission.c.published_at.is_not(None)).values(content=None))
+        connection.execute(
+            _submission.update().where(_submission.c.id.in_(finished), _submission.c.published_at.is_not(None)).values(content=None)
+        )

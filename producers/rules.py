@@ -33,7 +33,9 @@ def default_namespace_absent(root: etree._Element) -> None:
     """A default namespace on the root moves the header into that namespace, which no XÖV reader expects."""
     if None in root.nsmap:
         raise Rejected(
-            errors.NOT_VALID, "the root declares a default namespace; bind it to a prefix, because header elements have no namespace", where="/*"
+            errors.NOT_VALID,
+            "the root declares a default namespace; bind it to a prefix, because header elements have no namespace",
+            where="/*",
         )
 
 

@@ -38,7 +38,8 @@ _OPEN_CASES: Final = 20
 _DATE_FIELDS: Final = ("F99000101", "F99000202")
 """What people correct afterwards: the day they move in, the day they start to trade."""
 
-Fields = dict[str, tuple[str, ...]]
+_Fields = dict[str, tuple[str, ...]]
+_Subjects = Sequence[Person | Organisation]
 
 
 class _Names(NamedTuple):
@@ -48,6 +49,13 @@ class _Names(NamedTuple):
     women: tuple[str, ...]
     men: tuple[str, ...]
     families: tuple[str, ...]
+
+
+class _Town(NamedTuple):
+    """A city of the bus with some of its streets, each with a postal code."""
+
+    name: str
+    streets: tuple[str, ...]
 
 
 class _Trade(NamedTuple):
@@ -67,6 +75,7 @@ def applications(route: Route, author: Authority, *, seed: int, start: datetime)
     Raises:
         ValueError: `start` has no zone offset.
         KeyError: there is no data for this service or city.
+
     """
     offset = start.utcoffset()
     if offset is None:
@@ -94,23 +103,27 @@ def _open(rng: random.Random, route: Route, author: Authority, moment: datetime)
         reader=Authority(key=route.office_entry.authority, name=f"{route.city.name}, {route.office_entry.name}"),
         author=author,
         case_id=_uuid(rng),
-        service=Code(
-            code=route.service.leika[0], name=route.service.name, list_uri=SERVICE_LIST, list_version=SERVICE_LIST_VERSION
-        ),
+        service=Code(code=route.service.leika[0], name=route.service.name, list_uri=SERVICE_LIST, list_version=SERVICE_LIST_VERSION),
         area=Code(code=route.city.ars, name=route.city.name, list_uri=AREA_LIST_ARS, list_version=AREA_LIST_VERSION),
         applicants=tuple(_applicant(subject, trust) for subject in subjects),
-        content=Form(
-            schema_uri=route.service.form, fields=tuple(FormField(id=field, values=values) for field, values in fields.items())
-        ),
+        content=Form(schema_uri=route.service.form, fields=tuple(FormField(id=field, values=values) for field, values in fields.items())),
     )
 
 
 def _continue(rng: random.Random, earlier: Application, moment: datetime) -> Application:
-    """The same application once more, with another date: the later message has to win."""
-    day = (_day_near(rng, moment.date()),)
-    fields = tuple(FormField(id=field.id, values=day) if field.id in _DATE_FIELDS else field for field in earlier.form.fields)
+    """The same application once more, with a later date: the last message has to win."""
+    fields = tuple(_put_off(rng, field) if field.id in _DATE_FIELDS else field for field in earlier.form.fields)
     form = Form(schema_uri=earlier.form.schema_uri, fields=fields)
     return earlier.model_copy(update={"message_id": _uuid(rng), "created_at": moment, "content": form})
+
+
+def _put_off(rng: random.Random, field: FormField) -> FormField:
+    day = date.fromisoformat(field.values[0]) + timedelta(days=rng.randint(1, 14))
+    return FormField(id=field.id, values=(day.isoformat(),))
+
+
+def _chance(rng: random.Random, percent: int) -> bool:
+    return rng.randrange(100) < percent
 
 
 def _uuid(rng: random.Random) -> UUID:
@@ -130,11 +143,11 @@ def _day_near(rng: random.Random, day: date) -> str:
 # --- wohnsitz-anmelden
 
 
-def _move(rng: random.Random, city: str, day: date) -> tuple[Sequence[Person], Fields]:
+def _move(rng: random.Random, city: str, day: date) -> tuple[_Subjects, _Fields]:
     names = _origin(rng)
-    german_too = names.nationality != "deutsch" and rng.random() < 0.2
+    german_too = names.nationality != "deutsch" and _chance(rng, 20)
     new = _address_in(rng, city)
-    fields: Fields = {
+    fields: _Fields = {
         "F99000101": (_day_near(rng, day),),
         "F99000102": (new.street,),
         "F99000103": (new.house_number,),
@@ -149,14 +162,14 @@ def _move(rng: random.Random, city: str, day: date) -> tuple[Sequence[Person], F
 
 def _household(rng: random.Random, names: _Names, day: date) -> list[Person]:
     """One to five people who leave one address together, most of them under one family name."""
-    size = rng.choices((1, 2, 3, 4, 5), (7, 6, 4, 3, 1))[0]
-    adults = 1 if size == 1 or rng.random() < 0.2 else 2
+    size = rng.choices((1, 2, 3, 4, 5), (2, 2, 4, 5, 3))[0]
+    adults = 1 if size == 1 or _chance(rng, 20) else 2
     shared, address = _family_name(rng, names), _old_address(rng)
     people = []
     for number in range(size):
-        shares = number == 0 or (bool(names.women) and rng.random() < 0.85)
-        family_name = shared if shares else _family_name(rng, names)
-        people.append(_adult(rng, names, family_name, day, address) if number < adults else _child(rng, names, family_name, day, address))
+        shares = number == 0 or (bool(names.women) and _chance(rng, 85))
+        member = _adult if number < adults else _child
+        people.append(member(rng, names, shared if shares else _family_name(rng, names), day, address))
     return people
 
 
@@ -164,16 +177,14 @@ def _adult(rng: random.Random, names: _Names, family_name: str, day: date, addre
     return Person(
         family_name=family_name,
         given_names=_given_names(rng, names),
-        birth_name=rng.choice(_origin(rng).families) if names.women and rng.random() < 0.2 else None,
+        birth_name=rng.choice(_origin(rng).families) if names.women and _chance(rng, 20) else None,
         birth_date=_birth_date(rng, day, 19, 80),
         address=address,
     )
 
 
 def _child(rng: random.Random, names: _Names, family_name: str, day: date, address: Address) -> Person:
-    return Person(
-        family_name=family_name, given_names=_given_names(rng, names), birth_date=_birth_date(rng, day, 0, 17), address=address
-    )
+    return Person(family_name=family_name, given_names=_given_names(rng, names), birth_date=_birth_date(rng, day, 0, 17), address=address)
 
 
 def _origin(rng: random.Random) -> _Names:
@@ -182,7 +193,7 @@ def _origin(rng: random.Random) -> _Names:
 
 def _family_name(rng: random.Random, names: _Names) -> str:
     name = rng.choice(names.families)
-    return f"{name}-{rng.choice(_origin(rng).families)}" if names.women and rng.random() < 0.06 else name
+    return f"{name}-{rng.choice(_origin(rng).families)}" if names.women and _chance(rng, 6) else name
 
 
 def _given_names(rng: random.Random, names: _Names) -> str | None:
@@ -199,7 +210,7 @@ def _birth_date(rng: random.Random, day: date, youngest: int, oldest: int) -> st
 
 
 def _old_address(rng: random.Random) -> Address:
-    if rng.random() < 0.6:
+    if _chance(rng, 60):
         return _address_in(rng, rng.choice(list(_STREETS)))
     street, postal_code, town, country = rng.choice(_ELSEWHERE)
     return Address(street=street, house_number=_house_number(rng), postal_code=postal_code, city=town, country=country)
@@ -208,7 +219,7 @@ def _old_address(rng: random.Random) -> Address:
 def _address_in(rng: random.Random, city: str) -> Address:
     town, streets = _STREETS[city]
     postal_code, _, street = rng.choice(streets).partition(" ")
-    addition = rng.choice(_ADDITIONS) if rng.random() < 0.25 else None
+    addition = rng.choice(_ADDITIONS) if _chance(rng, 25) else None
     return Address(street=street, house_number=_house_number(rng), addition=addition, postal_code=postal_code, city=town)
 
 
@@ -229,16 +240,9 @@ def _landlord(rng: random.Random, city: str) -> str:
 # --- gewerbe-anmelden
 
 
-def _trade(rng: random.Random, city: str, day: date) -> tuple[Sequence[Person | Organisation], Fields]:
+def _trade(rng: random.Random, city: str, day: date) -> tuple[_Subjects, _Fields]:
     trade, site = rng.choice(_TRADES), _address_in(rng, city)
-    names = _origin(rng)
-    family_name = _family_name(rng, names)
-    subject: Person | Organisation
-    if rng.random() < 0.5:
-        subject = _organisation(rng, f"{trade.sign} {family_name}", site)
-    else:
-        subject = _adult(rng, names, family_name, day, _address_in(rng, city))
-    fields: Fields = {
+    fields: _Fields = {
         "F99000201": (_activities(rng, trade),),
         "F99000202": (_day_near(rng, day),),
         "F99000203": (site.street,),
@@ -248,23 +252,34 @@ def _trade(rng: random.Random, city: str, day: date) -> tuple[Sequence[Person | 
         "F99000207": (str(rng.choice((0, 0, 0, 1, 1, 2, 3, 4, 6, 9, 14, 25))),),
         "F99000208": (trade.kind,),
     }
-    return [subject], fields
+    people = [_trader(rng, city, day) for _ in range(rng.choices((1, 2, 3), (4, 3, 2))[0])]
+    if len(people) == 1 and _chance(rng, 60):
+        return people, fields
+    return [_organisation(rng, trade, people, site), *people], fields
 
 
-def _organisation(rng: random.Random, sign: str, site: Address) -> Organisation:
-    legal_form, register = rng.choice(_LEGAL_FORMS)
+def _trader(rng: random.Random, city: str, day: date) -> Person:
+    """A sole trader, or someone who acts for an organisation; they live in the city."""
+    names = _origin(rng)
+    return _adult(rng, names, _family_name(rng, names), day, _address_in(rng, city))
+
+
+def _organisation(rng: random.Random, trade: _Trade, people: Sequence[Person], site: Address) -> Organisation:
+    legal_form, register = rng.choice([(form, register) for least, form, register in _LEGAL_FORMS if len(people) >= least])
+    name = f"{trade.sign} {people[0].family_name} {legal_form}"
     number = f"{register} {rng.randint(10_000, 42_000)}, Amtsgericht {site.city}" if register else None
-    return Organisation(name=f"{sign} {legal_form}", legal_form=legal_form, register_number=number, address=site)
+    return Organisation(name=name, legal_form=legal_form, register_number=number, address=site)
 
 
 def _activities(rng: random.Random, trade: _Trade) -> str:
-    """The main activity and some of the others, in the order of the trade."""
+    """The main activity and some of the others, in the order of the trade, then what else the applicant wants to say."""
     main, *others = trade.activities
     chosen = set(rng.sample(others, rng.randint(1, len(others))))
-    return "; ".join([main, *(other for other in others if other in chosen)])
+    activities = "; ".join([main, *(other for other in others if other in chosen)])
+    return ". ".join([activities, *rng.sample(_REMARKS, rng.randint(0, 5))])
 
 
-_CONTENT: Final[dict[str, Callable[[random.Random, str, date], tuple[Sequence[Person | Organisation], Fields]]]] = {
+_CONTENT: Final[dict[str, Callable[[random.Random, str, date], tuple[_Subjects, _Fields]]]] = {
     "wohnsitz-anmelden": _move,
     "gewerbe-anmelden": _trade,
 }
@@ -275,6 +290,16 @@ _CONTENT: Final[dict[str, Callable[[random.Random, str, date], tuple[Sequence[Pe
 
 def _names(nationality: str, women: str, men: str, families: str) -> _Names:
     return _Names(nationality, *(tuple(part.split(", ")) if part else () for part in (women, men, families)))
+
+
+def _trades(text: str) -> tuple[_Trade, ...]:
+    """Paragraphs of a line 'sign, kind' and a line per activity."""
+    return tuple(_paragraph(*paragraph.splitlines()) for paragraph in text.strip().split("\n\n"))
+
+
+def _paragraph(head: str, *activities: str) -> _Trade:
+    sign, kind = head.split(", ")
+    return _Trade(sign, kind, activities)
 
 
 _NAMES: Final = (
@@ -328,14 +353,14 @@ _NAMES: Final = (
     ),
     _names(
         "griechisch",
-        "Eléni, Ioánna, Déspoina, Zōḗ, Styliani",
-        "Geṓrgios, Kōnstantínos, Dīmī́trios, Spýros, Níkos",
+        "Eléni, Ioánna, Déspoina, Sofía, Styliani",
+        "Geōrgios, Kōnstantínos, Dīmos, Spýros, Níkos",
         "Papageōrgíou, Oikonómou, Athanasíou, Vasileíou, Dīmītríou",
     ),
     _names(
         "ukrainisch",
-        "Oksana, Ljudmyla, Natalija, Zlatoslava, Nadežda",
-        "Andrij, Serhij, Mykola, Ľubomyr, Oleksij",
+        "Oksana, Ljudmyla, Natalija, Zlatoslava, Žanna",
+        "Andrij, Serhij, Mykola, Ljubomyr, Oleksij",
         "Ševčuk, Kovalenko, Bondarčuk, Šapoval, Hryščenko, Tkačuk",
     ),
     _names(
@@ -359,20 +384,20 @@ _NAMES: Final = (
     _names(
         "italienisch",
         "Chiara, Letizia, Noemi, Desirè, Fiorella",
-        "Nicolò, Giosuè, Matteo, Salvatore, Gesù",
+        "Nicolò, Giosuè, Matteo, Salvatore, Niccolò",
         "D’Angelo, Dell’Orto, Cantù, Nardò, Pellegrini",
     ),
     _names(
         "dänisch",
-        "Åse, Kirsten, Bodil, Inge-Lise, Dagnӕ".replace("ӕ", "y"),
+        "Åse, Kirsten, Birte, Inge-Lise, Bente",
         "Søren, Jørgen, Asbjørn, Pål, Aage",
         "Kjær, Bødker, Nørgaard, Sjælland, Østergård",
     ),
     _names("indonesisch", "", "", "Nurhayati, Sulistyowati, Hartono, Wahyuningsih, Parwoto"),
 )
 
-_STREETS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "muenchen": (
+_STREETS: Final = {
+    "muenchen": _Town(
         "München",
         (
             "80337 Lindwurmstraße",
@@ -390,7 +415,7 @@ _STREETS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "81547 Säbener Straße",
         ),
     ),
-    "nuernberg": (
+    "nuernberg": _Town(
         "Nürnberg",
         (
             "90429 Fürther Straße",
@@ -407,7 +432,7 @@ _STREETS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "90403 Äußere Laufer Gasse",
         ),
     ),
-    "augsburg": (
+    "augsburg": _Town(
         "Augsburg",
         (
             "86150 Maximilianstraße",
@@ -445,214 +470,146 @@ _ELSEWHERE: Final = (
 
 _ADDITIONS: Final = ("Hinterhaus", "Rückgebäude, 2. Stock", "3. Stock links", "Erdgeschoss", "Gartenhaus", "Aufgang B, 4. Stock")
 
+# The least number of people, the form, its register.
 _LEGAL_FORMS: Final = (
-    ("GmbH", "HRB"),
-    ("UG (haftungsbeschränkt)", "HRB"),
-    ("GmbH & Co. KG", "HRA"),
-    ("OHG", "HRA"),
-    ("e. K.", "HRA"),
-    ("GbR", None),
+    (1, "GmbH", "HRB"),
+    (1, "UG (haftungsbeschränkt)", "HRB"),
+    (1, "GmbH & Co. KG", "HRA"),
+    (2, "OHG", "HRA"),
+    (2, "GbR", None),
 )
 
-_TRADES: Final = (
-    _Trade(
-        "Bäckerei",
-        "Handwerk",
-        (
-            "Herstellung und Verkauf von Backwaren und Konditoreierzeugnissen",
-            "Betrieb eines Cafés mit Außensitzplätzen ohne Ausschank alkoholischer Getränke",
-            "Lieferung belegter Semmeln an Kantinen, Schulen und Kindertagesstätten im Stadtgebiet",
-            "Vermietung von Geschirr und Tischwäsche für Feiern",
-        ),
-    ),
-    _Trade(
-        "Schreinerei",
-        "Handwerk",
-        (
-            "Anfertigung und Einbau von Möbeln, Küchen, Türen und Treppen",
-            "Restaurierung historischer Fenster und Vertäfelungen nach Vorgaben der Denkmalpflege",
-            "Verlegen, Schleifen und Ölen von Holzböden",
-            "Handel mit Beschlägen, Leuchten und Pflegemitteln für Massivholz",
-        ),
-    ),
-    _Trade(
-        "Friseursalon",
-        "Handwerk",
-        (
-            "Friseurhandwerk für Damen, Herren und Kinder",
-            "Anfertigung und Pflege von Perücken und Haarteilen, auch als Leistung der gesetzlichen Krankenkassen",
-            "Maniküre und kosmetische Behandlungen ohne Eingriffe in die Haut",
-            "Verkauf von Haarpflegeprodukten",
-        ),
-    ),
-    _Trade(
-        "Elektrotechnik",
-        "Handwerk",
-        (
-            "Elektroinstallation in Neu- und Altbauten, eingetragen in der Handwerksrolle",
-            "Planung, Montage und Wartung von Photovoltaikanlagen mit Speicher bis 30 Kilowatt",
-            "Einrichtung von Ladepunkten für Elektrofahrzeuge in Tiefgaragen von Wohnungseigentümergemeinschaften",
-            "Prüfung ortsveränderlicher elektrischer Betriebsmittel in Büros und Werkstätten",
-        ),
-    ),
-    _Trade(
-        "Malerbetrieb",
-        "Handwerk",
-        (
-            "Maler- und Lackiererarbeiten an Fassaden und in Innenräumen",
-            "Wärmedämmung von Außenwänden einschließlich Gerüststellung für eigene Arbeiten",
-            "Beseitigung von Schimmel und Feuchteschäden mit Ursachenprüfung",
-            "Gestaltung von Ladenräumen mit Kalk-, Lehm- und Spachteltechniken",
-        ),
-    ),
-    _Trade(
-        "Fahrradwerkstatt",
-        "Handwerk",
-        (
-            "Instandsetzung und Wartung von Fahrrädern, Lastenrädern und Pedelecs",
-            "An- und Verkauf gebrauchter Fahrräder mit Prüfung der Rahmennummer",
-            "Verleih von Lastenrädern und Kinderanhängern tage- und wochenweise",
-            "Kurse zur Reparatur in der eigenen Werkstatt",
-        ),
-    ),
-    _Trade(
-        "Änderungsschneiderei",
-        "Handwerk",
-        (
-            "Änderung und Ausbesserung von Oberbekleidung, Tracht und Heimtextilien",
-            "Maßanfertigung von Dirndln, Brautkleidern und Bühnenkostümen",
-            "Annahmestelle für chemische Reinigung und Lederpflege",
-            "Nähkurse für Anfängerinnen und Anfänger in Gruppen bis acht Personen",
-        ),
-    ),
-    _Trade(
-        "Kfz-Service",
-        "Handwerk",
-        (
-            "Wartung und Instandsetzung von Kraftfahrzeugen als Meisterbetrieb",
-            "Einlagerung, Wechsel und Verkauf von Reifen und Felgen",
-            "Aufbereitung und Pflege von Fahrzeugen mit Abwasserbehandlung auf dem Betriebsgelände",
-            "Vermittlung von Gebrauchtwagen im Auftrag Dritter",
-        ),
-    ),
-    _Trade(
-        "Gebäudereinigung",
-        "Handwerk",
-        (
-            "Unterhalts-, Glas- und Fassadenreinigung in Büros, Praxen und Treppenhäusern",
-            "Winterdienst und Gehwegreinigung für Hausverwaltungen",
-            "Grünpflege ohne Fällungen und Entsorgung von Schnittgut über zugelassene Betriebe",
-            "Endreinigung nach Bauarbeiten einschließlich Entfernen von Kleberesten und Baustaub",
-        ),
-    ),
-    _Trade(
-        "Feinkost",
-        "Handel",
-        (
-            "Einzelhandel mit Lebensmitteln aus dem Mittelmeerraum, Südosteuropa und Vorderasien",
-            "Zubereitung von Vorspeisen und warmen Gerichten zum Mitnehmen",
-            "Handel mit Wein, Spirituosen und alkoholfreien Getränken in verschlossenen Flaschen",
-            "Stand auf Wochenmärkten im Stadtgebiet an drei Tagen der Woche",
-        ),
-    ),
-    _Trade(
-        "Blumen",
-        "Handel",
-        (
-            "Einzelhandel mit Schnittblumen, Topfpflanzen, Gestecken und Zubehör",
-            "Floristik für Hochzeiten, Trauerfeiern und Veranstaltungen mit Aufbau vor Ort",
-            "Pflege von Gräbern auf den städtischen Friedhöfen im Jahresauftrag",
-            "Bepflanzung und Bewässerung von Balkonen, Innenhöfen und Dachgärten",
-        ),
-    ),
-    _Trade(
-        "Buchhandlung",
-        "Handel",
-        (
-            "Einzelhandel mit Büchern, Zeitschriften, Noten und Schreibwaren",
-            "Versand antiquarischer Bücher und Landkarten über das Internet",
-            "Lesungen und Schreibwerkstätten in den Geschäftsräumen, teils gegen Eintritt",
-            "Belieferung von Schulen und Bibliotheken nach dem Buchpreisbindungsgesetz",
-        ),
-    ),
-    _Trade(
-        "Onlinehandel",
-        "Handel",
-        (
-            "Versandhandel mit Spielwaren, Haushaltsartikeln und Gartenbedarf über eigene und fremde Internetplattformen",
-            "Entwicklung von Verpackungen und Vertrieb unter eigener Marke",
-            "Lagerung, Kommissionierung und Versand für andere Händler",
-            "Annahme und Aufbereitung von Rücksendungen einschließlich Verkauf von Restposten",
-        ),
-    ),
-    _Trade(
-        "Gaststätte",
-        "Sonstiges",
-        (
-            "Betrieb einer Schank- und Speisewirtschaft mit regionaler und internationaler Küche",
-            "Bewirtung im Biergarten mit 60 Plätzen von April bis Oktober, täglich bis 22 Uhr",
-            "Partyservice mit Lieferung und Bedienung außer Haus",
-            "Vermietung eines Nebenraums für Familienfeiern und Vereinsversammlungen",
-        ),
-    ),
-    _Trade(
-        "Software",
-        "Sonstiges",
-        (
-            "Entwicklung, Vertrieb und Wartung von Software für Handwerks- und Handelsbetriebe",
-            "Beratung bei der Einführung von Warenwirtschafts- und Buchhaltungssystemen",
-            "Betrieb von Webanwendungen und Datensicherung in Rechenzentren innerhalb der Europäischen Union",
-            "Schulungen zu Informationssicherheit und Datenschutz für kleine Unternehmen",
-        ),
-    ),
-    _Trade(
-        "Umzüge",
-        "Sonstiges",
-        (
-            "Durchführung von Umzügen mit Fahrzeugen bis 3,5 Tonnen zulässiger Gesamtmasse",
-            "Möbelmontage, Ein- und Auspacken, Aufbau von Küchen ohne Anschlussarbeiten",
-            "Haushaltsauflösungen mit Verwertung über Gebrauchtwarenhändler",
-            "Vermietung von Kartons, Außenaufzügen und Lagerabteilen",
-        ),
-    ),
-    _Trade(
-        "Hausmeisterdienste",
-        "Sonstiges",
-        (
-            "Hausmeisterservice für Wohn- und Geschäftshäuser ohne handwerksrollenpflichtige Tätigkeiten",
-            "Kleinreparaturen, Austausch von Leuchtmitteln und Pflege von Außenanlagen",
-            "Bereitstellen von Mülltonnen und Kontrolle technischer Anlagen nach Plan",
-            "Wohnungsübergaben und Ablesung von Zählerständen im Auftrag von Verwaltungen",
-        ),
-    ),
-    _Trade(
-        "Fotostudio",
-        "Sonstiges",
-        (
-            "Fotografie für Familien, Hochzeiten, Bewerbungen und Ausweise",
-            "Werbe- und Architekturaufnahmen, auch mit unbemannten Luftfahrzeugen unter 2 Kilogramm",
-            "Bildbearbeitung, Abzüge und Einrahmungen",
-            "Vermietung des Studios mit Beleuchtung stundenweise an Dritte",
-        ),
-    ),
-    _Trade(
-        "Übersetzungsbüro",
-        "Sonstiges",
-        (
-            "Vermittlung von Übersetzungen und Dolmetschleistungen in europäischen und asiatischen Sprachen",
-            "Sprachkurse für Unternehmen in Präsenz und über das Internet",
-            "Lektorat und Satz mehrsprachiger Gebrauchsanleitungen und Kataloge",
-            "Begleitung bei Terminen in Ämtern, Arztpraxen und Schulen",
-        ),
-    ),
-    _Trade(
-        "Tanzstudio",
-        "Sonstiges",
-        (
-            "Tanz- und Bewegungsunterricht für Kinder, Jugendliche und Erwachsene",
-            "Veranstaltung von Aufführungen und Tanzabenden mit bis zu 120 Gästen",
-            "Verkauf von Tanzschuhen, Kleidung und alkoholfreien Getränken an Teilnehmende",
-            "Überlassung der Räume an Vereine und freie Gruppen am Wochenende",
-        ),
-    ),
+_TRADES: Final = _trades("""
+Bäckerei, Handwerk
+Herstellung und Verkauf von Backwaren und Konditoreierzeugnissen
+Betrieb eines Cafés mit Außensitzplätzen ohne Ausschank alkoholischer Getränke
+Lieferung belegter Semmeln an Kantinen, Schulen und Kindertagesstätten im Stadtgebiet
+Vermietung von Geschirr und Tischwäsche für Feiern
+
+Schreinerei, Handwerk
+Anfertigung und Einbau von Möbeln, Küchen, Türen und Treppen
+Restaurierung historischer Fenster und Vertäfelungen nach Vorgaben der Denkmalpflege
+Verlegen, Schleifen und Ölen von Holzböden
+Handel mit Beschlägen, Leuchten und Pflegemitteln für Massivholz
+
+Friseursalon, Handwerk
+Friseurhandwerk für Damen, Herren und Kinder
+Anfertigung und Pflege von Perücken und Haarteilen, auch als Leistung der gesetzlichen Krankenkassen
+Maniküre und kosmetische Behandlungen ohne Eingriffe in die Haut
+Verkauf von Haarpflegeprodukten
+
+Elektrotechnik, Handwerk
+Elektroinstallation in Neu- und Altbauten, eingetragen in der Handwerksrolle
+Planung, Montage und Wartung von Photovoltaikanlagen mit Speicher bis 30 Kilowatt
+Einrichtung von Ladepunkten für Elektrofahrzeuge in Tiefgaragen von Wohnungseigentümergemeinschaften
+Prüfung ortsveränderlicher elektrischer Betriebsmittel in Büros und Werkstätten
+
+Malerbetrieb, Handwerk
+Maler- und Lackiererarbeiten an Fassaden und in Innenräumen
+Wärmedämmung von Außenwänden einschließlich Gerüststellung für eigene Arbeiten
+Beseitigung von Schimmel und Feuchteschäden mit Ursachenprüfung
+Gestaltung von Ladenräumen mit Kalk-, Lehm- und Spachteltechniken
+
+Fahrradwerkstatt, Handwerk
+Instandsetzung und Wartung von Fahrrädern, Lastenrädern und Pedelecs
+An- und Verkauf gebrauchter Fahrräder mit Prüfung der Rahmennummer
+Verleih von Lastenrädern und Kinderanhängern tage- und wochenweise
+Kurse zur Reparatur in der eigenen Werkstatt
+
+Änderungsschneiderei, Handwerk
+Änderung und Ausbesserung von Oberbekleidung, Tracht und Heimtextilien
+Maßanfertigung von Dirndln, Brautkleidern und Bühnenkostümen
+Annahmestelle für chemische Reinigung und Lederpflege
+Nähkurse für Anfängerinnen und Anfänger in Gruppen bis acht Personen
+
+Kfz-Service, Handwerk
+Wartung und Instandsetzung von Kraftfahrzeugen als Meisterbetrieb
+Einlagerung, Wechsel und Verkauf von Reifen und Felgen
+Aufbereitung und Pflege von Fahrzeugen mit Abwasserbehandlung auf dem Betriebsgelände
+Vermittlung von Gebrauchtwagen im Auftrag Dritter
+
+Gebäudereinigung, Handwerk
+Unterhalts-, Glas- und Fassadenreinigung in Büros, Praxen und Treppenhäusern
+Winterdienst und Gehwegreinigung für Hausverwaltungen
+Grünpflege ohne Fällungen und Entsorgung von Schnittgut über zugelassene Betriebe
+Endreinigung nach Bauarbeiten einschließlich Entfernen von Kleberesten und Baustaub
+
+Feinkost, Handel
+Einzelhandel mit Lebensmitteln aus dem Mittelmeerraum, Südosteuropa und Vorderasien
+Zubereitung von Vorspeisen und warmen Gerichten zum Mitnehmen
+Handel mit Wein, Spirituosen und alkoholfreien Getränken in verschlossenen Flaschen
+Stand auf Wochenmärkten im Stadtgebiet an drei Tagen der Woche
+
+Blumen, Handel
+Einzelhandel mit Schnittblumen, Topfpflanzen, Gestecken und Zubehör
+Floristik für Hochzeiten, Trauerfeiern und Veranstaltungen mit Aufbau vor Ort
+Pflege von Gräbern auf den städtischen Friedhöfen im Jahresauftrag
+Bepflanzung und Bewässerung von Balkonen, Innenhöfen und Dachgärten
+
+Buchhandlung, Handel
+Einzelhandel mit Büchern, Zeitschriften, Noten und Schreibwaren
+Versand antiquarischer Bücher und Landkarten über das Internet
+Lesungen und Schreibwerkstätten in den Geschäftsräumen, teils gegen Eintritt
+Belieferung von Schulen und Bibliotheken nach dem Buchpreisbindungsgesetz
+
+Onlinehandel, Handel
+Versandhandel mit Spielwaren, Haushaltsartikeln und Gartenbedarf über eigene und fremde Internetplattformen
+Entwicklung von Verpackungen und Vertrieb unter eigener Marke
+Lagerung, Kommissionierung und Versand für andere Händler
+Annahme und Aufbereitung von Rücksendungen einschließlich Verkauf von Restposten
+
+Gaststätte, Sonstiges
+Betrieb einer Schank- und Speisewirtschaft mit regionaler und internationaler Küche
+Bewirtung im Biergarten mit 60 Plätzen von April bis Oktober, täglich bis 22 Uhr
+Partyservice mit Lieferung und Bedienung außer Haus
+Vermietung eines Nebenraums für Familienfeiern und Vereinsversammlungen
+
+Software, Sonstiges
+Entwicklung, Vertrieb und Wartung von Software für Handwerks- und Handelsbetriebe
+Beratung bei der Einführung von Warenwirtschafts- und Buchhaltungssystemen
+Betrieb von Webanwendungen und Datensicherung in Rechenzentren innerhalb der Europäischen Union
+Schulungen zu Informationssicherheit und Datenschutz für kleine Unternehmen
+
+Umzüge, Sonstiges
+Durchführung von Umzügen mit Fahrzeugen bis 3,5 Tonnen zulässiger Gesamtmasse
+Möbelmontage, Ein- und Auspacken, Aufbau von Küchen ohne Anschlussarbeiten
+Haushaltsauflösungen mit Verwertung über Gebrauchtwarenhändler
+Vermietung von Kartons, Außenaufzügen und Lagerabteilen
+
+Hausmeisterdienste, Sonstiges
+Hausmeisterservice für Wohn- und Geschäftshäuser ohne handwerksrollenpflichtige Tätigkeiten
+Kleinreparaturen, Austausch von Leuchtmitteln und Pflege von Außenanlagen
+Bereitstellen von Mülltonnen und Kontrolle technischer Anlagen nach Plan
+Wohnungsübergaben und Ablesung von Zählerständen im Auftrag von Verwaltungen
+
+Fotostudio, Sonstiges
+Fotografie für Familien, Hochzeiten, Bewerbungen und Ausweise
+Werbe- und Architekturaufnahmen, auch mit unbemannten Luftfahrzeugen unter 2 Kilogramm
+Bildbearbeitung, Abzüge und Einrahmungen
+Vermietung des Studios mit Beleuchtung stundenweise an Dritte
+
+Übersetzungsbüro, Sonstiges
+Vermittlung von Übersetzungen und Dolmetschleistungen in europäischen und asiatischen Sprachen
+Sprachkurse für Unternehmen in Präsenz und über das Internet
+Lektorat und Satz mehrsprachiger Gebrauchsanleitungen und Kataloge
+Begleitung bei Terminen in Ämtern, Arztpraxen und Schulen
+
+Tanzstudio, Sonstiges
+Tanz- und Bewegungsunterricht für Kinder, Jugendliche und Erwachsene
+Veranstaltung von Aufführungen und Tanzabenden mit bis zu 120 Gästen
+Verkauf von Tanzschuhen, Kleidung und alkoholfreien Getränken an Teilnehmende
+Überlassung der Räume an Vereine und freie Gruppen am Wochenende
+""")
+
+_REMARKS: Final = (
+    "Die Betriebsstätte wird von einem bestehenden Betrieb übernommen, die Beschäftigten werden weiterbeschäftigt",
+    "Öffnungszeiten Montag bis Freitag 8 bis 18 Uhr, Samstag 9 bis 14 Uhr, an Sonn- und Feiertagen geschlossen",
+    "Die Tätigkeit wird zunächst im Nebenerwerb an höchstens 15 Stunden in der Woche ausgeübt",
+    "Ein Teil der Räume wird an einen anderen Betrieb untervermietet; beide Betriebe haben getrennte Eingänge und Briefkästen",
+    "Die Erlaubnis zur Sondernutzung von öffentlichem Grund für Auslagen und Fahrradständer vor dem Geschäft ist beantragt",
+    "Eine Nutzungsänderung ist nicht nötig, die Räume wurden schon bisher gewerblich genutzt (Bescheid der Bauaufsicht liegt vor)",
+    "Der Betrieb war bisher in einer Nachbargemeinde angemeldet und wird dort zum Ende des Vormonats abgemeldet",
+    "An der Betriebsstätte werden weder Gefahrstoffe noch überwachungsbedürftige Anlagen verwendet",
+    "Die Eintragung in das zuständige Register und die Anmeldung bei der Berufsgenossenschaft sind veranlasst",
+    "Die geschäftlichen Unterlagen werden am Ort der Betriebsstätte aufbewahrt, die Buchführung übernimmt ein Steuerbüro",
 )

@@ -148,7 +148,7 @@ def load(folder: Path | None = None) -> Catalogue:
     pages = {page.name: page for page in source.iterdir() if page.name.endswith(".yaml")}
     if "services.yaml" not in pages:
         raise UsageError(errors.SETTINGS, "the catalogue has no services.yaml", where=str(source))
-    services = [_load(Service, entry, "services.yaml") for entry in _yaml(pages.pop("services.yaml"))]
+    services = [_load(Service, entry, "services.yaml") for entry in _list(pages.pop("services.yaml"))]
     cities = [_load(City, _yaml(page), name) for name, page in sorted(pages.items())]
     _check(services, cities)
     return Catalogue(services, cities)
@@ -159,6 +159,13 @@ def _yaml(page: Traversable) -> object:
         return yaml.safe_load(page.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UsageError(errors.SETTINGS, f"not YAML: {error}", where=page.name) from None
+
+
+def _list(page: Traversable) -> list[object]:
+    entries = _yaml(page)
+    if not isinstance(entries, list):
+        raise UsageError(errors.SETTINGS, "a list of services is expected", where=page.name)
+    return entries
 
 
 def _load(model: type[EntryT], entry: object, page: str) -> EntryT:

@@ -54,7 +54,9 @@ class StadtbusError(Exception):
     def diagnostics(self) -> str:
         """What is wrong, where, and what to do next, for a person at a terminal."""
         place = f"\n  where: {self.where}" if self.where else ""
-        return f"{self.problem.title} ({self.problem.code})\n  what:  {self.detail or self.problem.title}{place}\n  next:  {self.problem.hint}"
+        return (
+            f"{self.problem.title} ({self.problem.code})\n  what:  {self.detail or self.problem.title}{place}\n  next:  {self.problem.hint}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The members of an RFC 9457 problem, without those that have no value."""
@@ -125,7 +127,9 @@ TOO_LARGE = Problem(
     xoev="A001",
 )
 NOT_WELL_FORMED = Problem("not-well-formed", "The XML cannot be read", "Check the message with an XML parser before sending.", xoev="X000")
-DOCTYPE = Problem("doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000")
+DOCTYPE = Problem(
+    "doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000"
+)
 ENCODING = Problem("encoding-not-allowed", "The message is not UTF-8", "Encode the message as UTF-8 and declare it so.", xoev="S001")
 TOO_COMPLEX = Problem(
     "message-too-complex", "The message has too many elements or attributes", "Split the content or send it as an attachment."
@@ -140,9 +144,14 @@ FORM_INVALID = Problem(
 UNKNOWN_MESSAGE = Problem(
     "unknown-message", "This message is not known here", "Use the root element and namespace named in the detail.", xoev="V001"
 )
-UNKNOWN_VERSION = Problem("unknown-version", "This version of the message is not accepted", "Use one of the versions in the detail.", xoev="V000")
+UNKNOWN_VERSION = Problem(
+    "unknown-version", "This version of the message is not accepted", "Use one of the versions in the detail.", xoev="V000"
+)
 NOT_VALID = Problem(
-    "not-schema-valid", "The message breaks its schema", "Validate the message against the XSD at /v1/schemas/einreichung-1.0.xsd.", xoev="X001"
+    "not-schema-valid",
+    "The message breaks its schema",
+    "Validate the message against the XSD at /v1/schemas/einreichung-1.0.xsd.",
+    xoev="X001",
 )
 RULE_BROKEN = Problem("rule-broken", "The message breaks a rule beyond its schema", "The detail names the rule and the field.", xoev="S999")
 TYPE_MISMATCH = Problem(
@@ -157,9 +166,14 @@ TIME_INCOMPLETE = Problem(
     "Write it with milliseconds and time zone, for example 2026-03-01T09:30:00.000+01:00.",
     xoev="S999",
 )
-TEXT_NOT_NFC = Problem("text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999")
+TEXT_NOT_NFC = Problem(
+    "text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999"
+)
 READER_MISMATCH = Problem(
-    "reader-mismatch", "leser is not the authority that the route leads to", "Set leser/kennung to the authority in the detail.", xoev="T080"
+    "reader-mismatch",
+    "leser is not the authority that the route leads to",
+    "Set leser/kennung to the authority in the detail.",
+    xoev="T080",
 )
 AUTHOR_MISMATCH = Problem(
     "author-mismatch",
@@ -175,11 +189,23 @@ CONTENT_NOT_SERVED = Problem(
     "content-not-served", "No office takes this kind of content yet", "Send the content as a form (formular), without anlagen."
 )
 # --- the route
-UNKNOWN_SERVICE = Problem("unknown-service", "No city offers a service with this key", "Use one of the LeiKa keys in the detail.", xoev="X011")
-UNKNOWN_AREA = Problem("unknown-area", "No city of the bus has this area key", "Use the ARS (12 digits) or AGS (8 digits) of a city in the detail.", xoev="X011")
-NO_ROUTE = Problem("no-route", "This city does not offer the service over the bus", "The detail lists where the service is offered.", xoev="T080")
+UNKNOWN_SERVICE = Problem(
+    "unknown-service", "No city offers a service with this key", "Use one of the LeiKa keys in the detail.", xoev="X011"
+)
+UNKNOWN_AREA = Problem(
+    "unknown-area",
+    "No city of the bus has this area key",
+    "Use the ARS (12 digits) or AGS (8 digits) of a city in the detail.",
+    xoev="X011",
+)
+NO_ROUTE = Problem(
+    "no-route", "This city does not offer the service over the bus", "The detail lists where the service is offered.", xoev="T080"
+)
 TRUST_TOO_LOW = Problem(
-    "trust-level-too-low", "The login is too weak for this service", "Let the applicant log in again with an account named in the detail.", 403
+    "trust-level-too-low",
+    "The login is too weak for this service",
+    "Let the applicant log in again with an account named in the detail.",
+    403,
 )
 # --- what is known already
 ID_CONFLICT = Problem(
@@ -198,7 +224,9 @@ INTERNAL = Problem(
     "internal-error", "The bus made a mistake", "Send the same message again; if it stays, tell the operator the time of the request.", 500
 )
 # --- the machine and its settings
-SETTINGS = Problem("settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force.")
+SETTINGS = Problem(
+    "settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force."
+)
 KAFKA_UNREACHABLE = Problem(
     "kafka-unreachable",
     "Kafka does not answer",
@@ -218,11 +246,20 @@ MAVEN_MISSING = Problem(
     "Maven is needed once to fetch Kafka, and was not found",
     "Install it (Debian: apt-get install maven), or run `docker compose up kafka`, or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
 )
-MAVEN_FAILED = Problem("maven-failed", "Maven could not fetch Kafka", "Read the log named in the detail; a proxy is set in ~/.m2/settings.xml.")
-BROKER_FAILED = Problem("broker-failed", "The local Kafka did not start", "Read the log named in the detail; `stadtbus kafka stop` clears the rest.", exit_code=3)
+MAVEN_FAILED = Problem(
+    "maven-failed", "Maven could not fetch Kafka", "Read the log named in the detail; a proxy is set in ~/.m2/settings.xml."
+)
+BROKER_FAILED = Problem(
+    "broker-failed",
+    "The local Kafka did not start",
+    "Read the log named in the detail; `stadtbus kafka stop` clears the rest.",
+    exit_code=3,
+)
 PORT_TAKEN = Problem("port-taken", "A port is in use by another program", "Stop that program, or move all ports with --port-offset 100.")
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
-STORE_UNREACHABLE = Problem("store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3)
+STORE_UNREACHABLE = Problem(
+    "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3
+)
 PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
 
 PROBLEMS: Final[tuple[Problem, ...]] = tuple(value for value in globals().values() if isinstance(value, Problem))

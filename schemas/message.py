@@ -199,7 +199,10 @@ def _maybe(parent: etree._Element, name: str) -> str | None:
 
 def _read_code(element: etree._Element) -> Code:
     return Code(
-        code=_token(element, "code"), name=_maybe(element, "name"), list_uri=element.get("listURI"), list_version=element.get("listVersionID")
+        code=_token(element, "code"),
+        name=_maybe(element, "name"),
+        list_uri=element.get("listURI"),
+        list_version=element.get("listVersionID"),
     )
 
 

@@ -52,6 +52,16 @@ def events(city: str) -> str:
     return f"{city}.events"
 
 
+def is_events(topic: str) -> bool:
+    """Whether a topic carries status events."""
+    return topic.endswith(".events")
+
+
+def recorded(offices: Iterable[str]) -> list[str]:
+    """What audit and statistics read: all submissions and all events, never retries or dead letters, which would count twice."""
+    return [topic.name for topic in all_topics(offices) if topic.name.endswith(".submissions") or is_events(topic.name)]
+
+
 def of_office(office: str) -> list[Topic]:
     """The three topics of one office."""
     return [

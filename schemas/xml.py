@@ -39,7 +39,7 @@ def parse(body: bytes, *, max_size_bytes: int = MAX_SIZE_BYTES) -> etree._Elemen
         raise Rejected(errors.TOO_LARGE, f"{len(body)} bytes; the limit is {max_size_bytes}")
     _check_encoding(body)  # 2
     root = _parse(body)  # 3
-    if root.getroottree().docinfo.doctype:  # 4
+    if root.getroottree().docinfo.doctype:  # type: ignore[attr-defined] # the stubs lack it  # 4
         raise Rejected(errors.DOCTYPE)
     _check_complexity(root)  # 5
     return root
@@ -60,7 +60,12 @@ def _parse(body: bytes) -> etree._Element:
     # A parser object per call: they are cheap and must not be shared between threads.
     # `collect_ids` stays untouched: switching it off makes lxml open external DTD files.
     parser = etree.XMLParser(
-        resolve_entities="internal", no_network=True, huge_tree=False, recover=False, remove_comments=True, remove_pis=True
+        resolve_entities="internal",  # type: ignore[arg-type] # the stubs know only bool
+        no_network=True,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         return etree.fromstring(body, parser)
@@ -110,7 +115,7 @@ def validate(root: etree._Element, name: str) -> None:
     compiled = schema(name)
     if compiled.validate(root):
         return
-    findings = list(compiled.error_log)
+    findings = list(compiled.error_log)  # type: ignore[call-overload] # the stubs lack its iterator
     rules = "; ".join(f"{_path(finding)}: {finding.type_name}" for finding in findings[:MAX_FINDINGS])
     more = f" and {len(findings) - MAX_FINDINGS} more" if len(findings) > MAX_FINDINGS else ""
     raise Rejected(errors.NOT_VALID, rules + more, where=f"line {findings[0].line}")

@@ -70,9 +70,9 @@ def _container() -> Iterator[str]:
     for name, value in (cluster_settings(1) | IN_CONTAINER | {"advertised.listeners": f"CLIENT://{bootstrap}"}).items():
         container.with_env("KAFKA_" + name.upper().replace(".", "_"), str(value))
     with container:
-        for _ in range(300):
-            if all(asyncio.run(views(bootstrap))):
-                break
+        deadline = time.monotonic() + 60
+        while not all(asyncio.run(views([bootstrap]))):
+            assert time.monotonic() < deadline, container.get_logs()
             time.sleep(0.2)
         yield bootstrap
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
 from typing import Final
 
 import uvicorn
+from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.twins.book import Book, Mood
@@ -39,7 +41,14 @@ class HttpListener:
         self._socket = socket.create_server((self.host, self.port), backlog=BACKLOG)
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            self._app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1
+            self._app,
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=1,
         )
         config.load()
         self._server = uvicorn.Server(config)
@@ -82,3 +91,8 @@ class HttpTwin:
     async def _hold_back(self) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._listener.closing.wait(), self.book.delay_s)
+
+
+def basic(user: str, password: SecretStr) -> str:
+    """The header `Authorization` of HTTP Basic (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password.get_secret_value()}".encode()).decode()

@@ -49,8 +49,9 @@ class Limits:
 
 
 def backoff_s(attempts: int) -> float:
-    """How long a record waits before it is tried again: doubling up to half a minute, with full jitter."""
-    return random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(attempts - 1, 20))  # noqa: S311 - jitter
+    """How long a record waits before it is tried again: doubling up to half a minute, with jitter."""
+    doubled_s: float = _FIRST_BACKOFF_S * 2 ** min(attempts - 1, 20)
+    return random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF_S, doubled_s)  # noqa: S311 - jitter
 
 
 class Engine:
@@ -65,12 +66,11 @@ class Engine:
         self._workers: set[asyncio.Task[None]] = set()
         self._committed: dict[TopicPartition, int] = {}
         self._handing_out = False
-        self._stopping = asyncio.Event()
         self.core: Core[TopicPartition, Any] = Core()
         self.progress = Progress(_STALL_LIMIT_S)
 
     async def run(self) -> None:
-        """Consume until `stop` is called, then drain and leave the group.
+        """Consume until cancelled, then drain and leave the group.
 
         Raises:
             CannotTell: kafka-unreachable, at the start; later the client reconnects by itself.
@@ -79,16 +79,12 @@ class Engine:
         committer = asyncio.create_task(self._commit_regularly(consumer))
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
-            while not self._stopping.is_set():
+            while True:
                 await self._round(consumer)
         finally:
             committer.cancel()
             await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
             await consumer.stop()
-
-    def stop(self) -> None:
-        """Ask `run` to drain and return."""
-        self._stopping.set()
 
     async def _round(self, consumer: AIOKafkaConsumer) -> None:
         batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)

@@ -102,7 +102,10 @@ class LocalKafka:
     @property
     def bootstrap(self) -> str:
         """Addresses for clients, comma separated."""
-        return _addresses(self._port, self._numbers)
+        return ",".join(self._addresses(self._numbers))
+
+    def _addresses(self, numbers: Collection[int]) -> list[str]:
+        return [f"{HOST}:{self._port + number}" for number in numbers]
 
     def start(self, *, outlive: bool, say: Callable[[str], None]) -> bool:
         """Start the brokers that do not run, and return when clients can work; False when all ran already.
@@ -143,10 +146,13 @@ class LocalKafka:
 
     def status(self) -> Status:
         """What runs on the data folder and whether it answers."""
-        pids = self._running()
-        bootstrap = self._read()["bootstrap"] if pids else self.bootstrap
-        views = asyncio.run(views(bootstrap))
-        return Status(bootstrap, pids, frozenset(number for number in pids if number in views[number]), self.logs)
+        state = self._read()
+        pids = _alive(state)
+        bootstrap = state["bootstrap"] if pids else self.bootstrap
+        addresses = bootstrap.split(",")
+        known = asyncio.run(views([addresses[number] for number in pids]))
+        answering = frozenset(number for number, view in zip(pids, known, strict=True) if number in view)
+        return Status(bootstrap, pids, answering, self.logs)
 
     def start_one(self, number: int) -> None:
         """Start one broker again after `kill`; returns when it is back in the cluster. It ends with this object.
@@ -255,8 +261,8 @@ class LocalKafka:
 
     def _wait_until_ready(self, numbers: list[int]) -> None:
         deadline = time.monotonic() + READY_LIMIT
-        bootstrap = _addresses(self._port, numbers)
-        while not all(view.issuperset(numbers) for view in asyncio.run(views(bootstrap))):
+        addresses = self._addresses(numbers)
+        while not all(view.issuperset(numbers) for view in asyncio.run(views(addresses))):
             for number in sorted(set(numbers) - self._running().keys()):
                 raise self._failed(number, "ended while it started")
             if time.monotonic() > deadline:
@@ -266,11 +272,16 @@ class LocalKafka:
     def _failed(self, number: int, what: str) -> CannotTell:
         log = self._log(number)
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = next((line for line in reversed(lines) if line and not line[0].isspace()), "nothing")  # the lines of a stack trace are indented
+        last = next(
+            (line for line in reversed(lines) if line and not line[0].isspace()), "nothing"
+        )  # the lines of a stack trace are indented
         return CannotTell(errors.BROKER_FAILED, f"broker {number} {what}; log {log} ends with: {last}", where=str(log))
 
     def _read(self) -> dict[str, Any]:
-        return json.loads(self._state.read_text(encoding="utf-8")) if self._state.exists() else {"brokers": {}}
+        state: dict[str, Any] = {"brokers": {}}
+        with suppress(FileNotFoundError):
+            state = json.loads(self._state.read_text(encoding="utf-8"))
+        return state
 
     def _remember(self, number: int, pid: int) -> None:
         brokers = self._read()["brokers"] | {str(number): {"pid": pid, "started": _started(pid)}}
@@ -283,18 +294,17 @@ class LocalKafka:
             self._state.unlink(missing_ok=True)
 
     def _running(self) -> dict[int, int]:
-        """Brokers of ours with a live process, and its pid. A pid that somebody else has by now does not count."""
-        brokers = self._read()["brokers"].items()
-        return {int(number): one["pid"] for number, one in brokers if _started(one["pid"]) == one["started"] != ""}
+        return _alive(self._read())
 
 
-def _addresses(port: int, numbers: Collection[int]) -> str:
-    return ",".join(f"{HOST}:{port + number}" for number in numbers)
+def _alive(state: dict[str, Any]) -> dict[int, int]:
+    """Brokers with a live process, and its pid. A pid that somebody else has by now does not count."""
+    return {int(number): one["pid"] for number, one in state["brokers"].items() if _started(one["pid"]) == one["started"] != ""}
 
 
-async def views(bootstrap: str) -> list[frozenset[int]]:
+async def views(addresses: Collection[str]) -> list[frozenset[int]]:
     """For each address in turn: the brokers that the broker there knows as usable; none when it does not answer."""
-    return await asyncio.gather(*map(_view, bootstrap.split(",")))
+    return await asyncio.gather(*map(_view, addresses))
 
 
 async def _view(address: str) -> frozenset[int]:
@@ -315,11 +325,26 @@ async def _view(address: str) -> frozenset[int]:
 
 def _started(pid: int) -> str:
     """When a process began, in the words of this system; empty when there is none, or only its remains (a zombie)."""
+    if Path("/proc/self/stat").exists():
+        state, began = _from_proc(pid)
+    else:
+        state, began = _from_ps(pid)
+    return "" if state in "ZX" else began
+
+
+def _from_proc(pid: int) -> tuple[str, str]:
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if state in "ZX" else fields[18]  # proc(5): starttime, in ticks since the machine started
+        return "", ""
+    return fields[0], fields[19]  # proc(5): state, and starttime in ticks since the machine started
+
+
+def _from_ps(pid: int) -> tuple[str, str]:
+    """As `_from_proc`, for macOS."""
+    ps = ["/bin/ps", "-o", "state=,lstart=", "-p", str(pid)]
+    state, _, began = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip().partition(" ")  # noqa: S603 - fixed
+    return state[:1], began.strip()
 
 
 def _signal(pid: int, sig: signal.Signals) -> None:

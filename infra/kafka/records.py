@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from infra.kafka.stored_reader import Unreadable
-from schemas import headers
+from schemas import headers, topics
 from schemas.events import StatusEvent
 from schemas.headers import Header
 
@@ -73,3 +73,12 @@ def read_event(record: Any) -> StatusEvent:
         return StatusEvent.model_validate_json(record.value or b"")
     except ValidationError as error:
         raise Unreadable(f"not a status event: {error.errors(include_input=False)[0]['type']}") from None
+
+
+def read_any(record: Any) -> SubmissionRecord | StatusEvent:
+    """Whatever audit and statistics read: a submission or an event, by topic.
+
+    Raises:
+        Unreadable: see above.
+    """
+    return read_event(record) if topics.is_events(record.topic) else read_submission(record)

@@ -42,18 +42,24 @@ class Tables:
     @classmethod
     def on(cls, metadata: sa.MetaData) -> Tables:
         """Add them to the tables of a store."""
-        where = [sa.Column("consumer", sa.Text), sa.Column("topic", sa.Text), sa.Column("partition", sa.Integer)]
         return cls(
-            offsets=sa.Table(
-                "kafka_offset", metadata, *where, sa.Column("next_offset", sa.BigInteger, nullable=False),
-                sa.PrimaryKeyConstraint("consumer", "topic", "partition"),
-            ),
+            offsets=sa.Table("kafka_offset", metadata, *_where(), sa.Column("next_offset", sa.BigInteger, nullable=False)),
             unreadable=sa.Table(
-                "unreadable_record", metadata, *(column.copy() for column in where), sa.Column("record_offset", sa.BigInteger),
+                "unreadable_record",
+                metadata,
+                *_where(),
+                sa.Column("record_offset", sa.BigInteger, primary_key=True),
                 sa.Column("reason", sa.Text, nullable=False),
-                sa.PrimaryKeyConstraint("consumer", "topic", "partition", "record_offset"),
             ),
-        )  # fmt: skip
+        )
+
+
+def _where() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("consumer", sa.Text, primary_key=True),
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True),
+    ]
 
 
 class Unreadable(Exception):
@@ -166,9 +172,7 @@ class StoredReader(Generic[RowT]):
         unreadable: Sequence[dict[str, Any]],
     ) -> None:
         offsets = self._tables.offsets
-        moved = connection.execute(
-            offsets.update().where(*self._row_of(partition), offsets.c.next_offset == start).values(next_offset=end)
-        )
+        moved = connection.execute(offsets.update().where(*self._row_of(partition), offsets.c.next_offset == start).values(next_offset=end))
         if moved.rowcount != 1:
             raise _Overtaken
         insert_new(connection, self._tables.unreadable, unreadable)

@@ -57,6 +57,7 @@ class MuenchenMeldewesen:
         password: SecretStr
 
     def __init__(self, settings: Settings) -> None:
+        self._url = str(settings.url)
         self._office = HttpOffice(settings, httpx.BasicAuth(settings.user, settings.password.get_secret_value()))
 
     def translate(self, submission: Submission) -> Document:
@@ -88,7 +89,7 @@ class MuenchenMeldewesen:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http` and `_raise_fault`; anything else is unclear.
         """
         payload = xml.parse(document.content)
-        response = await self._office.hand_over("", soap.wrap(payload), _headers(soap.CREATE))
+        response = await self._office.hand_over(self._url, soap.wrap(payload), _headers(soap.CREATE))
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             _raise_fault(response.content)
         check_taken(response)
@@ -119,7 +120,7 @@ class MuenchenMeldewesen:
         await self._office.close()
 
     async def _ask(self, payload: etree._Element, operation: str) -> etree._Element:
-        response = await self._office.ask("POST", "", soap.wrap(payload), _headers(operation))
+        response = await self._office.ask("POST", self._url, soap.wrap(payload), _headers(operation))
         check_answered(response)
         return _answer(response.content, operation)
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from hmac import compare_digest
 from http import HTTPStatus
 
-import httpx
 from lxml import etree
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -16,7 +15,7 @@ from starlette.routing import Route
 
 from adapters.muenchen.meldewesen import soap
 from adapters.twins.book import REFUSAL, VERSION, Book, Mood
-from adapters.twins.http import HttpTwin
+from adapters.twins.http import HttpTwin, basic
 from schemas.errors import Rejected
 
 
@@ -28,16 +27,13 @@ class MuenchenTwin(HttpTwin):
         super().__init__(Book("M"), app, host, port)
         self._user = user
         self._password = password
-        request = httpx.Request("POST", "http://twin")
-        flow = httpx.BasicAuth(user, password.get_secret_value()).sync_auth_flow(request)
-        self._authorization = next(flow).headers["Authorization"]
 
     def office_settings(self) -> dict[str, object]:
         """Settings of the adapter that reaches this twin."""
         return {"url": f"{self.url}/meldewesen", "user": self._user, "password": self._password.get_secret_value()}
 
     async def _call(self, request: Request) -> Response:
-        if not compare_digest(request.headers.get("Authorization", ""), self._authorization):
+        if not compare_digest(request.headers.get("Authorization", ""), basic(self._user, self._password)):
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": 'Basic realm="meldewesen"'})
         if self.book.mood is Mood.FAIL:
             return _answer(soap.fault("Server", soap.NOT_AVAILABLE))

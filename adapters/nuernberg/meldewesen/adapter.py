@@ -56,8 +56,10 @@ class NuernbergMeldewesen:
         client_secret: SecretStr
 
     def __init__(self, settings: Settings) -> None:
+        self._root = str(settings.url).rstrip("/")
         self._office = HttpOffice(settings)
-        self._tokens = _Tokens(HttpOffice(settings, httpx.BasicAuth(settings.client_id, settings.client_secret.get_secret_value())))
+        login = HttpOffice(settings, httpx.BasicAuth(settings.client_id, settings.client_secret.get_secret_value()))
+        self._tokens = _Tokens(login, f"{self._root}/{TOKEN_PATH}")
 
     def translate(self, submission: Submission) -> Document:
         """JSON with sorted members, one entry of `personen` per applicant in the order of the application.
@@ -85,7 +87,8 @@ class NuernbergMeldewesen:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http`; anything else is unclear.
         """
         headers = {"Content-Type": document.content_type, "Idempotency-Key": str(document.submission_id)}
-        response = await self._authorised(lambda bearer: self._office.hand_over(REGISTRATIONS, document.content, headers | bearer))
+        url = f"{self._root}/{REGISTRATIONS}"
+        response = await self._authorised(lambda bearer: self._office.hand_over(url, document.content, headers | bearer))
         if response.status_code == httpx.codes.CONFLICT and _code(response) == KEY_USED:
             raise Refused(KEY_USED)  # waiting, as for other conflicts, would not help
         if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
@@ -123,7 +126,7 @@ class NuernbergMeldewesen:
         await self._tokens.close()
 
     async def _get(self, path: str) -> httpx.Response:
-        return await self._authorised(lambda bearer: self._office.ask("GET", path, headers=bearer))
+        return await self._authorised(lambda bearer: self._office.ask("GET", f"{self._root}/{path}", headers=bearer))
 
     async def _authorised(self, send: Callable[[dict[str, str]], Awaitable[httpx.Response]]) -> httpx.Response:
         """Send with a token; a token that the back office refuses is renewed once."""
@@ -137,8 +140,9 @@ class NuernbergMeldewesen:
 class _Tokens:
     """The current token, kept for nine tenths of its life. Whoever needs a new one waits for one renewal together."""
 
-    def __init__(self, login: HttpOffice) -> None:
+    def __init__(self, login: HttpOffice, url: str) -> None:
         self._login = login
+        self._url = url
         self._renewal = asyncio.Lock()
         self._token = ""
         self._renew_at = 0.0
@@ -157,12 +161,12 @@ class _Tokens:
     async def _renew(self) -> None:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         asked_at = time.monotonic()
-        response = await self._login.ask("POST", TOKEN_PATH, b"grant_type=client_credentials", headers)
+        response = await self._login.ask("POST", self._url, b"grant_type=client_credentials", headers)
         check_answered(response)
         try:
             answer = response.json()
             self._token, self._renew_at = str(answer["access_token"]), asked_at + 0.9 * float(answer["expires_in"])
-        except (ValueError, KeyError, TypeError):  # no `from`: the error would quote the token
+        except (ValueError, KeyError, TypeError):  # the error holds the answer, and so perhaps a token
             raise DestinationDown("the token endpoint did not answer with a token") from None
 
     async def close(self) -> None:

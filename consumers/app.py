@@ -1,0 +1,91 @@
+"""The consuming processes as FastStream ASGI apps: FastStream hosts (lifespan, health pages), our engine and reader consume."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from faststream.asgi import AsgiFastStream
+from faststream.kafka import KafkaBroker
+
+from adapters import registry
+from consumers import audit, stats
+from consumers.delivery import Delivery
+from consumers.engine import Engine
+from consumers.ledger import Ledger
+from infra import metrics
+from infra.health import Health, pages
+from infra.kafka.clients import KafkaSettings, Sender
+from infra.kafka.stored_reader import StoredReader
+from infra.stores import Store, StoreSettings
+from infra.tasks import in_background
+from schemas import topics
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def adapter_app(office: str, adapter_settings: Mapping[str, object], kafka: KafkaSettings, stores: StoreSettings) -> AsgiFastStream:
+    """The process that delivers to one office; its settings have been checked."""
+    health = Health()
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        ledger = Ledger(stores, office)
+        sender = Sender(kafka, office)
+        adapter = registry.connect(office, adapter_settings)
+        engine = Engine(
+            kafka, group=office, topics=[topics.submissions(office)], handle=Delivery(office, adapter, ledger, sender).handle
+        )  # fmt: skip
+        _watch_engine(health, engine, office)
+        try:
+            async with in_background(engine.run):  # leaving it drains
+                yield
+        finally:
+            await sender.stop()
+            await adapter.close()
+            ledger.close()
+
+    return _app(kafka, office, lifespan, health)
+
+
+def _watch_engine(health: Health, engine: Engine, office: str) -> None:
+    health.alive["engine"] = health.ready["engine"] = engine.progress.check
+    health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
+    metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
+    metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)
+
+
+def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
+    """The process that records everything for the audit."""
+    return _recorder(topics.GROUP_AUDIT, kafka, lambda: audit.open_store(stores), lambda store: audit.reader(kafka, store, offices))
+
+
+def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
+    """The process that counts."""
+    return _recorder(topics.GROUP_STATISTICS, kafka, lambda: stats.open_store(stores), lambda store: stats.reader(kafka, store, offices))
+
+
+def _recorder(
+    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[audit.Row]]
+) -> AsgiFastStream:
+    health = Health()
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        store = open_store()
+        reader = make_reader(store)
+        health.alive["reader"] = health.ready["reader"] = reader.progress.check
+        health.ready["partitions"] = lambda: None if reader.assigned else "no partition is assigned"
+        async with in_background(reader.run):
+            yield
+        store.close()
+
+    return _app(kafka, name, lifespan, health)
+
+
+def _app(kafka: KafkaSettings, name: str, lifespan: Lifespan, health: Health) -> AsgiFastStream:
+    # FastStream's broker serves the low-volume topics; its producer defaults to acks=1, which loses data.
+    broker = KafkaBroker(
+        kafka.bootstrap, client_id=f"{name}-host", acks="all", enable_idempotence=True, allow_auto_create_topics=False, logger=None
+    )
+    return AsgiFastStream(broker, lifespan=lifespan, asgi_routes=pages(health), logger=None)

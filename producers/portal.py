@@ -1,0 +1,86 @@
+"""A portal as the demo and the tests need one: sends applications over HTTP, repeats what was not answered, keeps its own list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import httpx
+
+from producers.form import SubmissionForm
+from schemas import message
+from schemas.message import Application
+
+_RETRY_S: Final = 0.3
+_TIMEOUT_S: Final = 30.0
+
+
+@dataclass
+class PortalBook:
+    """The portal's own list, kept apart from everything the bus counts."""
+
+    sent: set[UUID] = field(default_factory=set)
+    accepted: set[UUID] = field(default_factory=set)
+    rejected: dict[UUID, str] = field(default_factory=dict)
+    """Refused submissions with the code of the problem."""
+
+
+class Portal:
+    """One portal. `office` is where its applications have to arrive."""
+
+    def __init__(self, name: str, office: str, url: str, token: str) -> None:
+        self.name = name
+        self.office = office
+        self.book = PortalBook()
+        self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S)
+
+    async def send_all(self, applications: Iterable[Application], *, at_once: int = 8) -> None:
+        """Send these, some at the same time; applications of one case follow each other."""
+        places = asyncio.Semaphore(at_once)
+        last: dict[UUID, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            for application in applications:
+                await places.acquire()
+                send = self._send_after(last.get(application.case_id), application)
+                task = last[application.case_id] = group.create_task(send)
+                task.add_done_callback(lambda _: places.release())
+
+    async def _send_after(self, earlier: asyncio.Task[None] | None, application: Application) -> None:
+        if earlier is not None:
+            await earlier
+        await self.send(application)
+
+    async def send(self, application: Application) -> None:
+        """Send one until it is answered; repeats carry the same id and content, so they have one effect."""
+        self.book.sent.add(application.message_id)
+        while True:
+            try:
+                response = await self._http.post("/v1/submissions", **_body(application))  # type: ignore[arg-type]
+            except httpx.TransportError:
+                pass  # the gateway is away: nobody knows whether it was taken, so it is sent again
+            else:
+                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                    self._note(application.message_id, response)
+                    return
+            await asyncio.sleep(_RETRY_S)
+
+    def _note(self, submission_id: UUID, response: httpx.Response) -> None:
+        if response.status_code == httpx.codes.ACCEPTED:
+            self.book.accepted.add(submission_id)
+        else:
+            self.book.rejected[submission_id] = response.json().get("code", str(response.status_code))
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._http.aclose()
+
+
+def _body(application: Application) -> dict[str, object]:
+    """Every other application goes as a JSON form, so that both doors are used; which one depends on the id alone."""
+    if application.message_id.int % 2:
+        form = SubmissionForm.of(application).model_dump_json(exclude_defaults=True)
+        return {"content": form.encode(), "headers": {"Content-Type": "application/json"}}
+    return {"content": message.write(application), "headers": {"Content-Type": "application/xml"}}

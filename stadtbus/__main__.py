@@ -1,0 +1,5 @@
+"""`python -m stadtbus` is the `stadtbus` command."""
+
+from stadtbus.cli import main
+
+main()

@@ -1,0 +1,294 @@
+"""The `stadtbus` command. Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 cannot tell."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Coroutine
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
+
+import typer
+import yaml
+from rich.console import Console
+
+from consumers import audit, stats
+from infra import lag as lag_watch
+from infra import logs
+from infra.kafka.admin import create_topics, missing_topics
+from infra.kafka.local import LocalKafka
+from schemas import errors, topics
+from schemas.errors import Rejected, StadtbusError, UsageError
+from stadtbus import demo as demo_module
+from stadtbus import processes, settings, show
+
+OPERATORS, CITY_IT, TRY_IT = "Operators", "City IT", "Try it"
+FINDINGS = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The submission bus of a cooperation of cities: from portal to back office, provably.",
+)
+run_app = typer.Typer(no_args_is_help=True, help="Run one process until SIGTERM.")
+kafka_app = typer.Typer(no_args_is_help=True, help="A real Apache Kafka as local processes.")
+topics_app = typer.Typer(no_args_is_help=True, help="The topics of the bus, from the catalogue.")
+statistics_app = typer.Typer(no_args_is_help=True, help="Throughput and delivery times.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings.")
+app.add_typer(run_app, name="run", rich_help_panel=CITY_IT)
+app.add_typer(kafka_app, name="kafka", rich_help_panel=TRY_IT)
+app.add_typer(topics_app, name="topics", rich_help_panel=OPERATORS)
+app.add_typer(statistics_app, name="statistics", rich_help_panel=OPERATORS)
+app.add_typer(config_app, name="config", rich_help_panel=CITY_IT)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Port = Annotated[int | None, typer.Option(help="HTTP port of this process, instead of its usual one.")]
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the local Kafka.")]
+
+console = Console()
+to_people = Console(stderr=True)
+
+
+@app.callback()
+def _common(
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings; the environment wins over it.", show_default=False)] = None,
+) -> None:
+    if config is not None:
+        os.environ[settings.CONFIG_VARIABLE] = str(config)
+
+
+# --- try it
+
+
+@app.command(rich_help_panel=TRY_IT)
+def demo(
+    *,
+    submissions: Annotated[int, typer.Option(min=3, max=1_000_000, help="How many the three portals send together.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed sends the same applications.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="End after the summary.")] = False,
+    as_json: AsJson = False,
+    port_offset: Annotated[int, typer.Option(min=0, max=50_000, help="Moves all ports.")] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep all data in this folder, and go on with what is there.", show_default=False)
+    ] = None,
+) -> None:
+    """Three portals, a real Kafka and three back offices on this machine."""
+    plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep)
+    _quiet()
+    raise typer.Exit(asyncio.run(demo_module.run(plan, to_people if as_json else console)))
+
+
+@kafka_app.command("start")
+def kafka_start(
+    brokers: Annotated[int, typer.Option(min=1, max=3, help="1, or 3 for a cluster that survives a broker.")] = 1,
+    data: DataFolder = Path(".stadtbus/kafka"),
+    port: Annotated[int, typer.Option(help="Port of the first broker.")] = 9092,
+) -> None:
+    """Start Apache Kafka here and leave it running; data stays between runs."""
+    LocalKafka(data, brokers=brokers, port=port).start(outlive=True, say=console.print)
+
+
+@kafka_app.command("stop")
+def kafka_stop(data: DataFolder = Path(".stadtbus/kafka")) -> None:
+    """Stop it in good order."""
+    stopped = LocalKafka(data).stop()
+    console.print(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here")
+
+
+@kafka_app.command("status")
+def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = False) -> None:
+    """Which brokers run; exit code 1 when one does not answer or none runs."""
+    status = LocalKafka(data).status()
+    if as_json:
+        _print_json({"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)})
+    elif not status.pids:
+        console.print("no broker runs here; start one with `stadtbus kafka start`")
+    for number, pid in () if as_json else status.pids.items():
+        console.print(
+            f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'does not answer'}; logs in {status.logs}"
+        )
+    if not status.pids or set(status.pids) - status.answering:
+        raise typer.Exit(FINDINGS)
+
+
+# --- city IT
+
+
+@run_app.command("gateway")
+def run_gateway(port: Port = None) -> None:
+    """The portals' HTTP API, with relay and status feed."""
+    _serve("gateway", lambda loaded: processes.run_gateway(loaded, port))
+
+
+@run_app.command("adapter")
+def run_adapter(office: Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")], port: Port = None) -> None:
+    """Deliver to one back office."""
+    _serve(office, lambda loaded: processes.run_adapter(loaded, office, port))
+
+
+@run_app.command("audit")
+def run_audit(port: Port = None) -> None:
+    """Record every submission and event once."""
+    _serve("audit", lambda loaded: processes.run_audit(loaded, port))
+
+
+@run_app.command("statistics")
+def run_statistics(port: Port = None) -> None:
+    """Count every submission once."""
+    _serve("statistics", lambda loaded: processes.run_statistics(loaded, port))
+
+
+@run_app.command("twins")
+def run_twins() -> None:
+    """Simulated back offices that speak the real protocols."""
+    _serve("twins", processes.run_twins)
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """The settings in force; secrets are masked."""
+    _print_json(json.loads(settings.load().model_dump_json(exclude={"offices"})))
+
+
+@config_app.command("check")
+def config_check() -> None:
+    """Read settings and catalogue; exit code 2 with the place when something is wrong."""
+    loaded = settings.load()
+    offices = loaded.load_catalogue().offices
+    for office in offices:
+        processes.check_office(loaded, office)
+    console.print(f"settings and catalogue are fine: {len(loaded.portals)} portals, offices {', '.join(offices)}")
+
+
+@app.command(rich_help_panel=CITY_IT)
+def token(
+    portal: Annotated[str, typer.Argument(help="Id of the portal, for example portal-muenchen.")],
+    authority: Annotated[str, typer.Option(help="Its key in DVDV, for example kop:09162000.")],
+) -> None:
+    """Draw a token for a portal: the token goes to the portal, the entry into the settings."""
+    drawn = secrets.token_urlsafe(32)
+    entry = {"name": portal, "authority": authority, "token_sha256": hashlib.sha256(drawn.encode()).hexdigest()}
+    to_people.print("Give this token to the portal; it is not stored anywhere:")
+    print(drawn)  # noqa: T201 - for a pipe
+    to_people.print("\nAdd this to the settings of the gateway:")
+    to_people.print(yaml.safe_dump({"portals": {portal: entry}}, sort_keys=False))
+
+
+# --- operators
+
+
+@app.command(rich_help_panel=OPERATORS)
+def lag(*, as_json: AsJson = False) -> None:
+    """What was accepted and is not delivered, per office; exit code 1 when something waits where nobody works."""
+    loaded = _quiet()
+    lags = asyncio.run(lag_watch.of_offices(loaded.kafka, loaded.load_catalogue().offices))
+    now = datetime.now(UTC)
+    if as_json:
+        _print_json([asdict(one) | {"oldest_age_s": one.oldest_age_s(now)} for one in lags])
+    else:
+        console.print(show.lag_table(lags, now))
+    if any(one.behind and not one.members for one in lags):
+        raise typer.Exit(FINDINGS)
+
+
+@app.command(rich_help_panel=OPERATORS)
+def trace(submission: Annotated[str, typer.Argument(help="Id of the submission.")], *, as_json: AsJson = False) -> None:
+    """The way of one submission with times, from the audit; exit code 1 when it is not known."""
+    loaded = _quiet()
+    try:
+        submission_id = UUID(submission)
+    except ValueError:
+        raise UsageError(errors.NOT_FOUND, "a submission id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11") from None
+    store = audit.open_store(loaded.stores)
+    steps = audit.trace(store, submission_id)
+    store.close()
+    if as_json:
+        _print_json([asdict(step) for step in steps])
+    elif steps:
+        console.print(show.trace_table(str(submission_id), steps))
+    if not steps:
+        to_people.print(Rejected(errors.NOT_FOUND, "the audit does not know it (yet)", where=loaded.stores.url_of("audit")).diagnostics())
+        raise typer.Exit(FINDINGS)
+
+
+@statistics_app.command("show")
+def statistics_show(*, as_json: AsJson = False) -> None:
+    """Submissions per city, office, service, portal and hour, with delivery times."""
+    loaded = _quiet()
+    store = stats.open_store(loaded.stores)
+    figures = stats.figures(store)
+    store.close()
+    if as_json:
+        _print_json([asdict(figure) for figure in figures])
+    else:
+        console.print(show.statistics_table(figures))
+
+
+@topics_app.command("plan")
+def topics_plan() -> None:
+    """Which topics are missing; exit code 1 when there are any."""
+    missing = _missing_topics(_quiet())
+    for topic in missing:
+        console.print(f"+ {topic.name}  key: {topic.key}; {topic.partitions} partitions; kept {topic.retention_ms // topics.DAY_MS} days")
+    if missing:
+        raise typer.Exit(FINDINGS)
+    console.print("all topics exist")
+
+
+@topics_app.command("apply")
+def topics_apply() -> None:
+    """Create missing topics."""
+    loaded = _quiet()
+    missing = _missing_topics(loaded)
+    asyncio.run(create_topics(loaded.kafka, missing))
+    if loaded.kafka.replication == 1 and missing:
+        to_people.print("[bold yellow]kafka.replication is 1: one broken disk loses submissions. Production needs 3.[/]")
+    console.print(f"created {len(missing)} topics" if missing else "all topics exist")
+
+
+def _missing_topics(loaded: settings.Settings) -> list[topics.Topic]:
+    return asyncio.run(missing_topics(loaded.kafka, topics.all_topics(loaded.load_catalogue().offices)))
+
+
+# --- common
+
+
+def _serve(process: str, serve: Any) -> None:
+    loaded = settings.load()
+    logs.configure(loaded.logs, process=process)
+    processes.end_with_parent()
+    work: Coroutine[Any, Any, None] = serve(loaded)
+    asyncio.run(work)
+
+
+def _quiet() -> settings.Settings:
+    """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
+    logging.disable(logging.CRITICAL)
+    return settings.load()
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - output for programs
+
+
+def main() -> NoReturn:
+    """Run the command; every error says what is wrong, where, and what to do next."""
+    try:
+        app()
+    except StadtbusError as error:
+        to_people.print(f"[bold red]error:[/] {error.diagnostics()}", highlight=False)
+        sys.exit(error.problem.exit_code)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        to_people.print("stopped")
+        sys.exit(INTERRUPTED)
+    sys.exit(0)

@@ -1,0 +1,211 @@
+"""The demo: three portals send, three back offices receive, everything in between is real; a screen shows it happen."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from infra import lag
+from infra.lag import OfficeLag
+from producers import synthetic
+from producers.portal import Portal
+from schemas.errors import CannotTell
+from schemas.message import Application
+from stadtbus.proof import Checker, Proof
+from stadtbus.show import ago
+from stadtbus.system import LocalSystem
+
+_WAIT_LIMIT_S: Final = 300.0
+_REFRESH_S: Final = 0.5
+_TRICKLE_S: Final = 2.0
+_START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
+"""When the applications say that they were made: fixed, so that the same seed gives the same messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the user asked for."""
+
+    submissions: int
+    seed: int
+    once: bool
+    as_json: bool
+    port_offset: int
+    keep: Path | None
+
+
+async def run(plan: Plan, console: Console) -> int:
+    """Run the demo; 0 when everything arrived once, 1 when it did not.
+
+    Raises:
+        UsageError, CannotTell: when it cannot start.
+    """
+    _end_on_signals()
+    folder = plan.keep or Path(".stadtbus/demo")
+    if plan.keep is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    began = time.monotonic()
+    system = LocalSystem(folder, port_offset=plan.port_offset, say=lambda text: console.print(f"[dim]· {text}[/]"))
+    try:
+        console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{folder}[/]. Ctrl-C ends it.")
+        await system.start()
+        return await _Run(plan, system, console, began).play()
+    finally:
+        console.print("[dim]· stopping all processes[/]")
+        await system.stop()
+        if plan.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_on_signals() -> None:
+    """A closed terminal or a SIGTERM ends the demo as Ctrl-C does: in good order."""
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101 - we are in it
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+
+
+class _Run:
+    """One run, from the first submission to the summary."""
+
+    def __init__(self, plan: Plan, system: LocalSystem, console: Console, began: float) -> None:
+        self._plan = plan
+        self._system = system
+        self._console = console
+        self._began = began
+        self._portals = [system.portal(entry) for entry in system.portals]
+        self._streams = [
+            synthetic.applications(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals
+        ]  # fmt: skip
+        self._checker = Checker(system, self._portals)
+        self._shares = [plan.submissions // 3 + (number < plan.submissions % 3) for number in range(3)]
+        self._lags: dict[str, OfficeLag] = {}
+        self._effects: dict[str, int] = {}
+        self._lag_known_at: float | None = None
+
+    async def play(self) -> int:
+        try:
+            with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
+                watch = asyncio.create_task(self._watch(live))
+                began_sending = time.monotonic()
+                await self._send()
+                proof = await self._checker.wait(_WAIT_LIMIT_S)
+                seconds = time.monotonic() - began_sending
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+            self._report(proof, seconds)
+            if not self._plan.once:
+                await self._trickle()
+            return 0 if proof.complete and not proof.rejected else 1
+        finally:
+            self._checker.close()
+            await asyncio.gather(*(portal.close() for portal in self._portals))
+
+    async def _send(self) -> None:
+        work = zip(self._portals, self._streams, self._shares, strict=True)
+        async with asyncio.TaskGroup() as group:
+            for portal, stream, share in work:
+                group.create_task(portal.send_all(itertools.islice(stream, share)))
+
+    async def _trickle(self) -> None:
+        """Go on, a submission now and then, until the user ends it."""
+        self._console.print(f"Going on with one submission every {_TRICKLE_S:.0f} s. [bold]Ctrl-C ends the demo.[/]")
+        turns: Iterator[tuple[Portal, Iterator[Application]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
+        with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
+            watch = asyncio.create_task(self._watch(live))
+            try:
+                for portal, stream in turns:
+                    await portal.send(next(stream))
+                    await asyncio.sleep(_TRICKLE_S)
+            finally:
+                watch.cancel()
+
+    async def _watch(self, live: Live) -> None:
+        while True:
+            with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
+                self._effects = await self._system.effects()
+                self._lags = {one.office: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
+            live.update(self._screen())
+            await asyncio.sleep(_REFRESH_S)
+
+    def _screen(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for name in ("back office", "", "accepted", "delivered", "lag", "oldest waits", "members"):
+            table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
+        now = datetime.now().astimezone()
+        for portal, share in zip(self._portals, self._shares, strict=True):
+            accepted, delivered = len(portal.book.accepted), self._effects.get(portal.office, 0)
+            bar = ProgressBar(total=max(share, accepted, 1), completed=min(delivered, max(share, accepted)), width=24)
+            waiting = self._lags.get(portal.office)
+            lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
+            table.add_row(f"[bold]{portal.office}[/]", bar, str(accepted), str(delivered), *lags)
+        accepted = sum(len(portal.book.accepted) for portal in self._portals)
+        total = Text(f"{accepted} accepted, {sum(self._effects.values())} delivered, {time.monotonic() - self._began:.0f} s", style="dim")
+        return Panel(Group(table, Text(), total), title="portals → gateway → Kafka → adapters → back offices", title_align="left")
+
+    def _report(self, proof: Proof, seconds: float) -> None:
+        if self._plan.as_json:
+            print(json.dumps(proof.as_dict(seconds), indent=2, ensure_ascii=False))  # noqa: T201 - this is the output
+            return
+        self._console.print(summary(proof, seconds))
+        self._console.print(self._next_steps())
+
+    def _next_steps(self) -> RenderableType:
+        config, entry = self._system.config, self._system.portals[0]
+        example = min(self._portals[0].book.accepted, default="ID")
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        rows = [
+            ("what waits where", f"stadtbus --config {_short(config)} lag"),
+            ("the way of one submission", f"stadtbus --config {_short(config)} trace {example}"),
+            ("throughput", f"stadtbus --config {_short(config)} statistics show"),
+            ("what a back office holds", f"curl -s {self._system.twins_url}/twins/{entry.route.office}/received"),
+            ("make one fail", f"""curl -X PUT {self._system.twins_url}/twins/{entry.route.office}/mood -d '{{"mood": "away"}}'"""),
+            ("ask as a portal", f"curl -s -H 'Authorization: Bearer {entry.token}' {self._system.gateway_url}/v1/submissions/{example}"),
+        ]
+        for what, command in rows:
+            table.add_row(what, Text(command, style="cyan", overflow="fold"))
+        return Group(Text("Where to look next" + (" (while the demo runs)" if self._plan.once else ""), style="bold"), table)
+
+
+def _short(path: Path) -> str:
+    """As the user would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def summary(proof: Proof, seconds: float) -> RenderableType:
+    """The end of a run, for people."""
+    table = Table(title="What portals sent, and what back offices hold", title_justify="left", title_style="bold")
+    for name in ("back office", "accepted", "delivered", "lost", "twice", "foreign"):
+        table.add_column(name, justify="left" if name == "back office" else "right")
+    for office, one in proof.offices.items():
+        table.add_row(office, *(str(figure) for figure in (one.accepted, one.delivered, one.lost, one.duplicated, one.foreign)))
+    verdict = (
+        Text("Everything arrived, once, at the right office.", "green")
+        if proof.complete
+        else Text("Not everything is as it must be.", "bold red")
+    )
+    facts = Text(
+        f"audit: {proof.audit_submissions} submissions, {'agrees' if proof.audit_verified else 'DISAGREES'} with the portals' lists · "
+        f"statistics: {proof.statistics_submissions}, {'agree' if proof.statistics_verified else 'DISAGREE'} · "
+        f"refused at the door: {proof.rejected} · dead letters: {proof.deadlettered} · {seconds:.1f} s",
+        "dim",
+    )
+    return Group(table, verdict, facts, Text())

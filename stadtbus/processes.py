@@ -1,0 +1,104 @@
+"""The processes of Stadtbus: each checks what it needs, says so in one line if it is not there, then serves until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from typing import Final
+
+from adapters import registry
+from adapters.twins.server import Twins
+from consumers import app as consumers_app
+from infra import web
+from infra.kafka.admin import require_topics
+from producers import gateway as gateway_module
+from schemas import errors, topics
+from schemas.errors import UsageError
+from stadtbus.settings import Settings
+
+SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
+_AUDIT_PORT: Final = 8082
+_STATISTICS_PORT: Final = 8083
+_FIRST_ADAPTER_PORT: Final = 8084
+
+
+def end_with_parent() -> None:
+    """Stop in good order when the program that started us is gone, however it ended: it holds the other end of our input."""
+    if os.environ.get(SUPERVISED_VARIABLE):
+
+        def wait_for_end() -> None:
+            while os.read(0, 1024):  # not sys.stdin: its lock would be held when the interpreter ends
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait_for_end, name="end-with-parent", daemon=True).start()
+
+
+def port_of(settings: Settings, process: str) -> int:
+    """The HTTP port of a process (`gateway`, `audit`, `statistics` or an office), moved by the port offset."""
+    fixed = {"gateway": settings.gateway.port, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
+    adapters = {office: _FIRST_ADAPTER_PORT + number for number, office in enumerate(settings.load_catalogue().offices)}
+    return (fixed | adapters)[process] + settings.http.port_offset
+
+
+async def run_gateway(settings: Settings, port: int | None) -> None:
+    """Serve the portals. Starts without Kafka: the outbox holds."""
+    if not settings.portals:
+        raise UsageError(errors.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
+    app = gateway_module.create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores)
+    await web.serve(app, settings.http.host, port or port_of(settings, "gateway"))
+
+
+async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
+    """Deliver to one office."""
+    check_office(settings, office)
+    await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
+    app = consumers_app.adapter_app(office, settings.office(office), settings.kafka, settings.stores)
+    await web.serve(app, settings.http.host, port or port_of(settings, office))
+
+
+async def run_audit(settings: Settings, port: int | None) -> None:
+    """Record everything for the audit."""
+    offices = await _recorded_offices(settings)
+    app = consumers_app.audit_app(settings.kafka, settings.stores, offices)
+    await web.serve(app, settings.http.host, port or port_of(settings, "audit"))
+
+
+async def run_statistics(settings: Settings, port: int | None) -> None:
+    """Count."""
+    offices = await _recorded_offices(settings)
+    app = consumers_app.statistics_app(settings.kafka, settings.stores, offices)
+    await web.serve(app, settings.http.host, port or port_of(settings, "statistics"))
+
+
+async def run_twins(settings: Settings) -> None:
+    """Simulate the back offices, for demo and tests."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    twins = Twins(settings.twins)
+    await twins.start()
+    await stop.wait()
+    await twins.stop()
+
+
+async def _recorded_offices(settings: Settings) -> list[str]:
+    offices = settings.load_catalogue().offices
+    wanted = set(topics.recorded(offices))
+    await require_topics(settings.kafka, [topic for topic in topics.all_topics(offices) if topic.name in wanted])
+    return offices
+
+
+def check_office(settings: Settings, office: str) -> None:
+    """An office has to be in the catalogue and its adapter's settings complete.
+
+    Raises:
+        UsageError: office-unknown or settings-invalid.
+
+    """
+    known = settings.load_catalogue().offices
+    if office not in known:
+        raise UsageError(errors.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
+    registry.check(office, settings.office(office))

@@ -1,0 +1,137 @@
+"""What became of everything: the portals' own lists held against what the twins, the audit and the statistics have.
+
+Nothing here is taken from counters of the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from consumers import audit, stats
+from infra.kafka.clients import KafkaSettings
+from infra.stores import Store
+from producers.portal import Portal
+from schemas import topics
+from stadtbus.system import LocalSystem
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeProof:
+    """One office: what portals sent there against what its twin holds, by id."""
+
+    accepted: int
+    delivered: int
+    lost: int
+    duplicated: int
+    foreign: int
+    """Effects that no portal asked for at this office."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The result of a run."""
+
+    offices: dict[str, OfficeProof]
+    rejected: int
+    deadlettered: int
+    audit_submissions: int
+    audit_verified: bool
+    """The audit holds exactly the portals' submissions, and of each a delivery."""
+    statistics_submissions: int
+    statistics_verified: bool
+
+    @property
+    def complete(self) -> bool:
+        """Everything accepted has its one effect, and audit and statistics agree with the portals."""
+        whole = all(not (office.lost or office.duplicated or office.foreign) for office in self.offices.values())
+        return whole and self.audit_verified and self.statistics_verified and not self.deadlettered
+
+    def total(self, name: str) -> int:
+        """A figure over all offices."""
+        return sum(getattr(office, name) for office in self.offices.values())
+
+    def as_dict(self, seconds: float) -> dict[str, Any]:
+        """The summary for machines."""
+        cities: dict[str, dict[str, Any]] = {}
+        for office, proof in self.offices.items():
+            city, _, name = office.partition(".")
+            cities.setdefault(city, {})[name] = {"accepted": proof.accepted, "delivered": proof.delivered}
+        return {
+            "accepted": self.total("accepted"),
+            "delivered": self.total("delivered"),
+            "rejected": self.rejected,
+            "deadlettered": self.deadlettered,
+            "lost": self.total("lost"),
+            "duplicated": self.total("duplicated"),
+            "foreign": self.total("foreign"),
+            "cities": cities,
+            "audit": {"submissions": self.audit_submissions, "verified": self.audit_verified},
+            "statistics": {"submissions": self.statistics_submissions, "verified": self.statistics_verified},
+            "seconds": round(seconds, 1),
+        }
+
+
+class Checker:
+    """Compares while a run goes on and at its end; opens audit and statistics beside the processes that write them."""
+
+    def __init__(self, system: LocalSystem, portals: Sequence[Portal]) -> None:
+        self._system = system
+        self._portals = portals
+        self._audit: Store = audit.open_store(system.stores)
+        self._statistics: Store = stats.open_store(system.stores)
+
+    async def proof(self) -> Proof:
+        """The state right now; final once everything has arrived."""
+        accepted = {portal.office: portal.book.accepted for portal in self._portals}
+        everything = set().union(*accepted.values())
+        recorded, delivered = await asyncio.to_thread(audit.recorded, self._audit)
+        counted = await asyncio.to_thread(stats.recorded, self._statistics)
+        return Proof(
+            offices={office: _compare(ids, await self._system.held(office)) for office, ids in accepted.items()},
+            rejected=sum(len(portal.book.rejected) for portal in self._portals),
+            deadlettered=await _records(self._system.kafka, [f"{office}.deadletters" for office in self._system.catalogue.offices]),
+            audit_submissions=len(recorded),
+            audit_verified=recorded == delivered == everything,
+            statistics_submissions=len(counted),
+            statistics_verified=counted == everything,
+        )
+
+    async def wait(self, limit_s: float) -> Proof:
+        """The proof as soon as it is complete, else as it stands after the limit."""
+        end = asyncio.get_running_loop().time() + limit_s
+        while True:
+            proof = await self.proof()
+            if proof.complete or asyncio.get_running_loop().time() > end:
+                return proof
+            await asyncio.sleep(0.5)
+
+    def close(self) -> None:
+        """Close the stores."""
+        self._audit.close()
+        self._statistics.close()
+
+
+def _compare(accepted: set[UUID], held: Sequence[str]) -> OfficeProof:
+    effects = Counter(UUID(one) for one in held)
+    return OfficeProof(
+        accepted=len(accepted),
+        delivered=len(accepted & effects.keys()),
+        lost=len(accepted - effects.keys()),
+        duplicated=sum(count - 1 for count in effects.values()),
+        foreign=len(effects.keys() - accepted),
+    )
+
+
+async def _records(kafka: KafkaSettings, names: Sequence[str]) -> int:
+    """How many records these topics hold."""
+    partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
+        ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+    return sum(ends[partition] - starts[partition] for partition in partitions)

@@ -1,0 +1,85 @@
+"""All settings of a process: each part owns its model, this page only composes them.
+
+A value comes from the environment (`STADTBUS_KAFKA__BOOTSTRAP`), else from the YAML file that `STADTBUS_CONFIG` or `--config`
+names, else it is the default. A key in the file that nobody knows is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
+
+from adapters.twins.server import TwinsSettings
+from infra.kafka.clients import KafkaSettings
+from infra.logs import LogSettings
+from infra.stores import StoreSettings
+from infra.web import HttpSettings
+from producers.gateway import GatewaySettings
+from producers.intake import PortalSettings
+from schemas import catalogue, errors
+from schemas.catalogue import Catalogue
+from schemas.errors import UsageError
+
+CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(env_prefix="STADTBUS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    kafka: KafkaSettings = KafkaSettings()
+    stores: StoreSettings = StoreSettings()
+    logs: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    portals: dict[str, PortalSettings] = Field(default_factory=dict)
+    """Portals that may call, by id; `stadtbus token` prints an entry."""
+    offices: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    """Settings of each adapter: city, office, then what that adapter asks for."""
+    twins: TwinsSettings = TwinsSettings()
+    catalogue: Path | None = None
+    """Folder of the catalogue's YAML files; without one, the catalogue of the package."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file before default."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=os.environ.get(CONFIG_VARIABLE))
+
+    def office(self, name: str) -> dict[str, Any]:
+        """The adapter settings of one office, for example `muenchen.meldewesen`."""
+        city, _, office = name.partition(".")
+        return self.offices.get(city, {}).get(office, {})
+
+    def load_catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return catalogue.load(self.catalogue)
+
+
+def load() -> Settings:
+    """The settings in force.
+
+    Raises:
+        UsageError: settings-invalid, naming file and key.
+    """
+    path = os.environ.get(CONFIG_VARIABLE)
+    if path and not Path(path).is_file():
+        raise UsageError(errors.SETTINGS, "there is no such file", where=path)
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=path or "environment") from None
+    except (SettingsError, ValueError) as error:
+        raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None

@@ -1,0 +1,135 @@
+"""Starts processes, waits until they are ready, begins them again when they die, and ends them in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from schemas import errors
+from schemas.errors import CannotTell
+from stadtbus.processes import SUPERVISED_VARIABLE
+
+_READY_LIMIT_S: Final = 90.0
+_LOOK_S: Final = 0.1
+_STOP_LIMIT_S: Final = 30.0
+_RESTART_PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A process: the arguments of `stadtbus`, and the page that answers 200 when it works."""
+
+    name: str
+    arguments: tuple[str, ...]
+    ready_url: str
+
+
+class Child:
+    """One process that is kept running."""
+
+    def __init__(self, spec: Spec, environment: dict[str, str], logs: Path) -> None:
+        self.spec = spec
+        self.log = logs / f"{spec.name}.log"
+        self.restarts = 0
+        self._environment = os.environ | environment | {SUPERVISED_VARIABLE: "1"}
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    async def start(self) -> None:
+        """Start the process and keep it running from now on."""
+        await self._spawn()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def ready(self, http: httpx.AsyncClient) -> None:
+        """Return when the process works.
+
+        Raises:
+            CannotTell: process-failed, with its log.
+        """
+        try:
+            async with asyncio.timeout(_READY_LIMIT_S):
+                while not await _answers(http, self.spec.ready_url):
+                    if self.restarts > 2:  # noqa: PLR2004 - it does not come up: waiting longer helps nobody
+                        raise CannotTell(errors.PROCESS_FAILED, f"{self.spec.name} ends by itself; log: {self.log}")
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            raise CannotTell(
+                errors.PROCESS_FAILED, f"{self.spec.name} is not ready after {_READY_LIMIT_S:.0f} s; log: {self.log}"
+            ) from None
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL for one that does not end in time."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_LIMIT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _spawn(self) -> None:
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the supervisor, which ends its children in order.
+            # The pipe on its input tells the child when the supervisor is gone.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "stadtbus", *self.spec.arguments,
+                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True,
+            )  # fmt: skip
+
+    async def _keep(self) -> None:
+        while self._process is not None:
+            await self._process.wait()
+            self.restarts += 1
+            await asyncio.sleep(_RESTART_PAUSE_S)
+            await self._spawn()
+
+
+class Supervisor:
+    """Several processes."""
+
+    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+        self._environment = environment
+        self._logs = logs
+        self.children: dict[str, Child] = {}
+
+    async def start(self, specs: Sequence[Spec]) -> None:
+        """Start these together and return when all are ready.
+
+        Raises:
+            CannotTell: process-failed.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        started = [Child(spec, self._environment, self._logs) for spec in specs]
+        self.children |= {child.spec.name: child for child in started}
+        async with httpx.AsyncClient(timeout=2) as http:
+            await asyncio.gather(*(child.start() for child in started))
+            await asyncio.gather(*(child.ready(http) for child in started))
+
+    async def stop(self) -> None:
+        """End all of them."""
+        await asyncio.gather(*(child.stop() for child in self.children.values()))
+        self.children.clear()
+
+
+async def _answers(http: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

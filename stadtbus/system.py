@@ -1,0 +1,190 @@
+"""The whole bus on one machine: Kafka, twins and every process, with a folder of its own. For the demo, fault tests and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import yaml
+
+from adapters.twins.server import Twins, TwinsSettings
+from infra.kafka.admin import create_topics, missing_topics
+from infra.kafka.clients import KafkaSettings
+from infra.kafka.local import LocalKafka
+from infra.stores import StoreSettings
+from producers.portal import Portal
+from schemas import catalogue, errors, topics
+from schemas.catalogue import Route
+from schemas.errors import UsageError
+from schemas.message import Authority
+from stadtbus.processes import port_of
+from stadtbus.settings import CONFIG_VARIABLE, Settings
+from stadtbus.supervisor import Spec, Supervisor
+
+KAFKA_PORT: Final = 9092
+_TWIN_PORTS: Final = {"control_port": 9180, "soap_port": 9181, "sftp_port": 9182, "rest_port": 9183}
+_SESSION_TIMEOUT_S: Final = 6
+"""Short, so that a killed process is missed soon; production keeps the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortalEntry:
+    """A portal of the demo: which city's, where its applications go, and the token it has."""
+
+    id: str
+    author: Authority
+    route: Route
+    token: str
+
+
+class LocalSystem:
+    """Everything that runs. `start` and `stop` once; `kill` in between as often as wanted."""
+
+    def __init__(
+        self, folder: Path, *, port_offset: int = 0, bootstrap: str | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.folder = folder.absolute()
+        self.config = self.folder / "stadtbus.yaml"
+        self.catalogue = catalogue.load()
+        self._say = say
+        self._offset = port_offset
+        self._kafka = None if bootstrap else LocalKafka(self.folder / "kafka", brokers=1, port=KAFKA_PORT + port_offset)
+        self.kafka = KafkaSettings(
+            bootstrap=bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}", replication=1, session_timeout_s=_SESSION_TIMEOUT_S
+        )
+        self.stores = StoreSettings(folder=self.folder / "stores")
+        self._twins = TwinsSettings(
+            **{name: port + port_offset for name, port in _TWIN_PORTS.items()},
+            password=secrets.token_urlsafe(16),
+            folder=self.folder / "twins",
+        )
+        self.portals = [self._portal(city) for city in self.catalogue.cities]
+        self.settings = Settings.model_validate(self._configuration())
+        self._supervisor = Supervisor({CONFIG_VARIABLE: str(self.config)}, self.folder / "logs")
+        self._http = httpx.AsyncClient(timeout=10)
+
+    def _portal(self, city: str) -> PortalEntry:
+        entry = self.catalogue.cities[city]
+        route = self.catalogue.routes_of(f"{city}.{entry.offices[0].id}")[0]
+        return PortalEntry(
+            f"portal-{city}", Authority(key=f"kop:{entry.ags}", name=f"Portal {entry.name}"), route, secrets.token_urlsafe(32)
+        )
+
+    def _configuration(self) -> dict[str, Any]:
+        """The settings of all processes, as they stand in the file. It holds secrets of the twins."""
+        offices: dict[str, dict[str, Any]] = {}
+        for office, settings in Twins(self._twins).office_settings().items():
+            city, _, name = office.partition(".")
+            offices.setdefault(city, {})[name] = settings
+        return {
+            "kafka": self.kafka.model_dump(mode="json"),
+            "stores": self.stores.model_dump(mode="json"),
+            "logs": {"level": "info"},
+            "http": {"port_offset": self._offset},
+            "portals": {
+                portal.id: {
+                    "name": portal.author.name,
+                    "authority": portal.author.key,
+                    "token_sha256": hashlib.sha256(portal.token.encode()).hexdigest(),
+                }
+                for portal in self.portals
+            },
+            "offices": offices,
+            "twins": self._twins.model_dump(mode="json") | {"password": self._twins.password.get_secret_value()},
+        }
+
+    @property
+    def gateway_url(self) -> str:
+        """Where portals submit."""
+        return f"http://127.0.0.1:{port_of(self.settings, 'gateway')}"
+
+    @property
+    def twins_url(self) -> str:
+        """Where the twins show what they hold."""
+        return f"http://127.0.0.1:{self._twins.control_port}"
+
+    @property
+    def processes(self) -> list[str]:
+        """Names of the processes that may be killed: all of Stadtbus, not Kafka and not the twins."""
+        return [spec.name for spec in self._specs()]
+
+    def _specs(self) -> list[Spec]:
+        def spec(name: str, *arguments: str) -> Spec:
+            return Spec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
+
+        offices = [spec(office, "adapter", office) for office in self.catalogue.offices]
+        return [spec("gateway", "gateway"), *offices, spec("audit", "audit"), spec("statistics", "statistics")]
+
+    async def start(self) -> None:
+        """Start Kafka, create topics, start all processes; returns when every one is ready.
+
+        Raises:
+            UsageError: java-missing, maven-missing, port-taken.
+            CannotTell: broker-failed, kafka-unreachable, process-failed.
+        """
+        self._check_ports()
+        self._write_config()
+        if self._kafka is not None:
+            await asyncio.to_thread(self._kafka.start, outlive=False, say=self._say)
+        self._say("creating topics")
+        wanted = topics.all_topics(self.catalogue.offices)
+        await create_topics(self.kafka, await missing_topics(self.kafka, wanted))
+        self._say("starting the twins of the back offices")
+        await self._supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
+        self._say(f"starting {', '.join(self.processes)}")
+        await self._supervisor.start(self._specs())
+
+    async def stop(self) -> None:
+        """End everything, in order: processes, then Kafka."""
+        await self._supervisor.stop()
+        if self._kafka is not None:
+            await asyncio.to_thread(self._kafka.stop)
+        await self._http.aclose()
+
+    def kill(self, process: str) -> None:
+        """SIGKILL one process; it is started again after a moment."""
+        pid = self._supervisor.children[process].pid
+        if pid is not None:
+            with suppress(ProcessLookupError):  # it died in this very moment
+                os.kill(pid, signal.SIGKILL)
+
+    def portal(self, entry: PortalEntry) -> Portal:
+        """A client that speaks for this portal."""
+        return Portal(entry.id, entry.route.office, self.gateway_url, entry.token)
+
+    async def effects(self) -> dict[str, int]:
+        """How many effects each twin holds, by office."""
+        answer = await self._http.get(f"{self.twins_url}/twins")
+        return {office: int(state["effects"]) for office, state in answer.json().items()}
+
+    async def held(self, office: str) -> list[str]:
+        """Submission ids of all effects a twin holds; one that is there twice is here twice."""
+        answer = await self._http.get(f"{self.twins_url}/twins/{office}/received")
+        return [effect["submission_id"] for effect in answer.json()]
+
+    def _write_config(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config.touch(mode=0o600)
+        self.config.write_text(yaml.safe_dump(self._configuration(), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    def _check_ports(self) -> None:
+        """Say which port is taken before anything has started."""
+        wanted = {name: port_of(self.settings, name) for name in self.processes}
+        wanted |= {f"twins {name}": port + self._offset for name, port in _TWIN_PORTS.items()}
+        for name, port in wanted.items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    raise UsageError(errors.PORT_TAKEN, f"port {port} on 127.0.0.1, needed by {name}") from None

@@ -1,0 +1,111 @@
+"""Valid messages for tests; each change is a keyword of the model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from adapters.interface import Submission
+from schemas.message import (
+    AREA_LIST_ARS,
+    DIRECTORY_LIST_VERSION,
+    SERVICE_LIST,
+    Address,
+    Applicant,
+    Application,
+    Authority,
+    Code,
+    Form,
+    FormField,
+    Organisation,
+    Person,
+    Trust,
+)
+
+CREATED_AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+ADDRESS = Address(street="Hauptstraße", house_number="12 a", postal_code="86150", city="Augsburg")
+
+
+def application(**changes: Any) -> Application:
+    """Wohnsitz anmelden in München, one person, with new ids."""
+    return _application(
+        {
+            "reader": Authority(key="ags:09162000", name="Kreisverwaltungsreferat, Meldewesen"),
+            "service": Code(code="99115005104000", list_uri=SERVICE_LIST, list_version=DIRECTORY_LIST_VERSION),
+            "area": Code(code="091620000000", list_uri=AREA_LIST_ARS, list_version=DIRECTORY_LIST_VERSION),
+            "applicants": (person("Schön", "Łukasz Đặng"),),
+            "content": _form("wohnsitz-anmelden", RESIDENCE_FIELDS),
+        }
+        | changes
+    )
+
+
+def trade_application(**changes: Any) -> Application:
+    """Gewerbe anmelden in Augsburg, one company, with new ids."""
+    return _application(
+        {
+            "reader": Authority(key="ags:09761000", name="Ordnungsamt, Gewerbe"),
+            "service": Code(code="99050012104000", list_uri=SERVICE_LIST, list_version=DIRECTORY_LIST_VERSION),
+            "area": Code(code="097610000000", list_uri=AREA_LIST_ARS, list_version=DIRECTORY_LIST_VERSION),
+            "applicants": (company("Bäckerei Schön GmbH"),),
+            "content": _form("gewerbe-anmelden", TRADE_FIELDS),
+        }
+        | changes
+    )
+
+
+def submission(application: Application, office: str) -> Submission:
+    """The application as an adapter gets it; the submission id is the message id."""
+    return Submission(id=application.message_id, office=office, accepted_at=CREATED_AT, application=application)
+
+
+def person(family_name: str | None, given_names: str | None, *, account: str = "bayernid", **changes: Any) -> Applicant:
+    """A natural person as applicant; a name of None means that there is none."""
+    values = {"birth_date": "1990-05-17", "address": ADDRESS} | changes
+    return Applicant(person=Person(family_name=family_name, given_names=given_names, **values), trust=Trust(level=3, account=account))
+
+
+def company(name: str) -> Applicant:
+    """An organisation as applicant, logged in with its ELSTER account."""
+    organisation = Organisation(name=name, legal_form="GmbH", register_number="HRB 12345", address=ADDRESS)
+    return Applicant(organisation=organisation, trust=Trust(level=3, account="unternehmenskonto-elster"))
+
+
+RESIDENCE_FIELDS = {
+    "F99000101": ("2026-03-01",),
+    "F99000102": ("Sendlinger Straße",),
+    "F99000103": ("8",),
+    "F99000104": ("80331",),
+    "F99000105": ("München",),
+    "F99000106": ("Wohnbau Isar eG",),
+    "F99000107": ("deutsch", "polnisch"),
+    "F99000108": ("alleinige Wohnung",),
+}
+TRADE_FIELDS = {
+    "F99000201": ("Herstellung von Backwaren; Einzelhandel",),
+    "F99000202": ("2026-04-01",),
+    "F99000203": ("Maximilianstraße",),
+    "F99000204": ("3",),
+    "F99000205": ("86150",),
+    "F99000206": ("Augsburg",),
+    "F99000207": ("4",),
+    "F99000208": ("Handwerk", "Handel"),
+}
+
+
+def _form(service: str, fields: dict[str, tuple[str, ...]]) -> Form:
+    return Form(
+        schema_uri=f"https://stadtbus.example/forms/{service}/1.0",
+        fields=tuple(FormField(id=field_id, values=values) for field_id, values in fields.items()),
+    )
+
+
+def _application(values: dict[str, Any]) -> Application:
+    common = {
+        "message_id": uuid4(),
+        "created_at": CREATED_AT,
+        "author": Authority(key="prt:0001", name="Testportal"),
+        "case_id": uuid4(),
+    }
+    return Application(**(common | values))

@@ -1,0 +1,100 @@
+"""What the twins and the registry promise to those who wire them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import builders
+import httpx
+import pytest
+
+from adapters import registry
+from adapters.twins.server import Twins, TwinsSettings
+from schemas.errors import UsageError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OFFICES = ["augsburg.gewerbe", "muenchen.meldewesen", "nuernberg.meldewesen"]
+
+
+async def test_control_shows_what_arrived(twins: Twins, control: httpx.AsyncClient) -> None:
+    """A delivered submission is listed with reference, time, size and hash, and the hash is that of the content."""
+    adapter = registry.connect("nuernberg.meldewesen", twins.office_settings()["nuernberg.meldewesen"])
+    document = adapter.translate(builders.submission(builders.application(), "nuernberg.meldewesen"))
+    delivered = await adapter.deliver(document, 1)
+    await adapter.close()
+    entry = (await control.get("/twins/nuernberg.meldewesen/received")).json()[-1]
+    assert entry["submission_id"] == str(document.submission_id)
+    assert entry["reference"] == delivered.reference
+    assert entry["size_bytes"] == len(document.content)
+    assert entry["sha256"] == hashlib.sha256(document.content).hexdigest()
+    assert datetime.fromisoformat(entry["received_at"]).utcoffset() == timedelta(0)
+
+
+async def test_control_changes_moods(control: httpx.AsyncClient) -> None:
+    """A mood set over the control port shows there, and the port stays up when the twin is away."""
+    await control.put("/twins/muenchen.meldewesen/mood", json={"mood": "away"})
+    await control.put("/twins/augsburg.gewerbe/mood", json={"mood": "slow", "delay_s": 1.5})
+    moods = {office: (state["mood"], state["delay_s"]) for office, state in (await control.get("/twins")).json().items()}
+    assert moods == {"muenchen.meldewesen": ("away", 0), "augsburg.gewerbe": ("slow", 1.5), "nuernberg.meldewesen": ("ok", 0)}
+    assert (await control.get("/livez")).is_success
+    assert (await control.get("/readyz")).is_success
+
+
+async def test_control_refuses_nonsense(control: httpx.AsyncClient) -> None:
+    """Unknown moods, offices and submissions are said to be so."""
+    assert (await control.put("/twins/muenchen.meldewesen/mood", json={"mood": "angry"})).status_code == 422
+    assert (await control.put("/twins/nowhere.office/mood", json={"mood": "ok"})).status_code == 404
+    assert (await control.get("/twins/nowhere.office/received")).status_code == 404
+    assert (await control.get("/twins/muenchen.meldewesen/received/unknown")).status_code == 404
+
+
+async def test_office_settings_travel_as_text(twins: Twins) -> None:
+    """The settings of the adapters survive JSON, so that another process can use them."""
+    assert twins.office_settings() == json.loads(json.dumps(twins.office_settings()))
+
+
+async def test_host_key_survives_in_a_folder(tmp_path: Path) -> None:
+    """Twins with a folder of their own have the same host key after a restart."""
+    keys = {Twins(TwinsSettings(folder=tmp_path)).office_settings()["augsburg.gewerbe"]["host_key"] for _ in range(2)}
+    assert len(keys) == 1
+
+
+async def test_port_taken(twins: Twins) -> None:
+    """Twins that cannot listen say so and leave no port open."""
+    taken = httpx.URL(twins.control_url).port
+    others = Twins(TwinsSettings(control_port=taken, soap_port=0, sftp_port=0, rest_port=0))
+    with pytest.raises(UsageError, match="port-taken"):
+        await others.start()
+
+
+async def test_registry_knows_the_offices() -> None:
+    """Every office of this part has its adapter."""
+    assert set(OFFICES) <= set(registry.names())
+
+
+async def test_registry_refuses_unknown_office() -> None:
+    """An office without an adapter is answered with those that have one."""
+    with pytest.raises(UsageError, match="nuernberg.meldewesen") as caught:
+        registry.connect("nuernberg.nothing", {})
+    assert caught.value.problem.code == "office-unknown"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"), [({"url": "nonsense"}, "url"), ({"colour": "blue"}, "colour"), ({"answer_limit_s": 0}, "answer_limit_s")]
+)
+async def test_registry_refuses_settings(twins: Twins, change: dict[str, object], field: str) -> None:
+    """Settings that are not valid are named by office and field."""
+    with pytest.raises(UsageError, match=f"settings-invalid: {field}: ") as caught:
+        registry.connect("muenchen.meldewesen", twins.office_settings()["muenchen.meldewesen"] | change)
+    assert caught.value.where == "offices.muenchen.meldewesen"
+
+
+async def test_registry_refuses_host_key() -> None:
+    """A host key that cannot be read is refused before anything connects."""
+    settings = {"host": "127.0.0.1", "user": "stadtbus", "password": "secret", "host_key": "nonsense"}
+    with pytest.raises(UsageError, match="settings-invalid: host_key: "):
+        registry.connect("augsburg.gewerbe", settings)
