@@ -27,6 +27,7 @@ from typing import Final
 import httpx
 from pydantic import BaseModel, ConfigDict, HttpUrl, PositiveFloat
 
+from adapters.kit import UnclearAnswer
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
 MAX_CONNECTIONS: Final = 16
@@ -37,10 +38,6 @@ _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
     **dict.fromkeys((408, 425, 429), Blip),
     **dict.fromkeys((409, 423), CaseNotReady),
 }
-
-
-class UnclearAnswer(Exception):
-    """The back office answered, but not whether it has the submission."""
 
 
 class HttpSettings(BaseModel):

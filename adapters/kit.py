@@ -11,6 +11,10 @@ from schemas.message import Application, Form, Person
 _CODE = re.compile(r"[A-Z0-9_]{1,40}")
 
 
+class UnclearAnswer(Exception):
+    """The back office answered, but not whether it has the submission."""
+
+
 def values(form: Form, field_id: str) -> tuple[str, ...]:
     """All values of a field that are not blank; none where the form does not have the field."""
     return tuple(value for field in form.fields if field.id == field_id for value in field.values if value.strip())

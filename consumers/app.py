@@ -15,9 +15,10 @@ from consumers.engine import Engine
 from consumers.ledger import Ledger
 from infra import metrics
 from infra.health import Health, pages
-from infra.kafka.clients import KafkaSettings, Sender
+from infra.kafka.clients import Sender
 from infra.kafka.stored_reader import StoredReader
-from infra.stores import Store, StoreSettings
+from infra.settings import KafkaSettings, StoreSettings
+from infra.stores import Store
 from infra.tasks import in_background
 from schemas import topics
 

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.kafka.clients import KafkaSettings
 from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
-from infra.stores import Store, StoreSettings, insert_new
+from infra.settings import KafkaSettings, StoreSettings
+from infra.stores import Store, insert_new
 from schemas import topics
 from schemas.events import StatusEvent
 
@@ -96,7 +96,7 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
             return []
         events = connection.execute(sa.select(_event).where(_event.c.submission == submission_id).order_by(_event.c.at)).mappings()
         return [
-            TraceStep("accepted", _utc(submission["accepted_at"]), f"portal {submission['portal']}"),
+            TraceStep("accepted", _utc(submission["accepted_at"]), f"by {submission['portal']}"),
             TraceStep(
                 "published",
                 _utc(submission["published_at"]),

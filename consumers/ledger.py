@@ -13,7 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.stores import Store, StoreSettings
+from infra.settings import StoreSettings
+from infra.stores import Store
 
 STARTED: Final = "started"
 DELIVERED: Final = "delivered"

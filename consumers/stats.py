@@ -13,10 +13,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.kafka.clients import KafkaSettings
 from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
-from infra.stores import Store, StoreSettings, insert_new
+from infra.settings import KafkaSettings, StoreSettings
+from infra.stores import Store, insert_new
 from schemas import topics
 from schemas.events import State, StatusEvent
 

@@ -19,7 +19,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from infra.kafka.admin import connected
-from infra.kafka.clients import KafkaSettings, unreachable
+from infra.kafka.clients import unreachable
+from infra.settings import KafkaSettings
 from schemas import topics
 
 NO_COMMIT: Final = -1

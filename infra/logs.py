@@ -8,19 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict
 
-
-class LogSettings(BaseModel):
-    """How a process logs to standard error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["json", "console"] = "json"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+from infra.settings import LogSettings
 
 
 def configure(settings: LogSettings, *, process: str) -> None:

@@ -11,14 +11,13 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra import metrics
+from infra.settings import StoreSettings
 from schemas import errors
 from schemas.errors import CannotTell
 
@@ -28,20 +27,6 @@ Operation = Callable[[sa.Connection], ResultT]
 _MAX_GROUP: Final = 500
 _BUSY_TIMEOUT_S: Final = 10
 _CREATE_LOCK: Final = 0x5742
-
-
-class StoreSettings(BaseModel):
-    """Where the stores are. Without a URL each store is a SQLite file of its own in `folder`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folder: Path = Path(".stadtbus/data")
-    url: str | None = None
-    """For example `postgresql+psycopg://stadtbus@db/stadtbus`; all stores share that database."""
-
-    def url_of(self, store: str) -> str:
-        """The SQLAlchemy URL of one store, for example `outbox`."""
-        return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
 
 
 class Store:
@@ -131,6 +116,8 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engin
     engine = sa.create_engine(url, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
@@ -154,3 +141,12 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN")
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    """Times come back in UTC, as SQLite has them, whatever the server's own zone is."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()

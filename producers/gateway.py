@@ -15,22 +15,23 @@ from uuid import UUID
 import structlog
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from infra.health import Health
 from infra.health import pages as health_pages
-from infra.kafka.clients import KafkaSettings, Sender
+from infra.kafka.clients import Sender
 from infra.kafka.records import read_event
 from infra.kafka.stored_reader import StoredReader
-from infra.stores import StoreSettings
+from infra.settings import KafkaSettings, StoreSettings
 from infra.tasks import in_background
 from producers import intake, outbox
 from producers.form import SubmissionForm
-from producers.intake import Intake, PortalSettings
+from producers.intake import Intake
 from producers.outbox import Accepted, Outbox, Step
 from producers.relay import Relay
+from producers.settings import GatewaySettings, PortalSettings
 from schemas import errors, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Problem, Rejected, StadtbusError
@@ -40,18 +41,6 @@ log = structlog.get_logger()
 
 _RETRY_AFTER_S: Final = 30
 PROBLEM_JSON: Final = "application/problem+json"
-
-
-class GatewaySettings(BaseModel):
-    """The portals' door."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    port: int = Field(default=8080, ge=0, le=65_535)
-    outbox_limit: int = Field(default=100_000, ge=1)
-    """Submissions that may wait for Kafka; beyond it portals are told to come back."""
-    accept_test: bool = False
-    """Take messages marked as test; only for systems without real back offices."""
 
 
 class Receipt(BaseModel):
@@ -192,7 +181,7 @@ def _add_errors(app: FastAPI) -> None:
         return _problem(error)
 
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        return _problem(Rejected(errors.NO_SUCH_PAGE, str(error.detail)), status=error.status_code)
+        return _problem(Rejected(errors.NO_SUCH_PAGE, str(error.detail)), error.status_code, error.headers)
 
     async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
         log.error("store_failed", error=type(error).__name__)
@@ -212,8 +201,8 @@ def _add_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def _problem(error: StadtbusError, status: int | None = None) -> JSONResponse:
+def _problem(error: StadtbusError, status: int | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
     problem: Problem = error.problem
     status = status or problem.status
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(_RETRY_AFTER_S)}}.get(status)
+    headers = headers or {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(_RETRY_AFTER_S)}}.get(status)
     return JSONResponse(error.as_dict() | {"status": status}, status_code=status, media_type=PROBLEM_JSON, headers=headers)

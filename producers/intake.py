@@ -14,14 +14,15 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Final
 
 from lxml import etree
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from infra import metrics
 from producers import form, rules
 from producers.outbox import Accepted, Candidate, Outbox
+from producers.settings import PortalSettings
 from schemas import errors, message, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected, StadtbusError
@@ -31,17 +32,6 @@ from schemas.message import Application, Authority
 XML_TYPES: Final = ("application/xml", "text/xml")
 JSON_TYPE: Final = "application/json"
 _DRAIN_LIMIT_BYTES: Final = 16 * xml.MAX_SIZE_BYTES
-
-
-class PortalSettings(BaseModel):
-    """A portal that may call. Its token is drawn by `stadtbus token` and stored here only as a hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    authority: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}:\d+$")]
-    """Its key in DVDV, as `autor/kennung` has it, for example `kop:09162000`."""
-    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from infra import metrics
 from infra.kafka.clients import Position
 from infra.kafka.stored_reader import Tables
-from infra.stores import Store, StoreSettings, insert_new
+from infra.settings import StoreSettings
+from infra.stores import Store, insert_new
 from schemas import errors
 from schemas.errors import Rejected
 from schemas.events import State, StatusEvent
@@ -184,7 +185,12 @@ class Outbox:
             .values(published_at=datetime.now(UTC), partition=sa.bindparam("b_partition"), record_offset=sa.bindparam("b_offset"))
         )
         rows = [{"b_seq": pending.seq, "b_partition": at.partition, "b_offset": at.offset} for pending, at in done]
-        await self.store.write(lambda connection: connection.execute(statement, rows))
+
+        def operation(connection: sa.Connection) -> None:
+            connection.execute(statement, rows)
+            _forget_content(connection, _submission.c.seq.in_([pending.seq for pending, _ in done]))
+
+        await self.store.write(operation)
         self._count(-len(done))
 
     async def steps(self, submission_id: UUID, portal: str) -> tuple[Accepted, list[Step]] | None:
@@ -217,7 +223,7 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
                 "event_id": event.id,
                 "submission_id": event.data.submission,
                 "state": event.data.state.value,
-                "at": event.time,
+                "at": event.time.astimezone(UTC),
                 "reference": event.data.reference,
             }
             for event in events
@@ -225,6 +231,10 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
     )
     finished = [event.data.submission for event in events if event.data.state is State.DELIVERED]
     if finished:
-        connection.execute(
-            _submission.update().where(_submission.c.id.in_(finished), _submission.c.published_at.is_not(None)).values(content=None)
-        )
+        _forget_content(connection, _submission.c.id.in_(finished))
+
+
+def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
+    """Let go of the content of those of these rows that are on Kafka and confirmed, whichever of the two was noted last."""
+    confirmed = sa.exists().where(_status.c.submission_id == _submission.c.id, _status.c.state == State.DELIVERED.value)
+    connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), confirmed).values(content=None))

@@ -73,6 +73,10 @@ class Portal:
         else:
             self.book.rejected[submission_id] = response.json().get("code", str(response.status_code))
 
+    async def status(self, submission_id: UUID) -> httpx.Response:
+        """Ask what became of a submission."""
+        return await self._http.get(f"/v1/submissions/{submission_id}")
+
     async def close(self) -> None:
         """Give connections back."""
         await self._http.aclose()

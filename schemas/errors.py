@@ -256,6 +256,11 @@ BROKER_FAILED = Problem(
     exit_code=3,
 )
 PORT_TAKEN = Problem("port-taken", "A port is in use by another program", "Stop that program, or move all ports with --port-offset 100.")
+FOLDER_IN_USE = Problem(
+    "folder-in-use",
+    "Another Stadtbus works in this folder",
+    "Stop it first, or use another folder with --keep DIR and other ports with --port-offset.",
+)
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3

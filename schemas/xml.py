@@ -25,7 +25,8 @@ MAX_ATTRIBUTES: Final = 50
 """Attributes and namespace declarations of one element."""
 MAX_FINDINGS: Final = 5
 
-_DECLARED_ENCODING = re.compile(rb"""^<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_DECLARED_ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_ENCODINGS: Final = (b"utf-8", b"utf8", b"us-ascii")
 _BOM_UTF8 = b"\xef\xbb\xbf"
 
 
@@ -47,8 +48,9 @@ def parse(body: bytes, *, max_size_bytes: int = MAX_SIZE_BYTES) -> etree._Elemen
 
 def _check_encoding(body: bytes) -> None:
     """UTF-8 only (XInneres S001): UTF-7, UTF-16 and Latin-1 declarations are refused before a parser sees them."""
-    head = body[:300].removeprefix(_BOM_UTF8)
-    if (declared := _DECLARED_ENCODING.match(head)) and declared[1].lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+    if b"\0" in body[:2]:  # libxml2 recognises UTF-16 and UTF-32 by these, and ASCII in them is UTF-8 too
+        raise Rejected(errors.ENCODING, "the message begins like UTF-16 or UTF-32")
+    if (declared := _DECLARED_ENCODING.match(body.removeprefix(_BOM_UTF8))) and declared[1].lower() not in _ENCODINGS:
         raise Rejected(errors.ENCODING, "the XML declaration names another encoding")
     try:
         body.decode("utf-8")
@@ -80,8 +82,11 @@ def _syntax_rule(parser: etree.XMLParser) -> str:
 
 
 def _check_complexity(root: etree._Element) -> None:
-    elements = depth = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
+    elements = depth = declared = 0
+    for event, element in etree.iterwalk(root, events=("start-ns", "start", "end")):
+        if event == "start-ns":  # counted one by one: `nsmap` walks to the root for each element
+            declared += 1
+            continue
         if event == "end":
             depth -= 1
             continue
@@ -91,8 +96,9 @@ def _check_complexity(root: etree._Element) -> None:
             raise Rejected(errors.TOO_COMPLEX, f"more than {MAX_ELEMENTS} elements")
         if depth > MAX_DEPTH:
             raise Rejected(errors.TOO_COMPLEX, f"nested deeper than {MAX_DEPTH}")
-        if len(element.attrib) > MAX_ATTRIBUTES or len(element.nsmap) > MAX_ATTRIBUTES:
+        if len(element.attrib) > MAX_ATTRIBUTES or declared > MAX_ATTRIBUTES:
             raise Rejected(errors.TOO_COMPLEX, f"an element with more than {MAX_ATTRIBUTES} attributes or namespaces")
+        declared = 0
 
 
 @cache

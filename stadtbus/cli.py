@@ -9,26 +9,24 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
 import yaml
 from rich.console import Console
 
-from consumers import audit, stats
-from infra import lag as lag_watch
-from infra import logs
-from infra.kafka.admin import create_topics, missing_topics
-from infra.kafka.local import LocalKafka
 from schemas import errors, topics
 from schemas.errors import Rejected, StadtbusError, UsageError
-from stadtbus import demo as demo_module
-from stadtbus import processes, settings, show
+
+if TYPE_CHECKING:
+    from stadtbus.settings import Settings
+
+# Each command imports what it needs when it runs: `stadtbus lag` loads no web server, `--help` loads nothing.
 
 OPERATORS, CITY_IT, TRY_IT = "Operators", "City IT", "Try it"
 FINDINGS = 1
@@ -64,7 +62,7 @@ def _common(
     config: Annotated[Path | None, typer.Option(help="YAML file with settings; the environment wins over it.", show_default=False)] = None,
 ) -> None:
     if config is not None:
-        os.environ[settings.CONFIG_VARIABLE] = str(config)
+        os.environ["STADTBUS_CONFIG"] = str(config)
 
 
 # --- try it
@@ -83,6 +81,8 @@ def demo(
     ] = None,
 ) -> None:
     """Three portals, a real Kafka and three back offices on this machine."""
+    from stadtbus import demo as demo_module
+
     plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep)
     _quiet()
     raise typer.Exit(asyncio.run(demo_module.run(plan, to_people if as_json else console)))
@@ -95,12 +95,16 @@ def kafka_start(
     port: Annotated[int, typer.Option(help="Port of the first broker.")] = 9092,
 ) -> None:
     """Start Apache Kafka here and leave it running; data stays between runs."""
+    from infra.kafka.local import LocalKafka
+
     LocalKafka(data, brokers=brokers, port=port).start(outlive=True, say=console.print)
 
 
 @kafka_app.command("stop")
 def kafka_stop(data: DataFolder = Path(".stadtbus/kafka")) -> None:
     """Stop it in good order."""
+    from infra.kafka.local import LocalKafka
+
     stopped = LocalKafka(data).stop()
     console.print(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here")
 
@@ -108,6 +112,8 @@ def kafka_stop(data: DataFolder = Path(".stadtbus/kafka")) -> None:
 @kafka_app.command("status")
 def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = False) -> None:
     """Which brokers run; exit code 1 when one does not answer or none runs."""
+    from infra.kafka.local import LocalKafka
+
     status = LocalKafka(data).status()
     if as_json:
         _print_json({"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)})
@@ -127,43 +133,55 @@ def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = F
 @run_app.command("gateway")
 def run_gateway(port: Port = None) -> None:
     """The portals' HTTP API, with relay and status feed."""
+    from stadtbus import processes
+
     _serve("gateway", lambda loaded: processes.run_gateway(loaded, port))
 
 
 @run_app.command("adapter")
 def run_adapter(office: Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")], port: Port = None) -> None:
     """Deliver to one back office."""
+    from stadtbus import processes
+
     _serve(office, lambda loaded: processes.run_adapter(loaded, office, port))
 
 
 @run_app.command("audit")
 def run_audit(port: Port = None) -> None:
     """Record every submission and event once."""
+    from stadtbus import processes
+
     _serve("audit", lambda loaded: processes.run_audit(loaded, port))
 
 
 @run_app.command("statistics")
 def run_statistics(port: Port = None) -> None:
     """Count every submission once."""
+    from stadtbus import processes
+
     _serve("statistics", lambda loaded: processes.run_statistics(loaded, port))
 
 
 @run_app.command("twins")
 def run_twins() -> None:
     """Simulated back offices that speak the real protocols."""
+    from stadtbus import processes
+
     _serve("twins", processes.run_twins)
 
 
 @config_app.command("show")
 def config_show() -> None:
     """The settings in force; secrets are masked."""
-    _print_json(json.loads(settings.load().model_dump_json(exclude={"offices"})))
+    _print_json(json.loads(_load().model_dump_json(exclude={"offices"})))
 
 
 @config_app.command("check")
 def config_check() -> None:
     """Read settings and catalogue; exit code 2 with the place when something is wrong."""
-    loaded = settings.load()
+    from stadtbus import processes
+
+    loaded = _load()
     offices = loaded.load_catalogue().offices
     for office in offices:
         processes.check_office(loaded, office)
@@ -190,6 +208,9 @@ def token(
 @app.command(rich_help_panel=OPERATORS)
 def lag(*, as_json: AsJson = False) -> None:
     """What was accepted and is not delivered, per office; exit code 1 when something waits where nobody works."""
+    from infra import lag as lag_watch
+    from stadtbus import show
+
     loaded = _quiet()
     lags = asyncio.run(lag_watch.of_offices(loaded.kafka, loaded.load_catalogue().offices))
     now = datetime.now(UTC)
@@ -204,6 +225,9 @@ def lag(*, as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=OPERATORS)
 def trace(submission: Annotated[str, typer.Argument(help="Id of the submission.")], *, as_json: AsJson = False) -> None:
     """The way of one submission with times, from the audit; exit code 1 when it is not known."""
+    from consumers import audit
+    from stadtbus import show
+
     loaded = _quiet()
     try:
         submission_id = UUID(submission)
@@ -224,6 +248,9 @@ def trace(submission: Annotated[str, typer.Argument(help="Id of the submission."
 @statistics_app.command("show")
 def statistics_show(*, as_json: AsJson = False) -> None:
     """Submissions per city, office, service, portal and hour, with delivery times."""
+    from consumers import stats
+    from stadtbus import show
+
     loaded = _quiet()
     store = stats.open_store(loaded.stores)
     figures = stats.figures(store)
@@ -248,6 +275,8 @@ def topics_plan() -> None:
 @topics_app.command("apply")
 def topics_apply() -> None:
     """Create missing topics."""
+    from infra.kafka.admin import create_topics
+
     loaded = _quiet()
     missing = _missing_topics(loaded)
     asyncio.run(create_topics(loaded.kafka, missing))
@@ -256,25 +285,35 @@ def topics_apply() -> None:
     console.print(f"created {len(missing)} topics" if missing else "all topics exist")
 
 
-def _missing_topics(loaded: settings.Settings) -> list[topics.Topic]:
+def _missing_topics(loaded: Settings) -> list[topics.Topic]:
+    from infra.kafka.admin import missing_topics
+
     return asyncio.run(missing_topics(loaded.kafka, topics.all_topics(loaded.load_catalogue().offices)))
 
 
 # --- common
 
 
-def _serve(process: str, serve: Any) -> None:
-    loaded = settings.load()
+def _serve(process: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    from infra import logs
+    from stadtbus.processes import end_with_parent
+
+    loaded = _load()
     logs.configure(loaded.logs, process=process)
-    processes.end_with_parent()
-    work: Coroutine[Any, Any, None] = serve(loaded)
-    asyncio.run(work)
+    end_with_parent()
+    asyncio.run(serve(loaded))
 
 
-def _quiet() -> settings.Settings:
+def _load() -> Settings:
+    from stadtbus import settings
+
+    return settings.load()
+
+
+def _quiet() -> Settings:
     """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
     logging.disable(logging.CRITICAL)
-    return settings.load()
+    return _load()
 
 
 def _print_json(value: object) -> None:

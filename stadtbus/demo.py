@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -60,19 +60,15 @@ async def run(plan: Plan, console: Console) -> int:
     """
     _end_on_signals()
     folder = plan.keep or Path(".stadtbus/demo")
-    if plan.keep is None:
-        shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
     system = LocalSystem(folder, port_offset=plan.port_offset, say=lambda text: console.print(f"[dim]· {text}[/]"))
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{folder}[/]. Ctrl-C ends it.")
-        await system.start()
+        await system.start(fresh=plan.keep is None)
         return await _Run(plan, system, console, began).play()
     finally:
         console.print("[dim]· stopping all processes[/]")
         await system.stop()
-        if plan.keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_on_signals() -> None:
@@ -147,13 +143,13 @@ class _Run:
             await asyncio.sleep(_REFRESH_S)
 
     def _screen(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name in ("back office", "", "accepted", "delivered", "lag", "oldest waits", "members"):
+        table = Table(box=None, padding=(0, 1), header_style="dim")
+        for name in ("back office", "", "accepted", "delivered", "lag", "waits", "adapters"):
             table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
         now = datetime.now().astimezone()
         for portal, share in zip(self._portals, self._shares, strict=True):
             accepted, delivered = len(portal.book.accepted), self._effects.get(portal.office, 0)
-            bar = ProgressBar(total=max(share, accepted, 1), completed=min(delivered, max(share, accepted)), width=24)
+            bar = ProgressBar(total=max(share, accepted, 1), completed=min(delivered, max(share, accepted)), width=16)
             waiting = self._lags.get(portal.office)
             lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
             table.add_row(f"[bold]{portal.office}[/]", bar, str(accepted), str(delivered), *lags)
@@ -166,27 +162,31 @@ class _Run:
             print(json.dumps(proof.as_dict(seconds), indent=2, ensure_ascii=False))  # noqa: T201 - this is the output
             return
         self._console.print(summary(proof, seconds))
-        self._console.print(self._next_steps())
+        if self._plan.once:
+            self._console.print("To look around while it runs, start it without --once.")
+        else:
+            self._console.print(self._next_steps())
 
     def _next_steps(self) -> RenderableType:
-        config, entry = self._system.config, self._system.portals[0]
+        command, entry = f"{_short(Path(sys.argv[0]))} --config {_short(self._system.config)}", self._system.portals[0]
         example = min(self._portals[0].book.accepted, default="ID")
-        table = Table(box=None, padding=(0, 2), show_header=False)
+        table = Table(box=None, padding=(0, 1), show_header=False)
         rows = [
-            ("what waits where", f"stadtbus --config {_short(config)} lag"),
-            ("the way of one submission", f"stadtbus --config {_short(config)} trace {example}"),
-            ("throughput", f"stadtbus --config {_short(config)} statistics show"),
+            ("what waits where", f"{command} lag"),
+            ("the way of a submission", f"{command} trace {example}"),
+            ("throughput", f"{command} statistics show"),
             ("what a back office holds", f"curl -s {self._system.twins_url}/twins/{entry.route.office}/received"),
             ("make one fail", f"""curl -X PUT {self._system.twins_url}/twins/{entry.route.office}/mood -d '{{"mood": "away"}}'"""),
             ("ask as a portal", f"curl -s -H 'Authorization: Bearer {entry.token}' {self._system.gateway_url}/v1/submissions/{example}"),
         ]
         for what, command in rows:
             table.add_row(what, Text(command, style="cyan", overflow="fold"))
-        return Group(Text("Where to look next" + (" (while the demo runs)" if self._plan.once else ""), style="bold"), table)
+        return Group(Text("Where to look next, from another terminal", style="bold"), table)
 
 
 def _short(path: Path) -> str:
     """As the user would type it."""
+    path = path.absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumers import audit, stats
-from infra.kafka.clients import KafkaSettings
+from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers.portal import Portal
 from schemas import topics

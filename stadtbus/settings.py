@@ -14,12 +14,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
 from adapters.twins.server import TwinsSettings
-from infra.kafka.clients import KafkaSettings
-from infra.logs import LogSettings
-from infra.stores import StoreSettings
-from infra.web import HttpSettings
-from producers.gateway import GatewaySettings
-from producers.intake import PortalSettings
+from infra.settings import HttpSettings, KafkaSettings, LogSettings, StoreSettings
+from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, errors
 from schemas.catalogue import Catalogue
 from schemas.errors import UsageError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from consumers.audit import TraceStep
@@ -29,9 +30,9 @@ def ago(age_s: float | None) -> str:
 
 def lag_table(lags: Sequence[OfficeLag], now: datetime) -> Table:
     """One line per office."""
-    table = Table(title="Accepted and not delivered", title_justify="left")
+    table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
     for name in ("office", "messages", "oldest waits", "since", "group", "members"):
-        table.add_column(name, justify="left" if name in ("office", "since", "group") else "right")
+        table.add_column(name, justify="left" if name in ("office", "since", "group") else "right", overflow="fold")
     for one in lags:
         since = "" if one.oldest_undelivered_at is None else one.oldest_undelivered_at.astimezone().strftime("%a %d.%m. %H:%M:%S")
         style = "bold red" if one.behind and not one.members else "yellow" if one.behind else ""
@@ -41,7 +42,7 @@ def lag_table(lags: Sequence[OfficeLag], now: datetime) -> Table:
 
 def trace_table(submission: str, steps: Sequence[TraceStep]) -> Table:
     """The way of one submission, with the time since the step before."""
-    table = Table(title=f"Submission {submission}", title_justify="left")
+    table = Table(title=f"Submission {submission}", title_justify="left", box=SIMPLE_HEAD)
     for name in ("step", "at", "after", "where"):
         table.add_column(name, justify="right" if name == "after" else "left")
     before = None
@@ -54,11 +55,11 @@ def trace_table(submission: str, steps: Sequence[TraceStep]) -> Table:
 
 def statistics_table(figures: Sequence[Figure]) -> Table:
     """One line per city, office, service, portal and hour."""
-    table = Table(title="Submissions by hour", title_justify="left")
+    table = Table(title="Submissions by hour", title_justify="left", box=SIMPLE_HEAD)
     for name in ("hour", "office", "service", "portal", "accepted", "delivered", "median", "p95"):
-        table.add_column(name, justify="left" if name in ("hour", "office", "service", "portal") else "right")
+        table.add_column(name, justify="left" if name in ("hour", "office", "service", "portal") else "right", overflow="fold")
     for one in figures:
-        hour = one.hour.astimezone().strftime("%d.%m. %H:00")
+        hour = one.hour.astimezone().strftime("%d.%m. %Hh")
         figures_of_one = (str(one.accepted), str(one.delivered), ago(one.median_s), ago(one.p95_s))
         table.add_row(hour, one.office, one.service, one.portal, *figures_of_one)
     return table

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +21,8 @@ import yaml
 
 from adapters.twins.server import Twins, TwinsSettings
 from infra.kafka.admin import create_topics, missing_topics
-from infra.kafka.clients import KafkaSettings
 from infra.kafka.local import LocalKafka
-from infra.stores import StoreSettings
+from infra.settings import KafkaSettings, StoreSettings
 from producers.portal import Portal
 from schemas import catalogue, errors, topics
 from schemas.catalogue import Route
@@ -72,6 +73,7 @@ class LocalSystem:
         self.settings = Settings.model_validate(self._configuration())
         self._supervisor = Supervisor({CONFIG_VARIABLE: str(self.config)}, self.folder / "logs")
         self._http = httpx.AsyncClient(timeout=10)
+        self._started = ExitStack()
 
     def _portal(self, city: str) -> PortalEntry:
         entry = self.catalogue.cities[city]
@@ -125,16 +127,19 @@ class LocalSystem:
         offices = [spec(office, "adapter", office) for office in self.catalogue.offices]
         return [spec("gateway", "gateway"), *offices, spec("audit", "audit"), spec("statistics", "statistics")]
 
-    async def start(self) -> None:
-        """Start Kafka, create topics, start all processes; returns when every one is ready.
+    async def start(self, *, fresh: bool) -> None:
+        """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds.
 
         Raises:
-            UsageError: java-missing, maven-missing, port-taken.
+            UsageError: java-missing, maven-missing, port-taken, folder-in-use.
             CannotTell: broker-failed, kafka-unreachable, process-failed.
+
         """
         self._check_ports()
+        self._take_folder(fresh=fresh)
         self._write_config()
         if self._kafka is not None:
+            self._started.callback(self._kafka.stop)
             await asyncio.to_thread(self._kafka.start, outlive=False, say=self._say)
         self._say("creating topics")
         wanted = topics.all_topics(self.catalogue.offices)
@@ -145,11 +150,10 @@ class LocalSystem:
         await self._supervisor.start(self._specs())
 
     async def stop(self) -> None:
-        """End everything, in order: processes, then Kafka."""
+        """End what was started, in order: processes, then Kafka."""
         await self._supervisor.stop()
-        if self._kafka is not None:
-            await asyncio.to_thread(self._kafka.stop)
         await self._http.aclose()
+        await asyncio.to_thread(self._started.close)
 
     def kill(self, process: str) -> None:
         """SIGKILL one process; it is started again after a moment."""
@@ -167,13 +171,30 @@ class LocalSystem:
         answer = await self._http.get(f"{self.twins_url}/twins")
         return {office: int(state["effects"]) for office, state in answer.json().items()}
 
+    async def set_mood(self, office: str, mood: str) -> None:
+        """Tell a twin how to behave from now on: ok, slow, refuse, fail, fail-after or away."""
+        answer = await self._http.put(f"{self.twins_url}/twins/{office}/mood", json={"mood": mood})
+        answer.raise_for_status()
+
     async def held(self, office: str) -> list[str]:
         """Submission ids of all effects a twin holds; one that is there twice is here twice."""
         answer = await self._http.get(f"{self.twins_url}/twins/{office}/received")
         return [effect["submission_id"] for effect in answer.json()]
 
-    def _write_config(self) -> None:
+    def _take_folder(self, *, fresh: bool) -> None:
+        """Be the only one in the folder. The lock is beside it, so that it outlives what is deleted, and ends with this process."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._started.enter_context(self.folder.with_name(f"{self.folder.name}.lock").open("a"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(errors.FOLDER_IN_USE, str(self.folder)) from None
+        if fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._started.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _write_config(self) -> None:
         self.config.touch(mode=0o600)
         self.config.write_text(yaml.safe_dump(self._configuration(), allow_unicode=True, sort_keys=False), encoding="utf-8")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -80,15 +82,8 @@ def _container() -> Iterator[str]:
 @cache
 def engine_answers() -> bool:
     """Whether a Docker engine can run containers here."""
-    import docker  # type: ignore[import-untyped]  # noqa: PLC0415 - slow to import, and needed once
-
-    with suppress(docker.errors.DockerException):
-        client = docker.from_env(timeout=2)
-        try:
-            return bool(client.ping())
-        finally:
-            client.close()
-    return False
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "version"], capture_output=True, check=False).returncode == 0
 
 
 def free_port(brokers: int) -> int:
@@ -100,6 +95,14 @@ def free_port(brokers: int) -> int:
         port = random.randrange(20000, 32000)
         if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, CONTROLLER_OFFSET)):
             return port
+
+
+def free_system_offset() -> int:
+    """A port offset at which a whole `LocalSystem` finds its ports free."""
+    while True:
+        offset = random.randrange(12000, 22000)
+        if all(_is_free(port + offset) for port in (*range(8080, 8090), *range(9180, 9184))):
+            return offset
 
 
 def _is_free(port: int) -> bool:

@@ -39,6 +39,8 @@ class HttpListener:
         """
         self.closing.clear()
         self._socket = socket.create_server((self.host, self.port), backlog=BACKLOG)
+        # Connections inherit it. asyncio sets it only where the socket names its protocol, and this one does not.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             self._app,

@@ -39,6 +39,8 @@ class _Partition(Generic[PartitionT, RecordT]):
     ready: deque[Hashable] = field(default_factory=deque)
     expected: int = -1
     """The next offset to take; -1 before the first."""
+    furthest: int = -1
+    """The highest offset handed out so far."""
     committable: int = -1
     """All before it are finished; -1 before the first."""
 
@@ -50,6 +52,7 @@ class Core(Generic[PartitionT, RecordT]):
         self._partitions: dict[PartitionT, _Partition[PartitionT, RecordT]] = {}
         self._turn: deque[PartitionT] = deque()
         self._epoch = 0
+        self._filling_gaps = False
         self.in_flight = 0
         """Records taken and not finished."""
         self.ready = 0
@@ -76,6 +79,7 @@ class Core(Generic[PartitionT, RecordT]):
         self._partitions.clear()
         self._turn.clear()
         self._epoch += 1
+        self._filling_gaps = False
         self.in_flight = self.ready = 0
 
     def offer(self, partition: PartitionT, offset: int, case: Hashable, record: RecordT) -> bool:
@@ -99,17 +103,24 @@ class Core(Generic[PartitionT, RecordT]):
 
     def take(self) -> Work[PartitionT, RecordT] | None:
         """The next record to handle, partitions in turn, so that a full one does not starve the others."""
-        if not self.ready:
-            return None
-        while True:
+        while self.ready:
             partition = self._turn[0]
             self._turn.rotate(-1)
             state = self._partitions[partition]
             if state.ready:
                 self.ready -= 1
                 work = state.chains[state.ready.popleft()][0]
+                if self._filling_gaps and work.offset > state.furthest:
+                    continue  # nothing behind it is finished, so leaving it open costs no repeat
+                state.furthest = max(state.furthest, work.offset)
                 work.attempts += 1
                 return work
+        return None
+
+    def fill_gaps(self) -> None:
+        """From now on hand out only records that lie before one handed out already: when they are finished, all of it can be
+        committed, and nothing that was delivered comes again after a stop."""
+        self._filling_gaps = True
 
     def finish(self, work: Work[PartitionT, RecordT]) -> None:
         """This record is done with: the case goes on, and the offset may move."""

@@ -1,8 +1,8 @@
 """The engine's Kafka side: reads batches, runs one chain per case, commits past finished records only.
 
 FastStream hosts the process; this loop is ours, because batches, order per case and explicit commits decide about loss
-(docs/decisions/0002). Stopping and losing partitions follow the same steps: hand nothing out, wait for what runs up to a
-budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
+(docs/decisions/0002). Stopping and losing partitions follow the same steps: begin nothing new, finish what runs and the
+gaps before it up to a budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from consumers.engine.core import Core, Work
 from infra.health import Progress
-from infra.kafka.clients import KafkaSettings, start_consumer
+from infra.kafka.clients import start_consumer
+from infra.settings import KafkaSettings
 
 log = structlog.get_logger()
 
@@ -65,7 +66,6 @@ class Engine:
         self._limits = limits or Limits()
         self._workers: set[asyncio.Task[None]] = set()
         self._committed: dict[TopicPartition, int] = {}
-        self._handing_out = False
         self.core: Core[TopicPartition, Any] = Core()
         self.progress = Progress(_STALL_LIMIT_S)
 
@@ -104,15 +104,13 @@ class Engine:
 
     def _hand_out(self) -> None:
         """Start as many workers as there are cases ready; a worker goes on until it finds none."""
-        if not self._handing_out:
-            return
         for _ in range(min(self.core.ready, self._limits.running - len(self._workers))):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
-        while self._handing_out and (work := self.core.take()) is not None:
+        while (work := self.core.take()) is not None:
             try:
                 await self._handle(work.record, work.attempts)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises, the record is not finished
@@ -150,22 +148,28 @@ class Engine:
     def begin(self, partitions: set[TopicPartition]) -> None:
         """Partitions were assigned."""
         self.core.assign(sorted(partitions))
-        self._handing_out = True
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 
     async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
-        """Partitions go away, or the process stops: drain, commit once, forget."""
-        self._handing_out = False
-        if self._workers:
-            _, running = await asyncio.wait(self._workers, timeout=self._limits.drain_s)
-            for worker in running:
-                worker.cancel()
-            if running:
-                log.warning("work_cancelled", group=self._group, count=len(running))
-                await asyncio.wait(running)
+        """Partitions go away, or the process stops: finish what was begun and what lies before it, commit once, forget."""
+        self.core.fill_gaps()
+        try:
+            async with asyncio.timeout(self._limits.drain_s):
+                while self._workers:
+                    await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            await self._cancel_workers()
         await self._commit(consumer)
         self.core.revoke_all()
         self._committed.clear()
+
+    async def _cancel_workers(self) -> None:
+        """What runs too long has an unclear outcome now; its record comes again and the ledger knows."""
+        running = list(self._workers)
+        log.warning("work_cancelled", group=self._group, count=len(running))
+        for worker in running:
+            worker.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

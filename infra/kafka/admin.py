@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
-from infra.kafka.clients import KafkaSettings, unreachable
+from infra.kafka.clients import unreachable
+from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
 from schemas.topics import Topic

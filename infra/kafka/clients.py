@@ -14,8 +14,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
-from pydantic import BaseModel, ConfigDict, Field
 
+from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell
 from schemas.headers import RawHeaders
@@ -27,20 +27,6 @@ SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
 _MAX_SENDING: Final = 2_000
 _STOP_TIMEOUT_S: Final = 10
-
-
-class KafkaSettings(BaseModel):
-    """Which cluster, and how patient the clients are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    bootstrap: str = "127.0.0.1:9092"
-    replication: int = Field(default=3, ge=1)
-    """Replicas of each topic; 1 only where there is one broker, and then a broken disk loses submissions."""
-    session_timeout_s: float = Field(default=45, ge=1, le=300)
-    """How long a silent consumer keeps its partitions."""
-    rebalance_timeout_s: float = Field(default=60, ge=5, le=600)
-    """How long consumers have to hand their work over when partitions move."""
 
 
 @dataclass(frozen=True, slots=True)

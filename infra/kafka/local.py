@@ -12,12 +12,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -231,7 +230,7 @@ class LocalKafka:
         """One id for all brokers, kept apart from them: a format that broke off goes on with the same."""
         file = self._home / "cluster-id"
         if not file.exists():
-            file.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="utf-8")
+            file.write_text(secrets.token_hex(11), encoding="utf-8")  # as long as Kafka's own; those may begin with "-", like an option
         return file.read_text(encoding="utf-8")
 
     def _spawn(self, number: int, command: list[str]) -> None:

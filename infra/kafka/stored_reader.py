@@ -19,7 +19,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from infra import metrics
 from infra.health import Progress
-from infra.kafka.clients import KafkaSettings, start_consumer
+from infra.kafka.clients import start_consumer
+from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
 
 log = structlog.get_logger()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import httpx
+import pytest
 import pytest_asyncio
 
+from adapters import registry
+from adapters.interface import Adapter
 from adapters.twins.book import Mood
 from adapters.twins.server import Twins, TwinsSettings
 
@@ -20,12 +23,21 @@ async def running_twins() -> AsyncIterator[Twins]:
     await twins.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
 async def twins(running_twins: Twins) -> Twins:
     """The same twins, all in the mood `ok`."""
     for office in running_twins.twins:
         await running_twins.set_mood(office, Mood.OK)
     return running_twins
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="module")
+async def adapter(request: pytest.FixtureRequest, running_twins: Twins) -> AsyncIterator[Adapter]:
+    """The adapter of the office that the test class names, connected to its twin; one for all tests of the class."""
+    office: str = request.cls.office
+    adapter = registry.connect(office, running_twins.office_settings()[office])
+    yield adapter
+    await adapter.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

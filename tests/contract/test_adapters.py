@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import csv
 import io
 import json
@@ -16,7 +17,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-import builders
 import httpx
 import pytest
 import pytest_asyncio
@@ -25,7 +25,7 @@ from adapters import registry
 from adapters.augsburg.gewerbe import latin9
 from adapters.augsburg.gewerbe.adapter import AugsburgGewerbe
 from adapters.augsburg.gewerbe.twin import AugsburgTwin
-from adapters.http import check_taken
+from adapters.http import MAX_CONNECTIONS, check_taken
 from adapters.interface import Adapter, Delivered, Document, Submission
 from adapters.muenchen.meldewesen import soap
 from adapters.muenchen.meldewesen.adapter import _raise_fault
@@ -35,6 +35,7 @@ from adapters.twins.server import Twins
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 from schemas.message import Applicant, Application
+from tests import builders
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,13 +61,6 @@ class AdapterContract:
     def submission(self, *applicants: Applicant) -> Submission:
         """A new submission, of these applicants where some are given."""
         return builders.submission(self.build(applicants=applicants) if applicants else self.build(), self.office)
-
-    @pytest_asyncio.fixture(loop_scope="module")
-    async def adapter(self, twins: Twins) -> AsyncIterator[Adapter]:
-        """The adapter, connected to its twin."""
-        adapter = registry.connect(self.office, twins.office_settings()[self.office])
-        yield adapter
-        await adapter.close()
 
     @pytest_asyncio.fixture(loop_scope="module")
     async def impatient_adapter(self, twins: Twins) -> AsyncIterator[Adapter]:
@@ -137,7 +131,7 @@ class AdapterContract:
         assert len(await self.held(control, document.submission_id)) == 1
 
     async def test_away_and_back(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A closed port is DestinationDown within a second, also on a connection that was open; afterwards all works again."""
+        """A closed port is DestinationDown at once, also on a connection that was open; afterwards all works again."""
         await adapter.check()
         await twins.set_mood(self.office, Mood.AWAY)
         began = time.monotonic()
@@ -147,24 +141,23 @@ class AdapterContract:
             await adapter.find(document.submission_id)
         with pytest.raises(DestinationDown):
             await adapter.check()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2
         await twins.set_mood(self.office, Mood.OK)
         await adapter.deliver(document, 2)
         assert len(await self.held(control, document.submission_id)) == 1
 
     async def test_slow_beyond_the_limit(
-        self, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient
+        self, adapter: Adapter, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient
     ) -> None:
         """An answer that comes too late leaves the outcome unclear in good time, and `find` clears it up later."""
         await impatient_adapter.check()
-        await twins.set_mood(self.office, Mood.SLOW, 0.8)
+        await twins.set_mood(self.office, Mood.SLOW, 1.5)
         began = time.monotonic()
         with pytest.raises((TimeoutError, httpx.ReadTimeout)):
             await impatient_adapter.deliver(document, 1)
-        assert time.monotonic() - began < 0.7
-        await asyncio.sleep(0.5)
+        assert time.monotonic() - began < 1.4
         await twins.set_mood(self.office, Mood.OK)
-        assert isinstance(await impatient_adapter.find(document.submission_id), Delivered)
+        assert isinstance(await adapter.find(document.submission_id), Delivered)
         assert len(await self.held(control, document.submission_id)) == 1
 
     async def test_slow_within_the_limit(self, adapter: Adapter, document: Document, twins: Twins) -> None:
@@ -258,6 +251,35 @@ class TestMuenchenMeldewesen(AdapterContract):
         with pytest.raises(DestinationDown, match="HTTP 401"):
             await adapter.deliver(document, 1)
         await adapter.close()
+
+    async def test_no_connection_free(self, twins: Twins) -> None:
+        """A delivery that gets no connection in time was certainly not sent: Blip."""
+        settings = twins.office_settings()[self.office] | {"connect_limit_s": 0.5}
+        adapter = registry.connect(self.office, settings)
+        await twins.set_mood(self.office, Mood.SLOW, 1)
+        documents = [adapter.translate(self.submission()) for _ in range(MAX_CONNECTIONS + 3)]
+        outcomes = await asyncio.gather(*(adapter.deliver(document, 1) for document in documents), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes].count(Blip) == 3
+        await adapter.close()
+
+    async def test_endless_answer(self) -> None:
+        """An office that answers byte by byte does not hold a delivery for ever."""
+
+        async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while not writer.is_closing():
+                    writer.write(b"H")
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+
+        async with await asyncio.start_server(drip, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            limits = {"connect_limit_s": 0.2, "answer_limit_s": 0.2}
+            adapter = registry.connect(self.office, {"url": f"http://127.0.0.1:{port}", "user": "u", "password": "p", **limits})
+            with pytest.raises(TimeoutError):
+                await adapter.deliver(adapter.translate(self.submission()), 1)
+            await adapter.close()
+            await asyncio.sleep(0.1)
 
 
 class TestAugsburgGewerbe(AdapterContract):

@@ -7,13 +7,13 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import builders
 import httpx
 import pytest
 
 from adapters import registry
 from adapters.twins.server import Twins, TwinsSettings
 from schemas.errors import UsageError
+from tests import builders
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -78,7 +78,7 @@ async def test_registry_knows_the_offices() -> None:
 
 async def test_registry_refuses_unknown_office() -> None:
     """An office without an adapter is answered with those that have one."""
-    with pytest.raises(UsageError, match="nuernberg.meldewesen") as caught:
+    with pytest.raises(UsageError, match=r"known: .*nuernberg\.meldewesen") as caught:
         registry.connect("nuernberg.nothing", {})
     assert caught.value.problem.code == "office-unknown"
 

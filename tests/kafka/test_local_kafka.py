@@ -51,20 +51,24 @@ def in_other_process(kafka: LocalKafka, *, outlive: bool, then: str) -> subproce
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True)
 
 
-async def write(bootstrap: str, value: bytes, copies: int = 1, topic: str = "letters") -> None:
-    """Put one record into a topic, and create that if it is not there."""
+async def create_topic(bootstrap: str, copies: int) -> None:
+    """Create the topic `letters`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=copies)])
+    await admin.create_topics([NewTopic("letters", num_partitions=1, replication_factor=copies)])
     await admin.close()
+
+
+async def write(bootstrap: str, value: bytes) -> None:
+    """Put one record there; it is replicated when this returns."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
-        await producer.send_and_wait(topic, value)
+        await producer.send_and_wait("letters", value)
 
 
-async def read(bootstrap: str, topic: str = "letters") -> Any:
-    """The first record of a topic."""
+async def read(bootstrap: str) -> Any:
+    """The first record there."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
-        consumer.assign([TopicPartition(topic, 0)])
+        consumer.assign([TopicPartition("letters", 0)])
         return (await asyncio.wait_for(consumer.getone(), 10)).value
 
 
@@ -73,6 +77,7 @@ def test_outlives_its_starter_and_keeps_its_data(kafka: LocalKafka) -> None:
     with in_other_process(kafka, outlive=True, then="") as starter:
         assert starter.wait() == 0
     assert kafka.status().answering == {0}
+    asyncio.run(create_topic(kafka.bootstrap, copies=1))
     asyncio.run(write(kafka.bootstrap, b"still here"))
     said: list[str] = []
     assert not kafka.start(outlive=False, say=said.append)
@@ -201,9 +206,9 @@ def test_three_brokers_lose_one(cluster: Callable[[], LocalKafka]) -> None:
     """A cluster of three takes records while one broker is dead, and that one comes back."""
     kafka = cluster()
     assert kafka.status().answering == {0, 1, 2}
-    asyncio.run(write(kafka.bootstrap, b"three of three", copies=3))
+    asyncio.run(create_topic(kafka.bootstrap, copies=3))
     kafka.kill(1, signal.SIGKILL)
-    asyncio.run(write(kafka.bootstrap, b"two of three", copies=3))
+    asyncio.run(write(kafka.bootstrap, b"two of three"))
     assert kafka.status().answering == {0, 2}
     kafka.start_one(1)
     assert kafka.status().answering == {0, 1, 2}

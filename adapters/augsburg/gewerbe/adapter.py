@@ -27,7 +27,6 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, SecretStr, fie
 
 from adapters import kit
 from adapters.augsburg.gewerbe import latin9
-from adapters.http import UnclearAnswer
 from adapters.interface import Delivered, Document, Submission
 from schemas.errors import DestinationDown, Refused
 from schemas.message import Address, Applicant, Organisation, Person
@@ -59,8 +58,6 @@ ANSWERS: Final = "quittung"
 ACCEPTED: Final = "ANGENOMMEN"
 REFUSED: Final = "ABGEWIESEN"
 MAX_ACK_BYTES: Final = 1000
-
-
 KEEPALIVE_S: Final = 15
 """Between signs of life; three unanswered ones, and the connection counts as lost."""
 
@@ -139,14 +136,13 @@ class AugsburgGewerbe:
         with _nothing_handed_over():
             async with asyncio.timeout(self._settings.upload_limit_s):
                 sftp = await self._connected()
-                places = (f"{INBOX}/{submission_id}.csv", f"{TAKEN_UP}/{submission_id}.csv", _ack(submission_id))
-                if not any([await sftp.exists(place) for place in places]):
+                if not await _is_known(sftp, submission_id):
                     return None
         async with asyncio.timeout(self._settings.ack_limit_s):
             return await self._answer(sftp, submission_id)
 
     async def check(self) -> str:
-        """Reachability and server software; SFTP tells no clock.
+        """Reachability and protocol version; SFTP tells no clock.
 
         Raises:
             DestinationDown: no connection, or no inbox.
@@ -225,6 +221,15 @@ def _ack(submission_id: UUID) -> str:
     return f"{ANSWERS}/{submission_id}.ack"
 
 
+async def _is_known(sftp: asyncssh.SFTPClient, submission_id: UUID) -> bool:
+    """Looks where a file comes past, in that order. Only "no such file" counts as no; `exists` would count "no permission" too."""
+    for path in (f"{INBOX}/{submission_id}.csv", f"{TAKEN_UP}/{submission_id}.csv", _ack(submission_id)):
+        with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+            await sftp.stat(path)
+            return True
+    return False
+
+
 async def _accepted_earlier(sftp: asyncssh.SFTPClient, submission_id: UUID) -> Delivered | None:
     """A refusal from before is removed: it must not answer for the file that comes now."""
     try:
@@ -245,7 +250,7 @@ async def _read_answer(sftp: asyncssh.SFTPClient, submission_id: UUID) -> Delive
         return Delivered(value)
     if verdict == REFUSED:
         raise Refused(kit.reason_code(value))
-    raise UnclearAnswer("the acknowledgement cannot be read")
+    raise kit.UnclearAnswer("the acknowledgement cannot be read")
 
 
 def _rows(submission: Submission) -> Iterator[dict[str, str]]:

@@ -149,7 +149,9 @@ class _Files(asyncssh.SFTPServer):
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
         super().rename(oldpath, newpath)
-        self._twin.handed_over(Path(os.fsdecode(self.map_path(newpath))))
+        path = Path(os.fsdecode(self.map_path(newpath)))
+        if path.match(f"{INBOX}/*.csv"):
+            self._twin.handed_over(path)
 
 
 def _host_key(path: Path) -> asyncssh.SSHKey:

@@ -16,7 +16,7 @@ from lxml import etree
 from pydantic import SecretStr
 
 from adapters import kit
-from adapters.http import HttpOffice, HttpSettings, UnclearAnswer, check_answered, check_taken
+from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
 from adapters.interface import Delivered, Document, Submission
 from adapters.muenchen.meldewesen import soap
 from schemas import xml
@@ -162,7 +162,7 @@ def _headers(operation: str) -> dict[str, str]:
 def _answer(body: bytes, operation: str) -> etree._Element:
     payload = _unwrap(body)
     if payload.tag != soap.name(f"{operation}Antwort"):
-        raise UnclearAnswer(f"the answer is not one to {operation}")
+        raise kit.UnclearAnswer(f"the answer is not one to {operation}")
     return payload
 
 
@@ -170,13 +170,13 @@ def _unwrap(body: bytes) -> etree._Element:
     try:
         return soap.unwrap(body)
     except (Rejected, ValueError) as error:
-        raise UnclearAnswer("the answer is not SOAP") from error
+        raise kit.UnclearAnswer("the answer is not SOAP") from error
 
 
 def _text(parent: etree._Element, local: str) -> str:
     if text := parent.findtext(soap.name(local)):
         return text
-    raise UnclearAnswer(f"the answer has no {local}")
+    raise kit.UnclearAnswer(f"the answer has no {local}")
 
 
 def _raise_fault(body: bytes) -> NoReturn:
@@ -187,4 +187,4 @@ def _raise_fault(body: bytes) -> NoReturn:
         raise _CAUSES[code](reason)
     if side == "Client":
         raise Refused(reason)
-    raise UnclearAnswer(reason)
+    raise kit.UnclearAnswer(reason)

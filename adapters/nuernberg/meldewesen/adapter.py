@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from adapters import kit
-from adapters.http import HttpOffice, HttpSettings, UnclearAnswer, check_answered, check_taken
+from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
 from adapters.interface import Delivered, Document, Submission
 from schemas.errors import DestinationDown, Refused
 from schemas.message import Address, Form, Person
@@ -203,7 +203,7 @@ def _address(address: Address) -> dict[str, str | None]:
 def _delivered(response: httpx.Response) -> Delivered:
     reference = _members(response).get("aktenzeichen")
     if not isinstance(reference, str) or not reference:
-        raise UnclearAnswer("the answer has no aktenzeichen")
+        raise kit.UnclearAnswer("the answer has no aktenzeichen")
     return Delivered(reference)
 
 

@@ -1,0 +1,25 @@
+"""Settings of the portal side."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from infra.settings import Part
+
+
+class GatewaySettings(Part):
+    """The portals' door."""
+
+    port: int = Field(default=8080, ge=1, le=65_535, description="Port of the HTTP API.")
+    outbox_limit: int = Field(
+        default=100_000, ge=1, description="Submissions that may wait for Kafka; beyond it portals are told to come back."
+    )
+    accept_test: bool = Field(default=False, description="Take messages marked as test; only for systems without real back offices.")
+
+
+class PortalSettings(Part):
+    """A portal that may call. Its token is drawn by `stadtbus token` and stored here only as a hash."""
+
+    name: str = Field(description="Name of the portal, as `autor/name` has it.")
+    authority: str = Field(pattern=r"^[a-z]{3}:\d+$", description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000.")
+    token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bearer token, in hex.")

@@ -1,0 +1,47 @@
+"""What the tests against Kafka share: topics of their own, and records to put into them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from infra.kafka.admin import create_topics
+from infra.kafka.clients import Outgoing, Sender
+from infra.settings import KafkaSettings
+from schemas.topics import Topic
+
+
+def settings_for(bootstrap: str) -> KafkaSettings:
+    """Settings for one broker, with a session time-out that a test can wait for."""
+    return KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6, rebalance_timeout_s=30)
+
+
+async def new_topic(kafka: KafkaSettings, suffix: str = "submissions") -> str:
+    """A topic that no other test has."""
+    name = f"t{uuid.uuid4().hex[:12]}.office.{suffix}"
+    await create_topics(kafka, [Topic(name, "case", "test", 3_600_000)])
+    return name
+
+
+async def fill(kafka: KafkaSettings, records: Iterable[Outgoing]) -> None:
+    """Write records, in order per key."""
+    sender = Sender(kafka, "test")
+    await sender.send_all(list(records))
+    await sender.stop()
+
+
+async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+    """Committed offsets of a group by partition, without those that it never committed."""
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False) as consumer:
+        offsets = {number: await consumer.committed(TopicPartition(topic, number)) for number in range(3)}
+    return {number: offset for number, offset in offsets.items() if offset}
+
+
+async def eventually(condition: Callable[[], bool], limit_s: float = 30) -> None:
+    """Return as soon as the condition holds."""
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -1,0 +1,126 @@
+"""compose.yaml: what runs there is what is built here, is watched, and is open to this machine only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from adapters import registry
+from infra.kafka.jars import kafka_version
+from infra.kafka.local import cluster_settings
+from schemas import catalogue
+from stadtbus import settings
+from stadtbus.cli import app
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-(.*?)\}", r"\1", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "stadtbus:local"}
+RUN_ONCE = {"topics"}
+
+
+def settings_of(name: str, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+    """What a service reads from the environment that the file gives it."""
+    monkeypatch.delenv(settings.CONFIG_VARIABLE, raising=False)
+    for variable, value in SERVICES[name]["environment"].items():
+        monkeypatch.setenv(variable, str(value))
+    return settings.load()
+
+
+def test_every_office_has_its_adapter() -> None:
+    """Each office of the catalogue is served by one container, and there is no other adapter."""
+    commands = [service["command"] for service in OURS.values()]
+    assert sorted(command[2] for command in commands if command[:2] == ["run", "adapter"]) == sorted(catalogue.load().offices)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_open_to_this_machine_only(name: str) -> None:
+    """Published ports are bound to the loopback address: the file holds passwords that everybody knows."""
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - RUN_ONCE))
+def test_is_watched(name: str) -> None:
+    """What runs for long has a health check, is started again, and gets time to stop."""
+    assert SERVICES[name]["healthcheck"]["test"]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["stop_grace_period"] == "30s"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_waits_for_what_exists(name: str) -> None:
+    """A service waits for services of the file, for health where they have a health check, for the end where they run once."""
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert how["condition"] == ("service_completed_successfully" if needed in RUN_ONCE else "service_healthy")
+        assert needed in SERVICES
+
+
+def test_one_image_of_ours() -> None:
+    """The image is built once, and never taken from a registry; the others have a version."""
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["topics"]
+    assert {service["pull_policy"] for service in OURS.values()} == {"build", "never"}
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{kafka_version()}"
+    assert all(re.search(r":\d|:local$", service["image"]) for service in SERVICES.values())
+    assert (ROOT / SERVICES["topics"]["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_processes_can_do_little(name: str) -> None:
+    """A process of ours cannot write to its image, has no capabilities and cannot gain any; its parent reaps."""
+    service = OURS[name]
+    assert service["read_only"]
+    assert service["init"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_command_exists(name: str) -> None:
+    """The command of each service is one of the command line, options included."""
+    result = CliRunner().invoke(app, [*OURS[name]["command"], "--help"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings_are_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each service can read its settings; an adapter also gets everything that it asks for."""
+    loaded = settings_of(name, monkeypatch)
+    command = OURS[name]["command"]
+    if command[:2] == ["run", "adapter"]:
+        found = loaded.office(command[2])
+        if command[2] == "augsburg.gewerbe":  # asked from the twin when the container starts
+            found["host_key"] = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        registry.check(command[2], found)
+
+
+def test_portals_and_their_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each city has a portal; its token is the one that the comment tells."""
+    portals = settings_of("gateway", monkeypatch).portals
+    assert portals.keys() == {f"portal-{city}" for city in catalogue.load().cities}
+    for name, portal in portals.items():
+        assert portal.token_sha256 == hashlib.sha256(f"demo-{name}".encode()).hexdigest()
+
+
+def test_kafka_is_set_as_the_local_one() -> None:
+    """The broker in the container and the local broker differ in addresses and folders only."""
+    environment = SERVICES["kafka"]["environment"]
+    for name, value in cluster_settings(1).items():
+        assert str(environment["KAFKA_" + name.upper().replace(".", "_")]) == str(value)
+
+
+def test_compose_reads_it() -> None:
+    """Docker Compose itself takes the file. It needs no engine for that."""
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker compose is not installed")
+    done = subprocess.run([docker, "compose", "-f", ROOT / "compose.yaml", "config", "-q"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
