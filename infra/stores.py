@@ -106,7 +106,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
         return 0
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).on_conflict_do_nothing()
-    return connection.execute(statement, list(rows)).rowcount
+    return connection.execute(statement, list(rows), execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engine:

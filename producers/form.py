@@ -71,7 +71,9 @@ def read(body: bytes) -> tuple[SubmissionForm, str]:
         Rejected: form-invalid, naming the field.
     """
     try:
-        content = json.loads(body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_short, parse_float=_no_floats)
+        content = json.loads(
+            body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_short, parse_float=_no_floats
+        )
         form = SubmissionForm.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]

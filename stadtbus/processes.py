@@ -1,4 +1,7 @@
-"""The processes of Stadtbus: each checks what it needs, says so in one line if it is not there, then serves until SIGTERM."""
+"""The processes of Stadtbus: each checks what it needs, says so in one line if it is not there, then serves until SIGTERM.
+
+Each imports its parts when it starts, so that no process carries what another one needs.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,6 @@ import signal
 import threading
 from typing import Final
 
-from adapters import registry
-from adapters.twins.server import Twins
-from consumers import app as consumers_app
-from infra import web
-from infra.kafka.admin import require_topics
-from producers import gateway as gateway_module
 from schemas import errors, topics
 from schemas.errors import UsageError
 from stadtbus.settings import Settings
@@ -45,36 +42,51 @@ def port_of(settings: Settings, process: str) -> int:
 
 async def run_gateway(settings: Settings, port: int | None) -> None:
     """Serve the portals. Starts without Kafka: the outbox holds."""
+    from infra import web
+    from producers.gateway import create_app
+
     if not settings.portals:
         raise UsageError(errors.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
-    app = gateway_module.create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores)
+    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores)
     await web.serve(app, settings.http.host, port or port_of(settings, "gateway"))
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
     """Deliver to one office."""
+    from consumers.app import adapter_app
+    from infra import web
+    from infra.kafka.admin import require_topics
+
     check_office(settings, office)
     await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
-    app = consumers_app.adapter_app(office, settings.office(office), settings.kafka, settings.stores)
+    app = adapter_app(office, settings.office(office), settings.kafka, settings.stores)
     await web.serve(app, settings.http.host, port or port_of(settings, office))
 
 
 async def run_audit(settings: Settings, port: int | None) -> None:
     """Record everything for the audit."""
+    from consumers.app import audit_app
+    from infra import web
+
     offices = await _recorded_offices(settings)
-    app = consumers_app.audit_app(settings.kafka, settings.stores, offices)
+    app = audit_app(settings.kafka, settings.stores, offices)
     await web.serve(app, settings.http.host, port or port_of(settings, "audit"))
 
 
 async def run_statistics(settings: Settings, port: int | None) -> None:
     """Count."""
+    from consumers.app import statistics_app
+    from infra import web
+
     offices = await _recorded_offices(settings)
-    app = consumers_app.statistics_app(settings.kafka, settings.stores, offices)
+    app = statistics_app(settings.kafka, settings.stores, offices)
     await web.serve(app, settings.http.host, port or port_of(settings, "statistics"))
 
 
 async def run_twins(settings: Settings) -> None:
     """Simulate the back offices, for demo and tests."""
+    from adapters.twins.server import Twins
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -85,6 +97,8 @@ async def run_twins(settings: Settings) -> None:
 
 
 async def _recorded_offices(settings: Settings) -> list[str]:
+    from infra.kafka.admin import require_topics
+
     offices = settings.load_catalogue().offices
     wanted = set(topics.recorded(offices))
     await require_topics(settings.kafka, [topic for topic in topics.all_topics(offices) if topic.name in wanted])
@@ -98,6 +112,8 @@ def check_office(settings: Settings, office: str) -> None:
         UsageError: office-unknown or settings-invalid.
 
     """
+    from adapters import registry
+
     known = settings.load_catalogue().offices
     if office not in known:
         raise UsageError(errors.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")

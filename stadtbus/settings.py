@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
-from adapters.twins.server import TwinsSettings
+from adapters.twins.settings import TwinsSettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, StoreSettings
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, errors

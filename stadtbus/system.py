@@ -19,7 +19,8 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from adapters.twins.server import Twins, TwinsSettings
+from adapters.twins.server import Twins
+from adapters.twins.settings import TwinsSettings
 from infra.kafka.admin import create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
@@ -70,7 +71,7 @@ class LocalSystem:
             folder=self.folder / "twins",
         )
         self.portals = [self._portal(city) for city in self.catalogue.cities]
-        self.settings = Settings.model_validate(self._configuration())
+        self.settings = Settings.model_validate(self._settings_without_offices())
         self._supervisor = Supervisor({CONFIG_VARIABLE: str(self.config)}, self.folder / "logs")
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
@@ -82,12 +83,15 @@ class LocalSystem:
             f"portal-{city}", Authority(key=f"kop:{entry.ags}", name=f"Portal {entry.name}"), route, secrets.token_urlsafe(32)
         )
 
-    def _configuration(self) -> dict[str, Any]:
-        """The settings of all processes, as they stand in the file. It holds secrets of the twins."""
+    def _offices(self) -> dict[str, dict[str, Any]]:
+        """The adapters' settings by city and office; asking the twins for them draws their host key."""
         offices: dict[str, dict[str, Any]] = {}
         for office, settings in Twins(self._twins).office_settings().items():
             city, _, name = office.partition(".")
             offices.setdefault(city, {})[name] = settings
+        return offices
+
+    def _settings_without_offices(self) -> dict[str, Any]:
         return {
             "kafka": self.kafka.model_dump(mode="json"),
             "stores": self.stores.model_dump(mode="json"),
@@ -101,7 +105,6 @@ class LocalSystem:
                 }
                 for portal in self.portals
             },
-            "offices": offices,
             "twins": self._twins.model_dump(mode="json") | {"password": self._twins.password.get_secret_value()},
         }
 
@@ -195,8 +198,11 @@ class LocalSystem:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _write_config(self) -> None:
+        """All processes read this file. It holds the twins' secrets, so it is for its owner only."""
+        configuration = self._settings_without_offices() | {"offices": self._offices()}
+        self.settings = Settings.model_validate(configuration)
         self.config.touch(mode=0o600)
-        self.config.write_text(yaml.safe_dump(self._configuration(), allow_unicode=True, sort_keys=False), encoding="utf-8")
+        self.config.write_text(yaml.safe_dump(configuration, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _check_ports(self) -> None:
         """Say which port is taken before anything has started."""

@@ -8,14 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
 from adapters.augsburg.gewerbe.twin import AugsburgTwin
 from adapters.muenchen.meldewesen.twin import MuenchenTwin
 from adapters.nuernberg.meldewesen.twin import NuernbergTwin
 from adapters.twins import control
 from adapters.twins.book import Book, Mood
 from adapters.twins.http import HttpListener
+from adapters.twins.settings import TwinsSettings
 from schemas import errors
 from schemas.errors import UsageError
 
@@ -33,23 +32,6 @@ class Twin(Protocol):
 
     def office_settings(self) -> dict[str, object]:
         """What the adapter needs to reach this twin, ready for JSON or TOML."""
-
-
-class TwinsSettings(BaseModel):
-    """Ports and made-up credentials. Port 0 stands for any free port."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = "127.0.0.1"
-    control_port: int = Field(default=9180, ge=0, le=65535)
-    soap_port: int = Field(default=9181, ge=0, le=65535)
-    sftp_port: int = Field(default=9182, ge=0, le=65535)
-    rest_port: int = Field(default=9183, ge=0, le=65535)
-    user: str = "stadtbus"
-    password: SecretStr = SecretStr("only-for-twins")
-    """User and password serve SOAP (Basic), SFTP (login) and REST (client id and secret)."""
-    folder: Path | None = None
-    """Home of the SFTP twin: its files, and its host key, which is then the same after a restart. Without one: a temporary folder."""
 
 
 class Twins:

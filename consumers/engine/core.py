@@ -119,7 +119,8 @@ class Core(Generic[PartitionT, RecordT]):
 
     def fill_gaps(self) -> None:
         """From now on hand out only records that lie before one handed out already: when they are finished, all of it can be
-        committed, and nothing that was delivered comes again after a stop."""
+        committed, and nothing that was delivered comes again after a stop.
+        """
         self._filling_gaps = True
 
     def finish(self, work: Work[PartitionT, RecordT]) -> None:

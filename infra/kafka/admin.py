@@ -30,6 +30,8 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
         raise unreachable(settings) from None
     try:
         yield admin
+    except TimeoutError:  # aiokafka may go on asking a broker that is gone
+        raise unreachable(settings) from None
     finally:
         await admin.close()
 

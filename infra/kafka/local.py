@@ -33,7 +33,7 @@ from schemas.errors import CannotTell, UsageError
 
 HOST: Final = "127.0.0.1"
 CONTROLLER_OFFSET: Final = 50  # controllers listen this far above the clients' port: clear of the next --port-offset 100
-READY_LIMIT: Final = 60.0  # seconds; a start takes 3 to 5 on two cores
+READY_LIMIT: Final = 60.0  # seconds; on two cores one broker takes 3, the first start of three takes 10
 STOP_LIMIT: Final = 20.0  # seconds from SIGTERM to SIGKILL
 POLL: Final = 0.1  # seconds between two looks
 ANSWER_LIMIT: Final = 5.0  # seconds for one question to a broker
@@ -271,9 +271,8 @@ class LocalKafka:
     def _failed(self, number: int, what: str) -> CannotTell:
         log = self._log(number)
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = next(
-            (line for line in reversed(lines) if line and not line[0].isspace()), "nothing"
-        )  # the lines of a stack trace are indented
+        telling = [line for line in lines if line and not line[0].isspace()]  # a stack trace is indented
+        last = telling[-1] if telling else "nothing"
         return CannotTell(errors.BROKER_FAILED, f"broker {number} {what}; log {log} ends with: {last}", where=str(log))
 
     def _read(self) -> dict[str, Any]:

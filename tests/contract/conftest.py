@@ -11,7 +11,8 @@ import pytest_asyncio
 from adapters import registry
 from adapters.interface import Adapter
 from adapters.twins.book import Mood
-from adapters.twins.server import Twins, TwinsSettings
+from adapters.twins.server import Twins
+from adapters.twins.settings import TwinsSettings
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

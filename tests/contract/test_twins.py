@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from adapters import registry
-from adapters.twins.server import Twins, TwinsSettings
+from adapters.twins.server import Twins
+from adapters.twins.settings import TwinsSettings
 from schemas.errors import UsageError
 from tests import builders
 

@@ -16,7 +16,6 @@ from infra import lag
 from producers import synthetic
 from producers.portal import Portal
 from schemas import catalogue
-from schemas.message import Application
 from stadtbus.proof import Checker, Proof
 from stadtbus.system import LocalSystem
 from tests.kafka_service import free_system_offset

@@ -1,0 +1,57 @@
+# The one front door; CI calls the same targets. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit check bench docs lock clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## Three portals, a real Kafka, three back offices (ARGS="--once --json" for programs)
+	@$(BIN)/stadtbus demo $(ARGS)
+
+test: $(VENV)/.dev ## All tests, real Kafka and PostgreSQL included (ARGS are pytest's)
+	@$(BIN)/pytest $(ARGS)
+
+test-unit: $(VENV)/.dev ## The tests that need no Kafka
+	@$(BIN)/pytest -m "not kafka" $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, import directions
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## One benchmark: make bench ARGS=chain, or ARGS="engine --json"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev ## Write the generated pages in docs/reference anew
+	@$(BIN)/python -m stadtbus.reference docs/reference
+
+LOCK := uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+lock: ## Resolve the requirements anew (needs uv)
+	@$(LOCK) --extra postgresql -o requirements.txt
+	@$(LOCK) --extra postgresql --extra build -o requirements-build.txt
+	@$(LOCK) --extra dev -o requirements-dev.txt
+
+clean: ## Remove the environment, caches and what local runs left
+	@rm -rf $(VENV) .stadtbus dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- environments: made once, and again when a requirements file changes
+
+$(VENV)/.run: requirements-build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Next: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Installing into $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,81 @@
+"""Submissions per second through the whole chain, portal to back office, against the same hand-overs without a bus.
+
+Everything runs on one machine: three portals, gateway, Kafka, three adapters, audit, statistics, twins. The baseline calls the
+same adapters directly, with the same applications made the same way, one after the other per case; it stores, proves and
+repeats nothing. What is missing to 1.0 is the price of not losing anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from adapters import registry
+from adapters.interface import Submission
+from benchmarks.report import Figure, against
+from producers import synthetic
+from schemas.message import Application
+from stadtbus.system import LocalSystem, PortalEntry
+
+SHARE: Final = 500
+AT_ONCE: Final = 24
+PORT_OFFSET: Final = 20_000
+START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
+
+
+async def run() -> list[Figure]:
+    """Submissions per second of both, and their ratio."""
+    with tempfile.TemporaryDirectory() as folder:
+        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET)
+        try:
+            await system.start(fresh=True)
+            direct = Figure("hand-over without a bus", round(await _direct(system), 1), "submissions/s")
+            accepted, delivered = await _through_the_bus(system)
+        finally:
+            await system.stop()
+    return [direct, against(direct, "accepted by the gateway", accepted), against(direct, "delivered through the bus", delivered)]
+
+
+def _stream(entry: PortalEntry, seed: int) -> Iterator[Application]:
+    return itertools.islice(synthetic.applications(entry.route, entry.author, seed=seed, start=START), SHARE)
+
+
+async def _direct(system: LocalSystem) -> float:
+    async def hand_over(entry: PortalEntry) -> None:
+        adapter = registry.connect(entry.route.office, system.settings.office(entry.route.office))
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(application: Application) -> None:
+            async with places:
+                submission = Submission(application.message_id, entry.route.office, datetime.now(UTC), application)
+                await adapter.deliver(adapter.translate(submission), 1)
+
+        await asyncio.gather(*(one(application) for application in _stream(entry, seed=1)))
+        await adapter.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(hand_over(entry) for entry in system.portals))
+    return SHARE * len(system.portals) / (time.perf_counter() - began)
+
+
+async def _through_the_bus(system: LocalSystem) -> tuple[float, float]:
+    """Rates of acceptance and of delivery."""
+    portals = [system.portal(entry) for entry in system.portals]
+    before = sum((await system.effects()).values())
+    wanted = SHARE * len(portals)
+    began = time.perf_counter()
+    await asyncio.gather(
+        *(portal.send_all(_stream(entry, seed=2), at_once=AT_ONCE) for portal, entry in zip(portals, system.portals, strict=True))
+    )
+    accepted_s = time.perf_counter() - began
+    while sum((await system.effects()).values()) - before < wanted:
+        await asyncio.sleep(0.05)
+    delivered_s = time.perf_counter() - began
+    await asyncio.gather(*(portal.close() for portal in portals))
+    return wanted / accepted_s, wanted / delivered_s

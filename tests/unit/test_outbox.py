@@ -1,0 +1,227 @@
+"""The outbox: accepted once, in order, and content only as long as it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from infra.kafka.clients import Position
+from infra.settings import StoreSettings
+from producers import outbox
+from producers.outbox import Candidate, Outbox, Step, hotline_code
+from schemas import errors
+from schemas.errors import Problem, Rejected
+from schemas.events import State, StatusData, StatusEvent
+from schemas.headers import Header
+
+ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
+DELIVERED_AT = datetime(2026, 3, 1, 10, 31, tzinfo=timezone(timedelta(hours=2)))
+LIMIT = 50
+
+Open = Callable[[], Outbox]
+
+
+@pytest.fixture
+def opened(store_settings: StoreSettings) -> Iterator[Open]:
+    """Opens the same outbox, as often as the process would start; each opening ends the one before."""
+    boxes: list[Outbox] = []
+
+    def open_() -> Outbox:
+        for earlier in boxes[-1:]:
+            earlier.store.close()
+        boxes.append(Outbox(store_settings, limit=LIMIT))
+        return boxes[-1]
+
+    yield open_
+    boxes[-1].store.close()
+
+
+@pytest.fixture
+def box(opened: Open) -> Outbox:
+    """An empty outbox."""
+    return opened()
+
+
+def candidate(submission_id: UUID | None = None, *, portal: str = "portal", content: bytes = b"<a/>") -> Candidate:
+    """A submission that passed intake."""
+    submission_id = submission_id or uuid4()
+    return Candidate(
+        id=submission_id,
+        portal=portal,
+        content_sha512=hashlib.sha512(content).hexdigest(),
+        office="muenchen.meldewesen",
+        case_id=uuid4(),
+        accepted_at=ACCEPTED_AT,
+        headers={Header.SUBMISSION: str(submission_id), Header.PORTAL: portal},
+        content=content,
+    )
+
+
+def event(submission_id: UUID, state: State = State.DELIVERED) -> StatusEvent:
+    """What a back office, or the bus, says about a submission."""
+    data = StatusData(
+        submission=submission_id,
+        case="c",
+        city="muenchen",
+        office="muenchen.meldewesen",
+        service="99115005104000",
+        portal="portal",
+        state=state,
+        reference="M-1",
+    )
+    return StatusEvent.of(data, time=DELIVERED_AT)
+
+
+async def publish(box: Outbox) -> None:
+    """Note everything that waits as published."""
+    pending = await box.next_pending(LIMIT)
+    await box.published([(one, Position(partition=0, offset=one.seq)) for one in pending])
+
+
+async def hear(box: Outbox, *events: StatusEvent) -> None:
+    """Store events as the status feed does."""
+    await box.store.write(lambda connection: outbox.store_events(connection, events))
+
+
+def contents(box: Outbox) -> list[bytes | None]:
+    """The content of every row, in order of acceptance."""
+    query = sa.select(outbox._submission.c.content).order_by(outbox._submission.c.seq)
+    return list(box.store.read_now(lambda connection: connection.execute(query).scalars().all()))
+
+
+async def refusal(box: Outbox, refused: Candidate) -> Problem:
+    """Why a submission is not taken."""
+    with pytest.raises(Rejected) as rejected:
+        await box.accept(refused)
+    return rejected.value.problem
+
+
+async def test_pending_in_order_of_acceptance(box: Outbox) -> None:
+    """The relay gets the oldest first, byte for byte, with the headers of intake."""
+    sent = [candidate(content=f"<a>{number} ü</a>".encode()) for number in range(30)]
+    for one in sent:
+        await box.accept(one)
+    pending = await box.next_pending(20)
+    assert [(one.content, one.headers, one.case_id) for one in pending] == [(one.content, one.headers, one.case_id) for one in sent[:20]]
+    assert [one.seq for one in pending] == sorted(one.seq for one in pending)
+
+
+async def test_published_leaves_pending(box: Outbox) -> None:
+    """What is on Kafka is not sent again, and makes room."""
+    sent = [candidate(), candidate(), candidate()]
+    for one in sent:
+        await box.accept(one)
+    first, second, third = await box.next_pending(3)
+    await box.published([(first, Position(0, 7)), (third, Position(1, 7))])
+    assert await box.next_pending(3) == [second]
+    assert box.pending == 1
+
+
+async def test_repeat_gets_the_same_answer(opened: Open) -> None:
+    """The same submission is taken once, before and after a restart, before and after its delivery."""
+    sent = candidate()
+    first = await opened().accept(sent)
+    box = opened()
+    assert box.pending == 1
+    repeats = [await box.accept(sent)]
+    await publish(box)
+    await hear(box, event(sent.id))
+    repeats += [await box.accept(sent), await opened().accept(sent)]
+    assert [(one.id, one.hotline_code, one.office, one.accepted_at) for one in repeats] == [
+        (first.id, first.hotline_code, first.office, first.accepted_at)
+    ] * 3
+    assert [first.repeated, *(one.repeated for one in repeats)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "changes", [pytest.param({"content": b"<b/>"}, id="other content"), pytest.param({"portal": "other"}, id="other portal")]
+)
+async def test_an_id_is_used_once(opened: Open, changes: dict[str, str | bytes]) -> None:
+    """An id is refused for other content and to other portals, also after a restart, and nothing changes."""
+    sent = candidate()
+    await opened().accept(sent)
+    box = opened()
+    assert await refusal(box, candidate(sent.id, **changes)) == errors.ID_CONFLICT  # type: ignore[arg-type]
+    assert contents(box) == [b"<a/>"]
+
+
+async def test_concurrent_repeats_are_one(box: Outbox) -> None:
+    """Twenty calls at the same time store one row; one of them is the first."""
+    sent = candidate()
+    accepted = await asyncio.gather(*(box.accept(sent) for _ in range(20)))
+    assert [one.repeated for one in accepted].count(False) == 1
+    assert (len(await box.next_pending(20)), box.pending) == (1, 1)
+
+
+async def test_full_until_published(opened: Open) -> None:
+    """At the limit nothing new is taken, repeats are answered, and what is published makes room; a restart changes nothing."""
+    box = opened()
+    sent = [candidate() for _ in range(LIMIT)]
+    for one in sent:
+        await box.accept(one)
+    box = opened()
+    assert await refusal(box, candidate()) == errors.INTAKE_FULL
+    assert (await box.accept(sent[0])).repeated
+    await publish(box)
+    assert not (await box.accept(candidate())).repeated
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        pytest.param("", True, id="accepted"),
+        pytest.param("publish", True, id="published"),
+        pytest.param("submitted publish", True, id="another event"),
+        pytest.param("deliver", True, id="delivered, not noted as published"),
+        pytest.param("publish deliver", False, id="published, delivered"),
+        pytest.param("deliver publish", False, id="delivered, then noted as published"),
+        pytest.param("publish deliver deliver", False, id="told twice"),
+    ],
+)
+async def test_content_goes_after_delivery_and_publication(box: Outbox, steps: str, kept: bool) -> None:
+    """Content stays until its back office has confirmed it and it needs no sending, and not longer; others keep theirs."""
+    sent, other = candidate(), candidate(content=b"<other/>")
+    await box.accept(sent)
+    for step in steps.split():
+        if step == "publish":
+            await publish(box)
+        else:
+            await hear(box, event(sent.id, State.DELIVERED if step == "deliver" else State.SUBMITTED))
+    await box.accept(other)
+    assert contents(box) == [b"<a/>" if kept else None, b"<other/>"]
+
+
+async def test_steps_of_a_submission(opened: Open) -> None:
+    """A portal reads what happened, in UTC, each event once, also after a restart."""
+    sent = candidate()
+    box = opened()
+    await box.accept(sent)
+    await hear(box, event(sent.id), event(sent.id))
+    await hear(box, event(sent.id))
+    found = await opened().steps(sent.id, "portal")
+    assert found is not None
+    accepted, steps = found
+    assert (accepted.id, accepted.accepted_at) == (sent.id, ACCEPTED_AT)
+    assert steps == [Step(State.SUBMITTED, ACCEPTED_AT), Step(State.DELIVERED, DELIVERED_AT, "M-1")]
+
+
+async def test_steps_are_for_the_portal_that_sent(box: Outbox) -> None:
+    """Unknown submissions and those of other portals look the same."""
+    sent = candidate()
+    await box.accept(sent)
+    assert [await box.steps(sent.id, "other"), await box.steps(uuid4(), "portal")] == [None, None]
+
+
+def test_hotline_code_is_stable() -> None:
+    """The code follows from the id alone, and has no letters that sound or look alike."""
+    assert hotline_code(UUID("00000000-0000-4000-8000-000000000001")) == "GTJ2-EXBT"
+    codes = [hotline_code(UUID(int=number)) for number in range(1000)]
+    assert len(set(codes)) == 1000
+    assert set("".join(codes)) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ-")
+    assert {(len(code), code.index("-")) for code in codes} == {(9, 4)}

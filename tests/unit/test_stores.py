@@ -1,0 +1,187 @@
+"""Stores: grouped writes, durable settings, and the same behaviour on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from infra.settings import StoreSettings
+from infra.stores import Operation, Store, insert_new
+from schemas import errors
+from schemas.errors import CannotTell
+
+CANARY = "Kanarienvogel"
+TABLES = sa.MetaData()
+NOTE = sa.Table("note", TABLES, sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text, nullable=False, unique=True))
+INSERTS: list[tuple[list[tuple[int, str]], int]] = [
+    ([], 0),
+    ([(1, "a"), (2, "b")], 2),
+    ([(1, "a")], 0),
+    ([(1, "key known"), (3, "c")], 1),
+    ([(5, "a"), (4, "d"), (4, "d")], 1),
+]
+"""Rows to insert, one call after the other, and how many of them are new."""
+DURABLE = {
+    "sqlite": {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2},
+    "postgresql": {"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW timezone": "UTC"},
+}
+
+
+@pytest.fixture
+def store(store_settings: StoreSettings) -> Iterator[Store]:
+    """A store with one table."""
+    opened = Store(store_settings, "notes", TABLES)
+    yield opened
+    opened.close()
+
+
+def add(number: int, text: str | None = None) -> Operation[int]:
+    """An operation that adds a row and gives its number back."""
+
+    def operation(connection: sa.Connection) -> int:
+        connection.execute(NOTE.insert().values(id=number, text=text or str(number)))
+        return number
+
+    return operation
+
+
+def add_and_fail(number: int) -> Operation[int]:
+    """An operation that fails after it has added its row."""
+
+    def operation(connection: sa.Connection) -> int:
+        add(number)(connection)
+        raise LookupError(number)
+
+    return operation
+
+
+def numbers(store: Store) -> list[int]:
+    """What is in the table."""
+    return list(store.read_now(lambda connection: connection.execute(sa.select(NOTE.c.id).order_by(NOTE.c.id)).scalars().all()))
+
+
+def hold(store: Store) -> tuple[asyncio.Task[bool], threading.Event, threading.Event]:
+    """Keep the writer busy: the write, the event that it has begun, and the event that lets it go."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def operation(_: sa.Connection) -> bool:
+        begun.set()
+        return gate.wait(10)
+
+    return asyncio.create_task(store.write(operation)), begun, gate
+
+
+async def write_together(store: Store, *operations: Operation[int]) -> list[int | BaseException]:
+    """Run these in one group: the writer is held until all of them wait."""
+    held, begun, gate = hold(store)
+    await asyncio.to_thread(begun.wait)
+    tasks = [asyncio.create_task(store.write(operation)) for operation in operations]
+    asyncio.get_running_loop().call_soon(gate.set)
+    _, *results = await asyncio.gather(held, *tasks, return_exceptions=True)
+    return [result for result in results if not isinstance(result, bool)]
+
+
+async def test_concurrent_writes_share_a_commit(store: Store) -> None:
+    """What waits while the writer is busy is committed once, and every caller gets its own result."""
+    commits: list[sa.Connection] = []
+    sa.event.listen(store._engine, "commit", commits.append)
+    assert await write_together(store, *map(add, range(200))) == list(range(200))
+    assert numbers(store) == list(range(200))
+    assert len(commits) == 2  # the write that held the others, and theirs
+
+
+async def test_a_failing_operation_is_rolled_back_alone(store: Store) -> None:
+    """Its neighbours in the transaction are kept, and only its caller hears of the failure."""
+    first, failed, repeated, last = await write_together(store, add(1), add_and_fail(2), add(3, "1"), add(4))
+    assert (first, last) == (1, 4)
+    assert isinstance(failed, LookupError)
+    assert isinstance(repeated, sa.exc.IntegrityError)
+    assert numbers(store) == [1, 4]
+
+
+async def test_a_failing_commit_fails_all(store: Store) -> None:
+    """Nobody is told that a write is durable when the commit failed, nothing of it stays, and the store goes on."""
+
+    def fail(_: sa.Connection) -> None:
+        raise OSError("disk full")
+
+    sa.event.listen(store._engine, "commit", fail)
+    results = await write_together(store, add(1), add_and_fail(2), add(3))
+    sa.event.remove(store._engine, "commit", fail)
+    assert [type(result) for result in results] == [OSError] * 3
+    assert numbers(store) == []
+    assert await store.write(add(4)) == 4
+
+
+async def test_cancelled_before_its_turn(store: Store) -> None:
+    """A write that was cancelled while it waited is left out."""
+    held, begun, gate = hold(store)
+    await asyncio.to_thread(begun.wait)
+    waiting = asyncio.create_task(store.write(add(1)))
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    await asyncio.wait([waiting])
+    gate.set()
+    await held
+    assert await store.write(add(2)) == 2
+    assert numbers(store) == [2]
+
+
+async def test_close_writes_what_waits(store_settings: StoreSettings) -> None:
+    """Closing comes after everything that was asked before it."""
+    store = Store(store_settings, "notes", TABLES)
+    tasks = [asyncio.create_task(store.write(add(number))) for number in range(20)]
+    asyncio.get_running_loop().call_soon(store.close)
+    assert await asyncio.gather(*tasks) == list(range(20))
+    again = Store(store_settings, "notes", TABLES)
+    assert numbers(again) == list(range(20))
+    again.close()
+
+
+async def test_insert_new_counts_new_rows(store: Store) -> None:
+    """Only rows that were not there are counted, and those that were stay as they are."""
+    for rows, new in INSERTS:
+        values = [{"id": number, "text": text} for number, text in rows]
+        counted = await store.write(lambda connection, values=values: insert_new(connection, NOTE, values))  # type: ignore[misc]
+        assert (rows, counted) == (rows, new)
+    assert dict(store.read_now(lambda connection: connection.execute(sa.select(NOTE)).tuples().all())) == {1: "a", 2: "b", 3: "c", 4: "d"}
+
+
+async def test_durable_settings_are_in_force(store: Store) -> None:
+    """The connections that write and those that read have the settings that make a commit durable."""
+    for query, expected in DURABLE[store._engine.dialect.name].items():
+
+        def ask(connection: sa.Connection, query: str = query) -> object:
+            return connection.exec_driver_sql(query).scalar_one()
+
+        assert (query, await store.write(ask), await store.read(ask)) == (query, expected, expected)
+
+
+@pytest.mark.parametrize("store_settings", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+def test_processes_start_together(store_settings: StoreSettings) -> None:
+    """Several processes may create the tables of a PostgreSQL at the same time."""
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: Store(store_settings, "notes", TABLES), range(4)))
+    assert [numbers(store) for store in stores] == [[]] * 4
+    for store in stores:
+        store.close()
+
+
+def test_sqlite_folder_is_private(tmp_path: Path) -> None:
+    """The folder of the SQLite files can be read by its owner only."""
+    Store(StoreSettings(folder=tmp_path / "data"), "notes", TABLES).close()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_unreachable_database_is_told_without_its_password(tmp_path: Path) -> None:
+    """A database that does not answer is a coded problem that names the place."""
+    with pytest.raises(CannotTell) as refused:
+        Store(StoreSettings(url=f"postgresql+psycopg://stadtbus:{CANARY}@/bus?host={tmp_path}"), "notes", TABLES)
+    assert refused.value.problem == errors.STORE_UNREACHABLE
+    assert (refused.value.where or "").startswith("postgresql+psycopg://stadtbus:***@/bus")
+    assert CANARY not in refused.value.diagnostics()
