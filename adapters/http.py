@@ -25,9 +25,10 @@ from collections.abc import Mapping
 from typing import Final
 
 import httpx
-from pydantic import BaseModel, ConfigDict, HttpUrl, PositiveFloat
+from pydantic import Field, HttpUrl, PositiveFloat
 
 from adapters.kit import UnclearAnswer
+from infra.settings import Part
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
 MAX_CONNECTIONS: Final = 16
@@ -40,14 +41,12 @@ _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
 }
 
 
-class HttpSettings(BaseModel):
+class HttpSettings(Part):
     """Where a back office is, how long to wait for a connection, and then for the answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: HttpUrl
-    connect_limit_s: PositiveFloat = 5
-    answer_limit_s: PositiveFloat = 30
+    url: HttpUrl = Field(description="Address of the back office's service.")
+    connect_limit_s: PositiveFloat = Field(default=5, description="How long to wait for a connection.")
+    answer_limit_s: PositiveFloat = Field(default=30, description="How long to wait for an answer; after it the outcome is unclear.")
 
 
 class HttpOffice:

@@ -39,11 +39,21 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
 
     """
     try:
-        valid: BaseModel = _adapter_class(office).Settings.model_validate(settings)
+        return settings_model(office).model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=f"offices.{office}") from None
-    return valid
+
+
+def settings_model(office: str) -> type[BaseModel]:
+    """What the adapter of an office wants to be told.
+
+    Raises:
+        UsageError: office-unknown.
+
+    """
+    model: type[BaseModel] = _adapter_class(office).Settings
+    return model
 
 
 def _adapter_class(office: str) -> Any:

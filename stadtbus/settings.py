@@ -34,12 +34,13 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     gateway: GatewaySettings = GatewaySettings()
     portals: dict[str, PortalSettings] = Field(default_factory=dict)
-    """Portals that may call, by id; `stadtbus token` prints an entry."""
-    offices: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
-    """Settings of each adapter: city, office, then what that adapter asks for."""
+    offices: dict[str, dict[str, dict[str, Any]]] = Field(
+        default_factory=dict, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
+    )
     twins: TwinsSettings = TwinsSettings()
-    catalogue: Path | None = None
-    """Folder of the catalogue's YAML files; without one, the catalogue of the package."""
+    catalogue: Path | None = Field(
+        default=None, description="Folder of the catalogue's YAML files; without one, the catalogue of the package."
+    )
 
     @classmethod
     def settings_customise_sources(

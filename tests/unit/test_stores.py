@@ -27,7 +27,7 @@ INSERTS: list[tuple[list[tuple[int, str]], int]] = [
     ([(5, "a"), (4, "d"), (4, "d")], 1),
 ]
 """Rows to insert, one call after the other, and how many of them are new."""
-DURABLE = {
+DURABLE: dict[str, dict[str, object]] = {
     "sqlite": {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2},
     "postgresql": {"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW timezone": "UTC"},
 }
@@ -59,6 +59,16 @@ def add_and_fail(number: int) -> Operation[int]:
         raise LookupError(number)
 
     return operation
+
+
+def insert(rows: list[tuple[int, str]]) -> Operation[int]:
+    """An operation that inserts what is new of these."""
+    return lambda connection: insert_new(connection, NOTE, [{"id": number, "text": text} for number, text in rows])
+
+
+def texts(store: Store) -> list[str]:
+    """The texts in the table."""
+    return list(store.read_now(lambda connection: connection.execute(sa.select(NOTE.c.text).order_by(NOTE.c.id)).scalars().all()))
 
 
 def numbers(store: Store) -> list[int]:
@@ -146,10 +156,8 @@ async def test_close_writes_what_waits(store_settings: StoreSettings) -> None:
 async def test_insert_new_counts_new_rows(store: Store) -> None:
     """Only rows that were not there are counted, and those that were stay as they are."""
     for rows, new in INSERTS:
-        values = [{"id": number, "text": text} for number, text in rows]
-        counted = await store.write(lambda connection, values=values: insert_new(connection, NOTE, values))  # type: ignore[misc]
-        assert (rows, counted) == (rows, new)
-    assert dict(store.read_now(lambda connection: connection.execute(sa.select(NOTE)).tuples().all())) == {1: "a", 2: "b", 3: "c", 4: "d"}
+        assert (rows, await store.write(insert(rows))) == (rows, new)
+    assert texts(store) == ["a", "b", "c", "d"]
 
 
 async def test_durable_settings_are_in_force(store: Store) -> None:

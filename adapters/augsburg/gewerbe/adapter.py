@@ -23,11 +23,12 @@ from typing import Final
 from uuid import UUID
 
 import asyncssh
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, SecretStr, field_validator
+from pydantic import Field, PositiveFloat, SecretStr, field_validator
 
 from adapters import kit
 from adapters.augsburg.gewerbe import latin9
 from adapters.interface import Delivered, Document, Submission
+from infra.settings import Part
 from schemas.errors import DestinationDown, Refused
 from schemas.message import Address, Applicant, Organisation, Person
 
@@ -65,20 +66,18 @@ KEEPALIVE_S: Final = 15
 class AugsburgGewerbe:
     """Hands trade registrations (Gewerbe anmelden) to Augsburg. All deliveries share one SSH connection."""
 
-    class Settings(BaseModel):
+    class Settings(Part):
         """`host_key` is the server's public key in OpenSSH form, `ssh-ed25519 AAAA…`; no other key is trusted."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
-        host: str
-        port: int = Field(default=22, ge=1, le=65535)
-        user: str
-        password: SecretStr
-        host_key: str
-        connect_limit_s: PositiveFloat = 10
-        upload_limit_s: PositiveFloat = 30
-        ack_limit_s: PositiveFloat = 60
-        ack_poll_s: PositiveFloat = 0.5
+        host: str = Field(description="Name or address of the SFTP server.")
+        port: int = Field(default=22, ge=1, le=65535, description="Its port.")
+        user: str = Field(description="User for the login.")
+        password: SecretStr = Field(description="Its password.")
+        host_key: str = Field(description="The server's public key, OpenSSH form; no other is trusted.")
+        connect_limit_s: PositiveFloat = Field(default=10, description="How long to wait for a connection.")
+        upload_limit_s: PositiveFloat = Field(default=30, description="How long an upload may take.")
+        ack_limit_s: PositiveFloat = Field(default=60, description="How long to wait for the acknowledgement; then the outcome is unclear.")
+        ack_poll_s: PositiveFloat = Field(default=0.5, description="Pause between two looks for the acknowledgement.")
 
         @field_validator("host_key")
         @classmethod

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 from lxml import etree
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from adapters import kit
 from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
@@ -53,8 +53,8 @@ class MuenchenMeldewesen:
     class Settings(HttpSettings):
         """`url` is the address of the SOAP service."""
 
-        user: str
-        password: SecretStr
+        user: str = Field(description="User for HTTP Basic.")
+        password: SecretStr = Field(description="Its password.")
 
     def __init__(self, settings: Settings) -> None:
         self._url = str(settings.url)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from adapters import kit
 from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
@@ -52,8 +52,8 @@ class NuernbergMeldewesen:
     class Settings(HttpSettings):
         """`url` is the root that `oauth/token` and `v1/…` hang on."""
 
-        client_id: str
-        client_secret: SecretStr
+        client_id: str = Field(description="OAuth2 client.")
+        client_secret: SecretStr = Field(description="Its secret.")
 
     def __init__(self, settings: Settings) -> None:
         self._root = str(settings.url).rstrip("/")

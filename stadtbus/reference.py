@@ -1,0 +1,158 @@
+"""The generated pages of `docs/reference`: what the code says about itself, so that the pages cannot drift (a test compares)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from infra import metrics as metric_list
+from schemas import catalogue, errors, topics
+from schemas.headers import Header
+from stadtbus import cli
+from stadtbus.settings import Settings
+
+_MADE: Final = "<!-- Written by `make docs`; a test compares it with the code. -->\n"
+
+
+def problems() -> str:
+    """Every error, with its code, meaning and hint."""
+    rows = [
+        (f"`{one.code}`", str(one.status), str(one.exit_code), one.xoev or "", one.title, one.hint)
+        for one in sorted(errors.PROBLEMS, key=lambda one: one.code)
+    ]
+    head = "# Errors\n\nThe gateway answers with the status (RFC 9457, `application/problem+json`), the command line ends with the exit code.\n\n"
+    return head + _table(("code", "status", "exit code", "XÖV", "meaning", "what to do"), rows)
+
+
+def topic_list() -> str:
+    """Every topic of the packaged catalogue, and the headers of its records."""
+    rows = [
+        (f"`{one.name}`", one.key, one.content, f"{one.retention_ms // topics.DAY_MS} days" if one.cleanup == "delete" else "last per key")
+        for one in topics.all_topics(catalogue.load().offices)
+    ]
+    names = "".join(f"- `{header.value}`\n" for header in Header)
+    return (
+        f"# Topics\n\n{_table(('topic', 'key', 'content', 'kept'), rows)}\n"
+        f"## Headers\n\nThe closed list of header names; never personal data.\n\n{names}"
+    )
+
+
+def metrics() -> str:
+    """Every metric of the bus."""
+    found = [value for value in vars(metric_list).values() if isinstance(value, MetricWrapperBase)]
+    return "# Metrics\n\nServed by each process at `/metrics`.\n\n" + _table(
+        ("name", "type", "labels", "meaning"), [_metric(one) for one in found]
+    )
+
+
+def _metric(metric: MetricWrapperBase) -> tuple[str, ...]:
+    family = next(iter(metric.describe()))
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(metric._labelnames)  # noqa: SLF001 - there is no public way to ask
+    return f"`{name}`", family.type, labels, family.documentation
+
+
+def settings() -> str:
+    """Every setting, with its environment variable."""
+    rows = [
+        (f"`{path}`", f"`STADTBUS_{path.replace('.', '__').upper()}`", default, text) for path, default, text in _settings_of(Settings, "")
+    ]
+    head = (
+        "# Settings\n\nFrom the environment, else from the YAML file that `--config` or `STADTBUS_CONFIG` names, else the default. "
+        "A key in the file that nobody knows is an error.\n\n"
+    )
+    return head + _table(("key", "environment", "default", "meaning"), rows)
+
+
+def _settings_of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        path, inner = f"{prefix}{name}", _model_in(field)
+        if inner is not None:
+            yield from _settings_of(inner, f"{path}." if field.annotation is inner else f"{path}.<id>.")
+        else:
+            yield path, _default(field), (field.description or "").replace("\n", " ")
+
+
+def _model_in(field: FieldInfo) -> type[BaseModel] | None:
+    """The settings model that a field is, or holds by id."""
+    candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return f"`{default}`" if default not in (None, {}) else ""
+
+
+def command_line() -> str:
+    """Every command with its arguments and options."""
+    root: Any = typer.main.get_command(cli.app)
+    parts = ["# Commands\n\nExit codes: 0 fine, 1 findings, 2 usage or configuration, 3 cannot tell.\n"]
+    parts += [_command("stadtbus", root), *(_command(f"stadtbus {path}", command) for path, command in _commands(root, ""))]
+    return "\n".join(parts)
+
+
+def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        yield f"{prefix}{name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix}{name} ")
+
+
+def _command(path: str, command: Any) -> str:
+    shown = [one for one in command.params if one.name != "help" and one.param_type_name in ("option", "argument")]
+    lines = [f"- `{_usage(one)}` {getattr(one, 'help', None) or ''}{_default_of(one)}".rstrip() for one in shown]
+    return "\n".join([f"## `{path}`\n", command.help or "", "", *lines, *([""] if lines else [])])
+
+
+def _usage(parameter: Any) -> str:
+    return str(max(parameter.opts, key=len)) if parameter.param_type_name == "option" else str(parameter.name).upper()
+
+
+def _default_of(parameter: Any) -> str:
+    default = parameter.default
+    shown = default is not None and default is not False and parameter.param_type_name == "option"
+    return f" Default: `{default}`." if shown else ""
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [
+        " | ".join(columns),
+        " | ".join("---" for _ in columns),
+        *(" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows),
+    ]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "commands.md": command_line,
+    "metrics.md": metrics,
+    "problems.md": problems,
+    "settings.md": settings,
+    "topics.md": topic_list,
+}
+
+
+def page(name: str) -> str:
+    """One page, as it has to stand in the repository."""
+    return _MADE + PAGES[name]()
+
+
+def write(folder: Path) -> None:
+    """Write all pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PAGES:
+        (folder / name).write_text(page(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
