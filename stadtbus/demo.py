@@ -149,7 +149,13 @@ class _Run:
         now = datetime.now().astimezone()
         for portal, share in zip(self._portals, self._shares, strict=True):
             accepted, delivered = len(portal.book.accepted), self._effects.get(portal.office, 0)
-            bar = ProgressBar(total=max(share, accepted, 1), completed=min(delivered, max(share, accepted)), width=16)
+            bar = ProgressBar(
+                total=max(share, accepted, 1),
+                completed=min(delivered, max(share, accepted)),
+                width=16,
+                complete_style="cyan",
+                finished_style="green",
+            )
             waiting = self._lags.get(portal.office)
             lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
             table.add_row(f"[bold]{portal.office}[/]", bar, str(accepted), str(delivered), *lags)

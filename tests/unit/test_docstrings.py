@@ -14,6 +14,6 @@ FILES = sorted(TESTS.rglob("test_*.py"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS)))
 def test_every_test_has_one_line(path: Path) -> None:
     """Each test function has a docstring of one line."""
-    found = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    tests = {node.name: ast.get_docstring(node) or "" for node in found if node.name.startswith("test_")}
-    assert [name for name, text in tests.items() if len(text.splitlines()) != 1] == []
+    functions = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    tests = [node for node in functions if node.name.startswith("test_")]
+    assert [node.name for node in tests if len((ast.get_docstring(node) or "").splitlines()) != 1] == []

@@ -128,7 +128,7 @@ def test_round_trip_of_synthetic_applications() -> None:
 
 
 @given(APPLICATIONS)
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=20, deadline=None, database=None)
 def test_round_trip_of_any_application(application: Application) -> None:
     """The same holds for whatever the model lets through, with all letters of DIN 91379."""
     assert read_back(application) == application

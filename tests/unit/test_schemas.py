@@ -42,7 +42,7 @@ def test_topics_of_the_catalogue() -> None:
 @pytest.mark.parametrize("office", OFFICES)
 def test_prefix_is_the_city_and_a_dot(office: str) -> None:
     """An ACL on the prefix of a city covers its topics and no others."""
-    city = office.split(".")[0]
+    city = office.split(".", maxsplit=1)[0]
     mine = {topic.name for topic in [*topics.of_office(office), *topics.of_city(city)]}
     assert {topic.name for topic in TOPICS if topic.name.startswith(f"{city}.")} >= mine
     assert all(name.startswith(f"{city}.") for name in mine)
@@ -143,7 +143,7 @@ def test_event_id_follows_from_what_happened() -> None:
     """The same submission and state give the same id at any time; another state or submission gives another."""
     event = StatusEvent.of(DATA, time=AT)
     assert StatusEvent.of(DATA.model_copy(update={"reference": "M-1"}), time=AT + timedelta(days=1)).id == event.id
-    others = [{"state": State.SUBMITTED}, {"submission": UUID(int=2)}]
+    others: list[dict[str, object]] = [{"state": State.SUBMITTED}, {"submission": UUID(int=2)}]
     assert event.id not in {StatusEvent.of(DATA.model_copy(update=change), time=AT).id for change in others}
 
 

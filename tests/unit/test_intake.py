@@ -1,0 +1,559 @@
+"""Intake through the gateway's HTTP API: what is taken, what is refused with which problem, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from infra.settings import KafkaSettings, StoreSettings
+from producers import gateway
+from producers.form import SubmissionForm
+from producers.outbox import Outbox
+from producers.settings import GatewaySettings, PortalSettings
+from schemas import catalogue, message
+from schemas.headers import Header
+from schemas.message import AREA_LIST_ARS, SERVICE_LIST, Applicant, Application, Authority, Code, Form, FormField, Trust
+from tests import builders
+
+CANARY = "Kanarienvogel"
+XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
+TOKENS = {"portal": "token-of-portal", "other": "token-of-other"}
+PORTALS = {
+    name: PortalSettings(name="Testportal", authority="prt:0001", token_sha256=hashlib.sha256(token.encode()).hexdigest())
+    for name, token in TOKENS.items()
+}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway as an ASGI app that never starts, so that nothing looks for Kafka."""
+
+    app: FastAPI
+    box: Outbox
+
+    async def call(self, method: str, path: str, *, portal: str | None = "portal", **request: Any) -> httpx.Response:
+        """Call as a portal, or as nobody."""
+        headers = {"Authorization": f"Bearer {TOKENS[portal]}"} if portal else {}
+        headers |= request.pop("headers", {})
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://bus", headers=headers) as client:
+            return await client.request(method, path, **request)
+
+    async def post(self, body: Any, content_type: str = XML, *, portal: str | None = "portal", **headers: str) -> httpx.Response:
+        """Submit a body."""
+        headers = {"Content-Type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.call("POST", "/v1/submissions", portal=portal, content=body, headers=headers)
+
+
+def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False) -> Iterator[Gateway]:
+    """A gateway whose outbox can be looked into."""
+    stores = StoreSettings(folder=folder)
+    settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
+    box = Outbox(stores, limit=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gateway, "Outbox", lambda *_, **__: box)
+        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores)
+    yield Gateway(app, box)
+    box.store.close()
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway with an empty outbox."""
+    yield from opened(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for everything that is refused: its outbox stays empty."""
+    yield from opened(tmp_path_factory.mktemp("refusing"))
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that takes test messages, of a system without real back offices."""
+    yield from opened(tmp_path, accept_test=True)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway whose outbox holds one submission."""
+    yield from opened(tmp_path, limit=1)
+
+
+def as_xml(application: Application) -> bytes:
+    """What a portal sends that writes XML."""
+    return message.write(application)
+
+
+def as_form(application: Application) -> dict[str, Any]:
+    """What a portal sends that does not, before it becomes JSON."""
+    return SubmissionForm.of(application).model_dump(mode="json", exclude_defaults=True)
+
+
+def as_json(application: Application) -> bytes:
+    """The same as JSON."""
+    return json.dumps(as_form(application)).encode()
+
+
+def problem_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of an answer that has to be a whole problem (RFC 9457)."""
+    assert response.headers["content-type"] == PROBLEM
+    problem = response.json()
+    assert problem.keys() - {"where", "xoev"} == {"type", "title", "status", "detail", "code", "hint"}
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"https://stadtbus.example/problems/{problem['code']}"
+    assert all(problem[name] for name in ("title", "detail", "hint"))
+    return response.status_code, problem["code"]
+
+
+# --- what is refused
+
+VALID = as_xml(builders.application())
+FORM = as_form(builders.application())
+VALID_JSON = json.dumps(FORM).encode()
+CREATED = "2026-03-01T08:30:00.000+00:00"
+ATTACHMENTS = (
+    f"<anlagen><anlage><anlagenID>{uuid4()}</anlagenID><zweck>form</zweck><dateiname>a.pdf</dateiname><mimeType>application/pdf</mimeType>"
+    f"<groesseBytes>1</groesseBytes><sha512>{'0' * 128}</sha512></anlage></anlagen>"
+)
+
+
+def changed(old: str, new: str, body: bytes = VALID) -> bytes:
+    """A valid body in which something is replaced."""
+    assert old.encode() in body
+    return body.replace(old.encode(), new.encode())
+
+
+def form(**changes: Any) -> bytes:
+    """The valid form with other members."""
+    return json.dumps(FORM | changes).encode()
+
+
+def with_person(**changes: Any) -> bytes:
+    """The valid form with another person."""
+    applicant = FORM["applicants"][0]
+    return form(applicants=[applicant | {"person": applicant["person"] | changes}])
+
+
+def trusted(level: int, account: str) -> tuple[Applicant, ...]:
+    """Two people, of whom the second came with this login."""
+    first = builders.person("Schön", "Ana")
+    return (first, first.model_copy(update={"trust": Trust(level=level, account=account)}))
+
+
+SERVICE = Code(code="99000000000000", list_uri=SERVICE_LIST, list_version="3")
+TRADE = Code(code="99050012104000", list_uri=SERVICE_LIST, list_version="3")
+AREA = Code(code="110000000000", list_uri=AREA_LIST_ARS, list_version="3")
+
+
+class Wrong(NamedTuple):
+    """A call and its answer."""
+
+    status: int
+    code: str
+    body: bytes = VALID
+    content_type: str = XML
+    headers: Mapping[str, str] = {}
+
+
+def wrong_xml(code: str, body: bytes, status: int = 422) -> Wrong:
+    """A message that is refused."""
+    return Wrong(status, code, body)
+
+
+def wrong_json(code: str, body: bytes, status: int = 422) -> Wrong:
+    """A form that is refused."""
+    return Wrong(status, code, body, JSON)
+
+
+def wrong_time(text: str) -> Wrong:
+    """A message with another time of creation."""
+    return wrong_xml("time-incomplete", changed(CREATED, text))
+
+
+WRONG = {
+    "no token": Wrong(401, "unauthenticated", headers={"Authorization": ""}),
+    "wrong token": Wrong(401, "unauthenticated", headers={"Authorization": "Bearer wrong"}),
+    "wrong scheme": Wrong(401, "unauthenticated", headers={"Authorization": f"Basic {TOKENS['portal']}"}),
+    "token without scheme": Wrong(401, "unauthenticated", headers={"Authorization": TOKENS["portal"]}),
+    "type not supported": Wrong(415, "unsupported-media-type", content_type="text/csv"),
+    "type missing": Wrong(415, "unsupported-media-type", content_type=""),
+    "compressed": Wrong(415, "unsupported-media-type", headers={"Content-Encoding": "gzip"}),
+    # the message
+    "not XML": wrong_xml("not-well-formed", b"<a"),
+    "JSON as XML": wrong_xml("not-well-formed", VALID_JSON),
+    "empty": wrong_xml("not-well-formed", b""),
+    "DOCTYPE": wrong_xml("doctype-forbidden", changed("<e:einreichung", "<!DOCTYPE a><e:einreichung")),
+    "Latin-1": wrong_xml("encoding-not-allowed", VALID.decode().encode("latin-1", errors="replace")),
+    "unknown root": wrong_xml("unknown-message", changed("einreichung.antrag.0100", "einreichung.antrag.0101")),
+    "foreign root": wrong_xml("unknown-message", b"<a/>"),
+    "other version": wrong_xml("unknown-version", changed("einreichung/1.0", "einreichung/2.0")),
+    "default namespace": wrong_xml("not-schema-valid", changed("xmlns:e=", f'xmlns="{message.NAMESPACE}" xmlns:e=')),
+    "other default namespace": wrong_xml("not-schema-valid", changed("xmlns:e=", 'xmlns="urn:x" xmlns:e=')),
+    "field missing": wrong_xml("not-schema-valid", changed("<ort>Augsburg</ort>", "")),
+    "30 February": wrong_xml("not-schema-valid", changed("1990-05-17", "1990-02-30")),
+    "birth date with zone": wrong_xml("not-schema-valid", changed("1990-05-17", "1990-05-17+01:00")),
+    "name of blanks": wrong_xml("not-schema-valid", changed("Schön", " \n ")),
+    "name of a no-break space": wrong_xml("not-schema-valid", changed("Schön", "\u00a0")),
+    "other type": wrong_xml("message-type-mismatch", changed("<code>0100<", "<code>0110<")),
+    "other type name": wrong_xml("message-type-mismatch", changed("<name>einreichung.antrag.0100<", "<name>einreichung.antrag<")),
+    "time without zone": wrong_time("2026-03-01T08:30:00.000"),
+    "time without milliseconds": wrong_time("2026-03-01T08:30:00Z"),
+    "time with too few digits": wrong_time("2026-03-01T08:30:00.00Z"),
+    "time in the future": wrong_time("2999-03-01T08:30:00.000Z"),
+    "time that does not exist": wrong_time("2026-03-01T24:00:00.000Z"),
+    "NFD": wrong_xml("text-not-nfc", changed("Schön", "Scho\u0308n")),
+    "NFD in an attribute": wrong_xml("text-not-nfc", changed('produkt="Stadtbus"', 'produkt="Stadtbu\u0308s"')),
+    "other reader": wrong_xml("reader-mismatch", changed("ags:09162000", "ags:09564000")),
+    "other author": wrong_xml("author-mismatch", changed("prt:0001", "prt:0002"), 403),
+    "test": wrong_xml("test-not-allowed", as_xml(builders.application(test=True))),
+    "test is false": wrong_xml("test-not-allowed", changed(" standard=", ' test="false" standard=')),
+    "XÖV inside": wrong_xml(
+        "content-not-served", re.sub(rb"<formular>.*</formular>", b'<fachnachricht><x:a xmlns:x="urn:x"/></fachnachricht>', VALID)
+    ),
+    "attachments": wrong_xml("content-not-served", changed("</inhalt>", f"</inhalt>{ATTACHMENTS}")),
+    "unknown service": wrong_xml("unknown-service", as_xml(builders.application(service=SERVICE))),
+    "unknown area": wrong_xml("unknown-area", as_xml(builders.application(area=AREA))),
+    "no route": wrong_xml("no-route", as_xml(builders.application(service=TRADE))),
+    "level too low": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(2, "bayernid"))), 403),
+    "other account": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(4, "mein-nuernberg"))), 403),
+    # the form
+    "not JSON": wrong_json("form-invalid", b"{'id': 1}"),
+    "JSON cut off": wrong_json("form-invalid", VALID_JSON[:-1]),
+    "JSON with more after it": wrong_json("form-invalid", VALID_JSON + b"{}"),
+    "JSON empty": wrong_json("form-invalid", b""),
+    "JSON not an object": wrong_json("form-invalid", b"[]"),
+    "JSON not UTF-8": wrong_json("form-invalid", VALID_JSON.decode().encode("utf-16")),
+    "JSON key twice": wrong_json("form-invalid", changed('"service"', '"area": "091620000000", "service"', VALID_JSON)),
+    "JSON NaN": wrong_json("form-invalid", form(test=float("nan"))),
+    "JSON Infinity": wrong_json("form-invalid", form(test=float("inf"))),
+    "JSON fraction": wrong_json("form-invalid", form(test=1.0)),
+    "JSON exponent": wrong_json("form-invalid", form()[:-1] + b', "test": 1e999}'),
+    "JSON number of 5,000 digits": wrong_json("form-invalid", form()[:-1] + b', "test": ' + b"1" * 5_000 + b"}"),
+    "JSON id as number": wrong_json("form-invalid", form(id=9007199254740993)),
+    "JSON nested 100,000 deep": wrong_json("form-invalid", b"[" * 100_000 + b"]" * 100_000),
+    "JSON nested 900 deep": wrong_json("form-invalid", form()[:-1] + b', "x": ' + b"[" * 900 + b"]" * 900 + b"}"),
+    "JSON unknown field": wrong_json("form-invalid", form(colour="red")),
+    "JSON surrogate in a name of a field": wrong_json("form-invalid", form(**{"\ud800": 1})),
+    "JSON field missing": wrong_json("form-invalid", json.dumps({name: FORM[name] for name in FORM if name != "case_id"}).encode()),
+    "JSON person and organisation": wrong_json(
+        "form-invalid",
+        form(applicants=[FORM["applicants"][0] | {"organisation": as_form(builders.trade_application())["applicants"][0]["organisation"]}]),
+    ),
+    "JSON nobody": wrong_json("form-invalid", form(applicants=[])),
+    "JSON control character": wrong_json("form-invalid", with_person(family_name="Sch\u0001n")),
+    "JSON no character": wrong_json("form-invalid", with_person(family_name="Sch\uffffn")),
+    "JSON lone surrogate": wrong_json("form-invalid", with_person(family_name="Sch\ud800n")),
+    "JSON name of a no-break space": wrong_json("form-invalid", with_person(family_name="\u00a0")),
+    "JSON birth date with zone": wrong_json("form-invalid", with_person(birth_date="1990-05-17+01:00")),
+    "JSON 30 February": wrong_json("not-schema-valid", with_person(birth_date="1990-02-30")),
+    "JSON NFD": wrong_json("text-not-nfc", with_person(family_name="Scho\u0308n")),
+    "JSON time without zone": wrong_json("form-invalid", form(created_at="2026-03-01T08:30:00.000")),
+    "JSON time in the future": wrong_json("time-incomplete", form(created_at="2999-03-01T08:30:00.000Z")),
+    "JSON test": wrong_json("test-not-allowed", form(test=True)),
+    "JSON unknown service": wrong_json("unknown-service", form(service=SERVICE.code)),
+    "JSON unknown area": wrong_json("unknown-area", form(area=AREA.code)),
+    "JSON no route": wrong_json("no-route", form(service=TRADE.code)),
+    "JSON level too low": wrong_json(
+        "trust-level-too-low", form(applicants=[FORM["applicants"][0] | {"trust": {"level": 1, "account": "bayernid"}}]), 403
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+async def test_refused(refusing: Gateway, wrong: Wrong) -> None:
+    """Each wrong input has its problem and leaves nothing behind."""
+    response = await refusing.post(wrong.body, wrong.content_type, **wrong.headers)
+    assert problem_of(response) == (wrong.status, wrong.code)
+    assert await refusing.box.next_pending(1) == []
+
+
+async def six_megabytes() -> AsyncIterator[bytes]:
+    """A body whose length nobody tells beforehand."""
+    for _ in range(6):
+        yield b"x" * 1_000_000
+
+
+@pytest.mark.parametrize("body", [lambda: b"x" * 6_000_000, six_megabytes], ids=["length told", "in chunks"])
+async def test_too_large(refusing: Gateway, body: Callable[[], bytes | AsyncIterator[bytes]]) -> None:
+    """The limit is the same, whether the length is told or not."""
+    assert problem_of(await refusing.post(body())) == (413, "message-too-large")
+    assert await refusing.box.next_pending(1) == []
+
+
+async def test_challenge(refusing: Gateway) -> None:
+    """An unknown caller is told how to authenticate (RFC 9110)."""
+    response = await refusing.post(VALID, portal=None)
+    assert (problem_of(response), response.headers["WWW-Authenticate"]) == ((401, "unauthenticated"), "Bearer")
+
+
+async def test_hints_name_what_would_do(refusing: Gateway) -> None:
+    """A refusal names the place in the message, and what is expected there."""
+    problem = (await refusing.post(WRONG["other reader"].body)).json()
+    assert (problem["detail"], problem["where"]) == ("expected ags:09162000", "nachrichtenkopf.g2g/leser/kennung")
+    assert "level 3 (substanziell) by bayernid" in (await refusing.post(WRONG["level too low"].body)).json()["detail"]
+    problem = (await refusing.post(WRONG["JSON name of a no-break space"].body, JSON)).json()
+    assert problem["where"] == "applicants.0.person.family_name"
+
+
+# --- what is taken
+
+
+@pytest.mark.parametrize(("body", "content_type"), [(as_xml, XML), (as_xml, "text/xml; charset=utf-8"), (as_json, JSON)])
+@pytest.mark.parametrize(
+    ("build", "office"), [(builders.application, "muenchen.meldewesen"), (builders.trade_application, "augsburg.gewerbe")]
+)
+async def test_taken(
+    bus: Gateway, build: Callable[[], Application], office: str, body: Callable[[Application], bytes], content_type: str
+) -> None:
+    """Both services are taken as message and as form; the answer is a receipt, and the outbox has the message."""
+    application = build()
+    response = await bus.post(body(application), content_type)
+    receipt = response.json()
+    assert (response.status_code, receipt["id"], receipt["office"]) == (202, str(application.message_id), office)
+    assert response.headers["Location"] == receipt["status_url"] == f"/v1/submissions/{application.message_id}"
+    (pending,) = await bus.box.next_pending(2)
+    assert (pending.office, pending.case_id) == (office, application.case_id)
+    if body is as_xml:
+        assert pending.content == as_xml(application)
+
+
+async def test_area_as_ags(bus: Gateway) -> None:
+    """The eight digits of the AGS lead to the same office."""
+    assert (await bus.post(form(area="09162000"), JSON)).json()["office"] == "muenchen.meldewesen"
+
+
+async def test_headers_of_a_record(lenient: Gateway) -> None:
+    """The headers are those of the closed list, with values that everybody may read."""
+    application = builders.application(test=True)
+    receipt = (await lenient.post(as_xml(application))).json()
+    (pending,) = await lenient.box.next_pending(1)
+    message_id = str(application.message_id)
+    assert {str(name): value for name, value in pending.headers.items()} == {
+        "ce_specversion": "1.0",
+        "ce_id": message_id,
+        "ce_source": "//stadtbus.example/portals/portal",
+        "ce_type": "einreichung.antrag.0100",
+        "ce_time": "2026-03-01T08:30:00.000+00:00",
+        "ce_subject": message_id,
+        "ce_dataschema": message.NAMESPACE,
+        "content-type": "application/xml",
+        "bus_submission": message_id,
+        "bus_case": str(application.case_id),
+        "bus_city": "muenchen",
+        "bus_office": "muenchen.meldewesen",
+        "bus_service": "99115005104000",
+        "bus_portal": "portal",
+        "bus_trust": "3",
+        "bus_test": "true",
+        "bus_accepted_at": pending.headers[Header.ACCEPTED_AT],
+    }
+    assert receipt["accepted_at"].startswith(pending.headers[Header.ACCEPTED_AT].removesuffix("+00:00"))
+
+
+# --- the same again
+
+
+def reordered(body: bytes) -> bytes:
+    """The same JSON with other blanks, keys in another order, and letters written out."""
+    return json.dumps(dict(reversed(json.loads(body).items())), indent=3, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "again", "content_type"),
+    [
+        pytest.param(VALID, VALID, XML, id="message"),
+        pytest.param(VALID_JSON, VALID_JSON, JSON, id="form"),
+        pytest.param(VALID_JSON, reordered(VALID_JSON), JSON, id="form in other order"),
+    ],
+)
+async def test_repeat_gets_the_same_answer(bus: Gateway, body: bytes, again: bytes, content_type: str) -> None:
+    """The same id with the same content has one effect and one answer."""
+    first, second = await bus.post(body, content_type), await bus.post(again, content_type)
+    assert (second.status_code, second.json(), second.headers["Location"]) == (202, first.json(), first.headers["Location"])
+    assert len(await bus.box.next_pending(2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "other", "content_type", "portal"),
+    [
+        pytest.param(VALID, changed("Schön", "Schon"), XML, "portal", id="message with other content"),
+        pytest.param(VALID, changed("?>", "?> "), XML, "portal", id="message with other bytes"),
+        pytest.param(VALID_JSON, with_person(family_name="Schon"), JSON, "portal", id="form with other content"),
+        pytest.param(VALID, VALID, XML, "other", id="message from another portal"),
+        pytest.param(VALID_JSON, VALID_JSON, JSON, "other", id="form from another portal"),
+    ],
+)
+async def test_id_of_something_else(bus: Gateway, body: bytes, other: bytes, content_type: str, portal: str) -> None:
+    """An id cannot be used for anything else, nor by anybody else; what was taken stays as it was."""
+    await bus.post(body, content_type)
+    before = await bus.box.next_pending(2)
+    assert problem_of(await bus.post(other, content_type, portal=portal)) == (409, "id-conflict")
+    assert await bus.box.next_pending(2) == before
+
+
+async def test_many_at_once(bus: Gateway) -> None:
+    """Twenty calls with the same submission at the same time: one row, twenty equal answers."""
+    answers = await asyncio.gather(*(bus.post(VALID) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert (len(await bus.box.next_pending(2)), bus.box.pending) == (1, 1)
+
+
+async def test_full(narrow: Gateway) -> None:
+    """A full outbox takes nothing new and says when to come back; what it holds is still confirmed."""
+    assert (await narrow.post(VALID)).status_code == 202
+    response = await narrow.post(as_xml(builders.application()))
+    assert (problem_of(response), response.headers["Retry-After"]) == ((503, "intake-full"), "30")
+    assert (await narrow.post(VALID)).status_code == 202
+    assert len(await narrow.box.next_pending(2)) == 1
+
+
+# --- asking
+
+
+async def test_status_of_own_submission(bus: Gateway) -> None:
+    """A portal reads what became of its submission."""
+    receipt = (await bus.post(VALID)).json()
+    response = await bus.call("GET", receipt["status_url"])
+    assert response.status_code == 200
+    assert response.json() == receipt | {"steps": [{"state": "submitted", "at": receipt["accepted_at"], "reference": None}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "portal", "status", "code"),
+    [
+        pytest.param("{own}", "other", 404, "submission-not-found", id="foreign"),
+        pytest.param(str(uuid4()), "portal", 404, "submission-not-found", id="unknown"),
+        pytest.param("1", "portal", 404, "submission-not-found", id="malformed"),
+        pytest.param("%ff%00", "portal", 404, "submission-not-found", id="binary"),
+        pytest.param("{own}", None, 401, "unauthenticated", id="nobody"),
+    ],
+)
+async def test_status_of_nothing(bus: Gateway, path: str, portal: str | None, status: int, code: str) -> None:
+    """Submissions of others look like those that do not exist."""
+    own = (await bus.post(VALID)).json()["id"]
+    assert problem_of(await bus.call("GET", "/v1/submissions/" + path.format(own=own), portal=portal)) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v2", 404), ("GET", "/v1/submissions", 405), ("DELETE", "/openapi.json", 405)]
+)
+async def test_no_such_page(refusing: Gateway, method: str, path: str, status: int) -> None:
+    """Wrong addresses and methods are problems too; a wrong method learns the right ones (RFC 9110)."""
+    response = await refusing.call(method, path)
+    assert problem_of(response) == (status, "no-such-page")
+    assert ("Allow" in response.headers) == (status == 405)
+
+
+# --- personal data
+
+
+def private_application() -> Application:
+    """An application in which everything about the person is a canary."""
+    address = builders.ADDRESS.model_copy(update={"street": CANARY, "city": CANARY, "addition": CANARY})
+    return builders.application(
+        applicants=(builders.person(CANARY, CANARY, birth_name=CANARY, address=address),),
+        reader=Authority(key="ags:09162000", name=CANARY),
+        content=Form(schema_uri="https://stadtbus.example/x", fields=(FormField(id="F99000102", values=(CANARY,)),)),
+    )
+
+
+@pytest.mark.parametrize(("body", "content_type"), [(as_xml, XML), (as_json, JSON)])
+async def test_accepted_submission_tells_nothing(
+    bus: Gateway,
+    body: Callable[[Application], bytes],
+    content_type: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Personal data is in the content and nowhere else: not in headers, key, codes, answers or logs."""
+    with capture_logs() as logs:
+        receipt = await bus.post(body(private_application()), content_type)
+        status = await bus.call("GET", receipt.json()["status_url"])
+    (pending,) = await bus.box.next_pending(2)
+    assert pending.headers.keys() == set(Header) - {Header.TEST, Header.TRACEPARENT}
+    assert CANARY.encode() in pending.content
+    told = [
+        pending.headers,
+        pending.case_id,
+        pending.office,
+        receipt.headers,
+        receipt.text,
+        status.text,
+        logs,
+        caplog.text,
+        capfd.readouterr(),
+    ]
+    assert [place for place in told if CANARY in str(place)] == []
+
+
+PRIVATE = as_xml(private_application())
+PRIVATE_JSON = as_json(private_application())
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        pytest.param(changed(CANARY, CANARY * 30, PRIVATE), XML, id="too long"),
+        pytest.param(changed(CANARY, f"{CANARY}\u0001", PRIVATE), XML, id="control character"),
+        pytest.param(changed(CANARY, f"{CANARY}o\u0308", PRIVATE), XML, id="NFD"),
+        pytest.param(changed("1990-05-17", CANARY, PRIVATE), XML, id="birth date"),
+        pytest.param(changed("ags:09162000", CANARY, PRIVATE), XML, id="reader"),
+        pytest.param(changed("prt:0001", CANARY, PRIVATE), XML, id="author"),
+        pytest.param(changed("99115005104000", CANARY, PRIVATE), XML, id="service"),
+        pytest.param(changed("091620000000", CANARY, PRIVATE), XML, id="area"),
+        pytest.param(changed("bayernid", CANARY.lower(), PRIVATE), XML, id="account"),
+        pytest.param(PRIVATE_JSON, XML, id="JSON as XML"),
+        pytest.param(PRIVATE, JSON, id="XML as JSON"),
+        pytest.param(changed(CANARY, CANARY * 30, PRIVATE_JSON), JSON, id="JSON too long"),
+        pytest.param(changed(CANARY, f"{CANARY}\\u0001", PRIVATE_JSON), JSON, id="JSON control character"),
+        pytest.param(changed(CANARY, f"{CANARY}\\ud800", PRIVATE_JSON), JSON, id="JSON surrogate"),
+        pytest.param(changed("1990-05-17", CANARY, PRIVATE_JSON), JSON, id="JSON birth date"),
+        pytest.param(changed("091620000000", CANARY, PRIVATE_JSON), JSON, id="JSON area"),
+        pytest.param(changed('"level": 3', f'"level": "{CANARY}"', PRIVATE_JSON), JSON, id="JSON level"),
+    ],
+)
+async def test_refusal_tells_nothing(refusing: Gateway, body: bytes, content_type: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No value of a refused message is in the problem or in the logs."""
+    with capture_logs() as logs:
+        response = await refusing.post(body, content_type)
+    problem_of(response)
+    assert [place for place in (response.text, logs, caplog.text) if CANARY.lower() in str(place).lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "event"),
+    [
+        pytest.param(RuntimeError(CANARY), 500, "internal-error", "internal_error", id="a mistake of ours"),
+        pytest.param(sa.exc.OperationalError(CANARY, {}, Exception(CANARY)), 503, "store-unreachable", "store_failed", id="database"),
+    ],
+)
+async def test_what_nobody_expected(
+    bus: Gateway, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str, event: str
+) -> None:
+    """An exception is answered with a problem and logged by its class; its text goes nowhere."""
+
+    async def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bus.box, "accept", fail)
+    with capture_logs() as logs:
+        response = await bus.post(VALID)
+    assert problem_of(response) == (status, code)
+    assert [(line["event"], line["error"]) for line in logs] == [(event, type(error).__name__)]
+    assert CANARY not in f"{response.text} {logs}"
