@@ -37,6 +37,6 @@ def test_decisions_have_one_shape(page: Path) -> None:
 
 def test_readme_commands_exist() -> None:
     """Every make target that the README names is in the Makefile."""
-    named = set(re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= known
