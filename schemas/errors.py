@@ -261,6 +261,11 @@ FOLDER_IN_USE = Problem(
     "Another Stadtbus works in this folder",
     "Stop it first, or use another folder with --keep DIR and other ports with --port-offset.",
 )
+EARLIER_RUN = Problem(
+    "earlier-run",
+    "Data of an earlier run is in the way",
+    "Name a new folder with --keep, or remove the old one; use a Kafka without submissions.",
+)
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3

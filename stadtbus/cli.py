@@ -76,14 +76,12 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the summary.")] = False,
     as_json: AsJson = False,
     port_offset: Annotated[int, typer.Option(min=0, max=50_000, help="Moves all ports.")] = 0,
-    keep: Annotated[
-        Path | None, typer.Option(help="Keep all data in this folder, and go on with what is there.", show_default=False)
-    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep all data in this new folder.", show_default=False)] = None,
 ) -> None:
     """Three portals, a real Kafka and three back offices on this machine."""
     from stadtbus import demo as demo_module
 
-    plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep)
+    plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
     _quiet()
     raise typer.Exit(asyncio.run(demo_module.run(plan, to_people if as_json else console)))
 
@@ -241,7 +239,11 @@ def trace(submission: Annotated[str, typer.Argument(help="Id of the submission."
     elif steps:
         console.print(show.trace_table(str(submission_id), steps))
     if not steps:
-        to_people.print(Rejected(errors.NOT_FOUND, "the audit does not know it (yet)", where=loaded.stores.url_of("audit")).diagnostics())
+        to_people.print(
+            Rejected(errors.NOT_FOUND, "the audit does not know it (yet)", where=loaded.stores.url_of("audit")).diagnostics(),
+            markup=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(FINDINGS)
 
 
@@ -325,7 +327,8 @@ def main() -> NoReturn:
     try:
         app()
     except StadtbusError as error:
-        to_people.print(f"[bold red]error:[/] {error.diagnostics()}", highlight=False)
+        to_people.print("[bold red]error:[/] ", end="")
+        to_people.print(error.diagnostics(), markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.problem.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
         to_people.print("stopped")

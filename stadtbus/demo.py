@@ -50,6 +50,8 @@ class Plan:
     as_json: bool
     port_offset: int
     keep: Path | None
+    bootstrap: str | None
+    """A running Kafka to use instead of a local one."""
 
 
 async def run(plan: Plan, console: Console) -> int:
@@ -61,7 +63,9 @@ async def run(plan: Plan, console: Console) -> int:
     _end_on_signals()
     folder = plan.keep or Path(".stadtbus/demo")
     began = time.monotonic()
-    system = LocalSystem(folder, port_offset=plan.port_offset, say=lambda text: console.print(f"[dim]· {text}[/]"))
+    system = LocalSystem(
+        folder, port_offset=plan.port_offset, bootstrap=plan.bootstrap, say=lambda text: console.print(f"[dim]· {text}[/]")
+    )
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{folder}[/]. Ctrl-C ends it.")
         await system.start(fresh=plan.keep is None)

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from consumers import audit, stats
-from infra.settings import KafkaSettings
+from infra.kafka.admin import count_records
 from infra.stores import Store
 from producers.portal import Portal
-from schemas import topics
 from stadtbus.system import LocalSystem
 
 
@@ -96,7 +93,7 @@ class Checker:
         return Proof(
             offices={office: _compare(ids, await self._system.held(office)) for office, ids in accepted.items()},
             rejected=sum(len(portal.book.rejected) for portal in self._portals),
-            deadlettered=await _records(self._system.kafka, [f"{office}.deadletters" for office in self._system.catalogue.offices]),
+            deadlettered=await count_records(self._system.kafka, [f"{office}.deadletters" for office in self._system.catalogue.offices]),
             audit_submissions=len(recorded),
             audit_verified=recorded == delivered == everything,
             statistics_submissions=len(counted),
@@ -127,11 +124,3 @@ def _compare(accepted: set[UUID], held: Sequence[str]) -> OfficeProof:
         duplicated=sum(count - 1 for count in effects.values()),
         foreign=len(effects.keys() - accepted),
     )
-
-
-async def _records(kafka: KafkaSettings, names: Sequence[str]) -> int:
-    """How many records these topics hold."""
-    partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
-        ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
-    return sum(ends[partition] - starts[partition] for partition in partitions)

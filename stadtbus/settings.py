@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
@@ -78,5 +79,8 @@ def load() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=path or "environment") from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        raise UsageError(errors.SETTINGS, f"not YAML: line {place.line + 1}" if place else "not YAML", where=path) from None
     except (SettingsError, ValueError) as error:
         raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None

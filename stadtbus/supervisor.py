@@ -38,7 +38,9 @@ class Child:
         self.spec = spec
         self.log = logs / f"{spec.name}.log"
         self.restarts = 0
-        self._environment = os.environ | environment | {SUPERVISED_VARIABLE: "1"}
+        # The file says everything: what the user has set for other commands must not reach these processes.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STADTBUS_")}
+        self._environment = inherited | environment | {SUPERVISED_VARIABLE: "1"}
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 

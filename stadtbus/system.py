@@ -21,7 +21,7 @@ import yaml
 
 from adapters.twins.server import Twins
 from adapters.twins.settings import TwinsSettings
-from infra.kafka.admin import create_topics, missing_topics
+from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
 from producers.portal import Portal
@@ -131,10 +131,10 @@ class LocalSystem:
         return [spec("gateway", "gateway"), *offices, spec("audit", "audit"), spec("statistics", "statistics")]
 
     async def start(self, *, fresh: bool) -> None:
-        """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds.
+        """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds, now and at the end.
 
         Raises:
-            UsageError: java-missing, maven-missing, port-taken, folder-in-use.
+            UsageError: java-missing, maven-missing, port-taken, folder-in-use, earlier-run.
             CannotTell: broker-failed, kafka-unreachable, process-failed.
 
         """
@@ -147,6 +147,8 @@ class LocalSystem:
         self._say("creating topics")
         wanted = topics.all_topics(self.catalogue.offices)
         await create_topics(self.kafka, await missing_topics(self.kafka, wanted))
+        if await count_records(self.kafka, [topics.submissions(office) for office in self.catalogue.offices]):
+            raise UsageError(errors.EARLIER_RUN, "this Kafka holds submissions already", where=self.kafka.bootstrap)
         self._say("starting the twins of the back offices")
         await self._supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
         self._say(f"starting {', '.join(self.processes)}")
@@ -195,6 +197,8 @@ class LocalSystem:
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
             self._started.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        if self.config.exists():
+            raise UsageError(errors.EARLIER_RUN, f"{self.folder} holds the data of an earlier run", where=str(self.config))
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _write_config(self) -> None:

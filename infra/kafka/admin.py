@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
@@ -12,7 +13,7 @@ from infra.kafka.clients import unreachable
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
-from schemas.topics import Topic
+from schemas.topics import PARTITIONS, Topic
 
 
 @asynccontextmanager
@@ -75,3 +76,22 @@ async def require_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> No
     missing = await missing_topics(settings, topics)
     if missing:
         raise UsageError(errors.TOPICS_MISSING, ", ".join(topic.name for topic in missing), where=settings.bootstrap)
+
+
+async def count_records(settings: KafkaSettings, names: Sequence[str]) -> int:
+    """How many records these topics of ours hold.
+
+    Raises:
+        CannotTell: kafka-unreachable.
+
+    """
+    partitions = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, client_id="stadtbus-admin")
+    try:
+        await consumer.start()
+        ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+    except KafkaConnectionError:
+        raise unreachable(settings) from None
+    finally:
+        await consumer.stop()
+    return sum(ends[partition] - starts[partition] for partition in partitions)

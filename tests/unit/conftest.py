@@ -39,13 +39,11 @@ def postgresql_server() -> Iterator[sa.URL]:
     folder = Path(tempfile.mkdtemp(prefix="stadtbus-postgresql-"))
     user = _ordinary_user()
     if user is not None:
-        shutil.chown(folder, user)
+        os.chown(folder, user.pw_uid, user.pw_gid)
 
     def run(program: str, *arguments: str) -> None:
-        options: dict[str, Any] = {"user": user, "extra_groups": []} if user else {}
-        subprocess.run(
-            [programs / program, "-D", folder / "data", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL, **options
-        )
+        run_as: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        subprocess.run([programs / program, "-D", folder / "data", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL, **run_as)
 
     run("initdb", "--auth=trust", "--username=stadtbus", "--encoding=UTF8", "--locale=C", "--no-sync")
     options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"unix_socket_directories='{folder}'"))
@@ -55,11 +53,11 @@ def postgresql_server() -> Iterator[sa.URL]:
     shutil.rmtree(folder)
 
 
-def _ordinary_user() -> str | None:
+def _ordinary_user() -> pwd.struct_passwd | None:
     """PostgreSQL refuses to run as root; whoever else runs the tests runs it as well."""
     if os.geteuid() != 0:
         return None
-    return next(user.pw_name for user in pwd.getpwall() if user.pw_name in ("postgres", "nobody"))
+    return next(user for user in pwd.getpwall() if user.pw_name in ("postgres", "nobody"))
 
 
 def _new_database(server: sa.URL) -> sa.URL:

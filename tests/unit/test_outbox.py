@@ -22,7 +22,7 @@ from schemas.headers import Header
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
 DELIVERED_AT = datetime(2026, 3, 1, 10, 31, tzinfo=timezone(timedelta(hours=2)))
-LIMIT = 50
+LIMIT = 10
 
 Open = Callable[[], Outbox]
 
@@ -104,11 +104,11 @@ async def refusal(box: Outbox, refused: Candidate) -> Problem:
 
 async def test_pending_in_order_of_acceptance(box: Outbox) -> None:
     """The relay gets the oldest first, byte for byte, with the headers of intake."""
-    sent = [candidate(content=f"<a>{number} ü</a>".encode()) for number in range(30)]
+    sent = [candidate(content=f"<a>{number} ü</a>".encode()) for number in range(LIMIT)]
     for one in sent:
         await box.accept(one)
-    pending = await box.next_pending(20)
-    assert [(one.content, one.headers, one.case_id) for one in pending] == [(one.content, one.headers, one.case_id) for one in sent[:20]]
+    pending = await box.next_pending(7)
+    assert [(one.content, one.headers, one.case_id) for one in pending] == [(one.content, one.headers, one.case_id) for one in sent[:7]]
     assert [one.seq for one in pending] == sorted(one.seq for one in pending)
 
 
