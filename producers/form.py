@@ -74,7 +74,7 @@ def read(body: bytes) -> tuple[SubmissionForm, str]:
         content = json.loads(
             body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_short, parse_float=_no_floats
         )
-        form = SubmissionForm.model_validate(content)
+        form = SubmissionForm.model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise Rejected(errors.FORM_INVALID, str(first["type"]), where=".".join(map(str, first["loc"]))) from None

@@ -181,7 +181,8 @@ def _add_errors(app: FastAPI) -> None:
         return _problem(error)
 
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        return _problem(Rejected(errors.NO_SUCH_PAGE, str(error.detail)), error.status_code, error.headers)
+        problem = errors.METHOD if error.status_code == errors.METHOD.status else errors.NO_SUCH_PAGE
+        return _problem(Rejected(problem), error.status_code, error.headers)
 
     async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
         log.error("store_failed", error=type(error).__name__)

@@ -18,7 +18,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra import metrics
 from infra.kafka.clients import Position
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
@@ -118,17 +117,14 @@ class Outbox:
     def __init__(self, settings: StoreSettings, *, limit: int) -> None:
         self.store = Store(settings, "outbox", _metadata)
         self._limit = limit
-        self._pending = self.store.read_now(
-            lambda connection: connection.execute(sa.select(sa.func.count()).where(_unpublished).select_from(_submission)).scalar_one()
-        )
         self.filled = asyncio.Event()
         """Set when something may be waiting for the relay."""
         self.filled.set()
 
-    @property
-    def pending(self) -> int:
+    async def count_pending(self) -> int:
         """Submissions that are not on Kafka yet."""
-        return self._pending
+        query = sa.select(sa.func.count()).select_from(_submission).where(_unpublished)
+        return await self.store.read(lambda connection: connection.execute(query).scalar_one())
 
     async def accept(self, candidate: Candidate) -> Accepted:
         """Store a submission once; it is durable when this returns.
@@ -136,11 +132,10 @@ class Outbox:
         Raises:
             Rejected: id-conflict or intake-full; nothing was stored.
         """
-        accepted = await self.store.write(lambda connection: self._accept(connection, candidate))
-        if not accepted.repeated:
-            self._count(+1)
-            self.filled.set()
-        return accepted
+        try:
+            return await self.store.write(lambda connection: self._accept(connection, candidate))
+        finally:
+            self.filled.set()  # also for a caller that went away meanwhile: its row may be stored
 
     def _accept(self, connection: sa.Connection, candidate: Candidate) -> Accepted:
         known = connection.execute(sa.select(_submission).where(_submission.c.id == candidate.id)).mappings().one_or_none()
@@ -148,7 +143,7 @@ class Outbox:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
                 raise Rejected(errors.ID_CONFLICT)
             return Accepted(known["id"], known["hotline_code"], known["office"], known["accepted_at"].replace(tzinfo=UTC), repeated=True)
-        if self._pending >= self._limit:
+        if self._is_full(connection):
             raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
         code = hotline_code(candidate.id)
         connection.execute(
@@ -165,6 +160,10 @@ class Outbox:
             )
         )
         return Accepted(candidate.id, code, candidate.office, candidate.accepted_at)
+
+    def _is_full(self, connection: sa.Connection) -> bool:
+        last_place = sa.select(_submission.c.seq).where(_unpublished).order_by(_submission.c.seq).limit(1).offset(self._limit - 1)
+        return connection.execute(last_place).first() is not None
 
     async def next_pending(self, limit: int) -> list[Pending]:
         """The oldest submissions that are not on Kafka, in the order in which they were accepted."""
@@ -191,7 +190,6 @@ class Outbox:
             _forget_content(connection, _submission.c.seq.in_([pending.seq for pending, _ in done]))
 
         await self.store.write(operation)
-        self._count(-len(done))
 
     async def steps(self, submission_id: UUID, portal: str) -> tuple[Accepted, list[Step]] | None:
         """What became of a portal's submission; None for one that is not there or not this portal's."""
@@ -208,10 +206,6 @@ class Outbox:
         later = [Step(State(one["state"]), one["at"].replace(tzinfo=UTC), one["reference"]) for one in history]
         return accepted, [Step(State.SUBMITTED, accepted.accepted_at), *later]
 
-    def _count(self, change: int) -> None:
-        self._pending += change
-        metrics.OUTBOX_PENDING.set(self._pending)
-
 
 def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> None:
     """Note status events, each once, and let go of content that its back office has confirmed."""
@@ -223,7 +217,7 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
                 "event_id": event.id,
                 "submission_id": event.data.submission,
                 "state": event.data.state.value,
-                "at": event.time.astimezone(UTC),
+                "at": event.time,
                 "reference": event.data.reference,
             }
             for event in events

@@ -9,6 +9,7 @@ import asyncio
 
 import structlog
 
+from infra import metrics
 from infra.health import Progress
 from infra.kafka.clients import Outgoing, Sender, SendUnknown
 from producers.outbox import Outbox, Pending
@@ -36,16 +37,18 @@ class Relay:
             try:
                 await self._send_waiting()
             except (CannotTell, SendUnknown) as error:
-                log.warning("relay_waits", pending=self._outbox.pending, error=str(error))
+                log.warning("relay_waits", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
 
     async def _send_waiting(self) -> None:
         self._outbox.filled.clear()
         while pending := await self._outbox.next_pending(_BATCH):
+            metrics.OUTBOX_PENDING.set(await self._outbox.count_pending())
             positions = await self._sender.send_all([_record(one) for one in pending])
             await self._outbox.published(list(zip(pending, positions, strict=True)))
             self.progress.moved()
         self.progress.moved()
+        metrics.OUTBOX_PENDING.set(0)
         await _wait(self._outbox.filled, _STALL_LIMIT_S / 4)
 
 

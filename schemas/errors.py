@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 PROBLEM_TYPE_BASE: Final = "https://stadtbus.example/problems/"
+_LONGEST_PLACE: Final = 200
+"""Names in a place may come from the message; an answer does not grow with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class StadtbusError(Exception):
         super().__init__(f"{problem.code}: {detail or problem.title}")
         self.problem = problem
         self.detail = detail
-        self.where = where
+        self.where = where if where is None else where[:_LONGEST_PLACE]
 
     def diagnostics(self) -> str:
         """What is wrong, where, and what to do next, for a person at a terminal."""
@@ -220,6 +222,7 @@ INTAKE_FULL = Problem(
     "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
 )
 NO_SUCH_PAGE = Problem("no-such-page", "There is nothing at this address", "The addresses are listed at /openapi.json.", 404)
+METHOD = Problem("method-not-allowed", "This address does not take that method", "Use a method that the header Allow names.", 405)
 INTERNAL = Problem(
     "internal-error", "The bus made a mistake", "Send the same message again; if it stays, tell the operator the time of the request.", 500
 )

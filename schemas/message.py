@@ -226,7 +226,7 @@ def _read_person(element: etree._Element) -> Person:
         family_name=_maybe(_need(element, "familienname"), "name"),
         given_names=_maybe(_need(element, "vornamen"), "name"),
         birth_name=_maybe(element, "geburtsname"),
-        birth_date=_maybe(element, "geburtsdatum"),
+        birth_date=None if element.find("geburtsdatum") is None else _token(element, "geburtsdatum"),
         address=None if address is None else _read_address(address),
     )
 
@@ -258,7 +258,7 @@ def _read_content(element: etree._Element) -> Form | Literal["fachnachricht"]:
     return Form(
         schema_uri=_token(form, "schemaUri"),
         fields=tuple(
-            FormField(id=field.get("id", ""), values=tuple(value.text or "" for value in field.findall("wert")))
+            FormField(id=field.get("id", "").strip(), values=tuple(value.text or "" for value in field.findall("wert")))
             for field in form.findall("feld")
         ),
     )

@@ -50,7 +50,7 @@ def read_submission(record: Any) -> SubmissionRecord:
             service=meta[Header.SERVICE],
             portal=meta[Header.PORTAL],
             test=meta.get(Header.TEST) == "true",
-            accepted_at=datetime.fromisoformat(meta[Header.ACCEPTED_AT]),
+            accepted_at=_utc(meta[Header.ACCEPTED_AT]),
             published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
             topic=record.topic,
             partition=record.partition,
@@ -61,6 +61,13 @@ def read_submission(record: Any) -> SubmissionRecord:
         raise Unreadable(f"header {error} is missing") from None
     except ValueError:
         raise Unreadable("a header is malformed") from None
+
+
+def _utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone")
+    return moment.astimezone(UTC)
 
 
 def read_event(record: Any) -> StatusEvent:
