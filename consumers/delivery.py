@@ -78,5 +78,6 @@ class Delivery:
             reference=reference,
         )
         event = StatusEvent.of(data, time=delivered_at)
-        content_type = headers.encode({Header.CONTENT_TYPE: EVENT_CONTENT_TYPE})
-        await self._sender.send(Outgoing(topics.events(data.city), key, event.model_dump_json().encode(), content_type))
+        kept = {Header.TRACEPARENT: meta[Header.TRACEPARENT]} if Header.TRACEPARENT in meta else {}
+        raw = headers.encode({Header.CONTENT_TYPE: EVENT_CONTENT_TYPE} | kept)
+        await self._sender.send(Outgoing(topics.events(data.city), key, event.model_dump_json().encode(), raw))

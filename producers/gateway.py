@@ -114,9 +114,10 @@ def _add_routes(app: FastAPI, door: Intake, box: Outbox) -> None:
         authorization: Annotated[str | None, Header()] = None,
         content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
         content_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
+        traceparent: Annotated[str | None, Header()] = None,
     ) -> Receipt:
         """Accepted means durable. Repeat the same call until it is answered: the same id and content have one effect."""
-        accepted = await door.submit(intake.Request(authorization, content_type, content_encoding, request.stream()))
+        accepted = await door.submit(intake.Request(authorization, content_type, content_encoding, traceparent, request.stream()))
         response.headers["Location"] = _status_url(accepted)
         return Receipt(**_receipt(accepted, State.SUBMITTED))
 

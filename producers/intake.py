@@ -11,6 +11,7 @@ A submission that fails is answered with a coded problem and leaves nothing behi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from schemas.message import Application, Authority
 
 XML_TYPES: Final = ("application/xml", "text/xml")
 JSON_TYPE: Final = "application/json"
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DRAIN_LIMIT_BYTES: Final = 16 * xml.MAX_SIZE_BYTES
 
 
@@ -54,6 +56,7 @@ class Request:
     authorization: str | None
     content_type: str | None
     content_encoding: str | None
+    traceparent: str | None
     body: AsyncIterator[bytes]
 
 
@@ -102,7 +105,7 @@ class Intake:
         if application.reader.key != route.office_entry.authority:
             raise Rejected(errors.READER_MISMATCH, f"expected {route.office_entry.authority}", where="nachrichtenkopf.g2g/leser/kennung")
         route.check_trust([applicant.trust for applicant in application.applicants])  # 7
-        accepted = await self._outbox.accept(_candidate(application, route, portal, read))  # 8
+        accepted = await self._outbox.accept(_candidate(application, route, portal, read, _trace(request.traceparent)))  # 8
         if not accepted.repeated:
             metrics.ACCEPTED.labels(accepted.office, portal.id).inc()
         return accepted
@@ -167,7 +170,12 @@ def _application(root: etree._Element) -> Application:
         raise Rejected(errors.NOT_VALID, str(first["type"]), where=".".join(map(str, first["loc"]))) from None
 
 
-def _candidate(application: Application, route: Route, portal: Portal, read: _Read) -> Candidate:
+def _trace(traceparent: str | None) -> dict[Header, str]:
+    """The portal's trace goes through every hop (W3C Trace Context); anything else in that header is dropped."""
+    return {Header.TRACEPARENT: traceparent} if traceparent and _TRACEPARENT.fullmatch(traceparent) else {}
+
+
+def _candidate(application: Application, route: Route, portal: Portal, read: _Read, trace: Mapping[Header, str]) -> Candidate:
     accepted_at = datetime.now(UTC)
     submission_id = application.message_id  # a new message has a new UUID, so it is the id of the submission too
     headers = {
@@ -188,6 +196,7 @@ def _candidate(application: Application, route: Route, portal: Portal, read: _Re
         Header.TRUST: str(min(applicant.trust.level for applicant in application.applicants)),
         Header.ACCEPTED_AT: accepted_at.isoformat(timespec="milliseconds"),
     }
+    headers |= trace
     if application.test:
         headers[Header.TEST] = "true"
     return Candidate(submission_id, portal.id, read.content_sha512, route.office, application.case_id, accepted_at, headers, read.xml)

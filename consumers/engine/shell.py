@@ -29,6 +29,7 @@ Handler = Callable[[Any, int], Awaitable[None]]
 it raises means not finished, and the record comes again after a while, before later ones of its case."""
 
 _POLL_MS: Final = 200
+_FIRST_WORKERS: Final = 8
 _BATCH: Final = 500
 _COMMIT_TIMEOUT_S: Final = 10
 _STALL_LIMIT_S: Final = 60
@@ -102,12 +103,19 @@ class Engine:
         elif self.core.in_flight <= self._limits.in_flight // 2 and consumer.paused():
             consumer.resume(*consumer.paused())
 
-    def _hand_out(self) -> None:
-        """Start as many workers as there are cases ready; a worker goes on until it finds none."""
-        for _ in range(min(self.core.ready, self._limits.running - len(self._workers))):
+    def _hand_out(self, workers: int = _FIRST_WORKERS) -> None:
+        """Start workers for the cases that are ready; a worker goes on until it finds none.
+
+        A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
+        office: quick work then needs no task per record, and slow work has all its workers within some turns.
+        """
+        starting = min(workers, self.core.ready, self._limits.running - len(self._workers))
+        for _ in range(starting):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
+        if starting > 0:
+            asyncio.get_running_loop().call_soon(self._hand_out, 2 * workers)
 
     async def _work(self) -> None:
         while (work := self.core.take()) is not None:

@@ -365,6 +365,17 @@ async def test_headers_of_a_record(lenient: Gateway) -> None:
     assert receipt["accepted_at"].startswith(pending.headers[Header.ACCEPTED_AT].removesuffix("+00:00"))
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True), ("00-Mueller", False), ("x" * 300, False)],
+)
+async def test_trace_travels(bus: Gateway, sent: str, kept: bool) -> None:
+    """A trace of the portal goes with the record; whatever is no trace is dropped, not forwarded."""
+    await bus.post(as_xml(builders.application()), traceparent=sent)
+    (pending,) = await bus.box.next_pending(1)
+    assert pending.headers.get(Header.TRACEPARENT) == (sent if kept else None)
+
+
 # --- the same again
 
 
