@@ -145,6 +145,8 @@ def load(folder: Path | None = None) -> Catalogue:
         UsageError: settings-invalid, naming file and field.
     """
     source: Traversable = folder if folder is not None else files("schemas").joinpath("cities")
+    if not source.is_dir():
+        raise UsageError(errors.SETTINGS, "there is no such folder", where=f"catalogue: {source}")
     pages = {page.name: page for page in source.iterdir() if page.name.endswith(".yaml")}
     if "services.yaml" not in pages:
         raise UsageError(errors.SETTINGS, "the catalogue has no services.yaml", where=str(source))

@@ -1,0 +1,123 @@
+"""Wrong input at the command line: what is wrong, where, what next, and an exit code that means something."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stadtbus import cli
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def stadtbus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
+    """Runs a command in an empty folder; exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("STADTBUS_CONFIG", "STADTBUS_KAFKA__BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stadtbus", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    yield run
+    logging.disable(logging.NOTSET)
+    monkeypatch.delenv("STADTBUS_CONFIG", raising=False)
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+WRONG = [
+    pytest.param(["lag", "--frequency"], "", 2, "No such option", id="unknown option"),
+    pytest.param(["run", "adapter", "muenchen.bau"], "", 2, "augsburg.gewerbe", id="unknown office"),
+    pytest.param(["run", "adapter", "muenchen.meldewesen"], "", 2, "offices.muenchen.meldewesen", id="adapter without settings"),
+    pytest.param(["run", "gateway"], "", 2, "stadtbus token", id="gateway without portals"),
+    pytest.param(["config", "check"], "kafka: {bootstrp: x}", 2, "kafka.bootstrp", id="unknown key"),
+    pytest.param(["config", "check"], "kafka: {replication: 0}", 2, "kafka.replication", id="wrong value"),
+    pytest.param(["config", "check"], "kafka: [", 2, "not YAML", id="no yaml"),
+    pytest.param(["config", "check"], "catalogue: nowhere", 2, "nowhere", id="no catalogue"),
+    pytest.param(["kafka", "start", "--brokers", "2"], "", 2, "1 or 3", id="two brokers"),
+    pytest.param(["trace", "Maier"], "", 2, "UUID", id="no id"),
+    pytest.param(["demo", "--submissions", "0"], "", 2, "--submissions", id="nothing to send"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "config", "exit_code", "named"), WRONG)
+def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list[str], config: str, exit_code: int, named: str) -> None:
+    """The error names what is wrong, on standard error, without a traceback."""
+    file = tmp_path / "stadtbus.yaml"
+    file.write_text(config, encoding="utf-8")
+    code, output, error = stadtbus("--config", str(file), *arguments)
+    assert (code, output, "Traceback" in error) == (exit_code, "", False)
+    assert named in " ".join(error.split())
+
+
+@pytest.mark.parametrize("command", [["lag"], ["topics", "plan"], ["run", "audit"]])
+def test_without_kafka_nobody_can_tell(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    """Kafka that does not answer is exit code 3, with its address and the ways to go on."""
+    bootstrap = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("STADTBUS_KAFKA__BOOTSTRAP", bootstrap)
+    code, _, error = stadtbus(*command)
+    assert code == 3
+    assert bootstrap in error
+    assert "stadtbus kafka start" in error
+
+
+def test_taken_port_is_named(stadtbus: Command) -> None:
+    """A demo whose port is taken says which one and how to move, and leaves nothing behind."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        offset = other.getsockname()[1] - 8080
+        code, output, error = stadtbus("demo", "--json", "--port-offset", str(offset))
+    assert (code, output) == (2, "")
+    assert f"port {8080 + offset}" in error
+    assert "--port-offset" in error
+    assert list(Path().glob(".stadtbus/*")) == []
+
+
+def test_demo_keeps_what_an_earlier_one_kept(stadtbus: Command, tmp_path: Path) -> None:
+    """A folder with the data of an earlier run is refused and left alone."""
+    earlier = tmp_path / "kept" / "stadtbus.yaml"
+    earlier.parent.mkdir()
+    earlier.write_text("precious", encoding="utf-8")
+    code, _, error = stadtbus("demo", "--keep", str(earlier.parent), "--port-offset", "41000")
+    assert (code, earlier.read_text(encoding="utf-8")) == (2, "precious")
+    assert "earlier run" in error
+
+
+def test_token_fits_its_entry(stadtbus: Command) -> None:
+    """The token alone goes to standard output; its hash and the portal go into the settings."""
+    code, token, entry = stadtbus("token", "portal-x", "--authority", "kop:09162000")
+    assert (code, len(token.strip())) == (0, 43)
+    assert "portal-x" in entry
+    assert token.strip() not in entry
+
+
+def test_unknown_submission_is_a_finding(stadtbus: Command) -> None:
+    """A submission that the audit does not know is exit code 1, and an empty list for programs."""
+    code, output, error = stadtbus("trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11", "--json")
+    assert (code, json.loads(output)) == (1, [])
+    assert "audit.sqlite" in error
+
+
+def test_secrets_are_not_shown(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`config show` prints what is in force, but no password."""
+    monkeypatch.setenv("STADTBUS_TWINS__PASSWORD", "hush-hush")
+    monkeypatch.setenv("STADTBUS_OFFICES__MUENCHEN__MELDEWESEN__PASSWORD", "hush-hush")
+    code, output, _ = stadtbus("config", "show")
+    assert (code, json.loads(output)["kafka"]["bootstrap"], "hush-hush" in output) == (0, "127.0.0.1:9092", False)
