@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from schemas.message import Application
+
+_LONGEST_REFERENCE: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,18 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The back office has it; `reference` is its own number for it."""
+    """The back office has it; `reference` is its own number for it, which travels in events and must not hold a name.
+
+    Raises:
+        ValueError: the reference is not short printable text.
+
+    """
 
     reference: str
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.reference) <= _LONGEST_REFERENCE and self.reference.isprintable()):
+            raise ValueError(f"a reference has 1 to {_LONGEST_REFERENCE} printable characters")
 
 
 class Adapter(Protocol):

@@ -76,10 +76,12 @@ def _recorder(
         store = open_store()
         reader = make_reader(store)
         health.alive["reader"] = health.ready["reader"] = reader.progress.check
-        health.ready["partitions"] = lambda: None if reader.assigned else "no partition is assigned"
-        async with in_background(reader.run):
-            yield
-        store.close()
+        health.ready["partitions"] = reader.check
+        try:
+            async with in_background(reader.run):
+                yield
+        finally:
+            store.close()
 
     return _app(kafka, name, lifespan, health)
 

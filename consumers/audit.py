@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store, UtcDateTime, insert_new
 from schemas import topics
 from schemas.events import StatusEvent
 
@@ -32,8 +32,8 @@ _submission = sa.Table(
     sa.Column("service", sa.Text, nullable=False),
     sa.Column("portal", sa.Text, nullable=False),
     sa.Column("test", sa.Boolean, nullable=False),
-    sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("accepted_at", UtcDateTime, nullable=False),
+    sa.Column("published_at", UtcDateTime, nullable=False),
     sa.Column("topic", sa.Text, nullable=False),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
@@ -45,7 +45,7 @@ _event = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("submission", sa.Uuid, nullable=False, index=True),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("reference", sa.Text),
 )
@@ -96,21 +96,16 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
             return []
         events = connection.execute(sa.select(_event).where(_event.c.submission == submission_id).order_by(_event.c.at)).mappings()
         return [
-            TraceStep("accepted", _utc(submission["accepted_at"]), f"by {submission['portal']}"),
+            TraceStep("accepted", submission["accepted_at"], f"by {submission['portal']}"),
             TraceStep(
                 "published",
-                _utc(submission["published_at"]),
+                submission["published_at"],
                 f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}",
             ),
-            *(TraceStep(event["state"], _utc(event["at"]), f"{event['office']}, reference {event['reference']}") for event in events),
+            *(TraceStep(event["state"], event["at"], f"{event['office']}, reference {event['reference']}") for event in events),
         ]
 
     return store.read_now(operation)
-
-
-def _utc(moment: datetime) -> datetime:
-    """SQLite forgets the zone; everything is stored in UTC."""
-    return moment.replace(tzinfo=UTC)
 
 
 def recorded(store: Store) -> tuple[set[UUID], set[UUID]]:

@@ -61,7 +61,11 @@ class Delivery:
     async def _deliver(self, record: Any, submission_id: UUID, meta: dict[str, str], attempt: int) -> Delivered:
         accepted_at = datetime.fromisoformat(meta[Header.ACCEPTED_AT])
         submission = Submission(submission_id, self._office, accepted_at, message.read(xml.parse(record.value)))
-        delivered = await self._adapter.deliver(self._adapter.translate(submission), attempt)
+        try:
+            delivered = await self._adapter.deliver(self._adapter.translate(submission), attempt)
+        except DeliveryFailure:  # one of the four causes: surely not taken
+            await self._ledger.not_taken(submission_id)
+            raise
         metrics.DELIVERED.labels(self._office).inc()
         metrics.DELIVERY_SECONDS.labels(self._office).observe((datetime.now(UTC) - accepted_at).total_seconds())
         return delivered

@@ -1,7 +1,8 @@
 """The ledger of one office: what was begun and what the back office confirmed, so that nothing has its effect twice.
 
-A row is `started` before the hand-over and `delivered` after it. A row that is still `started` when its record comes again
-means that the outcome is unclear: the back office is asked before anything is sent.
+A row is `started` before the hand-over and `delivered` after it, or `not taken` when the back office surely did not take it.
+A row that is still `started` when its record comes again means that the outcome is unclear: the back office is asked before
+anything is sent.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra.settings import StoreSettings
-from infra.stores import Store
+from infra.stores import Store, UtcDateTime
 
 STARTED: Final = "started"
+NOT_TAKEN: Final = "not taken"
 DELIVERED: Final = "delivered"
 
 _tables = sa.MetaData()
@@ -28,8 +30,8 @@ _ledger = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("reference", sa.Text),
-    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("delivered_at", sa.DateTime(timezone=True)),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("delivered_at", UtcDateTime),
 )
 
 
@@ -38,13 +40,10 @@ class Entry:
     """The state of a submission when its record was read: `attempt` is the one that begins now."""
 
     attempt: int
+    unclear: bool = False
+    """An earlier attempt was begun and its outcome is not known."""
     reference: str | None = None
     delivered_at: datetime | None = None
-
-    @property
-    def unclear(self) -> bool:
-        """An earlier attempt was begun and its outcome is not known."""
-        return self.attempt > 1 and self.reference is None
 
 
 class Ledger:
@@ -67,11 +66,17 @@ class Ledger:
                 )
                 return Entry(attempt=1)
             if row["state"] == DELIVERED:
-                return Entry(row["attempt"], row["reference"], row["delivered_at"].replace(tzinfo=UTC))
-            connection.execute(_ledger.update().where(*self._row(submission_id)).values(attempt=row["attempt"] + 1))
-            return Entry(attempt=row["attempt"] + 1)
+                return Entry(row["attempt"], reference=row["reference"], delivered_at=row["delivered_at"])
+            again = _ledger.update().where(*self._row(submission_id)).values(state=STARTED, attempt=row["attempt"] + 1)
+            connection.execute(again)
+            return Entry(attempt=row["attempt"] + 1, unclear=row["state"] == STARTED)
 
         return await self._store.write(operation)
+
+    async def not_taken(self, submission_id: UUID) -> None:
+        """Note that the attempt surely had no effect: the next one need not ask; durable on return."""
+        statement = _ledger.update().where(*self._row(submission_id)).values(state=NOT_TAKEN)
+        await self._store.write(lambda connection: connection.execute(statement))
 
     async def delivered(self, submission_id: UUID, reference: str) -> datetime:
         """Note what the back office confirmed, and when we heard of it; durable on return."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store, UtcDateTime, insert_new
 from schemas import topics
 from schemas.events import State, StatusEvent
 
@@ -30,13 +30,13 @@ _accepted = sa.Table(
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("service", sa.Text, nullable=False),
     sa.Column("portal", sa.Text, nullable=False),
-    sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("accepted_at", UtcDateTime, nullable=False),
 )
 _delivered = sa.Table(
     "statistics_delivered",
     metadata,
     sa.Column("submission", sa.Uuid, primary_key=True),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 Row = SubmissionRecord | StatusEvent
@@ -83,7 +83,7 @@ def figures(store: Store) -> list[Figure]:
     query = sa.select(_accepted, _delivered.c.at).outerjoin(_delivered, _delivered.c.submission == _accepted.c.submission)
     groups: dict[tuple[str, str, str, str, datetime], list[float | None]] = defaultdict(list)
     for row in store.read_now(lambda connection: connection.execute(query).mappings().all()):
-        hour = row["accepted_at"].replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
+        hour = row["accepted_at"].replace(minute=0, second=0, microsecond=0)
         duration_s = None if row["at"] is None else (row["at"] - row["accepted_at"]).total_seconds()
         groups[row["city"], row["office"], row["service"], row["portal"], hour].append(duration_s)
     return [_figure(key, durations) for key, durations in sorted(groups.items())]

@@ -21,7 +21,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from infra.kafka.admin import connected
 from infra.kafka.clients import unreachable
 from infra.settings import KafkaSettings
-from schemas import topics
+from schemas import errors, topics
+from schemas.errors import CannotTell
 
 NO_COMMIT: Final = -1
 _ROUNDS: Final = 45
@@ -49,8 +50,11 @@ async def of_offices(settings: KafkaSettings, offices: Sequence[str]) -> list[Of
     Raises:
         CannotTell: kafka-unreachable.
     """
-    async with connected(settings) as admin, _asking(settings) as consumer:
-        return list(await asyncio.gather(*(_of_office(admin, consumer, office) for office in offices)))
+    try:
+        async with connected(settings) as admin, _asking(settings) as consumer:
+            return list(await asyncio.gather(*(_of_office(admin, consumer, office) for office in offices)))
+    except KafkaError as error:  # for example a coordinator that is not there yet
+        raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -27,6 +28,10 @@ Operation = Callable[[sa.Connection], ResultT]
 _MAX_GROUP: Final = 500
 _BUSY_TIMEOUT_S: Final = 10
 _CREATE_LOCK: Final = 0x5742
+_WRITES: Final = "stadtbus_writes"
+_READERS: Final = 40
+"""Connections that may read at a time; at least as many as asyncio has threads."""
+_CONNECT_TIMEOUT_S: Final = 10
 
 
 class Store:
@@ -35,6 +40,7 @@ class Store:
     def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData) -> None:
         self.name = name
         self._engine = _engine(settings, name, tables)
+        self._writing = self._engine.execution_options(**{_WRITES: True})
         self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_groups, name=f"store-{name}", daemon=True)
         self._writer.start()
@@ -42,7 +48,7 @@ class Store:
     async def write(self, operation: Operation[ResultT]) -> ResultT:
         """Run an operation in the next transaction; it is durable when this returns.
 
-        An operation that raises is rolled back alone. A commit that fails fails all operations of its group.
+        An operation that raises is rolled back alone. It may run twice when the database failed, so it has to bear that.
         """
         result: Future[ResultT] = Future()
         self._waiting.put((operation, result))
@@ -77,18 +83,26 @@ class Store:
     def _write_group(self, waiting: Sequence[tuple[Operation[Any], Future[Any]]]) -> None:
         # Whoever was cancelled before its turn is left out; from here on nobody can cancel.
         group = [(operation, result) for operation, result in waiting if result.set_running_or_notify_cancel()]
-        outcomes: list[Any] = []
-        try:
-            with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time(), self._engine.begin() as connection:
-                for operation, _ in group:
-                    outcomes.append(_run_alone(connection, operation))
-        except Exception as error:  # noqa: BLE001 - a failed commit is the failure of every operation in it
-            outcomes = [error] * len(group)
+        outcomes = self._commit_together([operation for operation, _ in group])
         for (_, result), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 result.set_exception(outcome)
             else:
                 result.set_result(outcome)
+
+    def _commit_together(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """The results of operations, or the exceptions they raised, after one commit.
+
+        An error of the database itself (disk full, connection lost) undoes the whole transaction, and on SQLite the savepoints
+        with it: none of the group is stored then. So each gets a transaction of its own, and the error goes to its cause alone.
+        """
+        try:
+            with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time(), self._writing.begin() as connection:
+                return [_run_alone(connection, operation) for operation in operations]
+        except Exception as error:  # noqa: BLE001 - a transaction that failed is the failure of what was in it
+            if len(operations) == 1:
+                return [error]
+        return [self._commit_together([operation])[0] for operation in operations]
 
 
 def _run_alone(connection: sa.Connection, operation: Operation[Any]) -> Any:
@@ -96,8 +110,27 @@ def _run_alone(connection: sa.Connection, operation: Operation[Any]) -> Any:
     try:
         with connection.begin_nested():
             return operation(connection)
+    except sa.exc.DBAPIError:
+        raise
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this operation, not to its neighbours
         return error
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment, kept and given back in UTC; SQLite knows no zones, PostgreSQL has its own."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+        """Into the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002 - as above
+        """Out of the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -113,11 +146,11 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engin
     url = settings.url_of(name)
     if settings.url is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = sa.create_engine(url, pool_pre_ping=True)
+    # Error texts must not quote rows, hence hide_parameters.
+    arguments = {} if url.startswith("sqlite") else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    engine = sa.create_engine(url, pool_pre_ping=True, max_overflow=_READERS, hide_parameters=True, connect_args=arguments)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
-    else:
-        _prepare_postgresql(engine)
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
@@ -140,13 +173,5 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-
-def _prepare_postgresql(engine: sa.Engine) -> None:
-    """Times come back in UTC, as SQLite has them, whatever the server's own zone is."""
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.execute("SET TIME ZONE 'UTC'")
-        connection.commit()
+        # A writer takes its lock at once: one that first reads and then writes fails when somebody else has written meanwhile.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")

@@ -9,6 +9,8 @@ from typing import Final
 
 import structlog
 
+from schemas.errors import StadtbusError
+
 log = structlog.get_logger()
 
 _PAUSE_S: Final = 2.0
@@ -31,7 +33,10 @@ async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - nothing may end background work but the process itself
-            log.warning(
-                "background_work_failed", work=getattr(work, "__qualname__", "work"), error=type(error).__name__, next_try_s=_PAUSE_S
-            )
+            log.warning("background_work_failed", work=getattr(work, "__qualname__", "work"), error=_named(error), next_try_s=_PAUSE_S)
         await asyncio.sleep(_PAUSE_S)
+
+
+def _named(error: Exception) -> str:
+    """Our own errors say what is wrong and quote nothing; of others the class has to do."""
+    return str(error) if isinstance(error, StadtbusError) else type(error).__name__

@@ -18,10 +18,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from infra.health import Health
 from infra.health import pages as health_pages
-from infra.kafka.clients import Sender
 from infra.kafka.records import read_event
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
@@ -30,7 +30,7 @@ from producers import intake, outbox
 from producers.form import SubmissionForm
 from producers.intake import Intake
 from producers.outbox import Accepted, Outbox, Step
-from producers.relay import Relay
+from producers.relay import Lane
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import errors, topics, xml
 from schemas.catalogue import Catalogue
@@ -78,8 +78,7 @@ def create_app(
     """The gateway as an ASGI app."""
     box = Outbox(stores, limit=gateway.outbox_limit)
     door = Intake(catalogue, portals, box, accept_test=gateway.accept_test)
-    sender = Sender(kafka, "relay")
-    relay = Relay(box, sender)
+    lanes = [Lane(box, kafka, office) for office in catalogue.offices]
     feed = StoredReader[StatusEvent](
         kafka,
         box.store,
@@ -92,15 +91,18 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with in_background(relay.run, feed.run):
-            yield
-        await sender.stop()
-        box.store.close()
+        try:
+            async with in_background(feed.run, *(lane.run for lane in lanes)):
+                yield
+        finally:
+            box.store.close()
 
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     _add_routes(app, door, box)
     _add_errors(app)
-    checks = Health(alive={"relay": relay.progress.check}, ready={"relay": relay.progress.check})
+    # Kafka being away is no reason to be taken out of service: accepting goes on.
+    moving = {f"relay of {office}": lane.progress.check for office, lane in zip(catalogue.offices, lanes, strict=True)}
+    checks = Health(alive=moving, ready=moving)
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app
@@ -187,7 +189,10 @@ def _add_errors(app: FastAPI) -> None:
 
     async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
         log.error("store_failed", error=type(error).__name__)
-        return _problem(Rejected(errors.STORE_UNREACHABLE, "nothing was taken"))
+        return _problem(Rejected(errors.STORE_UNREACHABLE, "it is not known whether the submission was taken: send the same again"))
+
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it
 
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         log.error("internal_error", error=type(error).__name__)
@@ -197,6 +202,7 @@ def _add_errors(app: FastAPI) -> None:
         StadtbusError: ours,
         HTTPException: http,
         SQLAlchemyError: store,
+        ClientDisconnect: gone,
         Exception: unexpected,
     }
     for kind, handler in handlers.items():

@@ -10,6 +10,7 @@ A submission that fails is answered with a coded problem and leaves nothing behi
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -33,6 +34,7 @@ from schemas.message import Application, Authority
 XML_TYPES: Final = ("application/xml", "text/xml")
 JSON_TYPE: Final = "application/json"
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_BODY_LIMIT_S: Final = 30
 _DRAIN_LIMIT_BYTES: Final = 16 * xml.MAX_SIZE_BYTES
 
 
@@ -150,12 +152,16 @@ async def _read_body(request: Request) -> bytes:
         raise Rejected(errors.MEDIA_TYPE, "the body is compressed", where="Content-Encoding")
     chunks: list[bytes] = []
     size_bytes = 0
-    async for chunk in request.body:
-        size_bytes += len(chunk)
-        if size_bytes <= xml.MAX_SIZE_BYTES:
-            chunks.append(chunk)
-        elif size_bytes > _DRAIN_LIMIT_BYTES:
-            break
+    try:
+        async with asyncio.timeout(_BODY_LIMIT_S):
+            async for chunk in request.body:
+                size_bytes += len(chunk)
+                if size_bytes <= xml.MAX_SIZE_BYTES:
+                    chunks.append(chunk)
+                elif size_bytes > _DRAIN_LIMIT_BYTES:
+                    break
+    except TimeoutError:
+        raise Rejected(errors.TOO_SLOW, f"the limit is {_BODY_LIMIT_S} s", where="body") from None
     if size_bytes > xml.MAX_SIZE_BYTES:
         raise Rejected(errors.TOO_LARGE, f"the limit is {xml.MAX_SIZE_BYTES} bytes", where="body")
     return b"".join(chunks)

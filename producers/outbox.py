@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,11 +23,13 @@ import sqlalchemy as sa
 from infra.kafka.clients import Position
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store, UtcDateTime, insert_new
 from schemas import errors
 from schemas.errors import Rejected
 from schemas.events import State, StatusEvent
 from schemas.headers import Header
+
+_BATCH_BYTES: Final = 8 * 1024 * 1024
 
 _metadata = sa.MetaData()
 READER_TABLES = Tables.on(_metadata)
@@ -39,24 +43,26 @@ _submission = sa.Table(
     sa.Column("hotline_code", sa.Text, nullable=False, index=True),
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("case_id", sa.Uuid, nullable=False),
-    sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("accepted_at", UtcDateTime, nullable=False),
     sa.Column("headers", sa.Text, nullable=False),
     sa.Column("content", sa.LargeBinary),
-    sa.Column("published_at", sa.DateTime(timezone=True)),
+    sa.Column("published_at", UtcDateTime),
     sa.Column("partition", sa.Integer),
     sa.Column("record_offset", sa.BigInteger),
 )
 _unpublished = _submission.c.published_at.is_(None)
-sa.Index("submission_unpublished", _submission.c.seq, sqlite_where=_unpublished, postgresql_where=_unpublished)
+sa.Index("submission_unpublished", _submission.c.office, _submission.c.seq, sqlite_where=_unpublished, postgresql_where=_unpublished)
 _status = sa.Table(
     "status",
     _metadata,
     sa.Column("event_id", sa.Uuid, primary_key=True),
+    sa.Column("office", sa.Text, primary_key=True),  # an office can only speak for what was sent to it
     sa.Column("submission_id", sa.Uuid, nullable=False, index=True),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("reference", sa.Text),
 )
+_said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +123,14 @@ class Outbox:
     def __init__(self, settings: StoreSettings, *, limit: int) -> None:
         self.store = Store(settings, "outbox", _metadata)
         self._limit = limit
-        self.filled = asyncio.Event()
-        """Set when something may be waiting for the relay."""
-        self.filled.set()
+        self._places = 0
+        """How many may still be accepted before the rows have to be counted again; the writing thread's own."""
+        self.filled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """By office: set when something may be waiting for the relay."""
 
-    async def count_pending(self) -> int:
-        """Submissions that are not on Kafka yet."""
-        query = sa.select(sa.func.count()).select_from(_submission).where(_unpublished)
-        return await self.store.read(lambda connection: connection.execute(query).scalar_one())
+    async def count_pending(self, office: str) -> int:
+        """Submissions of an office that are not on Kafka yet."""
+        return await self.store.read(lambda connection: _count(connection, _submission.c.office == office))
 
     async def accept(self, candidate: Candidate) -> Accepted:
         """Store a submission once; it is durable when this returns.
@@ -135,15 +141,15 @@ class Outbox:
         try:
             return await self.store.write(lambda connection: self._accept(connection, candidate))
         finally:
-            self.filled.set()  # also for a caller that went away meanwhile: its row may be stored
+            self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
 
     def _accept(self, connection: sa.Connection, candidate: Candidate) -> Accepted:
         known = connection.execute(sa.select(_submission).where(_submission.c.id == candidate.id)).mappings().one_or_none()
         if known is not None:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
                 raise Rejected(errors.ID_CONFLICT)
-            return Accepted(known["id"], known["hotline_code"], known["office"], known["accepted_at"].replace(tzinfo=UTC), repeated=True)
-        if self._is_full(connection):
+            return Accepted(known["id"], known["hotline_code"], known["office"], known["accepted_at"], repeated=True)
+        if not self._has_place(connection):
             raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
         code = hotline_code(candidate.id)
         connection.execute(
@@ -161,14 +167,24 @@ class Outbox:
         )
         return Accepted(candidate.id, code, candidate.office, candidate.accepted_at)
 
-    def _is_full(self, connection: sa.Connection) -> bool:
-        last_place = sa.select(_submission.c.seq).where(_unpublished).order_by(_submission.c.seq).limit(1).offset(self._limit - 1)
-        return connection.execute(last_place).first() is not None
+    def _has_place(self, connection: sa.Connection) -> bool:
+        """Whether one more may wait. Rows are counted only when the places counted before are used up."""
+        if self._places <= 0:
+            self._places = self._limit - _count(connection)
+        self._places -= 1
+        return self._places >= 0
 
-    async def next_pending(self, limit: int) -> list[Pending]:
-        """The oldest submissions that are not on Kafka, in the order in which they were accepted."""
-        query = sa.select(_submission).where(_unpublished).order_by(_submission.c.seq).limit(limit)
-        rows = await self.store.read(lambda connection: connection.execute(query).mappings().all())
+    async def next_pending(self, office: str, limit: int) -> list[Pending]:
+        """The oldest submissions of an office that are not on Kafka, in the order of acceptance, some megabytes at most."""
+        waiting = sa.select(_submission.c.seq, sa.func.length(_submission.c.content)).where(_unpublished, _submission.c.office == office)
+        oldest = waiting.order_by(_submission.c.seq).limit(limit)
+
+        def operation(connection: sa.Connection) -> Sequence[sa.RowMapping]:
+            chosen = _first_bytes([tuple(row) for row in connection.execute(oldest)])
+            query = sa.select(_submission).where(_submission.c.seq.in_(chosen)).order_by(_submission.c.seq)
+            return connection.execute(query).mappings().all()
+
+        rows = await self.store.read(operation)
         return [
             Pending(
                 row["seq"], row["office"], row["case_id"], {Header(k): v for k, v in json.loads(row["headers"]).items()}, row["content"]
@@ -196,15 +212,26 @@ class Outbox:
 
         def operation(connection: sa.Connection) -> tuple[Any, Sequence[Any]]:
             mine = sa.select(_submission).where(_submission.c.id == submission_id, _submission.c.portal == portal)
-            history = sa.select(_status).where(_status.c.submission_id == submission_id).order_by(_status.c.at)
+            history = sa.select(_status).join(_submission, _said_of).where(_submission.c.id == submission_id).order_by(_status.c.at)
             return connection.execute(mine).mappings().one_or_none(), connection.execute(history).mappings().all()
 
         row, history = await self.store.read(operation)
         if row is None:
             return None
-        accepted = Accepted(row["id"], row["hotline_code"], row["office"], row["accepted_at"].replace(tzinfo=UTC))
-        later = [Step(State(one["state"]), one["at"].replace(tzinfo=UTC), one["reference"]) for one in history]
+        accepted = Accepted(row["id"], row["hotline_code"], row["office"], row["accepted_at"])
+        later = [Step(State(one["state"]), one["at"], one["reference"]) for one in history]
         return accepted, [Step(State.SUBMITTED, accepted.accepted_at), *later]
+
+
+def _count(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> int:
+    query = sa.select(sa.func.count()).select_from(_submission).where(_unpublished, *conditions)
+    return connection.execute(query).scalar_one()
+
+
+def _first_bytes(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """The first rows (seq, bytes) that fit the limit together; at least one."""
+    totals = itertools.accumulate(size_bytes for _, size_bytes in sizes)
+    return [seq for number, ((seq, _), total) in enumerate(zip(sizes, totals, strict=True)) if number == 0 or total <= _BATCH_BYTES]
 
 
 def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> None:
@@ -215,6 +242,7 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
         [
             {
                 "event_id": event.id,
+                "office": event.data.office,
                 "submission_id": event.data.submission,
                 "state": event.data.state.value,
                 "at": event.time,
@@ -230,5 +258,5 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
 
 def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
     """Let go of the content of those of these rows that are on Kafka and confirmed, whichever of the two was noted last."""
-    confirmed = sa.exists().where(_status.c.submission_id == _submission.c.id, _status.c.state == State.DELIVERED.value)
+    confirmed = sa.exists().where(_said_of, _status.c.state == State.DELIVERED.value)
     connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), confirmed).values(content=None))

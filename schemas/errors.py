@@ -128,6 +128,7 @@ TOO_LARGE = Problem(
     413,
     xoev="A001",
 )
+TOO_SLOW = Problem("body-too-slow", "The message did not arrive in time", "Send it in one go; the connection may be too slow.", 408)
 NOT_WELL_FORMED = Problem("not-well-formed", "The XML cannot be read", "Check the message with an XML parser before sending.", xoev="X000")
 DOCTYPE = Problem(
     "doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000"
@@ -238,6 +239,12 @@ KAFKA_UNREACHABLE = Problem(
     exit_code=3,
 )
 TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
+LOG_SHORTENED = Problem(
+    "log-shortened",
+    "A topic holds less than was read from it before",
+    "The topic was deleted or its disk lost. Find out which records are gone; then begin with a new store, which reads from the first record.",
+    exit_code=3,
+)
 JAVA_MISSING = Problem(
     "java-missing",
     "Java 17 or newer was not found",

@@ -5,12 +5,12 @@ Ids are derived from what happened, not drawn: the same step told twice has the 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"
 _EVENT_NAMESPACE: Final = UUID("6f1d3f0a-5a0c-5d0e-9a51-7f0b6f0c1c55")
@@ -52,12 +52,6 @@ class StatusEvent(BaseModel):
     subject: str
     datacontenttype: Literal["application/json"] = "application/json"
     data: StatusData
-
-    @field_validator("time")
-    @classmethod
-    def _in_utc(cls, time: datetime) -> datetime:
-        """Stores keep UTC."""
-        return time.astimezone(UTC)
 
     @classmethod
     def of(cls, data: StatusData, *, time: datetime) -> StatusEvent:

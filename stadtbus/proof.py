@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from consumers import audit, stats
+from infra import lag
 from infra.kafka.admin import count_records
 from infra.stores import Store
 from producers.portal import Portal
@@ -36,6 +37,8 @@ class Proof:
     """The result of a run."""
 
     offices: dict[str, OfficeProof]
+    unanswered: int
+    """Submissions that a portal sent and has no answer for."""
     rejected: int
     deadlettered: int
     audit_submissions: int
@@ -48,7 +51,7 @@ class Proof:
     def complete(self) -> bool:
         """Everything accepted has its one effect, and audit and statistics agree with the portals."""
         whole = all(not (office.lost or office.duplicated or office.foreign) for office in self.offices.values())
-        return whole and self.audit_verified and self.statistics_verified and not self.deadlettered
+        return whole and not self.unanswered and self.audit_verified and self.statistics_verified and not self.deadlettered
 
     def total(self, name: str) -> int:
         """A figure over all offices."""
@@ -92,6 +95,7 @@ class Checker:
         counted = await asyncio.to_thread(stats.recorded, self._statistics)
         return Proof(
             offices={office: _compare(ids, await self._system.held(office)) for office, ids in accepted.items()},
+            unanswered=sum(len(portal.book.sent - portal.book.accepted - portal.book.rejected.keys()) for portal in self._portals),
             rejected=sum(len(portal.book.rejected) for portal in self._portals),
             deadlettered=await count_records(self._system.kafka, [f"{office}.deadletters" for office in self._system.catalogue.offices]),
             audit_submissions=len(recorded),
@@ -101,13 +105,17 @@ class Checker:
         )
 
     async def wait(self, limit_s: float) -> Proof:
-        """The proof as soon as it is complete, else as it stands after the limit."""
+        """The proof once everything is complete and nothing waits, so that no second effect can follow; at the latest after the limit."""
         end = asyncio.get_running_loop().time() + limit_s
-        while True:
-            proof = await self.proof()
-            if proof.complete or asyncio.get_running_loop().time() > end:
-                return proof
+        while asyncio.get_running_loop().time() < end:
+            if (await self.proof()).complete and not await self._waiting():
+                break
             await asyncio.sleep(0.5)
+        return await self.proof()
+
+    async def _waiting(self) -> int:
+        """Submissions that an adapter may still hand over."""
+        return sum(one.behind for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices))
 
     def close(self) -> None:
         """Close the stores."""

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from adapters.interface import Submission
+from producers.outbox import Outbox, Pending
+from schemas import catalogue
 from schemas.message import (
     AREA_LIST_ARS,
     DIRECTORY_LIST_VERSION,
@@ -109,3 +111,9 @@ def _application(values: dict[str, Any]) -> Application:
         "case_id": uuid4(),
     }
     return Application(**(common | values))
+
+
+async def waiting(box: Outbox) -> list[Pending]:
+    """Everything in an outbox that is not on Kafka yet, of all offices, in the order of acceptance."""
+    lanes = [await box.next_pending(office, 1_000) for office in catalogue.load().offices]
+    return sorted((one for lane in lanes for one in lane), key=lambda one: one.seq)

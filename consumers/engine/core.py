@@ -17,6 +17,10 @@ PartitionT = TypeVar("PartitionT", bound=Hashable)
 RecordT = TypeVar("RecordT")
 
 
+class OffsetWentBack(Exception):
+    """A topic was made anew while it was read."""
+
+
 @dataclass(slots=True, eq=False)
 class Work(Generic[PartitionT, RecordT]):
     """One record on its way. `attempts` counts how often it was handed out."""
@@ -69,7 +73,8 @@ class Core(Generic[PartitionT, RecordT]):
         return sum(len(partition.finished) for partition in self._partitions.values())
 
     def assign(self, partitions: Iterable[PartitionT]) -> None:
-        """Begin with these partitions; each starts with the first record offered."""
+        """Begin anew with these partitions; each starts with the first record offered."""
+        self.revoke_all()
         for partition in partitions:
             self._partitions[partition] = _Partition()
             self._turn.append(partition)
@@ -83,10 +88,17 @@ class Core(Generic[PartitionT, RecordT]):
         self.in_flight = self.ready = 0
 
     def offer(self, partition: PartitionT, offset: int, case: Hashable, record: RecordT) -> bool:
-        """Take a record; False for one that is not of this assignment or was taken before."""
+        """Take a record; False for one that is not of this assignment.
+
+        Raises:
+            OffsetWentBack: records of this assignment begin again; the log is not the one that was read before.
+
+        """
         state = self._partitions.get(partition)
-        if state is None or offset < state.expected:
+        if state is None:
             return False
+        if offset < state.expected:
+            raise OffsetWentBack(f"offset {offset} after {state.expected - 1}")
         if state.committable < 0:
             state.committable = offset
         state.expected = offset + 1

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from consumers.engine.core import Core, Work
 from infra.health import Progress
@@ -31,7 +31,7 @@ it raises means not finished, and the record comes again after a while, before l
 _POLL_MS: Final = 200
 _FIRST_WORKERS: Final = 8
 _BATCH: Final = 500
-_COMMIT_TIMEOUT_S: Final = 10
+_COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
 _FIRST_BACKOFF_S: Final = 0.2
 _LONGEST_BACKOFF_S: Final = 30.0
@@ -46,8 +46,6 @@ class Limits:
     in_flight: int = 2_000
     """Records held in memory; above it partitions pause."""
     commit_interval_s: float = 0.5
-    drain_s: float = 20.0
-    """How long running records may take when the process stops or partitions move; below the rebalance time-out."""
 
 
 def backoff_s(attempts: int) -> float:
@@ -67,6 +65,7 @@ class Engine:
         self._limits = limits or Limits()
         self._workers: set[asyncio.Task[None]] = set()
         self._committed: dict[TopicPartition, int] = {}
+        self._committing = asyncio.Lock()
         self.core: Core[TopicPartition, Any] = Core()
         self.progress = Progress(_STALL_LIMIT_S)
 
@@ -80,12 +79,15 @@ class Engine:
         committer = asyncio.create_task(self._commit_regularly(consumer))
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
-            while True:
+            while not committer.done():
                 await self._round(consumer)
+            committer.result()  # it never ends by itself: raise what ended it
         finally:
             committer.cancel()
-            await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
-            await consumer.stop()
+            try:
+                await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
+            finally:
+                await consumer.stop()
 
     async def _round(self, consumer: AIOKafkaConsumer) -> None:
         batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
@@ -138,43 +140,46 @@ class Engine:
     async def _commit_regularly(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             await asyncio.sleep(self._limits.commit_interval_s)
-            await self._commit(consumer)
+            await self._commit(consumer, self.core.committable())
 
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+    async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         """Commit what is finished, explicitly. A commit that fails is no loss: those records come again, the ledger knows them."""
-        offsets = {partition: offset for partition, offset in self.core.committable().items() if self._committed.get(partition) != offset}
-        if not offsets:
-            return
-        try:
-            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-                await consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError, TimeoutError, KafkaError) as error:
-            log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
-        else:
-            self._committed.update(offsets)
+        async with self._committing:  # one at a time, so that an older one never arrives after a newer one
+            news = {partition: offset for partition, offset in offsets.items() if self._committed.get(partition) != offset}
+            if not news:
+                return
+            try:
+                async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                    await consumer.commit(news)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
+            else:
+                self._committed.update(news)
 
     def begin(self, partitions: set[TopicPartition]) -> None:
         """Partitions were assigned."""
         self.core.assign(sorted(partitions))
+        self._committed.clear()
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 
     async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
-        """Partitions go away, or the process stops: finish what was begun and what lies before it, commit once, forget."""
+        """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once."""
         self.core.fill_gaps()
         try:
-            async with asyncio.timeout(self._limits.drain_s):
+            async with asyncio.timeout(self._settings.rebalance_timeout_s / 3):
                 while self._workers:
                     await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
+            log.warning("work_cancelled", group=self._group, count=len(self._workers))
+        finally:
+            offsets = self.core.committable()
+            self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
             await self._cancel_workers()
-        await self._commit(consumer)
-        self.core.revoke_all()
-        self._committed.clear()
+        await self._commit(consumer, offsets)
 
     async def _cancel_workers(self) -> None:
         """What runs too long has an unclear outcome now; its record comes again and the ledger knows."""
         running = list(self._workers)
-        log.warning("work_cancelled", group=self._group, count=len(running))
         for worker in running:
             worker.cancel()
         await asyncio.gather(*running, return_exceptions=True)

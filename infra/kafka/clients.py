@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from infra.settings import KafkaSettings
 from schemas import errors
@@ -25,7 +25,6 @@ log = structlog.get_logger()
 
 SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
-_MAX_SENDING: Final = 2_000
 _STOP_TIMEOUT_S: Final = 10
 
 
@@ -73,11 +72,7 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
         fetch_max_bytes=16 * MIB,
         partition_assignment_strategy=(StickyPartitionAssignor,),
     )
-    try:
-        await consumer.start()
-    except KafkaConnectionError:
-        await consumer.stop()
-        raise unreachable(settings) from None
+    await _start(consumer, settings)
     return consumer
 
 
@@ -86,22 +81,13 @@ class SendUnknown(Exception):
 
 
 class Sender:
-    """Writes records with one idempotent producer and `acks=all`; a broken producer is replaced at the next send."""
+    """Writes records with one idempotent producer and `acks=all`; a producer that failed is replaced at the next send."""
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._places = asyncio.Semaphore(_MAX_SENDING)
-
-    async def start(self) -> None:
-        """Connect.
-
-        Raises:
-            CannotTell: kafka-unreachable.
-        """
-        await self._ready()
 
     async def send(self, record: Outgoing) -> Position:
         """Write one record; it is replicated when this returns.
@@ -109,30 +95,34 @@ class Sender:
         Raises:
             CannotTell: kafka-unreachable, nothing was written.
             SendUnknown: it may have been written.
-        """
-        return (await self.send_all([record]))[0]
 
-    async def send_all(self, records: Sequence[Outgoing]) -> list[Position]:
-        """Write records, those of one key in this order; all are replicated when this returns.
+        """
+        (position,) = await self.send_all([record])
+        if position is None:
+            raise SendUnknown
+        return position
+
+    async def send_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
+        """Write records, those of one key in this order; for each where it is, replicated, or None where that is not known.
 
         Raises:
             CannotTell: kafka-unreachable, nothing was written.
-            SendUnknown: some of them may have been written.
+
         """
         producer = await self._ready()
+        reports: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                async with self._places:
-                    reports = [
-                        await producer.send(record.topic, value=record.value, key=record.key, headers=record.headers) for record in records
-                    ]
-                metadata = await asyncio.gather(*reports)
-        except MessageSizeTooLargeError:
-            raise  # refused before anything was sent: a fault of the caller
+                for record in records:
+                    reports.append(await producer.send(record.topic, value=record.value, key=record.key, headers=record.headers))  # noqa: PERF401 - those before a failure are sent too
+                await asyncio.wait(reports)
         except (KafkaError, TimeoutError) as error:
+            log.warning("send_unknown", client=self._client_id, error=type(error).__name__)
+        positions = [_position(report) for report in reports]
+        positions += [None] * (len(records) - len(positions))
+        if None in positions:
             self._give_up(producer)
-            raise SendUnknown(type(error).__name__) from error
-        return [Position(one.partition, one.offset) for one in metadata]
+        return positions
 
     async def stop(self) -> None:
         """Send what is waiting, for a limited time, and disconnect."""
@@ -157,30 +147,56 @@ class Sender:
             request_timeout_ms=30_000,
             max_request_size=2 * MIB,
         )
-        try:
-            await producer.start()
-        except KafkaConnectionError:
-            await producer.stop()
-            raise unreachable(self._settings) from None
+        await _start(producer, self._settings)
         return producer
 
     def _give_up(self, producer: AIOKafkaProducer) -> None:
-        """After an error the sequence numbers may have a gap (aiokafka #1017): only a new producer is sure to go on."""
+        """After a failure the sequence numbers may have a gap (aiokafka #1017): only a new producer is sure to go on."""
         if self._producer is producer:
             self._producer = None
-            log.warning("producer_replaced", client=self._client_id)
-            task = asyncio.ensure_future(_stop(producer))
+            task = asyncio.ensure_future(_abandon(producer))
             _stopping.add(task)
             task.add_done_callback(_stopping.discard)
+
+
+def _position(report: asyncio.Future[Any]) -> Position | None:
+    if not report.done():
+        report.add_done_callback(lambda late: late.cancelled() or late.exception())  # whatever comes later has been given up
+        return None
+    if report.cancelled() or report.exception() is not None:
+        return None
+    return Position(report.result().partition, report.result().offset)
 
 
 _stopping: set[asyncio.Future[None]] = set()
 """Producers on their way out; held here, because the event loop keeps only weak references to tasks."""
 
 
-async def _stop(client: Any) -> None:
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """End a producer without sending what it still holds: that is sent again by another, and must not come later once more.
+
+    Its own `stop` would first send everything, for which there is no time limit; so its sending task ends before (aiokafka is pinned).
+    """
+    producer._sender.sender_task.cancel()  # noqa: SLF001
+    await _stop(producer)
+
+
+async def _start(client: Any, settings: KafkaSettings) -> None:
+    """Connect a client, or leave nothing of it behind."""
+    try:
+        await client.start()
+    except KafkaConnectionError:
+        await client.stop()
+        raise unreachable(settings) from None
+    except BaseException:
+        await client.stop()
+        raise
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await client.stop()
+            await producer.stop()
     except (KafkaError, TimeoutError):
         log.warning("client_stop_incomplete")
+        await producer.client.close()

@@ -41,6 +41,8 @@ def read_submission(record: Any) -> SubmissionRecord:
         Unreadable: a header is missing or malformed, named.
     """
     meta = headers.decode(record.headers)
+    if any("\0" in value for value in meta.values()):  # no database takes it
+        raise Unreadable("a header holds a NUL")
     try:
         return SubmissionRecord(
             submission=UUID(meta[Header.SUBMISSION]),
@@ -50,7 +52,7 @@ def read_submission(record: Any) -> SubmissionRecord:
             service=meta[Header.SERVICE],
             portal=meta[Header.PORTAL],
             test=meta.get(Header.TEST) == "true",
-            accepted_at=_utc(meta[Header.ACCEPTED_AT]),
+            accepted_at=_moment(meta[Header.ACCEPTED_AT]),
             published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
             topic=record.topic,
             partition=record.partition,
@@ -63,23 +65,26 @@ def read_submission(record: Any) -> SubmissionRecord:
         raise Unreadable("a header is malformed") from None
 
 
-def _utc(text: str) -> datetime:
+def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without zone")
-    return moment.astimezone(UTC)
+    return moment
 
 
 def read_event(record: Any) -> StatusEvent:
-    """The event in a record on an events topic.
+    """The event in a record on an events topic. A city speaks of its own submissions only.
 
     Raises:
-        Unreadable: it is not a status event.
+        Unreadable: it is not a status event, or one of another city.
     """
     try:
-        return StatusEvent.model_validate_json(record.value or b"")
+        event = StatusEvent.model_validate_json(record.value or b"")
     except ValidationError as error:
         raise Unreadable(f"not a status event: {error.errors(include_input=False)[0]['type']}") from None
+    if topics.events(event.data.city) != record.topic or event.data.office.partition(".")[0] != event.data.city:
+        raise Unreadable("an event of another city")
+    return event
 
 
 def read_any(record: Any) -> SubmissionRecord | StatusEvent:

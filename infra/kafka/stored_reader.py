@@ -15,13 +15,15 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from infra import metrics
 from infra.health import Progress
 from infra.kafka.clients import start_consumer
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
+from schemas import errors
+from schemas.errors import CannotTell
 
 log = structlog.get_logger()
 
@@ -97,12 +99,17 @@ class StoredReader(Generic[RowT]):
         self._apply = apply
         self._next: dict[TopicPartition, int] = {}
         """Where each assigned partition goes on; empty while partitions move, so nothing is taken."""
+        self._assigned: list[TopicPartition] = []
+        self._failure: Exception | None = None
+        """What went wrong while partitions were assigned: the client swallows what its listener raises."""
         self.progress = Progress(_STALL_LIMIT_S)
 
-    @property
-    def assigned(self) -> int:
-        """Partitions this process reads now."""
-        return len(self._next)
+    def check(self) -> str | None:
+        """Whether every assigned partition is being read."""
+        if not self._assigned:
+            return "no partition is assigned"
+        missing = len(self._assigned) - len(self._next)
+        return f"{missing} partitions are not read" if missing else None
 
     async def run(self) -> None:
         """Read until cancelled. Whatever is stored is stored with its offset, so stopping needs no care.
@@ -110,6 +117,7 @@ class StoredReader(Generic[RowT]):
         Raises:
             CannotTell: kafka-unreachable, at the start; later the client reconnects by itself.
         """
+        self._failure = None
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-reader")
         try:
             consumer.subscribe(list(self._topics), listener=_Listener(self, consumer))
@@ -117,10 +125,13 @@ class StoredReader(Generic[RowT]):
                 await self._round(consumer)
                 self.progress.moved()
         finally:
+            self.drop()
             await consumer.stop()
 
     async def _round(self, consumer: AIOKafkaConsumer) -> None:
         batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+        if self._failure is not None:
+            raise self._failure
         # Records can arrive before the seek of a new assignment took effect; they are not the expected ones.
         # This looks at all batches before anything is awaited: partitions may move in between.
         expected = [
@@ -193,7 +204,7 @@ class StoredReader(Generic[RowT]):
         try:
             async with asyncio.timeout(_COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError, TimeoutError, KafkaError) as error:
+        except (KafkaError, TimeoutError) as error:
             # Nothing is lost: the truth is in the store. The next commit says it again.
             log.info("offset_commit_skipped", group=self._group, error=type(error).__name__)
 
@@ -201,6 +212,10 @@ class StoredReader(Generic[RowT]):
         """Take the stored offset as the next one; a partition that was never stored starts at its first record."""
         first = (await consumer.beginning_offsets([partition]))[partition]
         stored = await self._store.write(lambda connection: self._stored_offset(connection, partition, first))
+        end = (await consumer.end_offsets([partition]))[partition]
+        if stored > end:  # reading on would skip whatever comes until the old offset is reached again
+            detail = f"partition {partition.partition} ends at {end}, and {stored} was stored"
+            raise CannotTell(errors.LOG_SHORTENED, detail, where=partition.topic)
         if partition in consumer.assignment():
             consumer.seek(partition, stored)
             self._next[partition] = stored
@@ -213,11 +228,16 @@ class StoredReader(Generic[RowT]):
 
     async def take(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Go on with newly assigned partitions."""
-        await asyncio.gather(*(self._go_on_from_store(consumer, partition) for partition in partitions))
+        self._assigned = list(partitions)
+        try:
+            await asyncio.gather(*(self._go_on_from_store(consumer, partition) for partition in partitions))
+        except Exception as error:  # noqa: BLE001 - the next round raises it
+            self._failure = error
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 
     def drop(self) -> None:
         """Forget all partitions: they are about to move."""
+        self._assigned = []
         self._next.clear()
 
 

@@ -279,7 +279,7 @@ async def test_refused(refusing: Gateway, wrong: Wrong) -> None:
     """Each wrong input has its problem and leaves nothing behind."""
     response = await refusing.post(wrong.body, wrong.content_type, **wrong.headers)
     assert problem_of(response) == (wrong.status, wrong.code)
-    assert await refusing.box.next_pending(1) == []
+    assert (await builders.waiting(refusing.box))[:1] == []
 
 
 async def six_megabytes() -> AsyncIterator[bytes]:
@@ -292,7 +292,7 @@ async def six_megabytes() -> AsyncIterator[bytes]:
 async def test_too_large(refusing: Gateway, body: Callable[[], bytes | AsyncIterator[bytes]]) -> None:
     """The limit is the same, whether the length is told or not."""
     assert problem_of(await refusing.post(body())) == (413, "message-too-large")
-    assert await refusing.box.next_pending(1) == []
+    assert (await builders.waiting(refusing.box))[:1] == []
 
 
 async def test_challenge(refusing: Gateway) -> None:
@@ -326,7 +326,7 @@ async def test_taken(
     receipt = response.json()
     assert (response.status_code, receipt["id"], receipt["office"]) == (202, str(application.message_id), office)
     assert response.headers["Location"] == receipt["status_url"] == f"/v1/submissions/{application.message_id}"
-    (pending,) = await bus.box.next_pending(2)
+    (pending,) = (await builders.waiting(bus.box))[:2]
     assert (pending.office, pending.case_id) == (office, application.case_id)
     if body is as_xml:
         assert pending.content == as_xml(application)
@@ -341,7 +341,7 @@ async def test_headers_of_a_record(lenient: Gateway) -> None:
     """The headers are those of the closed list, with values that everybody may read."""
     application = builders.application(test=True)
     receipt = (await lenient.post(as_xml(application))).json()
-    (pending,) = await lenient.box.next_pending(1)
+    (pending,) = (await builders.waiting(lenient.box))[:1]
     message_id = str(application.message_id)
     assert {str(name): value for name, value in pending.headers.items()} == {
         "ce_specversion": "1.0",
@@ -372,7 +372,7 @@ async def test_headers_of_a_record(lenient: Gateway) -> None:
 async def test_trace_travels(bus: Gateway, sent: str, kept: bool) -> None:
     """A trace of the portal goes with the record; whatever is no trace is dropped, not forwarded."""
     await bus.post(as_xml(builders.application()), traceparent=sent)
-    (pending,) = await bus.box.next_pending(1)
+    (pending,) = (await builders.waiting(bus.box))[:1]
     assert pending.headers.get(Header.TRACEPARENT) == (sent if kept else None)
 
 
@@ -396,7 +396,7 @@ async def test_repeat_gets_the_same_answer(bus: Gateway, body: bytes, again: byt
     """The same id with the same content has one effect and one answer."""
     first, second = await bus.post(body, content_type), await bus.post(again, content_type)
     assert (second.status_code, second.json(), second.headers["Location"]) == (202, first.json(), first.headers["Location"])
-    assert len(await bus.box.next_pending(2)) == 1
+    assert len((await builders.waiting(bus.box))[:2]) == 1
 
 
 @pytest.mark.parametrize(
@@ -412,9 +412,9 @@ async def test_repeat_gets_the_same_answer(bus: Gateway, body: bytes, again: byt
 async def test_id_of_something_else(bus: Gateway, body: bytes, other: bytes, content_type: str, portal: str) -> None:
     """An id cannot be used for anything else, nor by anybody else; what was taken stays as it was."""
     await bus.post(body, content_type)
-    before = await bus.box.next_pending(2)
+    before = (await builders.waiting(bus.box))[:2]
     assert problem_of(await bus.post(other, content_type, portal=portal)) == (409, "id-conflict")
-    assert await bus.box.next_pending(2) == before
+    assert (await builders.waiting(bus.box))[:2] == before
 
 
 async def test_many_at_once(bus: Gateway) -> None:
@@ -422,7 +422,7 @@ async def test_many_at_once(bus: Gateway) -> None:
     answers = await asyncio.gather(*(bus.post(VALID) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {202}
     assert {answer.text for answer in answers} == {answers[0].text}
-    assert (len(await bus.box.next_pending(2)), await bus.box.count_pending()) == (1, 1)
+    assert (len((await builders.waiting(bus.box))[:2]), len(await builders.waiting(bus.box))) == (1, 1)
 
 
 async def test_full(narrow: Gateway) -> None:
@@ -431,7 +431,7 @@ async def test_full(narrow: Gateway) -> None:
     response = await narrow.post(as_xml(builders.application()))
     assert (problem_of(response), response.headers["Retry-After"]) == ((503, "intake-full"), "30")
     assert (await narrow.post(VALID)).status_code == 202
-    assert len(await narrow.box.next_pending(2)) == 1
+    assert len((await builders.waiting(narrow.box))[:2]) == 1
 
 
 # --- asking
@@ -496,7 +496,7 @@ async def test_accepted_submission_tells_nothing(
     with capture_logs() as logs:
         receipt = await bus.post(body(private_application()), content_type)
         status = await bus.call("GET", receipt.json()["status_url"])
-    (pending,) = await bus.box.next_pending(2)
+    (pending,) = (await builders.waiting(bus.box))[:2]
     assert pending.headers.keys() == set(Header) - {Header.TEST, Header.TRACEPARENT}
     assert CANARY.encode() in pending.content
     told = [

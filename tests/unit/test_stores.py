@@ -6,19 +6,21 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from infra.settings import StoreSettings
-from infra.stores import Operation, Store, insert_new
+from infra.stores import Operation, Store, UtcDateTime, insert_new
 from schemas import errors
 from schemas.errors import CannotTell
 
 CANARY = "Kanarienvogel"
 TABLES = sa.MetaData()
 NOTE = sa.Table("note", TABLES, sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text, nullable=False, unique=True))
+MOMENT = sa.Table("moment", TABLES, sa.Column("at", UtcDateTime, nullable=False))
 INSERTS: list[tuple[list[tuple[int, str]], int]] = [
     ([], 0),
     ([(1, "a"), (2, "b")], 2),
@@ -29,7 +31,7 @@ INSERTS: list[tuple[list[tuple[int, str]], int]] = [
 """Rows to insert, one call after the other, and how many of them are new."""
 DURABLE: dict[str, dict[str, object]] = {
     "sqlite": {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2},
-    "postgresql": {"SHOW synchronous_commit": "on", "SHOW fsync": "on", "SHOW timezone": "UTC"},
+    "postgresql": {"SHOW synchronous_commit": "on", "SHOW fsync": "on"},
 }
 
 
@@ -113,6 +115,43 @@ async def test_a_failing_operation_is_rolled_back_alone(store: Store) -> None:
     assert isinstance(failed, LookupError)
     assert isinstance(repeated, sa.exc.IntegrityError)
     assert numbers(store) == [1, 4]
+
+
+async def test_full_disk_loses_nothing_that_was_promised(tmp_path: Path) -> None:
+    """When SQLite runs out of space in the middle of a group, whoever is told "durable" finds its row, and the rest is told otherwise."""
+    store = Store(StoreSettings(folder=tmp_path), "full", TABLES)
+    sa.event.listen(store._engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=300"))
+    big = "x" * 60_000
+    results = await write_together(store, *(add(number, f"{number}{big}") for number in range(40)))
+    promised = [result for result in results if isinstance(result, int)]
+    assert 0 < len(promised) < 40
+    assert numbers(store) == promised
+    store.close()
+
+
+async def test_two_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> None:
+    """Two processes that read and then write one SQLite file take turns instead of failing."""
+    one, other = (Store(StoreSettings(folder=tmp_path), "shared", TABLES) for _ in range(2))
+
+    def read_then_write(number: int) -> Operation[int]:
+        def operation(connection: sa.Connection) -> int:
+            connection.execute(sa.select(sa.func.count()).select_from(NOTE)).scalar_one()
+            return insert_new(connection, NOTE, [{"id": number, "text": "x"}])
+
+        return operation
+
+    writes = [(one if number % 2 else other).write(read_then_write(number)) for number in range(200)]
+    assert await asyncio.gather(*writes) == [1] * 200
+    one.close()
+    other.close()
+
+
+async def test_moments_come_back_in_utc(store: Store) -> None:
+    """A moment is the same moment after storing, in UTC, whatever zone it came in and whatever the database does."""
+    moment = datetime(2026, 3, 29, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    await store.write(lambda connection: connection.execute(MOMENT.insert().values(at=moment)))
+    back = store.read_now(lambda connection: connection.execute(sa.select(MOMENT.c.at)).scalar_one())
+    assert (back, back.utcoffset()) == (moment, timedelta(0))
 
 
 async def test_a_failing_commit_fails_all(store: Store) -> None:
