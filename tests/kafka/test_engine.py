@@ -154,3 +154,28 @@ async def test_strange_headers_are_no_obstacle(kafka_bootstrap: str) -> None:
     engine.cancel()
     await asyncio.gather(engine, return_exceptions=True)
     assert [list(headers) for headers in seen] == [strange]
+
+
+async def test_nothing_runs_after_the_hand_over(kafka_bootstrap: str) -> None:
+    """Work that does not end in time is cancelled before the partitions go: nothing of it is still under way afterwards."""
+    kafka = settings_for(kafka_bootstrap).model_copy(update={"rebalance_timeout_s": 6})
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 100))
+    under_way = 0
+
+    async def handle(record: Any, _attempts: int) -> None:
+        nonlocal under_way
+        if record.key != b"case-0":
+            raise RuntimeError  # comes again by a timer, also while the engine stops
+        under_way += 1
+        try:
+            await asyncio.sleep(60)
+        finally:
+            under_way -= 1
+
+    engine = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=handle).run())
+    await eventually(lambda: under_way == 1)
+    engine.cancel()
+    await asyncio.gather(engine, return_exceptions=True)
+    await asyncio.sleep(1)
+    assert under_way == 0

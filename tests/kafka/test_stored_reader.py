@@ -7,13 +7,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
-from aiokafka import TopicPartition
 
 from infra.kafka.clients import Outgoing
 from infra.kafka.stored_reader import StoredReader, Tables, Unreadable
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
+from schemas.errors import CannotTell
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
 
 metadata = sa.MetaData()
@@ -132,12 +133,41 @@ async def test_the_store_wins_over_kafka(kafka_bootstrap: str, tmp_path: Path) -
     await fill(kafka, records(topic, range(200)))
     for name in ("first", "rebuilt"):
         store = Store(StoreSettings(folder=tmp_path), name, metadata)
-        one = reader(kafka, store, topic)
-        task = asyncio.create_task(one.run())
+        task = asyncio.create_task(reader(kafka, store, topic).run())
         await eventually(lambda store=store: len(numbers(store)) >= 200)  # type: ignore[misc]
         await asyncio.sleep(0.2)
         await stop(task)
         assert numbers(store) == list(range(200))
-        assert TopicPartition(topic, 0) in one._next
         store.close()
     assert sum((await committed(kafka, topic, topic)).values()) == 200
+
+
+async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
+    kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the store fails at the moment of assignment, reading ends with that error instead of leaving partitions out."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    sick = reader(kafka, store, topic)
+
+    def fail(*_: object) -> int:
+        raise OSError("no space")
+
+    monkeypatch.setattr(sick, "_stored_offset", fail)
+    result = (await asyncio.gather(asyncio.wait_for(sick.run(), 30), return_exceptions=True))[0]
+    assert (type(result), sick.check()) == (OSError, "no partition is assigned")
+    store.close()
+
+
+async def test_log_that_was_made_anew_is_noticed(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """A topic that ends before the stored offset is an error with its name, not a silence."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    row = {"consumer": topic, "topic": topic, "partition": 1, "next_offset": 1000}
+    await store.write(lambda connection: connection.execute(tables.offsets.insert().values(row)))
+    result = (await asyncio.gather(asyncio.wait_for(reader(kafka, store, topic).run(), 30), return_exceptions=True))[0]
+    assert isinstance(result, CannotTell)
+    assert (result.problem.code, result.where) == ("log-shortened", topic)
+    store.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stadtbus import cli
+from tests.kafka_service import free_system_offset
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -95,7 +96,7 @@ def test_demo_keeps_what_an_earlier_one_kept(stadtbus: Command, tmp_path: Path) 
     earlier = tmp_path / "kept" / "stadtbus.yaml"
     earlier.parent.mkdir()
     earlier.write_text("precious", encoding="utf-8")
-    code, _, error = stadtbus("demo", "--keep", str(earlier.parent), "--port-offset", "41000")
+    code, _, error = stadtbus("demo", "--keep", str(earlier.parent), "--port-offset", str(free_system_offset()))
     assert (code, earlier.read_text(encoding="utf-8")) == (2, "precious")
     assert "earlier run" in error
 

@@ -136,7 +136,7 @@ async def test_two_writers_of_one_file_wait_for_each_other(tmp_path: Path) -> No
     def read_then_write(number: int) -> Operation[int]:
         def operation(connection: sa.Connection) -> int:
             connection.execute(sa.select(sa.func.count()).select_from(NOTE)).scalar_one()
-            return insert_new(connection, NOTE, [{"id": number, "text": "x"}])
+            return insert_new(connection, NOTE, [{"id": number, "text": str(number)}])
 
         return operation
 
