@@ -245,6 +245,12 @@ LOG_SHORTENED = Problem(
     "The topic was deleted or its disk lost. Find out which records are gone; then begin with a new store, which reads from the first record.",
     exit_code=3,
 )
+TOPIC_REFUSED = Problem(
+    "topic-refused",
+    "Kafka does not create a topic",
+    "Set kafka.replication to at most the number of brokers (STADTBUS_KAFKA__REPLICATION=1 for a single one).",
+    exit_code=3,
+)
 JAVA_MISSING = Problem(
     "java-missing",
     "Java 17 or newer was not found",

@@ -91,20 +91,23 @@ def kafka_start(
     brokers: Annotated[int, typer.Option(min=1, max=3, help="1, or 3 for a cluster that survives a broker.")] = 1,
     data: DataFolder = Path(".stadtbus/kafka"),
     port: Annotated[int, typer.Option(help="Port of the first broker.")] = 9092,
+    as_json: AsJson = False,
 ) -> None:
     """Start Apache Kafka here and leave it running; data stays between runs."""
     from infra.kafka.local import LocalKafka
 
-    LocalKafka(data, brokers=brokers, port=port).start(outlive=True, say=console.print)
+    kafka = LocalKafka(data, brokers=brokers, port=port)
+    started = kafka.start(outlive=True, say=to_people.print)
+    _tell(f"bootstrap: {kafka.bootstrap}", {"bootstrap": kafka.bootstrap, "started": started}, as_json=as_json)
 
 
 @kafka_app.command("stop")
-def kafka_stop(data: DataFolder = Path(".stadtbus/kafka")) -> None:
+def kafka_stop(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = False) -> None:
     """Stop it in good order."""
     from infra.kafka.local import LocalKafka
 
     stopped = LocalKafka(data).stop()
-    console.print(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here")
+    _tell(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here", {"stopped": stopped}, as_json=as_json)
 
 
 @kafka_app.command("status")
@@ -113,14 +116,11 @@ def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = F
     from infra.kafka.local import LocalKafka
 
     status = LocalKafka(data).status()
-    if as_json:
-        _print_json({"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)})
-    elif not status.pids:
-        console.print("no broker runs here; start one with `stadtbus kafka start`")
-    for number, pid in () if as_json else status.pids.items():
-        console.print(
-            f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'does not answer'}; logs in {status.logs}"
-        )
+    lines = [
+        f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'is silent'}" for number, pid in status.pids.items()
+    ]
+    text = "\n".join([*lines, f"logs: {status.logs}"]) if lines else "no broker runs here; start one with `stadtbus kafka start`"
+    _tell(text, {"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)}, as_json=as_json)
     if not status.pids or set(status.pids) - status.answering:
         raise typer.Exit(FINDINGS)
 
@@ -175,7 +175,7 @@ def config_show() -> None:
 
 
 @config_app.command("check")
-def config_check() -> None:
+def config_check(*, as_json: AsJson = False) -> None:
     """Read settings and catalogue; exit code 2 with the place when something is wrong."""
     from stadtbus import processes
 
@@ -183,17 +183,23 @@ def config_check() -> None:
     offices = loaded.load_catalogue().offices
     for office in offices:
         processes.check_office(loaded, office)
-    console.print(f"settings and catalogue are fine: {len(loaded.portals)} portals, offices {', '.join(offices)}")
+    text = f"settings and catalogue are fine: {len(loaded.portals)} portals, offices {', '.join(offices)}"
+    _tell(text, {"portals": sorted(loaded.portals), "offices": offices}, as_json=as_json)
 
 
 @app.command(rich_help_panel=CITY_IT)
 def token(
     portal: Annotated[str, typer.Argument(help="Id of the portal, for example portal-muenchen.")],
     authority: Annotated[str, typer.Option(help="Its key in DVDV, for example kop:09162000.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a token for a portal: the token goes to the portal, the entry into the settings."""
     drawn = secrets.token_urlsafe(32)
     entry = {"name": portal, "authority": authority, "token_sha256": hashlib.sha256(drawn.encode()).hexdigest()}
+    if as_json:
+        _print_json({"token": drawn, "portals": {portal: entry}})
+        return
     to_people.print("Give this token to the portal; it is not stored anywhere:")
     print(drawn)  # noqa: T201 - for a pipe
     to_people.print("\nAdd this to the settings of the gateway:")
@@ -264,18 +270,17 @@ def statistics_show(*, as_json: AsJson = False) -> None:
 
 
 @topics_app.command("plan")
-def topics_plan() -> None:
+def topics_plan(*, as_json: AsJson = False) -> None:
     """Which topics are missing; exit code 1 when there are any."""
     missing = _missing_topics(_quiet())
-    for topic in missing:
-        console.print(f"+ {topic.name}  key: {topic.key}; {topic.partitions} partitions; kept {topic.retention_ms // topics.DAY_MS} days")
+    lines = [f"+ {one.name}  key: {one.key}; {one.partitions} partitions; kept {one.retention_ms // topics.DAY_MS} days" for one in missing]
+    _tell("\n".join(lines) or "all topics exist", {"missing": [one.name for one in missing]}, as_json=as_json)
     if missing:
         raise typer.Exit(FINDINGS)
-    console.print("all topics exist")
 
 
 @topics_app.command("apply")
-def topics_apply() -> None:
+def topics_apply(*, as_json: AsJson = False) -> None:
     """Create missing topics."""
     from infra.kafka.admin import create_topics
 
@@ -284,7 +289,8 @@ def topics_apply() -> None:
     asyncio.run(create_topics(loaded.kafka, missing))
     if loaded.kafka.replication == 1 and missing:
         to_people.print("[bold yellow]kafka.replication is 1: one broken disk loses submissions. Production needs 3.[/]")
-    console.print(f"created {len(missing)} topics" if missing else "all topics exist")
+    text = f"created {len(missing)} topics" if missing else "all topics exist"
+    _tell(text, {"created": [one.name for one in missing]}, as_json=as_json)
 
 
 def _missing_topics(loaded: Settings) -> list[topics.Topic]:
@@ -316,6 +322,14 @@ def _quiet() -> Settings:
     """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
     logging.disable(logging.CRITICAL)
     return _load()
+
+
+def _tell(text: str, value: object, *, as_json: bool) -> None:
+    """One result, for people or for programs."""
+    if as_json:
+        _print_json(value)
+    else:
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _print_json(value: object) -> None:

@@ -60,7 +60,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
         answer = await admin.create_topics(wanted)
     for name, code, *_ in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise CannotTell(errors.TOPICS_MISSING, f"Kafka refuses topic {name}: {for_code(code).__name__}", where="kafka.replication")
+            raise CannotTell(errors.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
 
 
 def _durability(settings: KafkaSettings) -> dict[str, str]:
