@@ -134,11 +134,10 @@ class StoredReader(Generic[RowT]):
             raise self._failure
         # Records can arrive before the seek of a new assignment took effect; they are not the expected ones.
         # This looks at all batches before anything is awaited: partitions may move in between.
-        expected = [
-            (partition, self._next[partition], records)
-            for partition, records in batches.items()
-            if partition in self._next and records[0].offset >= self._next[partition]
-        ]
+        expected = [(partition, self._next[partition], records) for partition, records in batches.items() if partition in self._next]
+        for partition, start, records in expected:
+            if records[0].offset < start:  # the topic was made anew while it was read
+                raise _shortened(partition, f"offset {records[0].offset} came after {start - 1}")
         stored = await asyncio.gather(*(self._store_batch(consumer, *batch) for batch in expected))
         await self._commit(consumer, {partition: offset for partition, offset in stored if offset is not None})
 
@@ -214,8 +213,7 @@ class StoredReader(Generic[RowT]):
         stored = await self._store.write(lambda connection: self._stored_offset(connection, partition, first))
         end = (await consumer.end_offsets([partition]))[partition]
         if stored > end:  # reading on would skip whatever comes until the old offset is reached again
-            detail = f"partition {partition.partition} ends at {end}, and {stored} was stored"
-            raise CannotTell(errors.LOG_SHORTENED, detail, where=partition.topic)
+            raise _shortened(partition, f"it ends at {end}, and {stored} was stored")
         if partition in consumer.assignment():
             consumer.seek(partition, stored)
             self._next[partition] = stored
@@ -239,6 +237,10 @@ class StoredReader(Generic[RowT]):
         """Forget all partitions: they are about to move."""
         self._assigned = []
         self._next.clear()
+
+
+def _shortened(partition: TopicPartition, detail: str) -> CannotTell:
+    return CannotTell(errors.LOG_SHORTENED, f"partition {partition.partition}: {detail}", where=partition.topic)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
