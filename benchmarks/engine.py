@@ -23,10 +23,10 @@ from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings
 from schemas.topics import Topic
 
-RECORDS: Final = 60_000
+RECORDS: Final = 150_000
 CASES: Final = 5_000
 SIZE_BYTES: Final = 3_600
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 TOPIC: Final = "bench.office.submissions"
 PORT: Final = 29_092
 

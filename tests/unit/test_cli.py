@@ -23,6 +23,7 @@ def stadtbus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     monkeypatch.chdir(tmp_path)
     for name in ("STADTBUS_CONFIG", "STADTBUS_KAFKA__BOOTSTRAP"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("infra.logs.configure", lambda *_, **__: None)  # it is for a process, and this one runs other tests too
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["stadtbus", *arguments])
