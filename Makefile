@@ -16,8 +16,8 @@ demo: $(VENV)/.run ## Three portals, a real Kafka, three back offices (ARGS="--o
 test: $(VENV)/.dev ## All tests, real Kafka and PostgreSQL included (ARGS are pytest's)
 	@$(BIN)/pytest $(ARGS)
 
-test-unit: $(VENV)/.dev ## The tests that need no Kafka
-	@$(BIN)/pytest -m "not kafka" $(ARGS)
+test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
+	@$(BIN)/pytest tests/unit $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions
 	@$(BIN)/ruff format --check .
