@@ -81,10 +81,10 @@ def test_without_kafka_nobody_can_tell(stadtbus: Command, monkeypatch: pytest.Mo
 
 def test_taken_port_is_named(stadtbus: Command) -> None:
     """A demo whose port is taken says which one and how to move, and leaves nothing behind."""
+    offset = free_system_offset()
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 8080 + offset))
         other.listen()
-        offset = other.getsockname()[1] - 8080
         code, output, error = stadtbus("demo", "--json", "--port-offset", str(offset))
     assert (code, output) == (2, "")
     assert f"port {8080 + offset}" in error
