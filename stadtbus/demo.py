@@ -148,7 +148,7 @@ class _Run:
 
     def _screen(self) -> RenderableType:
         table = Table(box=None, padding=(0, 1), header_style="dim")
-        for name in ("back office", "", "accepted", "delivered", "lag", "waits", "adapters"):
+        for name in ("back office", "", "accepted", "delivered", "lag", "waits", "up"):
             table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
         now = datetime.now().astimezone()
         for portal, share in zip(self._portals, self._shares, strict=True):
@@ -156,7 +156,7 @@ class _Run:
             bar = ProgressBar(
                 total=max(share, accepted, 1),
                 completed=min(delivered, max(share, accepted)),
-                width=16,
+                width=10,
                 complete_style="cyan",
                 finished_style="green",
             )
@@ -175,23 +175,27 @@ class _Run:
         if self._plan.once:
             self._console.print("To look around while it runs, start it without --once.")
         else:
-            self._console.print(self._next_steps())
+            self._show_next_steps()
 
-    def _next_steps(self) -> RenderableType:
+    def _show_next_steps(self) -> None:
+        """Commands to paste into a second terminal; long ones stay on one line, so that they can be."""
         command, entry = f"{_short(Path(sys.argv[0]))} --config {_short(self._system.config)}", self._system.portals[0]
+        mood = f"{self._system.twins_url}/twins/{entry.route.office}/mood"
         example = min(self._portals[0].book.accepted, default="ID")
-        table = Table(box=None, padding=(0, 1), show_header=False)
         rows = [
             ("what waits where", f"{command} lag"),
-            ("the way of a submission", f"{command} trace {example}"),
+            ("the way of one submission", f"{command} trace {example}"),
             ("throughput", f"{command} statistics show"),
             ("what a back office holds", f"curl -s {self._system.twins_url}/twins/{entry.route.office}/received"),
-            ("make one fail", f"""curl -X PUT {self._system.twins_url}/twins/{entry.route.office}/mood -d '{{"mood": "away"}}'"""),
-            ("ask as a portal", f"curl -s -H 'Authorization: Bearer {entry.token}' {self._system.gateway_url}/v1/submissions/{example}"),
+            ("send it away (back with ok; also slow, refuse, fail)", f"""curl -X PUT {mood} -d '{{"mood": "away"}}'"""),
+            ("ask as its portal", f"export TOKEN={entry.token}"),
+            ("", f"""curl -s -H "Authorization: Bearer $TOKEN" {self._system.gateway_url}/v1/submissions/{example}"""),
         ]
-        for what, command in rows:
-            table.add_row(what, Text(command, style="cyan", overflow="fold"))
-        return Group(Text("Where to look next, from another terminal", style="bold"), table)
+        self._console.print("[bold]Where to look next[/], from another terminal in this folder:")
+        for what, line in rows:
+            if what:
+                self._console.print(f"  [dim]{what}[/]")
+            self._console.print(Text(f"    {line}", style="cyan"), soft_wrap=True)
 
 
 def _short(path: Path) -> str:

@@ -16,9 +16,11 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def ago(age_s: float | None) -> str:
-    """An age as people say it: `0.4 s`, `12 min`, `2 h 10 min`, `3 d 4 h`; nothing for None."""
+    """An age as people say it: `8 ms`, `1.4 s`, `12 min`, `2 h 10 min`, `3 d 4 h`; nothing for None."""
     if age_s is None:
         return ""
+    if age_s < 1:
+        return f"{age_s * 1000:.0f} ms"
     if age_s < _MINUTE_S:
         return f"{age_s:.1f} s" if age_s < 10 else f"{age_s:.0f} s"  # noqa: PLR2004 - tenths only where they matter
     if age_s < _HOUR_S:
