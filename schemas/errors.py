@@ -156,7 +156,6 @@ NOT_VALID = Problem(
     "Validate the message against the XSD at /v1/schemas/einreichung-1.0.xsd.",
     xoev="X001",
 )
-RULE_BROKEN = Problem("rule-broken", "The message breaks a rule beyond its schema", "The detail names the rule and the field.", xoev="S999")
 TYPE_MISMATCH = Problem(
     "message-type-mismatch",
     "Root element and nachrichtentyp disagree",

@@ -99,7 +99,6 @@ class _Run:
         self._shares = [plan.submissions // 3 + (number < plan.submissions % 3) for number in range(3)]
         self._lags: dict[str, OfficeLag] = {}
         self._effects: dict[str, int] = {}
-        self._lag_known_at: float | None = None
 
     async def play(self) -> int:
         try:
