@@ -203,7 +203,7 @@ def token(
     to_people.print("Give this token to the portal; it is not stored anywhere:")
     print(drawn)  # noqa: T201 - for a pipe
     to_people.print("\nAdd this to the settings of the gateway:")
-    to_people.print(yaml.safe_dump({"portals": {portal: entry}}, sort_keys=False))
+    to_people.print(yaml.safe_dump({"portals": {portal: entry}}, sort_keys=False), markup=False, highlight=False, soft_wrap=True)
 
 
 # --- operators

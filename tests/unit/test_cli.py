@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stadtbus import cli
 from tests.kafka_service import free_system_offset
@@ -106,8 +108,9 @@ def test_token_fits_its_entry(stadtbus: Command) -> None:
     """The token alone goes to standard output; its hash and the portal go into the settings."""
     code, token, entry = stadtbus("token", "portal-x", "--authority", "kop:09162000")
     assert (code, len(token.strip())) == (0, 43)
-    assert "portal-x" in entry
-    assert token.strip() not in entry
+    settings = yaml.safe_load(entry[entry.index("portals:") :])
+    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    assert settings == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
 
 
 def test_unknown_submission_is_a_finding(stadtbus: Command) -> None:
