@@ -180,11 +180,17 @@ def config_check(*, as_json: AsJson = False) -> None:
     from stadtbus import processes
 
     loaded = _load()
-    offices = loaded.load_catalogue().offices
+    # A machine has the settings of the adapters that run there, not of all offices in the catalogue.
+    offices = sorted(f"{city}.{office}" for city, its_offices in loaded.offices.items() for office in its_offices)
     for office in offices:
         processes.check_office(loaded, office)
-    text = f"settings and catalogue are fine: {len(loaded.portals)} portals, offices {', '.join(offices)}"
-    _tell(text, {"portals": sorted(loaded.portals), "offices": offices}, as_json=as_json)
+    known = loaded.load_catalogue().offices
+    text = f"settings and catalogue are fine: {len(loaded.portals)} portals, adapters of {', '.join(offices) or 'no office'}"
+    _tell(
+        f"{text}; the catalogue has {', '.join(known)}",
+        {"portals": sorted(loaded.portals), "adapters": offices, "catalogue": known},
+        as_json=as_json,
+    )
 
 
 @app.command(rich_help_panel=CITY_IT)

@@ -54,6 +54,8 @@ WRONG = [
     pytest.param(["config", "check"], "kafka: {replication: 0}", 2, "kafka.replication", id="wrong value"),
     pytest.param(["config", "check"], "kafka: [", 2, "not YAML", id="no yaml"),
     pytest.param(["config", "check"], "catalogue: nowhere", 2, "nowhere", id="no catalogue"),
+    pytest.param(["config", "check"], "offices: {muenchen: {bau: {}}}", 2, "muenchen.bau", id="adapter of nobody"),
+    pytest.param(["config", "check"], "offices: {muenchen: {meldewesen: {}}}", 2, "url: Field required", id="half an adapter"),
     pytest.param(["kafka", "start", "--brokers", "2"], "", 2, "1 or 3", id="two brokers"),
     pytest.param(["trace", "Maier"], "", 2, "UUID", id="no id"),
     pytest.param(["demo", "--submissions", "0"], "", 2, "--submissions", id="nothing to send"),
@@ -118,6 +120,14 @@ def test_unknown_submission_is_a_finding(stadtbus: Command) -> None:
     code, output, error = stadtbus("trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11", "--json")
     assert (code, json.loads(output)) == (1, [])
     assert "audit.sqlite" in error
+
+
+def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -> None:
+    """A machine that runs one city's adapter needs no settings of the others."""
+    file = tmp_path / "stadtbus.yaml"
+    file.write_text("offices: {muenchen: {meldewesen: {url: 'http://127.0.0.1:1/x', user: u, password: p}}}", encoding="utf-8")
+    code, output, _ = stadtbus("--config", str(file), "config", "check", "--json")
+    assert (code, json.loads(output)["adapters"]) == (0, ["muenchen.meldewesen"])
 
 
 def test_secrets_are_not_shown(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
