@@ -1,0 +1,85 @@
+"""What audit, statistics and status take from records, and what they do not believe."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from infra.kafka.records import read_any, read_event, read_submission
+from infra.kafka.stored_reader import Unreadable
+from schemas.events import State, StatusData, StatusEvent
+from schemas.headers import Header
+
+HEADERS = {
+    Header.SUBMISSION: str(uuid4()),
+    Header.CASE: str(uuid4()),
+    Header.CITY: "muenchen",
+    Header.OFFICE: "muenchen.meldewesen",
+    Header.SERVICE: "99115005104000",
+    Header.PORTAL: "portal",
+    Header.ACCEPTED_AT: "2026-03-01T10:00:00.000+01:00",
+}
+
+
+def submission_record(changes: dict[Header, str | None]) -> Any:
+    """A submission's record; a header of None is left out."""
+    headers = [(name.value, value.encode()) for name, value in (HEADERS | changes).items() if value is not None]
+    return SimpleNamespace(
+        topic="muenchen.meldewesen.submissions", partition=0, offset=1, timestamp=1_772_355_600_000, headers=headers, value=b"<x/>"
+    )
+
+
+def event_record(topic: str, city: str, office: str) -> Any:
+    """An event's record."""
+    data = StatusData(
+        submission=uuid4(), case="c", city=city, office=office, service="s", portal="p", state=State.DELIVERED, reference="M-1"
+    )
+    event = StatusEvent.of(data, time=datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
+    return SimpleNamespace(topic=topic, partition=0, offset=1, value=event.model_dump_json().encode())
+
+
+def test_submission_is_read_from_headers() -> None:
+    """Ids, place, moment and size are taken; a moment is the same moment in any zone."""
+    record = read_any(submission_record({}))
+    assert not isinstance(record, StatusEvent)
+    assert (record.office, record.size_bytes, record.accepted_at) == ("muenchen.meldewesen", 4, datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (Header.SUBMISSION, None),
+        (Header.SUBMISSION, "Maier"),
+        (Header.ACCEPTED_AT, "yesterday"),
+        (Header.ACCEPTED_AT, "2026-03-01T10:00:00"),
+        (Header.PORTAL, "por\0tal"),
+    ],
+)
+def test_malformed_headers_are_unreadable(name: Header, value: str | None) -> None:
+    """A header that is missing or says nothing makes the record unreadable, and its value is not repeated."""
+    with pytest.raises(Unreadable) as caught:
+        read_submission(submission_record({name: value}))
+    assert "Maier" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("topic", "city", "office"),
+    [
+        ("augsburg.events", "muenchen", "muenchen.meldewesen"),
+        ("augsburg.events", "augsburg", "muenchen.meldewesen"),
+        ("muenchen.events", "augsburg", "augsburg.gewerbe"),
+    ],
+)
+def test_city_speaks_for_itself_only(topic: str, city: str, office: str) -> None:
+    """An event about another city's submission is not believed."""
+    with pytest.raises(Unreadable, match="another city"):
+        read_event(event_record(topic, city, office))
+
+
+def test_event_of_the_own_city_is_believed() -> None:
+    """An event on its city's topic about its city's office is taken."""
+    assert read_event(event_record("augsburg.events", "augsburg", "augsburg.gewerbe")).data.office == "augsburg.gewerbe"
