@@ -64,8 +64,15 @@ class Delivered:
             raise ValueError(f"a reference has 1 to {_LONGEST_REFERENCE} printable characters")
 
 
+class CannotFind(Exception):
+    """This back office has no way to say whether a hand-over arrived; raised by `find`. A person has to find out then."""
+
+
 class Adapter(Protocol):
     """One back office of one city. Instances are made once per process, inside its event loop."""
+
+    at_once: int
+    """How many hand-overs at the same time this back office bears."""
 
     def translate(self, submission: Submission) -> Document:
         """The document to hand over.
@@ -82,7 +89,12 @@ class Adapter(Protocol):
         """
 
     async def find(self, submission_id: UUID) -> Delivered | None:
-        """Did an earlier hand-over of this submission arrive?"""
+        """Did an earlier hand-over of this submission arrive?
+
+        Raises:
+            CannotFind: this back office cannot say, ever.
+            Exception: it does not say now.
+        """
 
     async def check(self) -> str:
         """One line on reachability, version and clock of the back office, for people.

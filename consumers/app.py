@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from faststream.asgi import AsgiFastStream
@@ -12,7 +12,9 @@ from adapters import registry
 from consumers import audit, stats
 from consumers.delivery import Delivery
 from consumers.engine import Engine
+from consumers.handover import HandOver
 from consumers.ledger import Ledger
+from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.health import Health, pages
 from infra.kafka.clients import Sender
@@ -25,7 +27,14 @@ from schemas import topics
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
-def adapter_app(office: str, adapter_settings: Mapping[str, object], kafka: KafkaSettings, stores: StoreSettings) -> AsgiFastStream:
+def adapter_app(
+    office: str,
+    adapter_settings: Mapping[str, object],
+    settings: DeliverySettings,
+    kafka: KafkaSettings,
+    stores: StoreSettings,
+    continuing: Collection[str],
+) -> AsgiFastStream:
     """The process that delivers to one office; its settings have been checked."""
     health = Health()
 
@@ -34,10 +43,10 @@ def adapter_app(office: str, adapter_settings: Mapping[str, object], kafka: Kafk
         ledger = Ledger(stores, office)
         sender = Sender(kafka, office)
         adapter = registry.connect(office, adapter_settings)
-        engine = Engine(
-            kafka, group=office, topics=[topics.submissions(office)], handle=Delivery(office, adapter, ledger, sender).handle
-        )  # fmt: skip
-        _watch_engine(health, engine, office)
+        delivery = Delivery(office, HandOver(office, adapter), ledger, sender, settings, continuing)
+        read = [topics.submissions(office), topics.retry(office)]
+        engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
+        _watch(health, engine, delivery, office)
         try:
             async with in_background(engine.run):  # leaving it drains
                 yield
@@ -49,11 +58,14 @@ def adapter_app(office: str, adapter_settings: Mapping[str, object], kafka: Kafk
     return _app(kafka, office, lifespan, health)
 
 
-def _watch_engine(health: Health, engine: Engine, office: str) -> None:
+def _watch(health: Health, engine: Engine, delivery: Delivery, office: str) -> None:
     health.alive["engine"] = health.ready["engine"] = engine.progress.check
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
+    health.ready["office"] = delivery.finding
+    metrics.OFFICE_STATE.labels(office).set(metrics.UP)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
     metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)
+    metrics.PARKED_CASES.labels(office).set_function(lambda: engine.core.parked_cases)
 
 
 def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:

@@ -1,87 +1,337 @@
-"""How one submission gets to its back office, in numbered steps."""
+"""How submissions get to one back office: the ledger before and after, failures by cause, copies, and the news for portals.
+
+A record passes three steps, each for a batch but the hand-over itself:
+ 1. begin      read the headers; the ledger says `started`, or what became of the submission before
+ 2. hand over  `consumers.handover`
+ 3. settle     decide what follows (`consumers.failures`); copy what is set aside, and wait until Kafka has it;
+               write the ledger; tell the portals, and wait until Kafka has it. Only then a record counts as finished.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import structlog
+from aiokafka import TopicPartition
+from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.interface import Adapter, Delivered, Submission
-from consumers.ledger import Entry, Ledger
-from infra import metrics
+from consumers import ledger as states
+from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, KafkaWork, Parked
+from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
+from consumers.handover import HandOver
+from consumers.job import Job, Unreadable
+from consumers.ledger import Ledger
+from consumers.setaside import Copies
+from consumers.settings import DeliverySettings
+from infra import crashpoints, metrics
 from infra.kafka.clients import Outgoing, Sender
-from schemas import headers, message, topics, xml
-from schemas.errors import DeliveryFailure
-from schemas.events import EVENT_CONTENT_TYPE, State, StatusData, StatusEvent
-from schemas.headers import Header
+from schemas import events, topics
+from schemas.copies import take_apart
+from schemas.events import EVENT_CONTENT_TYPE, State
+from schemas.headers import Header, decode
 
 log = structlog.get_logger()
 
+ResultT = TypeVar("ResultT")
+
+_STORE_PAUSE_S: Final = 1.0
+_UNKNOWN_ORIGIN: Final = -1
+_LEAST_WAIT_S: Final = 0.1
+
 
 class Delivery:
-    """Hands the records of one office to its adapter; the engine calls it for one record of a case at a time."""
+    """What the engine does with the records of one office (`consumers.engine.Handler`)."""
 
-    def __init__(self, office: str, adapter: Adapter, ledger: Ledger, sender: Sender) -> None:
+    def __init__(
+        self, office: str, hand_over: HandOver, ledger: Ledger, sender: Sender, settings: DeliverySettings, continuing: Collection[str] = ()
+    ) -> None:
+        self.at_once = hand_over.at_once
+        self.breaker = Breaker(settings)
+        self.brake = Brake(settings)
         self._office = office
-        self._adapter = adapter
+        self._hand_over = hand_over
         self._ledger = ledger
         self._sender = sender
+        self._settings = settings
+        self._continuing = continuing
+        """Keys of services whose cases go on after a dead letter."""
+        self._copies = Copies(office, office)
+        self._events = topics.events(office.partition(".")[0])
+        self._delivered = metrics.DELIVERED.labels(office)
+        self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 
-    async def handle(self, record: Any, attempts: int) -> None:
-        """Deliver one record; returning means that the back office has it, once, and that the portal will hear of it.
+    # --- what the engine asks
 
-        Raises:
-            Exception: not delivered, or not known; the same record has to come again.
-        """
-        meta = headers.decode(record.headers)  # 1. who is it
-        submission_id = UUID(meta[Header.SUBMISSION])
-        entry = await self._ledger.begin(submission_id)  # 2. note that we begin
+    async def take_over(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+        """See `Handler`."""
+        self.breaker.forget_probe()
+        known = await self._stored(lambda: self._ledger.take_over(partitions))
+        return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
+
+    def recognise(self, work: KafkaWork) -> None:
+        """See `Handler`. A record that is no copy of ours is older than all others of its case."""
+        copy = take_apart(work.record.headers)
+        ours = copy.origin is not None and copy.origin.topic == topics.submissions(self._office)
+        work.origin = copy.origin.offset if ours and copy.origin is not None else _UNKNOWN_ORIGIN
+        work.submission = decode(copy.original).get(Header.SUBMISSION, "")
+
+    def places(self, wanted: int) -> int:
+        """See `Handler`."""
+        return 0 if self.brake.reason is not None else self.breaker.places(time.monotonic(), wanted)
+
+    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """See `Handler`."""
+        await self._stored(lambda: self._ledger.committed(offsets))
+
+    # --- 1. begin
+
+    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+        """See `Handler`."""
+        readable = [work for work in works if self._read(work)]
+        begins = [work.job.begin for work in readable]
+        answers = await self._stored(lambda: self._ledger.begin(begins)) if begins else []
+        for work, (entry, begun) in zip(readable, answers, strict=True):
+            work.job.entry, work.job.begun, work.job.unclear = entry, begun, bool(entry.unclear)
+        to_hand_over = [work for work in readable if work.job.begun]
+        if to_hand_over:
+            self.breaker.probing()
+        return to_hand_over, [work for work in works if not work.job.begun]
+
+    def _read(self, work: KafkaWork) -> bool:
         try:
-            reference, delivered_at = await self._hand_over(record, submission_id, meta, entry)  # 3.-5.
-        except Exception as error:
-            cause = type(error).__name__ if isinstance(error, DeliveryFailure) else "unclear"
-            metrics.DELIVERY_FAILURES.labels(self._office, cause).inc()
-            reason = error.reason if isinstance(error, DeliveryFailure) else type(error).__name__
-            log.warning(
-                "delivery_failed", submission=str(submission_id), attempt=entry.attempt, handed_out=attempts, cause=cause, reason=reason
-            )
-            raise
-        await self._tell(record.key, meta, submission_id, reference, delivered_at)  # 6. tell the portal
+            work.job = Job.read(work, self._office)
+        except Unreadable as error:
+            work.job = Job.unreadable(work, error)
+            return False
+        return True
 
-    async def _hand_over(self, record: Any, submission_id: UUID, meta: dict[str, str], entry: Entry) -> tuple[str, datetime]:
-        if entry.reference is not None and entry.delivered_at is not None:  # 3. done before: only the news may be missing
-            return entry.reference, entry.delivered_at
-        delivered = await self._adapter.find(submission_id) if entry.unclear else None  # 4. ask before sending again
-        if delivered is None:
-            delivered = await self._deliver(record, submission_id, meta, entry.attempt)
-        return delivered.reference, await self._ledger.delivered(submission_id, delivered.reference)  # 5. note the outcome
+    # --- 2. hand over
 
-    async def _deliver(self, record: Any, submission_id: UUID, meta: dict[str, str], attempt: int) -> Delivered:
-        accepted_at = datetime.fromisoformat(meta[Header.ACCEPTED_AT])
-        submission = Submission(submission_id, self._office, accepted_at, message.read(xml.parse(record.value)))
-        try:
-            delivered = await self._adapter.deliver(self._adapter.translate(submission), attempt)
-        except DeliveryFailure:  # one of the four causes: surely not taken
-            await self._ledger.not_taken(submission_id)
-            raise
-        metrics.DELIVERED.labels(self._office).inc()
-        metrics.DELIVERY_SECONDS.labels(self._office).observe((datetime.now(UTC) - accepted_at).total_seconds())
-        return delivered
+    async def hand_over(self, work: KafkaWork) -> None:
+        """See `Handler`."""
+        await self._hand_over.run(work.job)
 
-    async def _tell(self, key: bytes, meta: dict[str, str], submission_id: UUID, reference: str, delivered_at: datetime) -> None:
-        data = StatusData(
-            submission=submission_id,
-            case=meta[Header.CASE],
-            city=meta[Header.CITY],
-            office=meta[Header.OFFICE],
-            service=meta[Header.SERVICE],
-            portal=meta[Header.PORTAL],
-            state=State.DELIVERED,
-            reference=reference,
-        )
-        event = StatusEvent.of(data, time=delivered_at)
-        kept = {Header.TRACEPARENT: meta[Header.TRACEPARENT]} if Header.TRACEPARENT in meta else {}
-        raw = headers.encode({Header.CONTENT_TYPE: EVENT_CONTENT_TYPE} | kept)
-        await self._sender.send(Outgoing(topics.events(data.city), key, event.model_dump_json().encode(), raw))
+    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
+        """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
+        job: Job = work.job
+        if begun:
+            job.attempts = self._settings.quick_tries
+            job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, "no answer in time", TimeoutError.__name__)
+        else:
+            job.skipped = True
+            self.breaker.forget_probe()
+
+    # --- 3. settle
+
+    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+        """See `Handler`."""
+        now_ms = int(time.time() * 1000)
+        jobs: list[Job] = [work.job for work in works]
+        copies = [(job, copy) for job in jobs if (copy := self._decide(job, now_ms)) is not None]
+        if copies:
+            await self._copy(copies)
+        entries = [(job.entry, job.work.partition) for job in jobs if job.writes]
+        if entries:
+            await self._stored(lambda: self._ledger.end(entries))
+        crashpoints.reached("settle.recorded")
+        await self._tell(jobs, now_ms)
+        return [job.end or FINISHED for job in jobs]
+
+    def _decide(self, job: Job, now_ms: int) -> Outgoing | None:
+        """What becomes of the record; a copy, if one is to be made first."""
+        if job.reference is not None:
+            self._note_delivered(job, job.reference, now_ms)
+        elif job.failure is not None:
+            return self._decide_failure(job, job.failure, now_ms)
+        elif job.skipped:
+            job.entry.attempt -= 1  # it never came to it
+            _note_again(job, 0)
+        elif job.known and not job.open:
+            _repeat(job)
+        elif job.discarded is not None:
+            _note_refused(job, now_ms)
+        elif job.work.action is not Action.TRY:
+            return self._set_aside_untried(job, now_ms)
+        else:
+            job.end = Again(self._wait_s(job, now_ms))
+        return None
+
+    def _note_delivered(self, job: Job, reference: str, now_ms: int) -> None:
+        entry = job.entry
+        entry.state, entry.reference, entry.ended_ms = states.DELIVERED, reference, now_ms
+        entry.cause = entry.next_try_ms = entry.unclear = None
+        job.writes, job.state = True, State.DELIVERED
+        self._say_if_up(self.breaker.note(None, time.monotonic()))
+        self.brake.good()
+        self._delivered.inc()
+        self._seconds.observe(now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp())
+
+    def _decide_failure(self, job: Job, failure: Failure, now_ms: int) -> Outgoing | None:
+        self._say_failure(job, failure)
+        verdict = decide(failure, job.attempts, job.entry.tries + 1, parked=job.work.retry, settings=self._settings)
+        cause = verdict.cause or failure.cause
+        if verdict.what == "park":
+            return self._park(job, cause, now_ms, verdict.delay_s)
+        if verdict.what == "dead" and self._may_die():
+            return self._dead(job, cause, now_ms, holds=job.service not in self._continuing)
+        if verdict.what == "again" and job.work.retry and cause is not Cause.DESTINATION_DOWN:
+            job.entry.tries += 1
+            job.entry.cause, job.entry.next_try_ms, job.state = cause, now_ms + int(verdict.delay_s * 1000), State.RETRY_WAIT
+        _note_again(job, verdict.delay_s)
+        return None
+
+    def _may_die(self) -> bool:
+        if self.brake.reason is None and not self.brake.allows_dead():
+            metrics.OFFICE_STATE.labels(self._office).set(metrics.STOPPED)
+            log.error("office_stopped", office=self._office, reason=self.brake.reason)
+        return self.brake.reason is None
+
+    def _park(self, job: Job, cause: Cause, now_ms: int, delay_s: float | None) -> Outgoing:
+        entry = job.entry
+        entry.state, entry.cause, entry.tries, entry.unclear = states.PARKED, cause, 0, job.unclear
+        entry.next_try_ms = None if delay_s is None else now_ms + int(delay_s * 1000)
+        job.state = _WAITING.get(cause, State.RETRY_WAIT)
+        metrics.PARKED.labels(self._office, cause).inc()
+        return self._copies.parked(job, now_ms)
+
+    def _dead(self, job: Job, cause: Cause, now_ms: int, *, holds: bool) -> Outgoing:
+        entry = job.entry
+        entry.state, entry.cause, entry.next_try_ms, entry.holds = states.DEAD, cause, None, holds
+        entry.unclear = job.unclear and cause is not Cause.CANNOT_FIND  # there a person finds out, and then decides
+        entry.retry_offset = job.work.offset if job.work.retry else None
+        job.state = State.DEAD_LETTER if job.submission else None
+        metrics.DEADLETTERS.labels(self._office, cause).inc()
+        return self._copies.dead(job, now_ms)
+
+    def _set_aside_untried(self, job: Job, now_ms: int) -> Outgoing:
+        if job.work.action is Action.PARK:
+            return self._park(job, Cause.CASE_PARKED, now_ms, None)
+        return self._dead(job, Cause.CASE_HELD, now_ms, holds=True)
+
+    def _wait_s(self, job: Job, now_ms: int) -> float:
+        """Until it is due; never longer than the longest wait, whatever clock wrote it."""
+        wait_s = ((job.entry.next_try_ms or 0) - now_ms) / 1000
+        return min(max(wait_s, _LEAST_WAIT_S), self._settings.longest_backoff_s)
+
+    async def _copy(self, copies: Sequence[tuple[Job, Outgoing]]) -> None:
+        """Write the copies; where they are decides how the records end."""
+        positions = await self._sender.send_surely([copy for _, copy in copies])
+        for (job, copy), position in zip(copies, positions, strict=True):
+            _note_copy(job, position.offset, parked=topics.is_retry(copy.topic))
+        crashpoints.reached("settle.copied")
+
+    async def _tell(self, jobs: Sequence[Job], now_ms: int) -> None:
+        """Write the events, and return when Kafka has them."""
+        news = [self._news(job, now_ms) for job in jobs if job.state is not None]
+        if news:
+            await self._sender.send_surely(news)
+        crashpoints.reached("settle.told")
+
+    def _news(self, job: Job, now_ms: int) -> Outgoing:
+        """The event for the portal. It has the partition number of its record, because both topics have the same number of them."""
+        entry, record = job.entry, job.work.record
+        data = {
+            "submission": job.submission,
+            "case": job.case,
+            "city": job.city,
+            "office": self._office,
+            "service": job.service,
+            "portal": job.portal,
+            "state": job.state,
+            "reference": entry.reference,
+            "reason": entry.cause,
+            "attempt": entry.attempt,
+            "begun_at": _iso(entry.started_ms),
+            "next_try_at": None if entry.next_try_ms is None else events.iso(entry.next_try_ms),
+        }
+        headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
+        return Outgoing(self._events, record.key, events.write(data, time=_iso(entry.ended_ms or now_ms)), headers, record.partition)
+
+    # --- what operators hear
+
+    def _say_failure(self, job: Job, failure: Failure) -> None:
+        metrics.DELIVERY_FAILURES.labels(self._office, failure.cause).inc()
+        log.warning(
+            "delivery_failed", submission=job.submission, attempt=job.entry.attempt, stage=failure.stage, cause=failure.cause, reason=failure.reason
+        )  # fmt: skip
+        if failure.stage is not Stage.DELIVER:
+            self.breaker.forget_probe()
+        elif (was_up := self.breaker.reason is None) and self.breaker.note(failure, time.monotonic()):
+            metrics.OFFICE_STATE.labels(self._office).set(metrics.DOWN)
+            log.error("office_down", office=self._office, reason=failure.reason)
+        elif not was_up:
+            self._say_if_up(self.breaker.note(failure, time.monotonic()))
+
+    def _say_if_up(self, changed: bool) -> None:
+        if changed and self.breaker.reason is None:
+            metrics.OFFICE_STATE.labels(self._office).set(metrics.UP)
+            log.info("office_up", office=self._office)
+
+    def finding(self) -> str | None:
+        """Why nothing is delivered, for people; None while it is."""
+        if self.brake.reason is not None:
+            return f"stopped: {self.brake.reason}; mend the cause, then start this process anew"
+        return None if self.breaker.reason is None else f"the back office is down: {self.breaker.reason}; since {self.breaker.since}"
+
+    # --- stores that fail
+
+    async def _stored(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """What a store answers, however often it has to be asked."""
+        while True:
+            try:
+                return await write()
+            except SQLAlchemyError as error:
+                log.error("store_failed", store="ledger", office=self._office, error=type(error).__name__)  # noqa: TRY400 - the class is all we log
+                await asyncio.sleep(_STORE_PAUSE_S)
+
+
+_EVENT_HEADERS: Final = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode())]
+_WAITING: Final = {Cause.CASE_NOT_READY: State.PARKED, Cause.CASE_PARKED: State.PARKED}
+_iso = lru_cache(maxsize=256)(events.iso)
+"""Most events of a batch are of the same few moments."""
+
+
+def _note_again(job: Job, delay_s: float) -> None:
+    job.entry.state, job.entry.unclear = states.NOT_TAKEN, job.unclear
+    job.writes, job.end = bool(job.submission), Again(delay_s)
+
+
+def _note_refused(job: Job, now_ms: int) -> None:
+    entry = job.entry
+    entry.state, entry.cause, entry.ended_ms = states.REFUSED, job.discarded, now_ms
+    job.writes, job.state = True, State.REJECTED
+
+
+def _note_copy(job: Job, offset: int, *, parked: bool) -> None:
+    """The copy stands: so the record is done with here."""
+    entry, record = job.entry, job.work.record
+    entry.partition, entry.origin_offset, entry.case_key = record.partition, job.origin.offset, record.key
+    job.writes = bool(job.submission)
+    if parked:
+        entry.retry_offset = offset
+        job.end = Parked(offset)
+    elif entry.holds and job.submission:
+        job.end = Dead(job.submission)
+
+
+def _repeat(job: Job) -> None:
+    """The outcome is known already; only the news of it may be missing."""
+    entry = job.entry
+    match entry.state:
+        case states.DELIVERED:
+            job.state = State.DELIVERED
+        case states.REFUSED:
+            job.state = State.REJECTED
+        case states.DEAD:
+            job.state = State.DEAD_LETTER
+            job.end = Dead(job.submission) if entry.holds else FINISHED
+        case _:
+            job.state = _WAITING.get(Cause(entry.cause or Cause.CASE_PARKED), State.RETRY_WAIT)
+            job.end = Parked(entry.retry_offset or 0)

@@ -1,49 +1,152 @@
-"""The ledger of one office: what was begun and what the back office confirmed, so that nothing has its effect twice.
+"""The ledger of one office: what was begun and what became of it, so that nothing has its effect twice.
 
-A row is `started` before the hand-over and `delivered` after it, or `not taken` when the back office surely did not take it.
-A row that is still `started` when its record comes again means that the outcome is unclear: the back office is asked before
-anything is sent.
+| state       | means                                                                                   |
+|-------------|-----------------------------------------------------------------------------------------|
+| `started`   | a hand-over was begun; found so again, its outcome is unclear: `find` before another one |
+| `not taken` | the back office surely did not take it                                                   |
+| `parked`    | its copy waits in the retry topic                                                        |
+| `dead`      | its copy is a dead letter                                                                |
+| `delivered` | the back office has it                                                                   |
+| `refused`   | an operator discarded its dead letter                                                    |
+
+Whoever is assigned a partition raises its epoch here; writes with an older one are refused. That is the fence against a
+paused process that comes back, which aiokafka cannot give (docs/decisions/0006).
 """
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from consumers.engine.core import CaseState
+from infra import crashpoints
 from infra.settings import StoreSettings
-from infra.stores import Store, UtcDateTime
+from infra.stores import Store, put_rows
 
+NEW: Final = ""
+"""There is no row."""
 STARTED: Final = "started"
 NOT_TAKEN: Final = "not taken"
+PARKED: Final = "parked"
+DEAD: Final = "dead"
 DELIVERED: Final = "delivered"
+REFUSED: Final = "refused"
 
-_tables = sa.MetaData()
-_ledger = sa.Table(
-    "ledger",
-    _tables,
-    sa.Column("office", sa.Text, primary_key=True),
-    sa.Column("submission_id", sa.Uuid, primary_key=True),
+TopicPartition = tuple[str, int]
+"""aiokafka's is one."""
+
+_metadata = sa.MetaData()
+_rows = sa.Table(
+    "delivery",
+    _metadata,
+    # Numbered rows stay together in the file as they are written; only the index has to be found its place at random.
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("office", sa.Text, nullable=False),
+    sa.Column("submission", sa.LargeBinary(16), nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("started_ms", sa.BigInteger, nullable=False),
+    sa.Column("ended_ms", sa.BigInteger),
+    sa.Column("next_try_ms", sa.BigInteger),
     sa.Column("reference", sa.Text),
-    sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("cause", sa.Text),
+    sa.Column("unclear", sa.Boolean),
+    sa.Column("partition", sa.Integer),
+    sa.Column("origin_offset", sa.BigInteger),
+    sa.Column("retry_offset", sa.BigInteger),
+    sa.Column("case_key", sa.LargeBinary),
+    sa.Column("holds", sa.Boolean),
+    sa.UniqueConstraint("office", "submission"),
+)
+_set_aside = _rows.c.partition.is_not(None) & _rows.c.state.not_in((DELIVERED, REFUSED))
+sa.Index("delivery_set_aside", _rows.c.office, _rows.c.partition, sqlite_where=_set_aside, postgresql_where=_set_aside)
+_positions = sa.Table(
+    "delivery_position",
+    _metadata,
+    sa.Column("office", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("next_offset", sa.BigInteger),
 )
 
+_KEY: Final = ("office", "submission")
+_BEGUN: Final = ("state", "attempt", "tries", "started_ms", "retry_offset")
+_ENDED: Final = ("state", "attempt", "tries", "started_ms", "ended_ms", "reference", "next_try_ms", "cause", "unclear")
+_ASIDE: Final = (*_ENDED, "partition", "origin_offset", "retry_offset", "case_key", "holds")
 
-@dataclass(frozen=True, slots=True)
+
+class Fenced(Exception):
+    """Somebody else has been assigned these partitions since."""
+
+
+@dataclass(slots=True)
 class Entry:
-    """The state of a submission when its record was read: `attempt` is the one that begins now."""
+    """The row of a submission. `attempt` counts hand-overs, `tries` failures since it was parked; times in ms since the epoch."""
 
-    attempt: int
-    unclear: bool = False
-    """An earlier attempt was begun and its outcome is not known."""
+    submission: bytes
+    state: str = NEW
+    attempt: int = 0
+    tries: int = 0
+    started_ms: int = 0
+    ended_ms: int | None = None
+    next_try_ms: int | None = None
     reference: str | None = None
-    delivered_at: datetime | None = None
+    cause: str | None = None
+    """Why it is parked or dead (`consumers.failures.Cause`)."""
+    unclear: bool | None = None
+    """An earlier hand-over may have had its effect."""
+    partition: int | None = None
+    """From here on only of those that were ever parked or dead."""
+    origin_offset: int | None = None
+    retry_offset: int | None = None
+    case_key: bytes | None = None
+    holds: bool | None = None
+    """Dead, and its case waits for it."""
+
+    @property
+    def final(self) -> bool:
+        """Nothing more will happen to it."""
+        return self.state in (DELIVERED, REFUSED)
+
+    def is_open(self, offset: int, *, retry: bool) -> bool:
+        """Whether a record at this offset still has something to do for its submission.
+
+        What has a copy in the retry topic goes on only there. What is dead goes on only by a record that was put into the retry
+        topic after it died.
+        """
+        if self.final:
+            return False
+        if not retry:
+            return self.retry_offset is None and self.state != DEAD
+        return self.state != DEAD or self.retry_offset is None or self.retry_offset < offset
+
+    def begins(self, now_ms: int) -> None:
+        """An attempt begins."""
+        if self.state == DEAD:
+            self.tries = 0
+        self.state, self.started_ms = STARTED, now_ms
+        self.attempt += 1
+
+
+class Begin(NamedTuple):
+    """A record that is about to be tried, or was handed out to be set aside (`untried`)."""
+
+    submission: bytes
+    partition: TopicPartition
+    offset: int
+    retry: bool
+    untried: bool
+    waited: bool
+    """It has waited as long as it should, by this process's own clock."""
 
 
 class Ledger:
@@ -51,43 +154,158 @@ class Ledger:
 
     def __init__(self, settings: StoreSettings, office: str) -> None:
         self._office = office
-        self._store = Store(settings, f"ledger-{office}", _tables)
+        self._store = Store(settings, f"ledger-{office}", _metadata, migrations=(_rows_by_number,))
+        self._epochs: Mapping[TopicPartition, int] = {}
 
-    async def begin(self, submission_id: UUID) -> Entry:
-        """Note that an attempt begins, unless the submission is delivered already; durable on return."""
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Fence off whoever had these partitions; for each, the offset that is known to be committed."""
 
-        def operation(connection: sa.Connection) -> Entry:
-            row = connection.execute(sa.select(_ledger).where(*self._row(submission_id))).mappings().one_or_none()
-            if row is None:
-                connection.execute(
-                    _ledger.insert().values(
-                        office=self._office, submission_id=submission_id, state=STARTED, attempt=1, started_at=datetime.now(UTC)
-                    )
-                )
-                return Entry(attempt=1)
-            if row["state"] == DELIVERED:
-                return Entry(row["attempt"], reference=row["reference"], delivered_at=row["delivered_at"])
-            again = _ledger.update().where(*self._row(submission_id)).values(state=STARTED, attempt=row["attempt"] + 1)
-            connection.execute(again)
-            return Entry(attempt=row["attempt"] + 1, unclear=row["state"] == STARTED)
+        def operation(connection: sa.Connection) -> dict[TopicPartition, tuple[int, int | None]]:
+            found = {}
+            for topic, partition in sorted(partitions):
+                row = (_positions.c.office == self._office, _positions.c.topic == topic, _positions.c.partition == partition)
+                put_rows(connection, _positions, ("office", "topic", "partition", "epoch"), [(self._office, topic, partition, 0)], key=3)
+                connection.execute(_positions.update().where(*row).values(epoch=_positions.c.epoch + 1))
+                epoch, offset = connection.execute(sa.select(_positions.c.epoch, _positions.c.next_offset).where(*row)).one()
+                found[topic, partition] = (epoch, offset)
+            return found
 
-        return await self._store.write(operation)
+        taken = await self._store.write(operation)
+        self._epochs = {partition: epoch for partition, (epoch, _) in taken.items()}
+        return {partition: offset for partition, (_, offset) in taken.items()}
 
-    async def not_taken(self, submission_id: UUID) -> None:
-        """Note that the attempt surely had no effect: the next one need not ask; durable on return."""
-        statement = _ledger.update().where(*self._row(submission_id)).values(state=NOT_TAKEN)
-        await self._store.write(lambda connection: connection.execute(statement))
+    async def cases(self, partitions: Sequence[int]) -> dict[bytes, CaseState]:
+        """The cases of these partitions that have parked or dead submissions."""
+        columns = (_rows.c.submission, _rows.c.state, _rows.c.case_key, _rows.c.origin_offset, _rows.c.retry_offset, _rows.c.holds)
+        mine = (_rows.c.office == self._office, _rows.c.partition.in_(partitions), _rows.c.case_key.is_not(None))
+        query = sa.select(*columns).where(*mine, _set_aside)
+        cases: defaultdict[bytes, CaseState] = defaultdict(CaseState)
+        for submission, state, key, origin, retry_offset, holds in await self._store.read(lambda c: c.execute(query).all()):
+            if state == DEAD and holds:
+                cases[key].held[str_id(submission)] = origin
+            elif state != DEAD and retry_offset is not None:
+                cases[key].parked_through = max(cases[key].parked_through, retry_offset)
+        return dict(cases)
 
-    async def delivered(self, submission_id: UUID, reference: str) -> datetime:
-        """Note what the back office confirmed, and when we heard of it; durable on return."""
-        now = datetime.now(UTC)
-        statement = _ledger.update().where(*self._row(submission_id)).values(state=DELIVERED, reference=reference, delivered_at=now)
-        await self._store.write(lambda connection: connection.execute(statement))
-        return now
+    async def begin(self, begins: Sequence[Begin]) -> list[tuple[Entry, bool]]:
+        """Note that attempts begin, durable on return. For each record the row as it was found (attempt 0 where there was none),
+        and whether it was begun.
 
-    def _row(self, submission_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
-        return _ledger.c.office == self._office, _ledger.c.submission_id == submission_id
+        Raises:
+            Fenced: these partitions belong to somebody else now.
+        """
+        epochs, now_ms = self._epochs, _now_ms()
+
+        def operation(connection: sa.Connection) -> list[tuple[Entry, bool]]:
+            self._check(connection, epochs, {begin.partition for begin in begins})
+            known = self._find(connection, [begin.submission for begin in begins])
+            answers = [_begin(begin, known.pop(begin.submission, None), now_ms) for begin in begins]
+            rows = [self._values(entry, _BEGUN) for entry, begun in answers if begun]
+            put_rows(connection, _rows, (*_KEY, *_BEGUN), rows, key=2, update=_BEGUN)
+            return answers
+
+        answers = await self._store.write(operation)
+        crashpoints.reached("ledger.begun")
+        return answers
+
+    async def end(self, entries: Sequence[tuple[Entry, TopicPartition]]) -> None:
+        """Note outcomes; durable on return.
+
+        Raises:
+            Fenced: these partitions belong to somebody else now.
+        """
+        epochs = self._epochs
+        plain = [self._values(entry, _ENDED) for entry, _ in entries if entry.partition is None]
+        aside = [self._values(entry, _ASIDE) for entry, _ in entries if entry.partition is not None]
+
+        def operation(connection: sa.Connection) -> None:
+            self._check(connection, epochs, {partition for _, partition in entries})
+            put_rows(connection, _rows, (*_KEY, *_ENDED), plain, key=2, update=_ENDED)
+            put_rows(connection, _rows, (*_KEY, *_ASIDE), aside, key=2, update=_ASIDE)
+
+        await self._store.write(operation)
+
+    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note what was committed to Kafka, so that a commit that is gone is noticed.
+
+        Raises:
+            Fenced: these partitions belong to somebody else now.
+        """
+        epochs = self._epochs
+
+        def operation(connection: sa.Connection) -> None:
+            self._check(connection, epochs, set(offsets))
+            rows = [(self._office, topic, number, epochs[topic, number], offset) for (topic, number), offset in offsets.items()]
+            columns = ("office", "topic", "partition", "epoch", "next_offset")
+            put_rows(connection, _positions, columns, rows, key=3, update=("next_offset",))
+
+        await self._store.write(operation)
+
+    def known(self, submissions: Sequence[bytes]) -> dict[bytes, Entry]:
+        """The rows of these submissions, for whoever looks from beside."""
+        return self._store.read_now(lambda connection: self._find(connection, submissions))
 
     def close(self) -> None:
         """Write what is waiting and stop."""
         self._store.close()
+
+    def _check(self, connection: sa.Connection, epochs: Mapping[TopicPartition, int], partitions: set[TopicPartition]) -> None:
+        """Within a transaction: nobody can take these partitions over before it ends."""
+        columns = (_positions.c.topic, _positions.c.partition, _positions.c.epoch)
+        query = sa.select(*columns).where(_positions.c.office == self._office).with_for_update(read=True)
+        current = {(topic, number): epoch for topic, number, epoch in connection.execute(query)}
+        if any(partition not in epochs or current.get(partition) != epochs[partition] for partition in partitions):
+            raise Fenced
+
+    def _find(self, connection: sa.Connection, submissions: Sequence[bytes]) -> dict[bytes, Entry]:
+        found = connection.execute(_FIND, {"office": self._office, "submissions": submissions})
+        return {row.submission: Entry(*row) for row in found}
+
+    def _values(self, entry: Entry, columns: Sequence[str]) -> tuple[object, ...]:
+        return (self._office, entry.submission, *(getattr(entry, column) for column in columns))
+
+
+_FIND: Final = sa.select(*(_rows.c[name] for name in Entry.__dataclass_fields__)).where(
+    _rows.c.office == sa.bindparam("office"), _rows.c.submission.in_(sa.bindparam("submissions", expanding=True))
+)
+
+
+def _begin(begin: Begin, found: Entry | None, now_ms: int) -> tuple[Entry, bool]:
+    """The row as it will be, and whether an attempt begins."""
+    entry = found or Entry(begin.submission, started_ms=now_ms)
+    if entry.state == STARTED:
+        entry.unclear = True
+    due = not begin.retry or begin.waited or entry.state == DEAD or (entry.next_try_ms or 0) <= now_ms
+    if begin.untried or not due or not entry.is_open(begin.offset, retry=begin.retry):
+        return entry, False
+    entry.begins(now_ms)
+    if begin.retry:
+        entry.retry_offset = begin.offset
+    return entry, True
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _to_ms(moment: datetime) -> int:
+    """SQLite gives times back without their zone, which is UTC."""
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def str_id(submission: bytes) -> str:
+    """A submission id as people write it."""
+    text = submission.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _rows_by_number(connection: sa.Connection) -> None:
+    """From the table `ledger` of the first version, whose rows had the id as their place."""
+    if not sa.inspect(connection).has_table("ledger"):
+        return
+    old = sa.Table("ledger", sa.MetaData(), autoload_with=connection)
+    for row in connection.execute(sa.select(old)).mappings().all():
+        started, ended = (None if row[name] is None else _to_ms(row[name]) for name in ("started_at", "delivered_at"))
+        values = {"submission": UUID(str(row["submission_id"])).bytes, "tries": 0, "started_ms": started, "ended_ms": ended}
+        connection.execute(_rows.insert().values(values | {name: row[name] for name in ("office", "state", "attempt", "reference")}))
+    old.drop(connection)

@@ -19,6 +19,16 @@ DELIVERY_SECONDS = Histogram(
     "stadtbus_delivery_seconds", "Time from acceptance to confirmation by the back office.", ["office"], buckets=_DELIVERY_BUCKETS_S
 )
 DELIVERY_FAILURES = Counter("stadtbus_delivery_failures_total", "Hand-overs that did not succeed, by cause.", ["office", "cause"])
+PARKED = Counter("stadtbus_submissions_parked_total", "Submissions set aside in the retry topic, by cause.", ["office", "cause"])
+DEADLETTERS = Counter("stadtbus_deadletters_total", "Submissions that became dead letters, by cause.", ["office", "cause"])
+EXPIRED = Counter("stadtbus_records_expired_total", "Records that were gone before anybody read them. Alarm on any.", ["topic"])
+UP: Final = 0
+DOWN: Final = 1
+STOPPED: Final = 2
+OFFICE_STATE = Gauge(
+    "stadtbus_office_state", "0: delivering. 1: paused, the back office is down. 2: stopped, too many dead letters. Alarm on 2.", ["office"]
+)
+PARKED_CASES = Gauge("stadtbus_parked_cases", "Cases with submissions in the retry topic.", ["office"])
 IN_FLIGHT = Gauge("stadtbus_engine_in_flight", "Records read and not finished.", ["office"])
 UNCOMMITTED = Gauge("stadtbus_engine_uncommitted", "Records finished behind one that is not.", ["office"])
 RECORDED = Counter("stadtbus_records_stored_total", "Records stored together with their offset.", ["consumer"])

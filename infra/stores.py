@@ -7,11 +7,13 @@ write, so it is paid once for many. A write that returns is durable (SQLite WAL 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +26,8 @@ from schemas.errors import CannotTell
 
 ResultT = TypeVar("ResultT")
 Operation = Callable[[sa.Connection], ResultT]
+Migration = Callable[[sa.Connection], None]
+"""One step from tables of an earlier version to those of the next, within the transaction that opens the store."""
 
 _MAX_GROUP: Final = 500
 _BUSY_TIMEOUT_S: Final = 10
@@ -32,14 +36,22 @@ _WRITES: Final = "stadtbus_writes"
 _READERS: Final = 40
 """Connections that may read at a time; at least as many as asyncio has threads."""
 _CONNECT_TIMEOUT_S: Final = 10
+_CACHE_KIB: Final = 64 * 1024
+"""Of SQLite's own; the index of a ledger with some hundred thousand rows fits."""
+_MAX_PARAMETERS: Final = 30_000
+"""In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
+
+_versions = sa.Table(
+    "store_version", sa.MetaData(), sa.Column("store", sa.Text, primary_key=True), sa.Column("version", sa.Integer, nullable=False)
+)
 
 
 class Store:
     """One database with its tables, and the thread that writes to it."""
 
-    def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData) -> None:
+    def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration] = ()) -> None:
         self.name = name
-        self._engine = _engine(settings, name, tables)
+        self._engine = _engine(settings, name, tables, migrations)
         self._writing = self._engine.execution_options(**{_WRITES: True})
         self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_groups, name=f"store-{name}", daemon=True)
@@ -142,7 +154,41 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     return connection.execute(statement, list(rows), execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engine:
+def put_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    key: int,
+    update: Sequence[str] = (),
+) -> None:
+    """Insert many rows in few statements. Where a row with the same key (the first so many columns) is there, its `update` columns
+    are overwritten, or it is left as it is.
+
+    The driver gets one statement for many rows, because for each row of its own it would give up Python's lock and wait for it
+    again; and values as they are, without SQLAlchemy's types.
+    """
+    for start in range(0, len(rows), _MAX_PARAMETERS // len(columns)):
+        chunk = rows[start : start + _MAX_PARAMETERS // len(columns)]
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        statement = _insert_text(table.name, tuple(columns), key, tuple(update), len(chunk), mark)
+        connection.exec_driver_sql(statement, tuple(itertools.chain.from_iterable(chunk)))
+
+
+@cache
+def _insert_text(table: str, columns: tuple[str, ...], key: int, update: tuple[str, ...], count: int, mark: str) -> str:
+    """The statement for so many rows; all names are ours."""
+    values = ", ".join([f"({', '.join([mark] * len(columns))})"] * count)
+    then = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in update)}" if update else "NOTHING"
+    return f"INSERT INTO {table} ({_names(columns)}) VALUES {values} ON CONFLICT ({_names(columns[:key])}) DO {then}"  # noqa: S608 - our own names
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _engine(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration]) -> sa.Engine:
     url = settings.url_of(name)
     if settings.url is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -156,9 +202,20 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData) -> sa.Engin
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
             tables.create_all(connection)
+            _migrate(connection, name, migrations)
     except sa.exc.OperationalError:
         raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}'", where=sa.make_url(url).render_as_string(hide_password=True)) from None
     return engine
+
+
+def _migrate(connection: sa.Connection, store: str, migrations: Sequence[Migration]) -> None:
+    """Run the steps that this database has not seen; a new one has all tables already, and the steps find nothing to do."""
+    _versions.create(connection, checkfirst=True)
+    insert_new(connection, _versions, [{"store": store, "version": 0}])
+    version = connection.execute(sa.select(_versions.c.version).where(_versions.c.store == store)).scalar_one()
+    for step in migrations[version:]:
+        step(connection)
+    connection.execute(_versions.update().where(_versions.c.store == store).values(version=len(migrations)))
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -170,6 +227,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

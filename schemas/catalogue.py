@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -47,6 +47,8 @@ class Offer(_Entry):
     service: Name
     minimum_level: Annotated[int, Field(ge=1, le=4)]
     accounts: tuple[Name, ...] = Field(min_length=1)
+    after_dead_letter: Literal["hold", "continue"] = "hold"
+    """Whether later submissions of a case wait for its dead letter."""
 
 
 class Office(_Entry):
@@ -118,6 +120,11 @@ class Catalogue:
     def routes_of(self, office: str) -> list[Route]:
         """Every route that leads to this office."""
         return [route for route in self._routes.values() if route.office == office]
+
+    def continuing(self, office: str) -> frozenset[str]:
+        """Keys of the services whose cases go on after a dead letter at this office."""
+        routes = [route for route in self.routes_of(office) if route.offer.after_dead_letter == "continue"]
+        return frozenset(key for route in routes for key in route.service.leika)
 
     def route(self, service_key: str, area: str) -> Route:
         """The office that takes this service in this area.

@@ -244,6 +244,13 @@ LOG_SHORTENED = Problem(
     "The topic was deleted or its disk lost. Find out which records are gone; then begin with a new store, which reads from the first record.",
     exit_code=3,
 )
+OFFSETS_LOST = Problem(
+    "offsets-lost",
+    "Kafka has forgotten how far an office had come",
+    "Offsets were deleted or have expired. Reading anew is safe, because the ledger knows what was delivered: "
+    "`stadtbus offsets reset OFFICE` sets them to the ledger's, then start the adapter.",
+    exit_code=3,
+)
 TOPIC_REFUSED = Problem(
     "topic-refused",
     "Kafka does not create a topic",

@@ -12,6 +12,11 @@ from typing import Final
 DAY_MS: Final = 24 * 60 * 60 * 1000
 MIB: Final = 1024 * 1024
 PARTITIONS: Final = 3
+"""The same for all topics: a copy and an event keep the partition number of their record (docs/decisions/0006)."""
+DEADLETTER_DAYS: Final = 120
+RETRY_DAYS: Final = 150
+"""Copies keep the original timestamp, by which Kafka counts retention: 30 days on the way in, 90 as a dead letter, 30 to be
+replayed. A shorter time would delete a replayed record before its adapter has read it (docs/decisions/0006)."""
 
 OPERATIONS: Final = "stadtbus.operations"
 HEARTBEATS: Final = "stadtbus.heartbeats"
@@ -47,6 +52,21 @@ def submissions(office: str) -> str:
     return f"{office}.submissions"
 
 
+def retry(office: str) -> str:
+    """Where an office parks what its back office cannot take yet; only its own adapter reads it."""
+    return f"{office}.retry"
+
+
+def deadletters(office: str) -> str:
+    """Where an office puts what its back office will never take as it is."""
+    return f"{office}.deadletters"
+
+
+def is_retry(topic: str) -> bool:
+    """Whether a topic carries parked and replayed records."""
+    return topic.endswith(".retry")
+
+
 def events(city: str) -> str:
     """The topic of one city's status events."""
     return f"{city}.events"
@@ -66,8 +86,8 @@ def of_office(office: str) -> list[Topic]:
     """The three topics of one office."""
     return [
         Topic(submissions(office), "case id", "submission message (XML)", 30 * DAY_MS),
-        Topic(f"{office}.retry", "case id", "the same record, parked; only this adapter reads it", 30 * DAY_MS, 2 * MIB),
-        Topic(f"{office}.deadletters", "case id", "the same record with its error headers", 90 * DAY_MS, 2 * MIB),
+        Topic(retry(office), "case id", "the same record, parked; only this adapter reads it", RETRY_DAYS * DAY_MS, 2 * MIB),
+        Topic(deadletters(office), "case id", "the same record with its error headers", DEADLETTER_DAYS * DAY_MS, 2 * MIB),
     ]
 
 

@@ -59,7 +59,8 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
 
     check_office(settings, office)
     await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
-    app = adapter_app(office, settings.office(office), settings.kafka, settings.stores)
+    continuing = settings.load_catalogue().continuing(office)
+    app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing)
     await web.serve(app, settings.http.host, port or port_of(settings, office))
 
 

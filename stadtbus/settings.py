@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
 from adapters.twins.settings import TwinsSettings
+from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, StoreSettings
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, errors
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     logs: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     gateway: GatewaySettings = GatewaySettings()
+    delivery: DeliverySettings = DeliverySettings()
     portals: dict[str, PortalSettings] = Field(default_factory=dict)
     offices: dict[str, dict[str, dict[str, Any]]] = Field(
         default_factory=dict, description="Settings of each adapter: city, office, then what that adapter asks for (below)."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +41,8 @@ class Child:
         # The file says everything: what the user has set for other commands must not reach these processes.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STADTBUS_")}
         self._environment = inherited | environment | {SUPERVISED_VARIABLE: "1"}
+        self.next_environment: Mapping[str, str] = {}
+        """Variables for the next start alone; the start after it goes without them."""
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -87,12 +89,13 @@ class Child:
             await self._process.wait()
 
     async def _spawn(self) -> None:
+        environment, self.next_environment = self._environment | dict(self.next_environment), {}
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for the supervisor, which ends its children in order.
             # The pipe on its input tells the child when the supervisor is gone.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "stadtbus", *self.spec.arguments,
-                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True,
+                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
 
     async def _keep(self) -> None:
@@ -117,17 +120,31 @@ class Supervisor:
         Raises:
             CannotTell: process-failed.
         """
+        await self.launch(specs)
+        await self.ready([spec.name for spec in specs])
+
+    async def launch(self, specs: Sequence[Spec], environment: Mapping[str, str] | None = None) -> None:
+        """Start these together, the first time with these variables beside the common ones, and wait for nothing."""
         self._logs.mkdir(parents=True, exist_ok=True)
         started = [Child(spec, self._environment, self._logs) for spec in specs]
         self.children |= {child.spec.name: child for child in started}
-        async with httpx.AsyncClient(timeout=2) as http:
-            await asyncio.gather(*(child.start() for child in started))
-            await asyncio.gather(*(child.ready(http) for child in started))
+        for child in started:
+            child.next_environment = environment or {}
+        await asyncio.gather(*(child.start() for child in started))
 
-    async def stop(self) -> None:
-        """End all of them."""
-        await asyncio.gather(*(child.stop() for child in self.children.values()))
-        self.children.clear()
+    async def ready(self, names: Sequence[str]) -> None:
+        """Return when these work.
+
+        Raises:
+            CannotTell: process-failed.
+        """
+        async with httpx.AsyncClient(timeout=2) as http:
+            await asyncio.gather(*(self.children[name].ready(http) for name in names))
+
+    async def stop(self, names: Sequence[str] | None = None) -> None:
+        """End these, or all of them."""
+        ending = [self.children.pop(name) for name in (names if names is not None else list(self.children))]
+        await asyncio.gather(*(child.stop() for child in ending))
 
 
 async def _answers(http: httpx.AsyncClient, url: str) -> bool:

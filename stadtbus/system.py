@@ -10,9 +10,9 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,12 +49,34 @@ class PortalEntry:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a system is made of; the demo's without arguments."""
+
+    replication: int = 1
+    processes: Sequence[str] | None = None
+    """Which of Stadtbus's processes start; None for all."""
+    store_url: str | None = None
+    """A PostgreSQL for all stores instead of files."""
+    office_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """By office: settings of its adapter beside those that lead to its twin."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of all processes; they go before the file."""
+
+
 class LocalSystem:
     """Everything that runs. `start` and `stop` once; `kill` in between as often as wanted."""
 
     def __init__(
-        self, folder: Path, *, port_offset: int = 0, bootstrap: str | None = None, say: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        *,
+        port_offset: int = 0,
+        bootstrap: str | None = None,
+        shape: Shape | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._shape = shape or Shape()
         self.folder = folder.absolute()
         self.config = self.folder / "stadtbus.yaml"
         self.catalogue = catalogue.load()
@@ -62,9 +84,11 @@ class LocalSystem:
         self._offset = port_offset
         self._kafka = None if bootstrap else LocalKafka(self.folder / "kafka", brokers=1, port=KAFKA_PORT + port_offset)
         self.kafka = KafkaSettings(
-            bootstrap=bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}", replication=1, session_timeout_s=_SESSION_TIMEOUT_S
+            bootstrap=bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}",
+            replication=self._shape.replication,
+            session_timeout_s=_SESSION_TIMEOUT_S,
         )
-        self.stores = StoreSettings(folder=self.folder / "stores")
+        self.stores = StoreSettings(folder=self.folder / "stores", url=self._shape.store_url)
         self._twins = TwinsSettings(
             **{name: port + port_offset for name, port in _TWIN_PORTS.items()},
             password=secrets.token_urlsafe(16),
@@ -72,7 +96,7 @@ class LocalSystem:
         )
         self.portals = [self._portal(city) for city in self.catalogue.cities]
         self.settings = Settings.model_validate(self._settings_without_offices())
-        self._supervisor = Supervisor({CONFIG_VARIABLE: str(self.config)}, self.folder / "logs")
+        self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs")
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
 
@@ -88,7 +112,7 @@ class LocalSystem:
         offices: dict[str, dict[str, Any]] = {}
         for office, settings in Twins(self._twins).office_settings().items():
             city, _, name = office.partition(".")
-            offices.setdefault(city, {})[name] = settings
+            offices.setdefault(city, {})[name] = settings | dict(self._shape.office_settings.get(office, {}))
         return offices
 
     def _settings_without_offices(self) -> dict[str, Any]:
@@ -124,11 +148,14 @@ class LocalSystem:
         return [spec.name for spec in self._specs()]
 
     def _specs(self) -> list[Spec]:
-        def spec(name: str, *arguments: str) -> Spec:
-            return Spec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
+        every = ["gateway", *self.catalogue.offices, "audit", "statistics"]
+        wanted = every if self._shape.processes is None else self._shape.processes
+        return [self.spec(name) for name in every if name in wanted]
 
-        offices = [spec(office, "adapter", office) for office in self.catalogue.offices]
-        return [spec("gateway", "gateway"), *offices, spec("audit", "audit"), spec("statistics", "statistics")]
+    def spec(self, name: str) -> Spec:
+        """How to start one process by its name: an office stands for its adapter."""
+        arguments = ("adapter", name) if name in self.catalogue.offices else (name,)
+        return Spec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
 
     async def start(self, *, fresh: bool) -> None:
         """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds, now and at the end.
@@ -150,22 +177,22 @@ class LocalSystem:
         if await count_records(self.kafka, [topics.submissions(office) for office in self.catalogue.offices]):
             raise UsageError(errors.EARLIER_RUN, "this Kafka holds submissions already", where=self.kafka.bootstrap)
         self._say("starting the twins of the back offices")
-        await self._supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
+        await self.supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
         self._say(f"starting {', '.join(self.processes)}")
-        await self._supervisor.start(self._specs())
+        await self.supervisor.start(self._specs())
 
     async def stop(self) -> None:
         """End what was started, in order: processes, then Kafka."""
-        await self._supervisor.stop()
+        await self.supervisor.stop()
         await self._http.aclose()
         await asyncio.to_thread(self._started.close)
 
-    def kill(self, process: str) -> None:
-        """SIGKILL one process; it is started again after a moment."""
-        pid = self._supervisor.children[process].pid
+    def kill(self, process: str, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Send one process a signal; if it ends by it, it is started again after a moment."""
+        pid = self.supervisor.children[process].pid
         if pid is not None:
             with suppress(ProcessLookupError):  # it died in this very moment
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, sig)
 
     def portal(self, entry: PortalEntry) -> Portal:
         """A client that speaks for this portal."""
@@ -176,15 +203,19 @@ class LocalSystem:
         answer = await self._http.get(f"{self.twins_url}/twins")
         return {office: int(state["effects"]) for office, state in answer.json().items()}
 
-    async def set_mood(self, office: str, mood: str) -> None:
-        """Tell a twin how to behave from now on: ok, slow, refuse, fail, fail-after or away."""
-        answer = await self._http.put(f"{self.twins_url}/twins/{office}/mood", json={"mood": mood})
+    async def set_mood(self, office: str, mood: str, **more: float) -> None:
+        """Tell a twin how to behave from now on; moods, and what more they take, are those of `adapters.twins.control`."""
+        answer = await self._http.put(f"{self.twins_url}/twins/{office}/mood", json={"mood": mood} | more)
         answer.raise_for_status()
 
     async def held(self, office: str) -> list[str]:
         """Submission ids of all effects a twin holds; one that is there twice is here twice."""
-        answer = await self._http.get(f"{self.twins_url}/twins/{office}/received")
-        return [effect["submission_id"] for effect in answer.json()]
+        return [submission for submission, _ in await self.effects_since(office, 0)]
+
+    async def effects_since(self, office: str, first: int) -> list[tuple[str, float]]:
+        """Effects of a twin in order, from this one on (0 for all): submission id and Unix time."""
+        answer = await self._http.get(f"{self.twins_url}/twins/{office}/effects", params={"first": first})
+        return [(submission, float(at)) for submission, at in map(str.split, answer.text.splitlines())]
 
     def _take_folder(self, *, fresh: bool) -> None:
         """Be the only one in the folder. The lock is beside it, so that it outlives what is deleted, and ends with this process."""

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from infra.kafka.jars import java, kafka_version
-from infra.kafka.local import CONTROLLER_OFFSET, HOST, LocalKafka, cluster_settings, views
+from infra.kafka.local import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, LocalKafka, cluster_settings, views
 from schemas.errors import UsageError
 
 GIVEN = "STADTBUS_KAFKA__BOOTSTRAP"
@@ -93,7 +93,7 @@ def free_port(brokers: int) -> int:
     """
     while True:
         port = random.randrange(20000, 32000)
-        if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, CONTROLLER_OFFSET)):
+        if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, DETOUR_OFFSET, DETOUR_WAY, CONTROLLER_OFFSET)):
             return port
 
 

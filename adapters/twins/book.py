@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,18 @@ class Mood(StrEnum):
     """Takes what it is handed, but answers that with a technical error; questions are answered."""
     AWAY = "away"
     """Its port is closed."""
+    BUSY = "busy"
+    """Takes nothing: somebody has the case open (SFTP, which cannot say that: the inbox does not open)."""
+    GARBAGE = "garbage"
+    """Takes what it is handed, and answers with something that is not of its protocol; questions too (SFTP: acknowledgements)."""
+    ENDLESS = "endless"
+    """As `garbage`, but the answer never ends."""
+    FLAKY = "flaky"
+    """Of each hand-over anew: takes it and answers at once, late or with an error, or takes nothing and answers with an error."""
+
+
+_OF_ONE_SUBMISSION: Final = (Mood.REFUSE, Mood.BUSY, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.ENDLESS)
+"""Moods that can be shown to some submissions only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +60,47 @@ class Entry:
         return hashlib.sha256(self.content).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """A mood, and what it needs to know."""
+
+    mood: Mood = Mood.OK
+    delay_s: float = 0
+    """How late is late, in the moods `slow` and `flaky`."""
+    share: float = 1
+    """The part of hand-overs that the mood hits; in the moods `slow`, `fail` and `away` it is all of them."""
+    seed: int = 0
+    """Which ones: the same seed, the same ones."""
+
+
 class Book:
     """Effects in the order of their arrival. The same submission twice makes two entries: double effects stay visible."""
 
     def __init__(self, prefix: str) -> None:
-        self.mood = Mood.OK
-        self.delay_s = 0.0
+        self.set(Temper())
         self.entries: list[Entry] = []
         self._prefix = prefix
         self._by_submission: defaultdict[str, list[Entry]] = defaultdict(list)
+
+    @property
+    def mood(self) -> Mood:
+        """The mood of the whole."""
+        return self.temper.mood
+
+    def set(self, temper: Temper) -> None:
+        """Behave like this from now on."""
+        self.temper = temper
+        self._chance = random.Random(temper.seed)  # noqa: S311 - repeatable, guards nothing
+
+    def mood_towards(self, submission_id: str) -> Mood:
+        """How one hand-over of a submission is treated. `flaky` is drawn anew each time, the others stay the same for a submission."""
+        temper = self.temper
+        if temper.mood is Mood.FLAKY:
+            hit = self._chance.random() < temper.share
+            return self._chance.choice((Mood.SLOW, Mood.FAIL, Mood.FAIL_AFTER)) if hit else Mood.OK
+        if temper.mood not in _OF_ONE_SUBMISSION:
+            return temper.mood
+        return temper.mood if zlib.crc32(f"{temper.seed} {submission_id}".encode()) < temper.share * 2**32 else Mood.OK
 
     def enter(self, submission_id: str, content: bytes, content_type: str, received_at: datetime) -> Entry:
         """A new effect with the next reference, for example `M-000001`."""

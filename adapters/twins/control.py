@@ -2,9 +2,10 @@
 
     GET  /livez, /readyz
     GET  /twins                                 office -> mood, delay_s, effects
+    GET  /twins/{office}/effects?first=N        of each effect from number N on, in order: submission id and Unix time; text lines
     GET  /twins/{office}/received               what arrived, in order, without contents
     GET  /twins/{office}/received/{submission}  the same for one submission, with contents (base64)
-    PUT  /twins/{office}/mood                   {"mood": "ok|slow|refuse|fail|fail-after|away", "delay_s": seconds}
+    PUT  /twins/{office}/mood                   {"mood": "ok|slow|...", "delay_s": seconds, "share": 0..1, "seed": number}
 
 It has no login and shows contents, so it belongs on the loopback address, beside twins that hold made-up data.
 """
@@ -18,31 +19,34 @@ from http import HTTPStatus
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from adapters.twins.book import Book, Entry, Mood
+from adapters.twins.book import Book, Entry, Mood, Temper
 
-SetMood = Callable[[str, Mood, float], Awaitable[None]]
+SetTemper = Callable[[str, Temper], Awaitable[None]]
 
 
 class MoodChange(BaseModel):
-    """The body of `PUT /twins/{office}/mood`; `delay_s` counts in the mood `slow` only."""
+    """The body of `PUT /twins/{office}/mood`: a `Temper`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mood: Mood
     delay_s: float = Field(default=0, ge=0, le=3600)
+    share: float = Field(default=1, ge=0, le=1)
+    seed: int = 0
 
 
-def app(books: Mapping[str, Book], set_mood: SetMood) -> Starlette:
+def app(books: Mapping[str, Book], set_temper: SetTemper) -> Starlette:
     """The control app over the books of all twins, by office."""
-    control = _Control(books, set_mood)
+    control = _Control(books, set_temper)
     return Starlette(
         routes=[
             Route("/livez", control.alive),
             Route("/readyz", control.alive),
             Route("/twins", control.overview),
+            Route("/twins/{office}/effects", control.effects),
             Route("/twins/{office}/received", control.received),
             Route("/twins/{office}/received/{submission_id}", control.received_one),
             Route("/twins/{office}/mood", control.change_mood, methods=["PUT"]),
@@ -51,9 +55,9 @@ def app(books: Mapping[str, Book], set_mood: SetMood) -> Starlette:
 
 
 class _Control:
-    def __init__(self, books: Mapping[str, Book], set_mood: SetMood) -> None:
+    def __init__(self, books: Mapping[str, Book], set_temper: SetTemper) -> None:
         self._books = books
-        self._set_mood = set_mood
+        self._set_temper = set_temper
 
     async def alive(self, _: Request) -> Response:
         """Ready is the same as alive: this port opens after those of the twins."""
@@ -61,8 +65,18 @@ class _Control:
 
     async def overview(self, _: Request) -> Response:
         return JSONResponse(
-            {office: {"mood": book.mood, "delay_s": book.delay_s, "effects": len(book.entries)} for office, book in self._books.items()}
+            {
+                office: {"mood": book.mood, "delay_s": book.temper.delay_s, "effects": len(book.entries)}
+                for office, book in self._books.items()
+            }
         )
+
+    async def effects(self, request: Request) -> Response:
+        """Short lines: after a long run there are 100,000 of them."""
+        book, first = self._books.get(request.path_params["office"]), request.query_params.get("first", "0")
+        if book is None or not first.isdecimal():
+            return _not_found("office or number")
+        return PlainTextResponse("".join(f"{one.submission_id} {one.received_at.timestamp()}\n" for one in book.entries[int(first) :]))
 
     async def received(self, request: Request) -> Response:
         book = self._books.get(request.path_params["office"])
@@ -81,7 +95,7 @@ class _Control:
             change = MoodChange.model_validate_json(await request.body())
         except ValidationError as error:
             return JSONResponse({"errors": error.errors(include_input=False, include_context=False)}, HTTPStatus.UNPROCESSABLE_ENTITY)
-        await self._set_mood(office, change.mood, change.delay_s)
+        await self._set_temper(office, Temper(**change.model_dump()))
         return JSONResponse(change.model_dump(mode="json"))
 
 

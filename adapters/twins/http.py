@@ -6,15 +6,21 @@ import asyncio
 import base64
 import contextlib
 import socket
+from collections.abc import AsyncIterator
 from typing import Final
 
 import uvicorn
 from pydantic import SecretStr
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.twins.book import Book, Mood
 
 BACKLOG: Final = 512
+GARBAGE: Final = b"\x00<html>\xff Wartungsarbeiten"
+"""Neither XML nor JSON nor UTF-8."""
+_ENDLESS_PART: Final = b"\x00" * 16_384
+_ENDLESS_PAUSE_S: Final = 0.01
 KEEP_ALIVE_S: Final = 30
 """Longer than httpx keeps idle connections (5 s), so that no request meets a connection that is just being closed."""
 
@@ -68,7 +74,10 @@ class HttpListener:
 
 
 class HttpTwin:
-    """A book behind an HTTP port. A subclass brings the protocol; this holds answers back in the mood `slow`."""
+    """A book behind an HTTP port. A subclass brings the protocol; this holds answers back in the mood `slow`.
+
+    Where one hand-over is treated differently from the rest, the subclass asks for the answers here.
+    """
 
     def __init__(self, book: Book, app: ASGIApp, host: str, port: int) -> None:
         self.book = book
@@ -85,14 +94,26 @@ class HttpTwin:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_late(message: Message) -> None:
             if message["type"] == "http.response.start" and self.book.mood is Mood.SLOW:
-                await self._hold_back()
+                await self.hold_back()
             await send(message)
 
         await self._app(scope, receive, send_late)
 
-    async def _hold_back(self) -> None:
+    async def hold_back(self) -> None:
+        """Wait as long as the mood says, or until the port closes."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._listener.closing.wait(), self.book.delay_s)
+            await asyncio.wait_for(self._listener.closing.wait(), self.book.temper.delay_s)
+
+    def strange_answer(self, mood: Mood) -> Response | None:
+        """What a twin answers that does not keep to its protocol; None in every other mood."""
+        if mood is Mood.GARBAGE:
+            return Response(GARBAGE)
+        return StreamingResponse(self._endless()) if mood is Mood.ENDLESS else None
+
+    async def _endless(self) -> AsyncIterator[bytes]:
+        while not self._listener.closing.is_set():
+            yield _ENDLESS_PART
+            await asyncio.sleep(_ENDLESS_PAUSE_S)
 
 
 def basic(user: str, password: SecretStr) -> str:

@@ -12,7 +12,7 @@ from adapters.augsburg.gewerbe.twin import AugsburgTwin
 from adapters.muenchen.meldewesen.twin import MuenchenTwin
 from adapters.nuernberg.meldewesen.twin import NuernbergTwin
 from adapters.twins import control
-from adapters.twins.book import Book, Mood
+from adapters.twins.book import Book, Mood, Temper
 from adapters.twins.http import HttpListener
 from adapters.twins.settings import TwinsSettings
 from schemas import errors
@@ -46,7 +46,7 @@ class Twins:
             "augsburg.gewerbe": AugsburgTwin(settings.host, settings.sftp_port, *login, folder),
             "nuernberg.meldewesen": NuernbergTwin(settings.host, settings.rest_port, *login),
         }
-        app = control.app({office: twin.book for office, twin in self.twins.items()}, self.set_mood)
+        app = control.app({office: twin.book for office, twin in self.twins.items()}, self.set_temper)
         self._control = HttpListener(app, settings.host, settings.control_port)
         self._mood_lock = asyncio.Lock()
 
@@ -79,12 +79,16 @@ class Twins:
         self._cleanup.close()
 
     async def set_mood(self, office: str, mood: Mood, delay_s: float = 0) -> None:
+        """Change the mood of a twin towards everybody."""
+        await self.set_temper(office, Temper(mood, delay_s))
+
+    async def set_temper(self, office: str, temper: Temper) -> None:
         """Change how a twin behaves from now on; returns when its port is open or closed accordingly."""
         twin = self.twins[office]
         async with self._mood_lock:
             was_away = twin.book.mood is Mood.AWAY
-            twin.book.mood, twin.book.delay_s = mood, delay_s
-            if mood is Mood.AWAY:
+            twin.book.set(temper)
+            if temper.mood is Mood.AWAY:
                 await twin.close()
             elif was_away:
                 await twin.open()

@@ -1,52 +1,120 @@
-"""What the engine decides, without Kafka, clock or I/O, so that tests can drive it through any interleaving.
+"""What the engine decides about order, without Kafka, clock or I/O, so that tests can drive it through any interleaving.
 
 Promises, checked by `tests/unit/test_engine_core.py` after every step:
-- one record of a case at a time, in the order of the log;
+- one record of a case at a time, over both topics of the office, in the order of the log;
 - the offset to commit never passes an unfinished record;
+- while records of a case are parked, its later ones follow them; while one of its records is dead and holds the case, the ones
+  that were written after it follow it;
 - work of an earlier assignment changes nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from enum import Enum
+from typing import Any, Generic, Protocol, TypeVar
+
+
+class Record(Protocol):
+    """What the core reads of a record (aiokafka's ConsumerRecord has it)."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
 
 PartitionT = TypeVar("PartitionT", bound=Hashable)
-RecordT = TypeVar("RecordT")
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 class OffsetWentBack(Exception):
     """A topic was made anew while it was read."""
 
 
-@dataclass(slots=True, eq=False)
-class Work(Generic[PartitionT, RecordT]):
-    """One record on its way. `attempts` counts how often it was handed out."""
+class Action(Enum):
+    """What to do with a record that is handed out."""
 
-    partition: PartitionT
-    offset: int
-    case: Hashable
-    record: RecordT
-    epoch: int
-    attempts: int = 0
+    TRY = "try"
+    PARK = "park"
+    """Copy it behind the parked records of its case, untried."""
+    HOLD = "hold"
+    """Copy it behind the dead letter that holds its case, untried."""
+
+
+@dataclass(slots=True)
+class CaseState:
+    """What is known of a case that is not simply delivered record by record."""
+
+    parked_through: int = -1
+    """Offset of its last record in the retry topic; -1 when nothing of it is parked."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Its dead submissions that hold it, each with its place in the submissions topic."""
+
+    @property
+    def ordinary(self) -> bool:
+        """Nothing is special about the case any more."""
+        return self.parked_through < 0 and not self.held
+
+
+class Work(Generic[PartitionT, RecordT]):
+    """One record on its way. Its fields belong to the core, but for `job`, which belongs to whoever handles it."""
+
+    __slots__ = (
+        "action",
+        "case",
+        "epoch",
+        "following",
+        "job",
+        "last",
+        "offset",
+        "origin",
+        "out",
+        "partition",
+        "record",
+        "retry",
+        "submission",
+    )
+
+    def __init__(self, partition: PartitionT, case: Hashable, record: RecordT, epoch: int, *, retry: bool) -> None:
+        self.partition = partition
+        self.case = case
+        self.record = record
+        self.epoch = epoch
+        self.retry = retry
+        """It comes from the retry topic."""
+        self.offset = self.origin = record.offset
+        """`origin` is its place in the submissions topic, by which the records of a case are ordered."""
+        self.submission = ""
+        """Id of the submission, where a case is special and it matters."""
+        self.action = Action.TRY
+        self.out = False
+        self.job: Any = None
+        self.following: Work[PartitionT, RecordT] | None = None
+        """The next record of its case from the same topic."""
+        self.last = self
+        """At the head of a chain: its last record."""
 
 
 @dataclass(slots=True)
 class _Partition(Generic[PartitionT, RecordT]):
-    """Open offsets in log order, those finished out of order, and the cases whose head may be handed out."""
+    """Open offsets in log order, those finished out of order, and the heads of cases that may be handed out."""
 
+    retry: bool
     open: deque[int] = field(default_factory=deque)
     finished: set[int] = field(default_factory=set)
-    chains: dict[Hashable, deque[Work[PartitionT, RecordT]]] = field(default_factory=dict)
-    ready: deque[Hashable] = field(default_factory=deque)
-    expected: int = -1
-    """The next offset to take; -1 before the first."""
+    ready: deque[Work[PartitionT, RecordT]] = field(default_factory=deque)
+    expected: int = 0
+    """The next offset to take."""
     furthest: int = -1
     """The highest offset handed out so far."""
-    committable: int = -1
-    """All before it are finished; -1 before the first."""
+    committable: int = 0
+    """All before it are finished."""
+
+
+Chains = dict[Hashable, Work[PartitionT, RecordT]]
+"""By case the head of its chain."""
 
 
 class Core(Generic[PartitionT, RecordT]):
@@ -54,80 +122,137 @@ class Core(Generic[PartitionT, RecordT]):
 
     def __init__(self) -> None:
         self._partitions: dict[PartitionT, _Partition[PartitionT, RecordT]] = {}
-        self._turn: deque[PartitionT] = deque()
+        self._turn: deque[_Partition[PartitionT, RecordT]] = deque()
+        self._chains: Chains[PartitionT, RecordT] = {}
+        self._retry_chains: Chains[PartitionT, RecordT] = {}
+        self._special: dict[Hashable, CaseState] = {}
+        self._waiting: dict[Hashable, list[Work[PartitionT, RecordT]]] = {}
+        """By case what could go on but for another record of the case that is handed out."""
         self._epoch = 0
         self._filling_gaps = False
         self.in_flight = 0
         """Records taken and not finished."""
+        self.in_flight_bytes = 0
+        """Size of their values."""
         self.ready = 0
         """Cases whose next record may be handed out."""
 
     @property
-    def partitions(self) -> int:
-        """How many partitions are assigned."""
-        return len(self._partitions)
+    def partitions(self) -> Collection[PartitionT]:
+        """Those assigned."""
+        return self._partitions.keys()
 
     @property
     def uncommittable(self) -> int:
         """Records finished behind one that is not: after a crash they come again."""
         return sum(len(partition.finished) for partition in self._partitions.values())
 
-    def assign(self, partitions: Iterable[PartitionT]) -> None:
-        """Begin anew with these partitions; each starts with the first record offered."""
+    @property
+    def parked_cases(self) -> int:
+        """Cases with records in the retry topic."""
+        return sum(1 for case in self._special.values() if case.parked_through >= 0)
+
+    def assign(
+        self, starts: Mapping[PartitionT, int], retry: Collection[PartitionT] = (), cases: Mapping[Any, CaseState] | None = None
+    ) -> None:
+        """Begin anew with these partitions, each at this offset; those in `retry` are of a retry topic.
+
+        `cases` are those of these partitions with parked or dead records.
+        """
         self.revoke_all()
-        for partition in partitions:
-            self._partitions[partition] = _Partition()
-            self._turn.append(partition)
+        self._special.update(cases or {})
+        for partition, start in starts.items():
+            self._partitions[partition] = _Partition(partition in retry, expected=start, committable=start)
+        self._turn.extend(self._partitions.values())
 
     def revoke_all(self) -> None:
         """Forget everything: aiokafka rebalances eagerly, so all partitions move. Work still running is of an old epoch now."""
-        self._partitions.clear()
-        self._turn.clear()
+        for container in (self._partitions, self._turn, self._chains, self._retry_chains, self._special, self._waiting):
+            container.clear()
         self._epoch += 1
         self._filling_gaps = False
-        self.in_flight = self.ready = 0
+        self.in_flight = self.in_flight_bytes = self.ready = 0
 
-    def offer(self, partition: PartitionT, offset: int, case: Hashable, record: RecordT) -> bool:
-        """Take a record; False for one that is not of this assignment.
+    def expected(self, partition: PartitionT) -> int:
+        """The offset of the next record to take."""
+        return self._partitions[partition].expected
+
+    def readable(self, limit: int) -> list[PartitionT]:
+        """Partitions that have fewer than so many records on their way, so that one full of slow ones leaves room for the others."""
+        return [partition for partition, state in self._partitions.items() if len(state.open) - len(state.finished) < limit]
+
+    def offer(self, partition: PartitionT, records: Sequence[RecordT]) -> list[Work[PartitionT, RecordT]]:
+        """Take records of an assigned partition in log order.
 
         Raises:
             OffsetWentBack: records of this assignment begin again; the log is not the one that was read before.
-
         """
-        state = self._partitions.get(partition)
-        if state is None:
-            return False
-        if offset < state.expected:
-            raise OffsetWentBack(f"offset {offset} after {state.expected - 1}")
-        if state.committable < 0:
-            state.committable = offset
-        state.expected = offset + 1
-        state.open.append(offset)
+        state = self._partitions[partition]
+        if records[0].offset < state.expected:
+            raise OffsetWentBack(f"offset {records[0].offset} after {state.expected - 1}")
+        state.expected = records[-1].offset + 1
+        return [self._take_in(partition, state, record) for record in records]
+
+    def _take_in(self, partition: PartitionT, state: _Partition[PartitionT, RecordT], record: RecordT) -> Work[PartitionT, RecordT]:
+        case: Hashable = record.key
+        if case is None:  # belongs to nothing
+            case = (partition, record.offset)
+        work = Work(partition, case, record, self._epoch, retry=state.retry)
+        state.open.append(record.offset)
         self.in_flight += 1
-        work = Work(partition, offset, case, record, self._epoch)
-        chain = state.chains.get(case)
-        if chain is not None:
-            chain.append(work)
+        self.in_flight_bytes += len(record.value or b"")
+        chains = self._retry_chains if state.retry else self._chains
+        head = chains.get(case)
+        if head is None:
+            chains[case] = work
+            state.ready.append(work)
+            self.ready += 1
         else:
-            state.chains[case] = deque((work,))
-            self._make_ready(state, case)
+            head.last.following = work
+            head.last = work
+        if state.retry:
+            special = self._special.setdefault(case, CaseState())
+            special.parked_through = max(special.parked_through, record.offset)
+        return work
+
+    def take(self, limit: int) -> list[Work[PartitionT, RecordT]]:
+        """The next records to handle, partitions in turn, so that a full one does not starve the others."""
+        taken: list[Work[PartitionT, RecordT]] = []
+        while self.ready and len(taken) < limit:
+            state = self._turn[0]
+            self._turn.rotate(-1)
+            if not state.ready:
+                continue
+            self.ready -= 1
+            work = state.ready.popleft()
+            if self._filling_gaps and work.offset > state.furthest:
+                continue  # nothing behind it is finished, so leaving it open costs no repeat
+            if self._special and not self._may_go(work):
+                continue
+            state.furthest = max(state.furthest, work.offset)
+            work.out = True
+            taken.append(work)
+        return taken
+
+    def _may_go(self, work: Work[PartitionT, RecordT]) -> bool:
+        """Decide what to do with a record of a special case; False while another record of the case is handed out."""
+        case = self._special.get(work.case)
+        if case is None:
+            return True
+        other = (self._chains if work.retry else self._retry_chains).get(work.case)
+        if other is not None and other.out:
+            self._waiting.setdefault(work.case, []).append(work)
+            return False
+        work.action = self._action(work, case)
         return True
 
-    def take(self) -> Work[PartitionT, RecordT] | None:
-        """The next record to handle, partitions in turn, so that a full one does not starve the others."""
-        while self.ready:
-            partition = self._turn[0]
-            self._turn.rotate(-1)
-            state = self._partitions[partition]
-            if state.ready:
-                self.ready -= 1
-                work = state.chains[state.ready.popleft()][0]
-                if self._filling_gaps and work.offset > state.furthest:
-                    continue  # nothing behind it is finished, so leaving it open costs no repeat
-                state.furthest = max(state.furthest, work.offset)
-                work.attempts += 1
-                return work
-        return None
+    @staticmethod
+    def _action(work: Work[PartitionT, RecordT], case: CaseState) -> Action:
+        if not work.retry and case.parked_through >= 0:
+            return Action.PARK
+        if any(origin < work.origin for submission, origin in case.held.items() if submission != work.submission):
+            return Action.HOLD
+        return Action.TRY
 
     def fill_gaps(self) -> None:
         """From now on hand out only records that lie before one handed out already: when they are finished, all of it can be
@@ -137,35 +262,80 @@ class Core(Generic[PartitionT, RecordT]):
 
     def finish(self, work: Work[PartitionT, RecordT]) -> None:
         """This record is done with: the case goes on, and the offset may move."""
-        state = self._current(work)
-        if state is None:
+        if work.epoch != self._epoch:
             return
-        self.in_flight -= 1
-        chain = state.chains[work.case]
-        chain.popleft()
-        if chain:
-            self._make_ready(state, work.case)
-        else:
-            del state.chains[work.case]
-        state.finished.add(work.offset)
-        while state.open and state.open[0] in state.finished:
-            offset = state.open.popleft()
-            state.finished.remove(offset)
-            state.committable = offset + 1
+        self._close(work)
+        if self._special and work.case in self._special:
+            self._settle_case(work)
+
+    def finish_parked(self, work: Work[PartitionT, RecordT], retry_offset: int) -> None:
+        """This record is done with here: its copy stands in the retry topic."""
+        if work.epoch != self._epoch:
+            return
+        case = self._special.setdefault(work.case, CaseState())
+        case.parked_through = max(case.parked_through, retry_offset)
+        self.finish(work)
+
+    def finish_dead(self, work: Work[PartitionT, RecordT], submission: str) -> None:
+        """This record is done with here: its copy is a dead letter that holds the case."""
+        if work.epoch != self._epoch:
+            return
+        self._special.setdefault(work.case, CaseState()).held[submission] = work.origin
+        work.submission = ""  # it stays held
+        self.finish(work)
 
     def put_back(self, work: Work[PartitionT, RecordT]) -> None:
-        """This record has to be handled again; until now its case waited."""
-        state = self._current(work)
-        if state is not None:
-            self._make_ready(state, work.case)
+        """This record has to be handled again; from now on it may."""
+        if work.epoch != self._epoch:
+            return
+        state = self._partitions[work.partition]
+        state.ready.append(work)
+        self.ready += 1
+
+    def release(self, work: Work[PartitionT, RecordT]) -> None:
+        """This record is not handled any more but will be put back later; others of its case need not wait for it."""
+        if work.epoch == self._epoch:
+            work.out = False
+            self._wake(work.case)
 
     def committable(self) -> dict[PartitionT, int]:
         """Per partition the offset of the oldest unfinished record, or behind the last one."""
-        return {partition: state.committable for partition, state in self._partitions.items() if state.committable >= 0}
+        return {partition: state.committable for partition, state in self._partitions.items()}
 
-    def _current(self, work: Work[PartitionT, RecordT]) -> _Partition[PartitionT, RecordT] | None:
-        return self._partitions.get(work.partition) if work.epoch == self._epoch else None
+    def gaps(self, behind: int) -> set[tuple[PartitionT, int]]:
+        """The records (partition, offset) that each hold back the commit of more than so many finished ones."""
+        return {(partition, state.open[0]) for partition, state in self._partitions.items() if len(state.finished) > behind}
 
-    def _make_ready(self, state: _Partition[PartitionT, RecordT], case: Hashable) -> None:
-        state.ready.append(case)
-        self.ready += 1
+    def _close(self, work: Work[PartitionT, RecordT]) -> None:
+        self.in_flight -= 1
+        self.in_flight_bytes -= len(work.record.value or b"")
+        state = self._partitions[work.partition]
+        chains = self._retry_chains if work.retry else self._chains
+        following = work.following
+        if following is None:
+            del chains[work.case]
+        else:
+            following.last = work.last
+            chains[work.case] = following
+            state.ready.append(following)
+            self.ready += 1
+        open_offsets, finished = state.open, state.finished
+        finished.add(work.offset)
+        while open_offsets and open_offsets[0] in finished:
+            offset = open_offsets.popleft()
+            finished.remove(offset)
+            state.committable = offset + 1
+
+    def _settle_case(self, work: Work[PartitionT, RecordT]) -> None:
+        case = self._special[work.case]
+        if work.submission:
+            case.held.pop(work.submission, None)
+        if work.retry and work.offset >= case.parked_through:
+            case.parked_through = -1
+        if case.ordinary:
+            del self._special[work.case]
+        self._wake(work.case)
+
+    def _wake(self, case: Hashable) -> None:
+        for waiting in self._waiting.pop(case, ()):
+            self.put_back(waiting)

@@ -1,71 +1,144 @@
 """The engine's Kafka side: reads batches, runs one chain per case, commits past finished records only.
 
 FastStream hosts the process; this loop is ours, because batches, order per case and explicit commits decide about loss
-(docs/decisions/0002). Stopping and losing partitions follow the same steps: begin nothing new, finish what runs and the
-gaps before it up to a budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
+(docs/decisions/0002, 0006). Records pass four tasks:
+
+    reader      getmany -> core                       waits when too much is in flight
+    dispatcher  core -> begin (durable) -> workers    as many as the back office bears
+    workers     one hand-over at a time each
+    settler     outcomes -> settle (durable, told) -> core
+
+Beside them one task commits, now and then. Stopping and losing partitions follow the same steps: begin nothing new, finish what
+runs and the gaps before it up to a budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from consumers.engine.core import Core, Work
+from consumers.engine.core import CaseState, Core, Work
+from consumers.settings import DeliverySettings
+from infra import crashpoints, metrics
 from infra.health import Progress
 from infra.kafka.clients import start_consumer
 from infra.settings import KafkaSettings
+from schemas import errors, topics
+from schemas.errors import CannotTell
 
 log = structlog.get_logger()
 
-Handler = Callable[[Any, int], Awaitable[None]]
-"""Handles one record (aiokafka's ConsumerRecord); gets how often it was handed out, from 1. Returning means finished; whatever
-it raises means not finished, and the record comes again after a while, before later ones of its case."""
-
 _POLL_MS: Final = 200
-_FIRST_WORKERS: Final = 8
 _BATCH: Final = 500
+_FIRST_WORKERS: Final = 8
+_COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
-_FIRST_BACKOFF_S: Final = 0.2
-_LONGEST_BACKOFF_S: Final = 30.0
+_FULL_PAUSE_S: Final = 1.0
+"""So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
+_LOOK_S: Final = 0.02
+
+KafkaWork = Work[TopicPartition, Any]
+"""A record of aiokafka on its way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much at once, and how long to wait."""
-
-    running: int = 500
-    """Records handled at the same time, each of another case."""
-    in_flight: int = 2_000
-    """Records held in memory; above it partitions pause."""
-    commit_interval_s: float = 0.5
+class Finished:
+    """Done with."""
 
 
-def backoff_s(attempts: int) -> float:
-    """How long a record waits before it is tried again: doubling up to half a minute, with jitter."""
-    doubled_s: float = _FIRST_BACKOFF_S * 2 ** min(attempts - 1, 20)
-    return random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF_S, doubled_s)  # noqa: S311 - jitter
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Its copy stands in the retry topic."""
+
+    retry_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Its copy is a dead letter that holds its case."""
+
+    submission: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not done with: to be handed out once more, after a while."""
+
+    delay_s: float = 0.0
+
+
+End = Finished | Parked | Dead | Again
+FINISHED: Final = Finished()
+
+
+class Handler(Protocol):
+    """What is done with the records of one office. What `hand_over` comes to is remembered, not raised."""
+
+    at_once: int
+    """How many hand-overs at the same time."""
+
+    async def take_over(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+        """These partitions are ours now: what is known to be committed in each, and cases with parked or dead records."""
+
+    def recognise(self, work: KafkaWork) -> None:
+        """Say which submission a record of the retry topic is, and where it stood (`submission`, `origin`)."""
+
+    def places(self, wanted: int) -> int:
+        """How many records may be begun now; 0 while the office is paused."""
+
+    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+        """Note durably that these are about to be handed over: those to hand over, and those that need no hand-over."""
+
+    async def hand_over(self, work: KafkaWork) -> None:
+        """Hand one record over and remember what came of it."""
+
+    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
+        """Instead of the rest of `hand_over`: it takes too long (`begun`), or should not begin."""
+
+    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+        """Make what came of these durable, copy what is set aside, and tell the portals."""
+
+    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """These offsets are committed."""
 
 
 class Engine:
-    """One member of one group, on one office's topic."""
+    """One member of one group, on one office's topics."""
 
-    def __init__(self, settings: KafkaSettings, *, group: str, topics: list[str], handle: Handler, limits: Limits | None = None) -> None:
+    def __init__(self, settings: KafkaSettings, *, group: str, topics: Sequence[str], handler: Handler, limits: DeliverySettings) -> None:
         self._settings = settings
         self._group = group
-        self._topics = topics
-        self._handle = handle
-        self._limits = limits or Limits()
+        self._topics = list(topics)
+        self._handler = handler
+        self._limits = limits
+        self._running = min(limits.at_once, handler.at_once)
+        self._begun: deque[tuple[KafkaWork, float]] = deque()
+        self._handing_over: dict[KafkaWork, tuple[asyncio.Task[None], float]] = {}
+        self._overdue: set[KafkaWork] = set()
+        self._done: list[KafkaWork] = []
+        self._busy = 0
+        """Calls of `begin` and `settle` under way."""
         self._workers: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        """Dispatcher and settler of this assignment."""
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
+        self._to_dispatch = asyncio.Event()
+        self._to_settle = asyncio.Event()
+        self._room = asyncio.Event()
+        self._failure: Exception | None = None
+        """What went wrong where the client would swallow it."""
         self.core: Core[TopicPartition, Any] = Core()
         self.progress = Progress(_STALL_LIMIT_S)
 
@@ -73,15 +146,17 @@ class Engine:
         """Consume until cancelled, then drain and leave the group.
 
         Raises:
-            CannotTell: kafka-unreachable, at the start; later the client reconnects by itself.
+            CannotTell: kafka-unreachable, at the start (later the client reconnects by itself); offsets-lost; log-shortened.
+            Fenced: somebody else has our partitions; begin anew.
         """
+        self._failure = None
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
         committer = asyncio.create_task(self._commit_regularly(consumer))
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
-            while not committer.done():
-                await self._round(consumer)
-            committer.result()  # it never ends by itself: raise what ended it
+            while True:
+                await self._read(consumer)
+                self._raise_what_failed(committer)
         finally:
             committer.cancel()
             try:
@@ -89,29 +164,83 @@ class Engine:
             finally:
                 await consumer.stop()
 
-    async def _round(self, consumer: AIOKafkaConsumer) -> None:
-        batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
-        for partition, records in batches.items():
-            for record in records:
-                self.core.offer(partition, record.offset, record.key, record)
-        self._hand_out()
-        self._regulate(consumer)
-        self.progress.moved()
+    def _raise_what_failed(self, committer: asyncio.Task[None]) -> None:
+        if self._failure is not None:
+            raise self._failure
+        for task in (committer, *self._tasks):
+            if task.done():
+                task.result()  # none ends by itself
 
-    def _regulate(self, consumer: AIOKafkaConsumer) -> None:
-        """Pause reading above the limit, resume well below: pausing throws away what the client has fetched ahead."""
-        if self.core.in_flight >= self._limits.in_flight:
+    # --- reader
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        self.progress.moved()
+        readable = self._readable()
+        if not readable:
+            await self._wait_for_room(consumer)
+        else:
+            if consumer.paused():
+                consumer.resume(*consumer.paused())
+            batches = await consumer.getmany(*readable, timeout_ms=_POLL_MS, max_records=_BATCH)
+            for partition, records in batches.items():
+                if partition in self.core.partitions:  # else it moved while we waited
+                    self._take_in(partition, records)
+            crashpoints.reached("engine.read")
+        self._to_dispatch.set()
+
+    def _readable(self) -> list[TopicPartition]:
+        """Only what is asked for is handed out by the client, so nothing comes of a partition before it was taken over."""
+        core, limits = self.core, self._limits
+        if core.in_flight >= limits.in_flight or core.in_flight_bytes >= limits.in_flight_bytes or not self._handler.places(1):
+            return []
+        return core.readable(max(1, limits.in_flight // max(1, len(core.partitions))))
+
+    def _take_in(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        missing = records[0].offset - self.core.expected(partition)
+        if missing > 0:
+            _say_expired(partition, missing)
+        for work in self.core.offer(partition, records):
+            if work.retry:
+                self._handler.recognise(work)
+
+    async def _wait_for_room(self, consumer: AIOKafkaConsumer) -> None:
+        """Short of a second reading just waits, because pausing throws away what was fetched ahead. But the client leaves the group
+        when nobody asks it for minutes, so then it is asked, for nothing.
+        """
+        self._room.clear()
+        try:
+            async with asyncio.timeout(_FULL_PAUSE_S):
+                await self._room.wait()
+        except TimeoutError:
             consumer.pause(*consumer.assignment())
-        elif self.core.in_flight <= self._limits.in_flight // 2 and consumer.paused():
-            consumer.resume(*consumer.paused())
+            await consumer.getmany(timeout_ms=0)
+
+    # --- dispatcher and workers
+
+    async def _dispatch(self) -> None:
+        while True:
+            await self._to_dispatch.wait()
+            self._to_dispatch.clear()
+            while works := self.core.take(self._handler.places(min(_BATCH, self._places()))):
+                self._busy += 1
+                to_hand_over, rest = await self._handler.begin(works)
+                self._busy -= 1
+                begun_s = time.monotonic()
+                self._begun.extend([(work, begun_s) for work in to_hand_over])
+                self._hand_out()
+                self._finish_with(rest)
+
+    def _places(self) -> int:
+        """Few are begun ahead of the workers: what is begun and not handed over when the process dies has to be asked about."""
+        return max(0, 2 * self._running - len(self._begun) - len(self._handing_over))
 
     def _hand_out(self, workers: int = _FIRST_WORKERS) -> None:
-        """Start workers for the cases that are ready; a worker goes on until it finds none.
+        """Start workers for what is begun; a worker goes on until it finds nothing.
 
         A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
         office: quick work then needs no task per record, and slow work has all its workers within some turns.
         """
-        starting = min(workers, self.core.ready, self._limits.running - len(self._workers))
+        starting = min(workers, len(self._begun), self._running - len(self._workers))
         for _ in range(starting):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
@@ -120,27 +249,81 @@ class Engine:
             asyncio.get_running_loop().call_soon(self._hand_out, 2 * workers)
 
     async def _work(self) -> None:
-        while (work := self.core.take()) is not None:
-            try:
-                await self._handle(work.record, work.attempts)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises, the record is not finished
-                delay_s = backoff_s(work.attempts)
-                log.warning(
-                    "record_not_finished", group=self._group, partition=work.partition.partition, offset=work.offset,
-                    attempts=work.attempts, error=type(error).__name__, next_try_s=round(delay_s, 1),
-                )  # fmt: skip
-                asyncio.get_running_loop().call_later(delay_s, self._try_again, work)
+        me = asyncio.current_task()
+        assert me is not None  # noqa: S101 - it runs in one
+        while self._begun:
+            work, begun_s = self._begun.popleft()
+            now_s = time.monotonic()
+            if now_s - begun_s > self._settings.session_timeout_s / 2:
+                # We waited, or were asleep, for so long that somebody else may have the partition: ask the ledger again.
+                self._handler.give_up(work, begun=False)
             else:
-                self.core.finish(work)
+                self._handing_over[work] = (me, now_s)
+                await self._hand_one_over(work)
+            self._finish_with((work,))
 
-    def _try_again(self, work: Work[TopicPartition, Any]) -> None:
+    async def _hand_one_over(self, work: KafkaWork) -> None:
+        try:
+            await self._handler.hand_over(work)
+        except asyncio.CancelledError:
+            if work not in self._overdue:
+                raise
+            self._overdue.discard(work)
+            self._handler.give_up(work, begun=True)
+        finally:
+            del self._handing_over[work]
+
+    def _end_overdue(self) -> None:
+        """A hand-over that takes too long, or holds back too many finished ones, is given up: its outcome is unclear."""
+        began_before_s = time.monotonic() - self._limits.attempt_limit_s
+        gaps = self.core.gaps(self._limits.gap_limit)
+        for work, (worker, began_s) in list(self._handing_over.items()):
+            if began_s < began_before_s or (work.partition, work.offset) in gaps:
+                self._overdue.add(work)
+                worker.cancel()
+
+    # --- settler
+
+    def _finish_with(self, works: Sequence[KafkaWork]) -> None:
+        if works:
+            self._done.extend(works)
+            self._to_settle.set()
+
+    async def _settle(self) -> None:
+        while True:
+            await self._to_settle.wait()
+            self._to_settle.clear()
+            works, self._done = self._done, []
+            self._busy += 1
+            ends = await self._handler.settle(works)
+            self._busy -= 1
+            for work, end in zip(works, ends, strict=True):
+                self._apply(work, end)
+            self._room.set()
+            self._to_dispatch.set()
+
+    def _apply(self, work: KafkaWork, end: End) -> None:
+        if end is FINISHED:
+            self.core.finish(work)
+        elif isinstance(end, Parked):
+            self.core.finish_parked(work, end.retry_offset)
+        elif isinstance(end, Dead):
+            self.core.finish_dead(work, end.submission)
+        elif isinstance(end, Again):
+            self.core.release(work)
+            asyncio.get_running_loop().call_later(end.delay_s, self._put_back, work)
+
+    def _put_back(self, work: KafkaWork) -> None:
         self.core.put_back(work)
-        self._hand_out()
+        self._to_dispatch.set()
+
+    # --- committer
 
     async def _commit_regularly(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            await asyncio.sleep(self._limits.commit_interval_s)
+            await asyncio.sleep(_COMMIT_INTERVAL_S)
             await self._commit(consumer, self.core.committable())
+            self._end_overdue()
 
     async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         """Commit what is finished, explicitly. A commit that fails is no loss: those records come again, the ledger knows them."""
@@ -148,6 +331,7 @@ class Engine:
             news = {partition: offset for partition, offset in offsets.items() if self._committed.get(partition) != offset}
             if not news:
                 return
+            crashpoints.reached("commit.before")
             try:
                 async with asyncio.timeout(_COMMIT_TIMEOUT_S):
                     await consumer.commit(news)
@@ -155,34 +339,88 @@ class Engine:
                 log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
             else:
                 self._committed.update(news)
+                crashpoints.reached("commit.after")
+                await self._handler.committed(news)
 
-    def begin(self, partitions: set[TopicPartition]) -> None:
-        """Partitions were assigned."""
-        self.core.assign(sorted(partitions))
+    # --- partitions come and go
+
+    async def take_over(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions were assigned: fence off whoever had them, find out where to start, begin."""
+        try:
+            known, cases = await self._handler.take_over(partitions)
+            starts = await self._starts(consumer, partitions, known)
+        except Exception as error:  # noqa: BLE001 - the client swallows it; the next round raises it
+            self._failure = error
+            return
         self._committed.clear()
+        self.core.assign(starts, [partition for partition in partitions if topics.is_retry(partition.topic)], cases)
+        self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), self._settle())]
+        self._room.set()
         log.info("partitions_assigned", group=self._group, count=len(partitions))
+
+    async def _starts(
+        self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, int | None]
+    ) -> dict[TopicPartition, int]:
+        """Where each partition goes on: at the committed offset; at a group's first start at the first record.
+
+        Raises:
+            CannotTell: offsets-lost, where we have committed before and Kafka knows nothing of it; log-shortened.
+        """
+        first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        starts = {}
+        for partition in partitions:
+            committed = await consumer.committed(partition)
+            if committed is None and known[partition]:
+                raise CannotTell(
+                    errors.OFFSETS_LOST, f"partition {partition.partition}: {known[partition]} was committed", where=partition.topic
+                )
+            starts[partition] = first[partition] if committed is None else committed
+            if starts[partition] > end[partition]:
+                raise CannotTell(
+                    errors.LOG_SHORTENED, f"partition {partition.partition}: it ends at {end[partition]}", where=partition.topic
+                )
+        return starts
 
     async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
         """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once."""
         self.core.fill_gaps()
         try:
             async with asyncio.timeout(self._settings.rebalance_timeout_s / 3):
-                while self._workers:
-                    await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+                while self._unfinished():
+                    self._to_dispatch.set()
+                    await asyncio.sleep(_LOOK_S)
         except TimeoutError:
-            log.warning("work_cancelled", group=self._group, count=len(self._workers))
+            log.warning("work_cancelled", group=self._group, count=len(self._handing_over))
         finally:
             offsets = self.core.committable()
             self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
-            await self._cancel_workers()
+            await self._end_tasks()
         await self._commit(consumer, offsets)
 
-    async def _cancel_workers(self) -> None:
+    def _unfinished(self) -> bool:
+        """Whether something is under way, or could still be handed out while the tasks live."""
+        if any(task.done() for task in self._tasks) or not self._tasks:
+            return False
+        under_way = self._begun or self._handing_over or self._done or self._busy
+        return bool(under_way or (self.core.ready and self._handler.places(1)))
+
+    async def _end_tasks(self) -> None:
         """What runs too long has an unclear outcome now; its record comes again and the ledger knows."""
-        running = list(self._workers)
-        for worker in running:
-            worker.cancel()
+        running = [*self._workers, *self._tasks]
+        for task in running:
+            task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        self._tasks = []
+        self._begun.clear()
+        self._done.clear()
+        self._overdue.clear()
+        self._busy = 0
+
+
+def _say_expired(partition: TopicPartition, count: int) -> None:
+    """Records that nobody delivered are gone, by retention or by somebody's hand. The bus must go on, and a person has to know."""
+    metrics.EXPIRED.labels(partition.topic).inc(count)
+    log.error("records_expired", topic=partition.topic, partition=partition.partition, count=count)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -195,4 +433,4 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._engine.hand_over(self._consumer)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._engine.begin(assigned)
+        await self._engine.take_over(self._consumer, sorted(assigned))

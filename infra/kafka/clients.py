@@ -6,36 +6,41 @@ The libraries' defaults lose data (auto-commit, `latest`, `acks=1`); the values 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.partitioner import murmur2
 
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell
 from schemas.headers import RawHeaders
-from schemas.topics import MIB
+from schemas.topics import MIB, PARTITIONS
 
 log = structlog.get_logger()
 
 SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
 _STOP_TIMEOUT_S: Final = 10
+_RESEND_PAUSE_S: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One record to write; headers travel as bytes, so that any header can be copied."""
 
     topic: str
-    key: bytes
-    value: bytes
-    headers: RawHeaders = field(default_factory=list)
+    key: bytes | None
+    value: bytes | None
+    headers: RawHeaders = ()
+    partition: int | None = None
+    """None for the one that Kafka's own clients take for this key."""
+    timestamp_ms: int | None = None
+    """None for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ def unreachable(settings: KafkaSettings) -> CannotTell:
 async def start_consumer(settings: KafkaSettings, group: str, client_id: str) -> AIOKafkaConsumer:
     """A consumer that commits only what it is told, from the earliest record at a group's first start.
 
+    Kafka cannot tell a first start from a group whose offsets have expired; whoever uses it compares with what its store knows.
+
     Raises:
         CannotTell: kafka-unreachable.
     """
@@ -70,7 +77,7 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
         max_poll_interval_ms=300_000,
         max_partition_fetch_bytes=MIB,
         fetch_max_bytes=16 * MIB,
-        partition_assignment_strategy=(StickyPartitionAssignor,),
+        partition_assignment_strategy=(RangePartitionAssignor,),  # equal numbers of an office's topics go to the same member
     )
     await _start(consumer, settings)
     return consumer
@@ -110,19 +117,38 @@ class Sender:
 
         """
         producer = await self._ready()
-        reports: list[asyncio.Future[Any]] = []
+        positions: list[Position | None] = [None] * len(records)
+        reports: list[tuple[list[int], asyncio.Future[Any]]] = []
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                for record in records:
-                    reports.append(await producer.send(record.topic, value=record.value, key=record.key, headers=record.headers))  # noqa: PERF401 - those before a failure are sent too
-                await asyncio.wait(reports)
+                for (topic, partition), numbers in _by_partition(records).items():
+                    for batch, part in _batches(producer, records, numbers):
+                        reports.append((part, await producer.send_batch(batch, topic, partition=partition)))
+                if reports:
+                    await asyncio.wait([report for _, report in reports])
         except (KafkaError, TimeoutError) as error:
             log.warning("send_unknown", client=self._client_id, error=type(error).__name__)
-        positions = [_position(report) for report in reports]
-        positions += [None] * (len(records) - len(positions))
+        for part, report in reports:
+            if (first := _position(report)) is not None:
+                for number, index in enumerate(part):
+                    positions[index] = Position(first.partition, first.offset + number)
         if None in positions:
             self._give_up(producer)
         return positions
+
+    async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
+        """Write records and return when all of them are replicated, however long it takes; some may be written twice."""
+        found: dict[int, Position] = {}
+        while missing := [number for number in range(len(records)) if number not in found]:
+            try:
+                positions = await self.send_all([records[number] for number in missing])
+            except CannotTell as error:
+                log.warning("send_waits", client=self._client_id, error=error.problem.code, records=len(missing))
+                positions = [None] * len(missing)
+            found |= {number: position for number, position in zip(missing, positions, strict=True) if position is not None}
+            if len(found) < len(records):
+                await asyncio.sleep(_RESEND_PAUSE_S)
+        return [found[number] for number in range(len(records))]
 
     async def stop(self) -> None:
         """Send what is waiting, for a limited time, and disconnect."""
@@ -157,6 +183,36 @@ class Sender:
             task = asyncio.ensure_future(_abandon(producer))
             _stopping.add(task)
             task.add_done_callback(_stopping.discard)
+
+
+def _by_partition(records: Sequence[Outgoing]) -> dict[tuple[str, int], list[int]]:
+    """Numbers of the records for each partition, in their order."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for number, record in enumerate(records):
+        partition = partition_of(record.key) if record.partition is None else record.partition
+        groups.setdefault((record.topic, partition), []).append(number)
+    return groups
+
+
+def partition_of(key: bytes | None) -> int:
+    """Where Kafka's own clients put a key, too; records without a key have no order to keep."""
+    return 0 if key is None else (murmur2(key) & 0x7FFFFFFF) % PARTITIONS
+
+
+def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing], numbers: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Full batches of these records, each with the numbers of those in it."""
+    part: list[int] = []
+    batch = producer.create_batch()
+    for number in numbers:
+        record = records[number]
+        values = {"timestamp": record.timestamp_ms, "key": record.key, "value": record.value, "headers": record.headers}
+        if batch.append(**values) is None:  # full
+            yield batch, part
+            batch, part = producer.create_batch(), []
+            batch.append(**values)
+        part.append(number)
+    batch.close()
+    yield batch, part
 
 
 def _position(report: asyncio.Future[Any]) -> Position | None:

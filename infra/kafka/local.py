@@ -33,6 +33,8 @@ from schemas.errors import CannotTell, UsageError
 
 HOST: Final = "127.0.0.1"
 CONTROLLER_OFFSET: Final = 50  # controllers listen this far above the clients' port: clear of the next --port-offset 100
+DETOUR_OFFSET: Final = 10  # a broker with a detour listens for it this far above the clients' port ...
+DETOUR_WAY: Final = 20  # ... and tells clients that come by it to come this far above: whoever listens there passes on what they say
 READY_LIMIT: Final = 60.0  # seconds; on two cores one broker takes 3, the first start of three takes 10
 STOP_LIMIT: Final = 20.0  # seconds from SIGTERM to SIGKILL
 POLL: Final = 0.1  # seconds between two looks
@@ -85,9 +87,10 @@ class LocalKafka:
     """One local Kafka: its data folder, 1 or 3 brokers, and the port of broker 0 (broker n has `port + n`).
 
     Brokers are controllers too; as such they listen on `port + 50 + n`. Data stays between runs, per size of the cluster.
+    With a `detour`, clients may be led through somebody who listens on `port + 20 + n` and passes on to `port + 10 + n`.
     """
 
-    def __init__(self, data: Path, brokers: int = 1, port: int = 9092) -> None:
+    def __init__(self, data: Path, brokers: int = 1, port: int = 9092, *, detour: bool = False) -> None:
         if brokers not in (1, 3):
             raise UsageError(errors.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
         self.data = data.absolute()
@@ -96,6 +99,7 @@ class LocalKafka:
         self._state = self.data / "state.json"
         self._numbers = range(brokers)
         self._port = port
+        self._detour = detour
         self._keepers: dict[int, subprocess.Popen[str]] = {}
 
     @property
@@ -103,8 +107,21 @@ class LocalKafka:
         """Addresses for clients, comma separated."""
         return ",".join(self._addresses(self._numbers))
 
+    @property
+    def detour(self) -> dict[int, int]:
+        """Ports of the detour: where clients come -> where the broker listens for them."""
+        return {self._port + DETOUR_WAY + number: self._port + DETOUR_OFFSET + number for number in self._numbers if self._detour}
+
+    def port_of(self, number: int) -> int:
+        """Where clients find a broker."""
+        return self._port + number
+
+    def folder_of(self, number: int) -> Path:
+        """Where a broker keeps its data."""
+        return self._home / f"broker-{number}"
+
     def _addresses(self, numbers: Collection[int]) -> list[str]:
-        return [f"{HOST}:{self._port + number}" for number in numbers]
+        return [f"{HOST}:{self.port_of(number)}" for number in numbers]
 
     def start(self, *, outlive: bool, say: Callable[[str], None]) -> bool:
         """Start the brokers that do not run, and return when clients can work; False when all ran already.
@@ -153,6 +170,10 @@ class LocalKafka:
         answering = frozenset(number for number, view in zip(pids, known, strict=True) if number in view)
         return Status(bootstrap, pids, answering, self.logs)
 
+    def pids(self) -> dict[int, int]:
+        """The brokers with a live process, without asking whether they answer."""
+        return self._running()
+
     def start_one(self, number: int) -> None:
         """Start one broker again after `kill`; returns when it is back in the cluster. It ends with this object.
 
@@ -189,7 +210,8 @@ class LocalKafka:
             raise
 
     def _check_ports(self, numbers: list[int]) -> None:
-        for port in (self._port + number + offset for number in numbers for offset in (0, CONTROLLER_OFFSET)):
+        offsets = (0, CONTROLLER_OFFSET, DETOUR_OFFSET) if self._detour else (0, CONTROLLER_OFFSET)
+        for port in (self._port + number + offset for number in numbers for offset in offsets):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: connections that just closed are no hindrance
                 try:
@@ -201,13 +223,16 @@ class LocalKafka:
         settings = cluster_settings(len(self._numbers)) | {
             "process.roles": "broker,controller",
             "node.id": number,
-            "log.dirs": self._home / f"broker-{number}",
+            "log.dirs": self.folder_of(number),
             "listeners": f"CLIENT://{HOST}:{self._port + number},CONTROLLER://{HOST}:{self._port + CONTROLLER_OFFSET + number}",
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
             "inter.broker.listener.name": "CLIENT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.voters": ",".join(f"{n}@{HOST}:{self._port + CONTROLLER_OFFSET + n}" for n in self._numbers),
         }
+        if self._detour:
+            settings["listeners"] = f"{settings['listeners']},DETOUR://{HOST}:{self._port + DETOUR_OFFSET + number}"
+            settings["advertised.listeners"] = f"CLIENT://{HOST}:{self._port + number},DETOUR://{HOST}:{self._port + DETOUR_WAY + number}"
         self._home.mkdir(exist_ok=True)
         self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
 
@@ -218,7 +243,7 @@ class LocalKafka:
         return self.logs / f"broker-{number}.log"
 
     def _format(self, number: int, command: list[str]) -> None:
-        if (self._home / f"broker-{number}" / "meta.properties").exists():
+        if (self.folder_of(number) / "meta.properties").exists():
             return
         tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", self._cluster_id(), "--config", str(self._settings(number))]
         with self._log(number).open("ab") as log:

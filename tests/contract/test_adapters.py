@@ -30,7 +30,7 @@ from adapters.interface import Adapter, Delivered, Document, Submission
 from adapters.muenchen.meldewesen import soap
 from adapters.muenchen.meldewesen.adapter import _raise_fault
 from adapters.nuernberg.meldewesen.twin import NuernbergTwin
-from adapters.twins.book import Mood
+from adapters.twins.book import Mood, Temper
 from adapters.twins.server import Twins
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
@@ -52,6 +52,8 @@ class AdapterContract:
     impatient: ClassVar[dict[str, object]]
     """Settings with limits well below a second."""
     held_names: ClassVar[Names] = [("Schön", "Łukasz Đặng"), ("Müller-Żurek", "İpek"), ("", "Ana")]
+    busy: ClassVar[type[DeliveryFailure]] = CaseNotReady
+    """What a case in use is to the adapter."""
     build: ClassVar[Callable[..., Application]] = staticmethod(builders.application)
 
     def names_in(self, content: bytes) -> Names:
@@ -146,6 +148,42 @@ class AdapterContract:
         await adapter.deliver(document, 2)
         assert len(await self.held(control, document.submission_id)) == 1
 
+    @pytest.mark.parametrize("mood", [Mood.GARBAGE, Mood.ENDLESS])
+    async def test_strange_answer(
+        self, adapter: Adapter, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient, mood: Mood
+    ) -> None:
+        """An answer that is not of the protocol, or never ends, leaves the outcome unclear in good time; `find` does not guess from one."""
+        await twins.set_mood(self.office, mood)
+        began = time.monotonic()
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - unclear is whatever is not a DeliveryFailure
+            await impatient_adapter.deliver(document, 1)
+        assert not isinstance(caught.value, DeliveryFailure)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - it tells the truth or raises
+            await impatient_adapter.find(document.submission_id)
+        assert time.monotonic() - began < 4
+        await twins.set_mood(self.office, Mood.OK)
+        assert isinstance(await adapter.find(document.submission_id), Delivered)
+        assert len(await self.held(control, document.submission_id)) == 1
+
+    async def test_busy(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
+        """A case that somebody has open is named as one that has to wait; nothing is held, and `find` knows it."""
+        await twins.set_mood(self.office, Mood.BUSY)
+        with pytest.raises(self.busy):
+            await adapter.deliver(document, 1)
+        await twins.set_mood(self.office, Mood.OK)
+        assert await adapter.find(document.submission_id) is None
+        assert await self.held(control, document.submission_id) == []
+
+    async def test_flaky_office_has_one_effect_each(self, adapter: Adapter, twins: Twins, control: httpx.AsyncClient) -> None:
+        """With answers late, lost and refused at random, asking `find` before each repeat gives one effect per submission."""
+        await twins.set_temper(self.office, Temper(Mood.FLAKY, delay_s=0.05, share=0.8, seed=1))
+        documents = [adapter.translate(self.submission()) for _ in range(20)]
+        for document in documents:
+            while await adapter.find(document.submission_id) is None:
+                with contextlib.suppress(Exception):
+                    await adapter.deliver(document, 1)
+        assert [len(await self.held(control, document.submission_id)) for document in documents] == [1] * 20
+
     async def test_slow_beyond_the_limit(
         self, adapter: Adapter, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient
     ) -> None:
@@ -217,7 +255,7 @@ class TestMuenchenMeldewesen(AdapterContract):
     """SOAP 1.1."""
 
     office = "muenchen.meldewesen"
-    impatient: ClassVar[dict[str, object]] = {"answer_limit_s": 0.3}
+    impatient: ClassVar[dict[str, object]] = {"connect_limit_s": 0.3, "answer_limit_s": 0.3}
 
     def names_in(self, content: bytes) -> Names:
         """The envelope is held as it came."""
@@ -288,6 +326,7 @@ class TestAugsburgGewerbe(AdapterContract):
     office = "augsburg.gewerbe"
     impatient: ClassVar[dict[str, object]] = {"ack_limit_s": 0.3, "ack_poll_s": 0.05}
     held_names: ClassVar[Names] = [("Schön", "Lukasz Dang"), ("Müller-Zurek", "Ipek"), ("", "Ana")]
+    busy = DestinationDown  # SFTP has no word for a case in use
     build = staticmethod(builders.trade_application)
 
     def names_in(self, content: bytes) -> Names:
@@ -355,7 +394,7 @@ class TestNuernbergMeldewesen(AdapterContract):
     """REST, JSON, OAuth 2."""
 
     office = "nuernberg.meldewesen"
-    impatient: ClassVar[dict[str, object]] = {"answer_limit_s": 0.3}
+    impatient: ClassVar[dict[str, object]] = {"connect_limit_s": 0.3, "answer_limit_s": 0.3}
 
     def names_in(self, content: bytes) -> Names:
         """A missing name is null."""

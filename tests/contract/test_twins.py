@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from adapters import registry
+from adapters.twins.book import Book, Mood, Temper
 from adapters.twins.server import Twins
 from adapters.twins.settings import TwinsSettings
 from schemas.errors import UsageError
@@ -33,6 +34,29 @@ async def test_control_shows_what_arrived(twins: Twins, control: httpx.AsyncClie
     assert entry["size_bytes"] == len(document.content)
     assert entry["sha256"] == hashlib.sha256(document.content).hexdigest()
     assert datetime.fromisoformat(entry["received_at"]).utcoffset() == timedelta(0)
+
+
+async def test_control_lists_effects_from_a_number_on(twins: Twins, control: httpx.AsyncClient) -> None:
+    """The short list has id and time of each effect in order, from the number asked for on."""
+    book = twins.twins["muenchen.meldewesen"].book
+    first, at = len(book.entries), datetime(2026, 3, 1, tzinfo=UTC)
+    for submission_id in ("a", "b", "b"):
+        book.enter(submission_id, b"", "text/plain", at)
+    lines = (await control.get("/twins/muenchen.meldewesen/effects", params={"first": first})).text.splitlines()
+    assert [line.split() for line in lines] == [[submission_id, str(at.timestamp())] for submission_id in ("a", "b", "b")]
+    assert (await control.get("/twins/muenchen.meldewesen/effects?first=x")).status_code == 404
+
+
+@pytest.mark.parametrize("mood", [Mood.REFUSE, Mood.BUSY, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.ENDLESS, Mood.FLAKY])
+async def test_share_of_a_mood(mood: Mood) -> None:
+    """A mood hits about its share of submissions; the same seed the same ones, and always, except where each time is drawn anew."""
+    book, again = Book("X"), Book("X")
+    for one in (book, again):
+        one.set(Temper(mood, share=0.25, seed=7))
+    treated = [book.mood_towards(str(number)) for number in range(2_000)]
+    assert treated == [again.mood_towards(str(number)) for number in range(2_000)]
+    assert 400 < sum(one is not Mood.OK for one in treated) < 600
+    assert (mood is Mood.FLAKY) == (treated != [book.mood_towards(str(number)) for number in range(2_000)])
 
 
 async def test_control_changes_moods(control: httpx.AsyncClient) -> None:

@@ -66,6 +66,8 @@ KEEPALIVE_S: Final = 15
 class AugsburgGewerbe:
     """Hands trade registrations (Gewerbe anmelden) to Augsburg. All deliveries share one SSH connection."""
 
+    at_once = 50
+
     class Settings(Part):
         """`host_key` is the server's public key in OpenSSH form, `ssh-ed25519 AAAA…`; no other key is trusted."""
 

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime
 from hmac import compare_digest
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import asyncssh
 from pydantic import SecretStr
@@ -16,6 +16,8 @@ from adapters.augsburg.gewerbe import latin9
 from adapters.augsburg.gewerbe.adapter import ACCEPTED, ANSWERS, INBOX, REFUSED, TAKEN_UP
 from adapters.twins.book import REFUSAL, Book, Mood
 
+GARBAGE: Final = b"\x00\xff;;?"
+"""Not even ASCII."""
 TURNED_AWAY: Final = "abgewiesen"
 """Where refused files go: not to `verarbeitet`, which says that the office has them."""
 
@@ -59,7 +61,7 @@ class AugsburgTwin:
         for name in (INBOX, TAKEN_UP, ANSWERS, TURNED_AWAY):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for path in sorted((self.root / INBOX).glob("*.csv")):
-            self._take_up(path)
+            self._take_up(path, Mood.OK)
         self._acceptor = await asyncssh.listen(
             self._host,
             self._port,
@@ -84,21 +86,28 @@ class AugsburgTwin:
         await self._acceptor.wait_closed()
         self._acceptor = None
 
-    def handed_over(self, path: Path) -> None:
+    def handed_over(self, path: Path, mood: Mood) -> None:
         """A file has got its final name.
 
         Raises:
             SFTPFailure: in the mood `fail-after`, when the file is taken up already.
         """
-        if self.book.mood is Mood.SLOW:
-            self._later.append(asyncio.get_running_loop().call_later(self.book.delay_s, self._take_up, path))
+        if mood is Mood.SLOW:
+            self._later.append(asyncio.get_running_loop().call_later(self.book.temper.delay_s, self._take_up, path, mood))
             return
-        self._take_up(path)
-        if self.book.mood is Mood.FAIL_AFTER:
+        self._take_up(path, mood)
+        if mood is Mood.FAIL_AFTER:
             raise asyncssh.SFTPFailure("internal error")
 
-    def _take_up(self, path: Path) -> None:
-        if self.book.mood is Mood.REFUSE:
+    def answer(self, file: BinaryIO, acknowledgement: bytes, size_bytes: int) -> bytes:
+        """What a user reads of an acknowledgement."""
+        mood = self.book.mood_towards(Path(os.fsdecode(file.name)).stem)
+        if mood is Mood.GARBAGE:
+            return GARBAGE[:size_bytes]
+        return b"?" * size_bytes if mood is Mood.ENDLESS else acknowledgement
+
+    def _take_up(self, path: Path, mood: Mood) -> None:
+        if mood is Mood.REFUSE:
             path.replace(self.root / TURNED_AWAY / path.name)
             self._acknowledge(path.stem, f"{REFUSED};{REFUSAL}")
             return
@@ -143,15 +152,23 @@ class _Files(asyncssh.SFTPServer):
 
     def map_path(self, path: bytes) -> bytes:
         """Every request with a path comes through here."""
-        if self._twin.book.mood is Mood.FAIL:
+        mood = self._twin.book.mood
+        if mood is Mood.FAIL or (mood is Mood.BUSY and INBOX.encode() in path):
             raise asyncssh.SFTPFailure("out of order")
         return super().map_path(path)
 
+    def read(self, file_obj: object, offset: int, size: int) -> bytes:
+        """The only files that anybody reads are acknowledgements."""
+        return self._twin.answer(cast("BinaryIO", file_obj), cast("bytes", super().read(file_obj, offset, size)), size)
+
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
-        super().rename(oldpath, newpath)
         path = Path(os.fsdecode(self.map_path(newpath)))
+        mood = self._twin.book.mood_towards(path.stem)
+        if mood is Mood.FAIL:
+            raise asyncssh.SFTPFailure("out of order")
+        super().rename(oldpath, newpath)
         if path.match(f"{INBOX}/*.csv"):
-            self._twin.handed_over(path)
+            self._twin.handed_over(path, mood)
 
 
 def _host_key(path: Path) -> asyncssh.SSHKey:

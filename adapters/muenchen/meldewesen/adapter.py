@@ -16,7 +16,7 @@ from lxml import etree
 from pydantic import Field, SecretStr
 
 from adapters import kit
-from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
+from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, check_answered, check_taken
 from adapters.interface import Delivered, Document, Submission
 from adapters.muenchen.meldewesen import soap
 from schemas import xml
@@ -49,6 +49,8 @@ _CAUSES: Final[Mapping[str, type[DeliveryFailure]]] = {soap.NOT_AVAILABLE: Desti
 
 class MuenchenMeldewesen:
     """Hands registrations of residence (Wohnsitz anmelden) to München."""
+
+    at_once = MAX_CONNECTIONS
 
     class Settings(HttpSettings):
         """`url` is the address of the SOAP service."""

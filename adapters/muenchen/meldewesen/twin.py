@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from hmac import compare_digest
 from http import HTTPStatus
+from typing import Final
 
 from lxml import etree
 from pydantic import SecretStr
@@ -17,6 +18,13 @@ from adapters.muenchen.meldewesen import soap
 from adapters.twins.book import REFUSAL, VERSION, Book, Mood
 from adapters.twins.http import HttpTwin, basic
 from schemas.errors import Rejected
+
+_TAKES_NOTHING: Final = {
+    Mood.REFUSE: ("Client", REFUSAL),
+    Mood.BUSY: ("Server", soap.CASE_LOCKED),
+    Mood.FAIL: ("Server", soap.NOT_AVAILABLE),
+}
+"""Moods in which a hand-over has no effect, and the fault that says so."""
 
 
 class MuenchenTwin(HttpTwin):
@@ -45,25 +53,27 @@ class MuenchenTwin(HttpTwin):
         operation = etree.QName(payload).localname
         if request.headers.get("SOAPAction") != f'"{soap.NAMESPACE}/{operation}"':
             return _answer(soap.fault("Client", "SOAPACTION_FALSCH"))
-        return _answer(self._run(operation, payload, body))
-
-    def _run(self, operation: str, payload: etree._Element, body: bytes) -> etree._Element:
         number = payload.findtext(soap.name("antragsnummer"), "")
+        mood = self.book.mood_towards(number)
+        answer = await self._create(number, body, mood) if operation == soap.CREATE else self._tell(operation, number)
+        return self.strange_answer(mood) or _answer(answer)
+
+    def _tell(self, operation: str, number: str) -> etree._Element:
         match operation:
-            case soap.CREATE:
-                return self._create(number, body)
             case soap.SEARCH:
                 return self._search(number)
             case soap.STATE:
                 return soap.element("systemstandAntwort", version=VERSION, uhrzeit=datetime.now(UTC).isoformat(timespec="seconds"))
         return soap.fault("Client", "OPERATION_UNBEKANNT")
 
-    def _create(self, number: str, body: bytes) -> etree._Element:
-        if self.book.mood is Mood.REFUSE:
-            return soap.fault("Client", REFUSAL)
+    async def _create(self, number: str, body: bytes, mood: Mood) -> etree._Element:
+        if mood in _TAKES_NOTHING:
+            return soap.fault(*_TAKES_NOTHING[mood])
         entry = self.book.enter(number, body, soap.CONTENT_TYPE, datetime.now(UTC))
-        if self.book.mood is Mood.FAIL_AFTER:
+        if mood is Mood.FAIL_AFTER:
             return soap.fault("Server", "INTERNER_FEHLER")
+        if mood is not self.book.mood and mood is Mood.SLOW:  # a whole twin that is slow holds every answer back elsewhere
+            await self.hold_back()
         return soap.element("anmeldungAnlegenAntwort", aktenzeichen=entry.reference)
 
     def _search(self, number: str) -> etree._Element:

@@ -18,7 +18,7 @@ import httpx
 from pydantic import Field, SecretStr
 
 from adapters import kit
-from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken
+from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, check_answered, check_taken
 from adapters.interface import Delivered, Document, Submission
 from schemas.errors import DestinationDown, Refused
 from schemas.message import Address, Form, Person
@@ -48,6 +48,8 @@ UNKNOWN: Final = "UNBEKANNT"
 
 class NuernbergMeldewesen:
     """Hands registrations of residence (Wohnsitz anmelden) to Nürnberg."""
+
+    at_once = MAX_CONNECTIONS
 
     class Settings(HttpSettings):
         """`url` is the root that `oauth/token` and `v1/…` hang on."""

@@ -21,6 +21,12 @@ from adapters.twins.book import REFUSAL, VERSION, Book, Entry, Mood
 from adapters.twins.http import HttpTwin, basic
 
 TOKEN_LIFE_S: Final = 60
+_TAKES_NOTHING: Final = {
+    Mood.REFUSE: (HTTPStatus.UNPROCESSABLE_ENTITY, REFUSAL),
+    Mood.BUSY: (HTTPStatus.LOCKED, "VORGANG_GESPERRT"),
+    Mood.FAIL: (HTTPStatus.SERVICE_UNAVAILABLE, "NICHT_VERFUEGBAR"),
+}
+"""Moods in which a hand-over has no effect: status and code that say so."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -71,18 +77,28 @@ class NuernbergTwin(HttpTwin):
         key, body = request.headers.get("Idempotency-Key"), await request.body()
         if key is None:
             return JSONResponse({"code": "SCHLUESSEL_FEHLT"}, HTTPStatus.BAD_REQUEST)
-        if self.book.mood is Mood.REFUSE:
-            return JSONResponse({"code": REFUSAL}, HTTPStatus.UNPROCESSABLE_ENTITY)
+        mood = self.book.mood_towards(key)
+        if mood in _TAKES_NOTHING:
+            status, code = _TAKES_NOTHING[mood]
+            return JSONResponse({"code": code}, status)
         known = self.book.entries_of(key)
         if known and known[0].content != body:
             return JSONResponse({"code": KEY_USED}, HTTPStatus.CONFLICT)
         entry = known[0] if known else self.book.enter(key, body, "application/json", datetime.now(UTC))
-        if self.book.mood is Mood.FAIL_AFTER:
+        return await self._answer_to(mood, entry)
+
+    async def _answer_to(self, mood: Mood, entry: Entry) -> Response:
+        if mood is Mood.FAIL_AFTER:
             return Response(status_code=HTTPStatus.INTERNAL_SERVER_ERROR)
-        return _registration(entry, HTTPStatus.CREATED)
+        if mood is not self.book.mood and mood is Mood.SLOW:  # a whole twin that is slow holds every answer back elsewhere
+            await self.hold_back()
+        return self.strange_answer(mood) or _registration(entry, HTTPStatus.CREATED)
 
     async def _show(self, request: Request) -> Response:
-        known = self.book.entries_of(request.path_params["number"])
+        number = request.path_params["number"]
+        if strange := self.strange_answer(self.book.mood_towards(number)):
+            return strange
+        known = self.book.entries_of(number)
         return _registration(known[0], HTTPStatus.OK) if known else JSONResponse({"code": UNKNOWN}, HTTPStatus.NOT_FOUND)
 
     async def _state(self, _: Request) -> Response:

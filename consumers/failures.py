@@ -1,0 +1,223 @@
+"""Failure by cause, not by count: what is done after a hand-over that did not succeed. Pure; times come from outside.
+
+| cause                | in the submissions topic             | in the retry topic                       |
+|----------------------|--------------------------------------|------------------------------------------|
+| blip, unclear        | some quick tries, then park the case | wait, longer each time; in the end dead  |
+| destination down     | the office is paused, no try counts  | the same                                 |
+| case not ready       | park the case                        | wait, longer each time; in the end dead  |
+| permanent            | dead letter                          | dead letter                              |
+| cannot be asked      | dead letter, for a person            | the same                                 |
+
+*Unclear* is whatever an adapter raises beyond the four causes: each try after it asks `find` first.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from adapters.interface import CannotFind
+from consumers.settings import DeliverySettings
+from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused, StadtbusError
+
+_LONGEST_TRACE: Final = 8 * 1024
+_LEAST_WINDOW: Final = 20
+"""A share of fewer records than these says nothing."""
+
+
+class Stage(StrEnum):
+    """Where a submission failed, in the words of Kafka Connect's reporters."""
+
+    PARSE = "PARSE"
+    TRANSLATE = "TRANSLATE"
+    DELIVER = "DELIVER"
+
+
+class Cause(StrEnum):
+    """Why; it decides what happens next. Written as `bus_error_class`."""
+
+    BLIP = "blip"
+    DESTINATION_DOWN = "destination-down"
+    CASE_NOT_READY = "case-not-ready"
+    PERMANENT = "permanent"
+    UNCLEAR = "unclear"
+    CANNOT_FIND = "cannot-find"
+    """The outcome is unclear and the back office cannot say: a person has to find out."""
+    TRIES_SPENT = "tries-spent"
+    CASE_PARKED = "case-parked"
+    """Untried: an earlier submission of the case waits."""
+    CASE_HELD = "case-held"
+    """Untried: an earlier submission of the case is dead."""
+
+
+_CAUSES: Final[dict[type[Exception], Cause]] = {
+    Blip: Cause.BLIP,
+    DestinationDown: Cause.DESTINATION_DOWN,
+    CaseNotReady: Cause.CASE_NOT_READY,
+    Refused: Cause.PERMANENT,
+    CannotFind: Cause.CANNOT_FIND,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A hand-over that did not succeed, without any value of the message."""
+
+    stage: Stage
+    cause: Cause
+    reason: str
+    """Our own words; of a foreign exception its class, because texts of libraries quote values."""
+    exception: str
+    trace: str = ""
+    """Places in the code, without texts."""
+
+    @classmethod
+    def of(cls, error: Exception, stage: Stage) -> Failure:
+        """What an adapter raised. While reading or translating nothing has left, so whatever goes wrong there is permanent."""
+        otherwise = Cause.UNCLEAR if stage is Stage.DELIVER else Cause.PERMANENT
+        cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), otherwise)
+        return cls(stage, cause, _reason(error), type(error).__name__, _trace(error))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, DeliveryFailure):
+        return error.reason
+    return str(error) if isinstance(error, StadtbusError) else type(error).__name__
+
+
+def _trace(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames))[:_LONGEST_TRACE]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with the record."""
+
+    what: Literal["again", "park", "dead"]
+    delay_s: float = 0.0
+    cause: Cause | None = None
+    """In place of the failure's own."""
+
+
+def decide(failure: Failure, attempts: int, tries: int, *, parked: bool, settings: DeliverySettings) -> Verdict:
+    """The table above. `attempts` counts quick tries in this process, `tries` failures since the record was parked."""
+    match failure.cause:
+        case Cause.DESTINATION_DOWN:
+            return Verdict("again")
+        case Cause.PERMANENT | Cause.CANNOT_FIND:
+            return Verdict("dead")
+        case Cause.BLIP | Cause.UNCLEAR if not parked and attempts < settings.quick_tries:
+            return Verdict("again", quick_pause_s(attempts))
+    if not parked:
+        return Verdict("park", settings.first_backoff_s)
+    if tries >= settings.tries:
+        return Verdict("dead", cause=Cause.TRIES_SPENT)
+    return Verdict("again", backoff_s(tries, settings))
+
+
+def quick_pause_s(attempts: int) -> float:
+    """0.2 to 2 s with full jitter: cases that failed together do not come again together."""
+    return random.uniform(0.2, min(2.0, 0.2 * 4.0**attempts))  # noqa: S311 - jitter
+
+
+def backoff_s(tries: int, settings: DeliverySettings) -> float:
+    """The published schedule: doubling from the first to the longest."""
+    return min(settings.longest_backoff_s, settings.first_backoff_s * 2.0 ** max(0, tries - 1))
+
+
+class Breaker:
+    """Pauses an office whose back office is down, and lets one record through now and then to see (closed, open, half open)."""
+
+    def __init__(self, settings: DeliverySettings) -> None:
+        self._settings = settings
+        self._doubtful = 0
+        self._opened = 0
+        self._probe_at_s = 0.0
+        self._probing = False
+        self.reason: str | None = None
+        """Why it is open; None while it is closed."""
+        self.since: str | None = None
+        """When it opened (UTC)."""
+
+    def places(self, now_s: float, wanted: int) -> int:
+        """How many records may be handed over now: all, none, or the one that tries it out."""
+        if self.reason is None:
+            return wanted
+        if self._probing or now_s < self._probe_at_s:
+            return 0
+        return min(1, wanted)
+
+    def probing(self) -> None:
+        """The one that tries it out is on its way."""
+        self._probing = self.reason is not None
+
+    def forget_probe(self) -> None:
+        """It never got there; another one may try."""
+        self._probing = False
+
+    def note(self, failure: Failure | None, now_s: float) -> bool:
+        """What a hand-over came to; None for one that succeeded. True when it has opened or closed."""
+        if failure is None or failure.cause in (Cause.CASE_NOT_READY, Cause.PERMANENT):  # the back office is at work
+            return self._close()
+        self._doubtful += 1
+        down = failure.cause is Cause.DESTINATION_DOWN
+        if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
+            return self._open(failure.reason, now_s)
+        return False
+
+    def _open(self, reason: str, now_s: float) -> bool:
+        was_closed = self.reason is None
+        if was_closed or self._probing:  # others of the same moment change nothing
+            self._opened += 1
+            pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, 30)
+            self._probe_at_s = now_s + min(self._settings.longest_probe_s, pause_s)
+        self._probing = False
+        self.reason = reason
+        self.since = self.since or datetime.now(UTC).isoformat(timespec="seconds")
+        return was_closed
+
+    def _close(self) -> bool:
+        was_open = self.reason is not None
+        self._doubtful = self._opened = 0
+        self._probing = False
+        self.reason = self.since = None
+        return was_open
+
+
+class Brake:
+    """Stops an office before it empties its topic into the dead letters: too many in a row, or too large a share."""
+
+    def __init__(self, settings: DeliverySettings) -> None:
+        self._settings = settings
+        self._in_a_row = 0
+        self._recent: deque[bool] = deque(maxlen=settings.brake_window)
+        self.reason: str | None = None
+        """Why the office is stopped; it stays so until the process is started anew."""
+
+    def good(self) -> None:
+        """A submission was delivered."""
+        self._in_a_row = 0
+        self._recent.append(False)
+
+    def allows_dead(self) -> bool:
+        """One more wants to be a dead letter; False stops the office, and the record stays where it is."""
+        if self.reason is not None:
+            return False
+        if self._in_a_row >= self._settings.brake_in_a_row:
+            self.reason = f"{self._in_a_row} dead letters in a row"
+        elif self._share() > self._settings.brake_share:
+            self.reason = f"{self._share():.0%} of the last {len(self._recent)} are dead letters"
+        else:
+            self._in_a_row += 1
+            self._recent.append(True)
+        return self.reason is None
+
+    def _share(self) -> float:
+        enough = len(self._recent) >= min(_LEAST_WINDOW, self._settings.brake_window)
+        return sum(self._recent) / len(self._recent) if enough else 0.0

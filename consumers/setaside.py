@@ -1,0 +1,64 @@
+"""Copies of records that are set aside: into the retry topic, or into the dead letters."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Final
+
+from consumers.failures import Cause, Failure
+from consumers.job import Job
+from infra.kafka.clients import Outgoing
+from schemas import topics
+from schemas.copies import headers_of_copy, take_apart
+from schemas.events import iso
+from schemas.headers import CopyHeader
+
+_INSTANCE: Final = f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Copies:
+    """Makes the copies of one office; key, value, timestamp and partition number are those of the record."""
+
+    def __init__(self, office: str, adapter: str) -> None:
+        self._office = office
+        self._adapter = adapter
+
+    def parked(self, job: Job, now_ms: int) -> Outgoing:
+        """The record for the retry topic."""
+        due = {} if job.entry.next_try_ms is None else {CopyHeader.NOT_BEFORE: iso(job.entry.next_try_ms)}
+        return self._copy(job, topics.retry(self._office), self._block(job, now_ms) | due)
+
+    def dead(self, job: Job, now_ms: int) -> Outgoing:
+        """The record for the dead letters, with what Spring's tools look for."""
+        origin, failure = job.origin, job.failure
+        block = self._block(job, now_ms) | {CopyHeader.SPRING_TOPIC: origin.topic, CopyHeader.SPRING_GROUP: self._office}
+        if failure is not None:
+            block[CopyHeader.STACKTRACE] = failure.trace
+            block |= {CopyHeader.SPRING_EXCEPTION: failure.exception, CopyHeader.SPRING_MESSAGE: failure.reason}
+        return self._copy(job, topics.deadletters(self._office), block)
+
+    def _copy(self, job: Job, topic: str, block: dict[CopyHeader, str]) -> Outgoing:
+        record = job.work.record
+        headers = headers_of_copy(job.original_headers, job.origin, block)
+        return Outgoing(topic, record.key, record.value, headers, record.partition, record.timestamp)
+
+    def _block(self, job: Job, now_ms: int) -> dict[CopyHeader, str]:
+        earlier = take_apart(job.work.record.headers).block if job.work.retry else {}
+        block = {CopyHeader.ADAPTER: self._adapter, CopyHeader.INSTANCE: _INSTANCE}
+        if job.failure is not None:
+            block |= _failure(job.failure)
+        return block | {
+            CopyHeader.ERROR_CLASS: job.entry.cause or Cause.PERMANENT,
+            CopyHeader.FIRST_FAILURE: earlier.get(CopyHeader.FIRST_FAILURE) or iso(now_ms),
+            CopyHeader.ATTEMPT: str(job.entry.attempt),
+        }
+
+
+def _failure(failure: Failure) -> dict[CopyHeader, str]:
+    return {
+        CopyHeader.STAGE: failure.stage,
+        CopyHeader.CLASS: "consumers.delivery",
+        CopyHeader.EXCEPTION: failure.exception,
+        CopyHeader.MESSAGE: failure.reason,
+    }

@@ -1,0 +1,253 @@
+"""The one checker: what was sent against what twins hold, what dead-letter topics hold and what is committed.
+
+After Jepsen: a send is ok, failed or unknown. Violations: lost (ok, and neither an effect nor a dead letter), duplicate effect,
+order of a case inverted at the twin, an effect, dead letter or event at somebody else's, aborted read (failed, but an effect),
+a dead letter that nobody asked for, a record left behind the commit. An unknown may or may not have its effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from infra.kafka.admin import connected
+from schemas import topics
+from schemas.headers import Header
+from tests.faults.sends import Outcome, SendLog, Sent
+from tests.faults.world import OFFICES, World
+
+_LOOK_S: Final = 0.3
+_QUIET_S: Final = 0.7
+"""How long nothing may change at the end: a second effect would follow soon."""
+_BLOCK: Final = "__connect.errors.topic"
+"""The first header of what is added to a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What became of one run. `recovery_s` is None where nothing was sent after the fault."""
+
+    sent: int
+    delivered: int
+    deadlettered: int
+    lost: int
+    duplicated: int
+    inverted: int
+    foreign: int
+    aborted: int
+    stray: int
+    """Dead letters of submissions that are in order."""
+    behind: int
+    """Records that are not committed."""
+    unknown: int
+    """Sends whose first outcome was unknown; not a violation."""
+    recovery_s: float | None
+
+    @property
+    def violations(self) -> dict[str, int]:
+        """What must not be."""
+        names = ("lost", "duplicated", "inverted", "foreign", "aborted", "stray", "behind")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+
+@dataclass
+class Effects:
+    """What the twins hold since a moment, followed while a run goes on."""
+
+    world: World
+    first: dict[str, int] = field(default_factory=dict)
+    found: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: {office: [] for office in OFFICES})
+
+    async def begin(self) -> None:
+        """From here on."""
+        self.first = await self.world.system.effects()
+
+    async def follow(self) -> None:
+        """What came since the last look."""
+        for office, found in self.found.items():
+            found.extend(await self.world.system.effects_since(office, self.first[office] + len(found)))
+
+    def ids(self) -> set[str]:
+        """Submissions with an effect anywhere."""
+        return {submission for found in self.found.values() for submission, _ in found}
+
+
+class Records:
+    """Dead letters and events since a moment, followed while a run goes on."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.dead: list[Any] = []
+        self.foreign_events = 0
+        self.event_times: list[str] = []
+        names = [topics.deadletters(office) for office in OFFICES] + [topics.events(office.partition(".")[0]) for office in OFFICES]
+        self._partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=world.kafka.bootstrap, client_id="checker", metadata_max_age_ms=5_000, request_timeout_ms=5_000
+        )  # fmt: skip
+
+    async def begin(self) -> None:
+        """From here on."""
+        await self._consumer.start()
+        self._consumer.assign(self._partitions)
+        for partition, end in (await self._consumer.end_offsets(self._partitions)).items():
+            self._consumer.seek(partition, end)
+
+    async def follow(self) -> None:
+        """What came since the last look."""
+        while batches := await self._consumer.getmany(timeout_ms=50):
+            for record in (record for batch in batches.values() for record in batch):
+                if topics.is_events(record.topic):
+                    self._see_event(record)
+                else:
+                    self.dead.append(record)
+
+    def _see_event(self, record: Any) -> None:
+        event = json.loads(record.value)
+        self.foreign_events += event["data"]["city"] != record.topic.partition(".")[0]
+        self.event_times.append(event["time"])
+
+    async def read(self, topic: str, partition: int, offset: int) -> Any:
+        """One record."""
+        there = TopicPartition(topic, partition)
+        async with AIOKafkaConsumer(bootstrap_servers=self._world.kafka.bootstrap) as consumer:
+            consumer.assign([there])
+            consumer.seek(there, offset)
+            return await asyncio.wait_for(consumer.getone(), 10)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+
+class Checker:
+    """Follows one run, and judges it at the end."""
+
+    def __init__(self, world: World, log: SendLog) -> None:
+        self._world = world
+        self._log = log
+        self.effects = Effects(world)
+        self.records = Records(world)
+        self.faults: list[float] = []
+        """When a fault was over (a kill: when it happened), Unix time."""
+
+    async def begin(self) -> None:
+        """From here on everything counts."""
+        await self.effects.begin()
+        await self.records.begin()
+
+    async def wait(self, limit_s: float) -> Figures:
+        """The figures once everything has arrived and is committed, at the latest after the limit."""
+        end, behind = time.monotonic() + limit_s, 0
+        while time.monotonic() < end:
+            await self._follow()
+            if not self.missing():
+                behind = await self.behind()
+                if not behind:
+                    break
+            await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_QUIET_S)
+        await self._follow()
+        return self._figures(behind or await self.behind())
+
+    async def _follow(self) -> None:
+        await self.effects.follow()
+        await self.records.follow()
+
+    def missing(self) -> list[Sent]:
+        """Acknowledged ones without effect or dead letter so far."""
+        arrived = self.effects.ids() | {dead_id(record) for record in self.records.dead}
+        return [one for one in self._log.having(Outcome.OK) if one.id not in arrived and not one.removed]
+
+    async def behind(self) -> int:
+        """Records of all offices that are not committed, parked ones included."""
+        async with connected(self._world.kafka) as admin:
+            committed = [await admin.list_consumer_group_offsets(office) for office in OFFICES]
+        partitions = [
+            TopicPartition(name, number)
+            for office in OFFICES
+            for name in (topics.submissions(office), f"{office}.retry")
+            for number in range(topics.PARTITIONS)
+        ]
+        async with AIOKafkaConsumer(bootstrap_servers=self._world.kafka.bootstrap) as consumer:
+            ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+        known: dict[TopicPartition, int] = {partition: at.offset for offsets in committed for partition, at in offsets.items()}
+        return sum(max(0, int(ends[partition]) - max(known.get(partition, 0), starts[partition])) for partition in partitions)
+
+    def _figures(self, behind: int) -> Figures:
+        log, dead = self._log, Counter(dead_id(record) for record in self.records.dead)
+        effects = Counter(submission for found in self.effects.found.values() for submission, _ in found)
+        own = {submission: count for submission, count in effects.items() if submission in log.sent}
+        return Figures(
+            sent=len(log.sent),
+            delivered=len(own),
+            deadlettered=sum(one.id in dead for one in log.sent.values()),
+            lost=len(self.missing()),
+            duplicated=sum(count - 1 for count in own.values()),
+            inverted=inversions(log.sent.values(), self.effects.found),
+            foreign=self._foreign(),
+            aborted=sum(one.id in own for one in log.having(Outcome.FAIL)),
+            stray=sum(one.id in dead and not one.dead for one in log.sent.values()),
+            behind=behind,
+            unknown=sum(one.unknown_tries > 0 or one.outcome is Outcome.UNKNOWN for one in log.sent.values()),
+            recovery_s=recovery_s(self.faults, log.sent.values(), self.effects.found),
+        )
+
+    def _foreign(self) -> int:
+        """Effects and dead letters at an office that nobody sent them to, and events of another city."""
+        at_twins = [(submission, office) for office, found in self.effects.found.items() for submission, _ in found]
+        at_topics = [(dead_id(record), record.topic.removesuffix(".deadletters")) for record in self.records.dead]
+        known = self._log.sent
+        strays = sum(submission not in known or known[submission].office != office for submission, office in at_twins + at_topics)
+        return strays + self.records.foreign_events
+
+
+def dead_id(record: Any) -> str:
+    """Which submission a dead letter is about; one without readable headers is known by its key."""
+    for name, value in record.headers:
+        if name == Header.SUBMISSION and value:
+            return str(value.decode(errors="replace"))
+    return (record.key or b"").decode(errors="replace")
+
+
+def added_to(record: Any) -> tuple[list[tuple[str, bytes | None]], list[tuple[str, bytes | None]]]:
+    """The headers of a dead letter: those of the original, and those that say why it is dead."""
+    headers = list(record.headers)
+    start = next((number for number, (name, _) in enumerate(headers) if name == _BLOCK), len(headers))
+    return headers[:start], headers[start:]
+
+
+def inversions(sent: Iterable[Sent], found: dict[str, list[tuple[str, float]]]) -> int:
+    """How many submissions had their first effect before the one that their case has in front of them."""
+    place: dict[str, int] = {}
+    for effects in found.values():
+        for number, (submission, _) in enumerate(effects):
+            place.setdefault(submission, number)
+    last: defaultdict[tuple[str, str], int] = defaultdict(lambda: -1)
+    inverted = 0
+    for one in sent:
+        if (at := place.get(one.id)) is not None:
+            inverted += at < last[one.office, one.case]
+            last[one.office, one.case] = max(at, last[one.office, one.case])
+    return inverted
+
+
+def recovery_s(faults: Sequence[float], sent: Iterable[Sent], found: dict[str, list[tuple[str, float]]]) -> float | None:
+    """The longest time from a fault until the first submission made after it has its effect, over all partitions in use."""
+    at = {submission: moment for effects in reversed(found.values()) for submission, moment in reversed(effects)}
+    arrived = [one for one in sent if one.id in at]
+    longest: float | None = None
+    for fault in faults:
+        first: dict[tuple[str, int], float] = {}
+        for one in arrived:
+            if one.made_at >= fault:
+                first.setdefault((one.office, one.partition), at[one.id] - fault)
+        longest = max([longest or 0.0, *first.values()]) if first else longest
+    return longest
