@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check bench docs lock clean
+.PHONY: help demo test test-unit test-faults soak check bench docs lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,15 @@ test: $(VENV)/.dev ## All tests, real Kafka and PostgreSQL included (ARGS are py
 
 test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
 	@$(BIN)/pytest tests/unit $(ARGS)
+
+test-faults: $(VENV)/.dev ## The fault suite on three brokers; half an hour; writes docs/reliability.md (ARGS="--rows F1,F2 --seeds 1")
+	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 5 --write docs/reliability.md)
+
+MINUTES ?= 30
+SEED    ?= 1
+RATE    ?= 125
+soak: $(VENV)/.dev ## Kills for MINUTES=30 at RATE=125 submissions/s, by a schedule that SEED=1 decides; writes docs/reliability.md
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED) --rate $(RATE) --write docs/reliability.md $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions
 	@$(BIN)/ruff format --check .

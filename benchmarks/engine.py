@@ -60,7 +60,9 @@ class Bare:
     def __init__(self, work_s: float = 0.0) -> None:
         self._work_s = work_s
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+    async def take_over(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
         return dict.fromkeys(partitions), {}
 
     def recognise(self, work: KafkaWork) -> None:

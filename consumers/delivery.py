@@ -25,7 +25,7 @@ from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Kafk
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Unreadable
-from consumers.ledger import Ledger
+from consumers.ledger import Entry, Ledger
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
 from infra import crashpoints, metrics
@@ -62,6 +62,7 @@ class Delivery:
         """Keys of services whose cases go on after a dead letter."""
         self._copies = Copies(office, office)
         self._events = topics.events(office.partition(".")[0])
+        self._writer = events.EventWriter(office)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 
@@ -94,23 +95,31 @@ class Delivery:
 
     async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
         """See `Handler`."""
-        readable = [work for work in works if self._read(work)]
-        begins = [work.job.begin for work in readable]
-        answers = await self._stored(lambda: self._ledger.begin(begins)) if begins else []
-        for work, (entry, begun) in zip(readable, answers, strict=True):
-            work.job.entry, work.job.begun, work.job.unclear = entry, begun, bool(entry.unclear)
-        to_hand_over = [work for work in readable if work.job.begun]
+        jobs = [job for work in works if (job := self._read(work)).failure is None]
+        if not (await self._begin_new(jobs) if all(not job.work.retry and job.tried for job in jobs) else False):
+            begins = [job.begin for job in jobs]
+            for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
+                job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
+        to_hand_over = [job.work for job in jobs if job.begun]
         if to_hand_over:
             self.breaker.probing()
         return to_hand_over, [work for work in works if not work.job.begun]
 
-    def _read(self, work: KafkaWork) -> bool:
+    def _read(self, work: KafkaWork) -> Job:
+        job = work.job = Job(work)
         try:
-            work.job = Job.read(work, self._office)
+            job.read(self._office)
         except Unreadable as error:
-            work.job = Job.unreadable(work, error)
-            return False
-        return True
+            job.entry, job.failure = Entry(b""), Failure.of(error, Stage.PARSE)
+        return job
+
+    async def _begin_new(self, jobs: Sequence[Job]) -> bool:
+        """Begin records that are read for the first time; False, and nothing was done, where one of them was not."""
+        ids, partitions = [job.id for job in jobs], {job.work.partition for job in jobs}
+        entries = await self._stored(lambda: self._ledger.begin_new(ids, partitions))
+        for job, entry in zip(jobs, entries, strict=False):
+            job.entry, job.begun = entry, True
+        return len(entries) == len(jobs)
 
     # --- 2. hand over
 
@@ -137,10 +146,12 @@ class Delivery:
         copies = [(job, copy) for job in jobs if (copy := self._decide(job, now_ms)) is not None]
         if copies:
             await self._copy(copies)
-        entries = [(job.entry, job.work.partition) for job in jobs if job.writes]
+        entries = [job.entry for job in jobs if job.writes]
         if entries:
-            await self._stored(lambda: self._ledger.end(entries))
+            partitions = {job.work.partition for job in jobs}
+            await self._stored(lambda: self._ledger.end(entries, partitions))
         crashpoints.reached("settle.recorded")
+        self._count_delivered([job for job in jobs if job.reference is not None], now_ms)
         await self._tell(jobs, now_ms)
         return [job.end or FINISHED for job in jobs]
 
@@ -153,7 +164,7 @@ class Delivery:
         elif job.skipped:
             job.entry.attempt -= 1  # it never came to it
             _note_again(job, 0)
-        elif job.known and not job.open:
+        elif not job.open:
             _repeat(job)
         elif job.discarded is not None:
             _note_refused(job, now_ms)
@@ -170,8 +181,6 @@ class Delivery:
         job.writes, job.state = True, State.DELIVERED
         self._say_if_up(self.breaker.note(None, time.monotonic()))
         self.brake.good()
-        self._delivered.inc()
-        self._seconds.observe(now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp())
 
     def _decide_failure(self, job: Job, failure: Failure, now_ms: int) -> Outgoing | None:
         self._say_failure(job, failure)
@@ -237,22 +246,19 @@ class Delivery:
     def _news(self, job: Job, now_ms: int) -> Outgoing:
         """The event for the portal. It has the partition number of its record, because both topics have the same number of them."""
         entry, record = job.entry, job.work.record
-        data = {
-            "submission": job.submission,
-            "case": job.case,
-            "city": job.city,
-            "office": self._office,
-            "service": job.service,
-            "portal": job.portal,
-            "state": job.state,
-            "reference": entry.reference,
-            "reason": entry.cause,
-            "attempt": entry.attempt,
-            "begun_at": _iso(entry.started_ms),
-            "next_try_at": None if entry.next_try_ms is None else events.iso(entry.next_try_ms),
-        }
+        step = events.Step(
+            job.state or State.DELIVERED,
+            _iso(entry.ended_ms or now_ms),
+            entry.attempt,
+            _iso(entry.started_ms),
+            entry.reference,
+            entry.cause,
+        )
+        if entry.next_try_ms is not None:
+            step = step._replace(next_try_at=events.iso(entry.next_try_ms))
+        value = self._writer.write(step, job.submission, job.case, job.service, job.portal)
         headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
-        return Outgoing(self._events, record.key, events.write(data, time=_iso(entry.ended_ms or now_ms)), headers, record.partition)
+        return Outgoing(self._events, record.key, value, headers, record.partition)
 
     # --- what operators hear
 
@@ -273,6 +279,10 @@ class Delivery:
         if changed and self.breaker.reason is None:
             metrics.OFFICE_STATE.labels(self._office).set(metrics.UP)
             log.info("office_up", office=self._office)
+
+    def _count_delivered(self, jobs: Sequence[Job], now_ms: int) -> None:
+        self._delivered.inc(len(jobs))
+        metrics.observe_all(self._seconds, [now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp() for job in jobs])
 
     def finding(self) -> str | None:
         """Why nothing is delivered, for people; None while it is."""

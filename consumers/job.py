@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from typing import Final
 
 from consumers.engine import Action, End, KafkaWork
 from consumers.failures import Failure, Stage
-from consumers.ledger import NEW, Begin, Entry
+from consumers.ledger import Begin, Entry
 from schemas.copies import Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State
 from schemas.headers import CopyHeader, Header, RawHeaders
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CODES: Final = re.compile(r"[A-Za-z0-9._:/+ -]{1,300}")
+"""Ids, names of portals, keys of services, times: they go into events as they are."""
+
+# Plain strings: looking up a member of an enumeration costs more than what is done with it.
+_SUBMISSION, _CASE, _OFFICE, _SERVICE, _PORTAL, _ACCEPTED_AT, _TRACEPARENT = (
+    header.value
+    for header in (Header.SUBMISSION, Header.CASE, Header.OFFICE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT, Header.TRACEPARENT)
+)
 
 
 class Unreadable(Refused):
     """The headers do not say what the record is; the text names a header, never a value."""
 
 
-@dataclass(slots=True)
 class Job:
-    """One handing-out of one record; `work.job` until the next. What cannot be read has no submission."""
+    """One handing-out of one record; `work.job` until the next. What cannot be read has no submission.
 
-    work: KafkaWork
-    attempts: int
-    """How often this process has handed the record out."""
+    A plain class, because one is made for each record: what is not set is that of the class.
+    """
+
     submission: str = ""
     case: str = ""
-    city: str = ""
     service: str = ""
     portal: str = ""
     accepted_at: str = ""
     traceparent: bytes | None = None
     discarded: str | None = None
     """An operator's reason for ending the submission."""
-    entry: Entry = field(default_factory=lambda: Entry(b""))
+    entry: Entry
     begun: bool = False
     stage: Stage = Stage.PARSE
     unclear: bool = False
@@ -53,45 +59,49 @@ class Job:
     """What the portal is told."""
     end: End | None = None
 
-    @classmethod
-    def read(cls, work: KafkaWork, office: str) -> Job:
-        """The job of a record that was handed out.
+    def __init__(self, work: KafkaWork) -> None:
+        self.work = work
+        self.attempts: int = 1 if work.job is None else work.job.attempts + 1
+        """How often this process has handed the record out."""
+
+    def read(self, office: str) -> None:
+        """Take what the headers say.
 
         Raises:
             Unreadable: a header is missing or malformed, or the record is another office's.
         """
-        job = cls(work, _attempts(work))
-        meta = dict(reversed(work.record.headers))  # of repeated names the first counts
-        job.submission = _text(meta, Header.SUBMISSION)
-        if not _UUID.fullmatch(job.submission):
-            raise Unreadable(f"header {Header.SUBMISSION} is malformed")
-        if _text(meta, Header.OFFICE) != office:
-            raise Unreadable(f"header {Header.OFFICE} names another office")
-        job.entry.submission = bytes.fromhex(job.submission.replace("-", ""))
-        job.case, job.city = _text(meta, Header.CASE), office.partition(".")[0]
-        job.service, job.portal = _text(meta, Header.SERVICE), _text(meta, Header.PORTAL)
-        job.accepted_at = _text(meta, Header.ACCEPTED_AT)
-        job.traceparent = meta.get(Header.TRACEPARENT)
-        if work.retry:
-            job.discarded = take_apart(work.record.headers).block.get(CopyHeader.DISCARDED)
-        return job
+        meta = dict(reversed(self.work.record.headers))  # of repeated names the first counts
+        try:
+            submission = meta[_SUBMISSION].decode()
+            self.case, self.service, self.portal = meta[_CASE].decode(), meta[_SERVICE].decode(), meta[_PORTAL].decode()
+            self.accepted_at, its_office = meta[_ACCEPTED_AT].decode(), meta[_OFFICE].decode()
+        except KeyError as error:
+            raise Unreadable(f"header {error.args[0]} is missing") from None
+        except (AttributeError, UnicodeDecodeError):
+            raise Unreadable("a header is not text") from None
+        if its_office != office:
+            raise Unreadable(f"header {_OFFICE} names another office")
+        if not (_UUID.fullmatch(submission) and _CODES.fullmatch(f"{self.case}{self.service}{self.portal}{self.accepted_at}")):
+            raise Unreadable("a header is malformed")
+        self.submission, self.traceparent = submission, meta.get(_TRACEPARENT)
+        if self.work.retry:
+            self.discarded = take_apart(self.work.record.headers).block.get(CopyHeader.DISCARDED)
 
-    @classmethod
-    def unreadable(cls, work: KafkaWork, error: Unreadable) -> Job:
-        """The job of a record that cannot be read."""
-        return cls(work, _attempts(work), failure=Failure.of(error, Stage.PARSE))
+    @property
+    def id(self) -> bytes:
+        """The submission's id as the ledger has it."""
+        return bytes.fromhex(self.submission.replace("-", ""))
 
     @property
     def begin(self) -> Begin:
         """What the ledger has to know before."""
         work = self.work
-        untried = work.action is not Action.TRY or self.discarded is not None
-        return Begin(self.entry.submission, work.partition, work.offset, work.retry, untried, self.attempts > 1)
+        return Begin(self.id, work.partition, work.offset, work.retry, untried=not self.tried, waited=self.attempts > 1)
 
     @property
-    def known(self) -> bool:
-        """The ledger has a row of the submission."""
-        return self.entry.state != NEW
+    def tried(self) -> bool:
+        """It is to be handed over, if the ledger has nothing against it."""
+        return self.work.action is Action.TRY and self.discarded is None
 
     @property
     def open(self) -> bool:
@@ -110,17 +120,3 @@ class Job:
         record = self.work.record
         first = take_apart(record.headers).origin if self.work.retry else None
         return first or Place(record.topic, record.partition, record.offset)
-
-
-def _attempts(work: KafkaWork) -> int:
-    return 1 if work.job is None else work.job.attempts + 1
-
-
-def _text(meta: dict[str, bytes | None], name: str) -> str:
-    try:
-        text = (meta.get(name) or b"").decode()
-    except UnicodeDecodeError:
-        raise Unreadable(f"header {name} is not text") from None
-    if not text:
-        raise Unreadable(f"header {name} is missing")
-    return text

@@ -18,9 +18,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,7 +27,7 @@ import sqlalchemy as sa
 from consumers.engine.core import CaseState
 from infra import crashpoints
 from infra.settings import StoreSettings
-from infra.stores import Store, put_rows
+from infra.stores import Store, change_rows, put_new, put_rows
 
 NEW: Final = ""
 """There is no row."""
@@ -52,7 +51,7 @@ _rows = sa.Table(
     sa.Column("submission", sa.LargeBinary(16), nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("started_ms", sa.BigInteger, nullable=False),
     sa.Column("ended_ms", sa.BigInteger),
     sa.Column("next_try_ms", sa.BigInteger),
@@ -82,17 +81,19 @@ _KEY: Final = ("office", "submission")
 _BEGUN: Final = ("state", "attempt", "tries", "started_ms", "retry_offset")
 _ENDED: Final = ("state", "attempt", "tries", "started_ms", "ended_ms", "reference", "next_try_ms", "cause", "unclear")
 _ASIDE: Final = (*_ENDED, "partition", "origin_offset", "retry_offset", "case_key", "holds")
+_FOUND: Final = ("submission", *_ASIDE)
 
 
 class Fenced(Exception):
     """Somebody else has been assigned these partitions since."""
 
 
-@dataclass(slots=True)
 class Entry:
-    """The row of a submission. `attempt` counts hand-overs, `tries` failures since it was parked; times in ms since the epoch."""
+    """The row of a submission. `attempt` counts hand-overs, `tries` failures since it was parked; times in ms since the epoch.
 
-    submission: bytes
+    A plain class, because one is made for each record: what is not set is that of the class.
+    """
+
     state: str = NEW
     attempt: int = 0
     tries: int = 0
@@ -111,6 +112,10 @@ class Entry:
     case_key: bytes | None = None
     holds: bool | None = None
     """Dead, and its case waits for it."""
+
+    def __init__(self, submission: bytes, **found: Any) -> None:
+        self.submission = submission
+        self.__dict__.update(found)
 
     @property
     def final(self) -> bool:
@@ -187,6 +192,30 @@ class Ledger:
                 cases[key].parked_through = max(cases[key].parked_through, retry_offset)
         return dict(cases)
 
+    async def begin_new(self, submissions: Sequence[bytes], partitions: set[TopicPartition]) -> list[Entry]:
+        """As `begin`, for records that are all read for the first time; no entries, and nothing is noted, where one of them was not.
+
+        Most batches are of this kind, and this is one statement.
+
+        Raises:
+            Fenced: these partitions belong to somebody else now.
+        """
+        epochs, now_ms = self._epochs, _now_ms()
+
+        def operation(connection: sa.Connection) -> bool:
+            self._check(connection, epochs, partitions)
+            with connection.begin_nested() as all_or_none:
+                same = {"office": self._office, "state": STARTED, "attempt": 1, "started_ms": now_ms}
+                new = put_new(connection, _rows, "submission", submissions, key=_KEY, same=same)
+                if new < len(submissions):
+                    all_or_none.rollback()
+            return new == len(submissions)
+
+        if not await self._store.write(operation):
+            return []
+        crashpoints.reached("ledger.begun")
+        return [Entry(submission, state=STARTED, attempt=1, started_ms=now_ms) for submission in submissions]
+
     async def begin(self, begins: Sequence[Begin]) -> list[tuple[Entry, bool]]:
         """Note that attempts begin, durable on return. For each record the row as it was found (attempt 0 where there was none),
         and whether it was begun.
@@ -208,19 +237,22 @@ class Ledger:
         crashpoints.reached("ledger.begun")
         return answers
 
-    async def end(self, entries: Sequence[tuple[Entry, TopicPartition]]) -> None:
+    async def end(self, entries: Sequence[Entry], partitions: set[TopicPartition]) -> None:
         """Note outcomes; durable on return.
 
         Raises:
             Fenced: these partitions belong to somebody else now.
         """
         epochs = self._epochs
-        plain = [self._values(entry, _ENDED) for entry, _ in entries if entry.partition is None]
-        aside = [self._values(entry, _ASIDE) for entry, _ in entries if entry.partition is not None]
+        delivered = [(entry.submission, entry.reference) for entry in entries if entry.state == DELIVERED and entry.partition is None]
+        aside = [self._values(entry, _ASIDE) for entry in entries if entry.partition is not None]
+        others = [self._values(entry, _ENDED) for entry in entries if entry.state != DELIVERED and entry.partition is None]
+        same = {"state": DELIVERED, "ended_ms": max((entry.ended_ms or 0 for entry in entries), default=0)}
 
         def operation(connection: sa.Connection) -> None:
-            self._check(connection, epochs, {partition for _, partition in entries})
-            put_rows(connection, _rows, (*_KEY, *_ENDED), plain, key=2, update=_ENDED)
+            self._check(connection, epochs, partitions)
+            change_rows(connection, _rows, ("submission", "reference"), delivered, where={"office": self._office}, same=same)
+            put_rows(connection, _rows, (*_KEY, *_ENDED), others, key=2, update=_ENDED)
             put_rows(connection, _rows, (*_KEY, *_ASIDE), aside, key=2, update=_ASIDE)
 
         await self._store.write(operation)
@@ -259,13 +291,13 @@ class Ledger:
 
     def _find(self, connection: sa.Connection, submissions: Sequence[bytes]) -> dict[bytes, Entry]:
         found = connection.execute(_FIND, {"office": self._office, "submissions": submissions})
-        return {row.submission: Entry(*row) for row in found}
+        return {row.submission: Entry(**row._mapping) for row in found}  # noqa: SLF001 - SQLAlchemy's public name for it
 
     def _values(self, entry: Entry, columns: Sequence[str]) -> tuple[object, ...]:
         return (self._office, entry.submission, *(getattr(entry, column) for column in columns))
 
 
-_FIND: Final = sa.select(*(_rows.c[name] for name in Entry.__dataclass_fields__)).where(
+_FIND: Final = sa.select(*(_rows.c[name] for name in _FOUND)).where(
     _rows.c.office == sa.bindparam("office"), _rows.c.submission.in_(sa.bindparam("submissions", expanding=True))
 )
 

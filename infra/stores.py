@@ -10,10 +10,9 @@ import asyncio
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -38,6 +37,8 @@ _READERS: Final = 40
 _CONNECT_TIMEOUT_S: Final = 10
 _CACHE_KIB: Final = 64 * 1024
 """Of SQLite's own; the index of a ledger with some hundred thousand rows fits."""
+_CHECKPOINT_PAGES: Final = 8_000
+"""32 MiB of log before it is copied into the database: pages that are written again and again are copied once."""
 _MAX_PARAMETERS: Final = 30_000
 """In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
 
@@ -154,6 +155,10 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     return connection.execute(statement, list(rows), execution_options={"preserve_rowcount": True}).rowcount
 
 
+# Writes of many rows. The driver gets one statement for many, because for each row of its own it would give up Python's lock and
+# wait for it again; and values as they are, without SQLAlchemy's types. All names in these statements are ours.
+
+
 def put_rows(
     connection: sa.Connection,
     table: sa.Table,
@@ -163,25 +168,55 @@ def put_rows(
     key: int,
     update: Sequence[str] = (),
 ) -> None:
-    """Insert many rows in few statements. Where a row with the same key (the first so many columns) is there, its `update` columns
-    are overwritten, or it is left as it is.
-
-    The driver gets one statement for many rows, because for each row of its own it would give up Python's lock and wait for it
-    again; and values as they are, without SQLAlchemy's types.
+    """Insert rows. Where one with the same key (the first so many columns) is there, its `update` columns are overwritten, or it is
+    left as it is.
     """
-    for start in range(0, len(rows), _MAX_PARAMETERS // len(columns)):
-        chunk = rows[start : start + _MAX_PARAMETERS // len(columns)]
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        statement = _insert_text(table.name, tuple(columns), key, tuple(update), len(chunk), mark)
+    then = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in update)}" if update else "NOTHING"
+    head = f"INSERT INTO {table.name} ({_names(columns)}) VALUES "
+    tail = f" ON CONFLICT ({_names(columns[:key])}) DO {then}"
+    for chunk in _chunks(rows, len(columns)):
+        statement = head + _marks(connection, len(columns), len(chunk)) + tail
         connection.exec_driver_sql(statement, tuple(itertools.chain.from_iterable(chunk)))
 
 
-@cache
-def _insert_text(table: str, columns: tuple[str, ...], key: int, update: tuple[str, ...], count: int, mark: str) -> str:
-    """The statement for so many rows; all names are ours."""
-    values = ", ".join([f"({', '.join([mark] * len(columns))})"] * count)
-    then = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in update)}" if update else "NOTHING"
-    return f"INSERT INTO {table} ({_names(columns)}) VALUES {values} ON CONFLICT ({_names(columns[:key])}) DO {then}"  # noqa: S608 - our own names
+def put_new(
+    connection: sa.Connection, table: sa.Table, column: str, values: Sequence[object], *, key: Sequence[str], same: Mapping[str, Any]
+) -> int:
+    """Insert rows that differ in one column only, where there is none with the same key, and say how many were new."""
+    one = _mark(connection)
+    head = f"INSERT INTO {table.name} ({_names([*same, column])}) SELECT {', '.join([one] * len(same))}, column1 FROM (VALUES "
+    tail = f") AS new WHERE true ON CONFLICT ({_names(key)}) DO NOTHING"
+    count = 0
+    for chunk in _chunks(values, 1):
+        count += connection.exec_driver_sql(head + _marks(connection, 1, len(chunk)) + tail, (*same.values(), *chunk)).rowcount
+    return count
+
+
+def change_rows(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, str], rows: Sequence[tuple[object, object]], *, where: Mapping[str, Any],
+    same: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Set a column for each of these rows (key, value), and others to the same for all."""
+    key, column = columns
+    one = _mark(connection)
+    head = f"UPDATE {table.name} SET {', '.join(f'{name} = {one}' for name in same)}, {column} = new.column2 FROM (VALUES "  # noqa: S608
+    tail = f") AS new WHERE {' AND '.join(f'{table.name}.{name} = {one}' for name in where)} AND {table.name}.{key} = new.column1"
+    for chunk in _chunks(rows, 2):
+        parameters = (*same.values(), *itertools.chain.from_iterable(chunk), *where.values())
+        connection.exec_driver_sql(head + _marks(connection, 2, len(chunk)) + tail, parameters)
+
+
+def _chunks(rows: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
+    size = _MAX_PARAMETERS // columns
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _mark(connection: sa.Connection) -> str:
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
+
+
+def _marks(connection: sa.Connection, columns: int, rows: int) -> str:
+    return ", ".join([f"({', '.join([_mark(connection)] * columns)})"] * rows)
 
 
 def _names(columns: Sequence[str]) -> str:
@@ -228,6 +263,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

@@ -1,6 +1,6 @@
 """The outbox: what was accepted, whether it is on Kafka yet, and what became of it. Accepted means: a durable row here.
 
-The content of a submission leaves the row when its back office has confirmed it; the id and the hash of the content stay, so
+The content of a submission leaves the row when its back office has confirmed it, or an operator has ended it; the id and the hash of the content stay, so
 that repeats are still recognised.
 """
 
@@ -20,6 +20,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from infra import crashpoints
 from infra.kafka.clients import Position
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
@@ -139,7 +140,9 @@ class Outbox:
             Rejected: id-conflict or intake-full; nothing was stored.
         """
         try:
-            return await self.store.write(lambda connection: self._accept(connection, candidate))
+            accepted = await self.store.write(lambda connection: self._accept(connection, candidate))
+            crashpoints.reached("outbox.stored")
+            return accepted
         finally:
             self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
 
@@ -251,12 +254,12 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
             for event in events
         ],
     )
-    finished = [event.data.submission for event in events if event.data.state is State.DELIVERED]
+    finished = [event.data.submission for event in events if event.data.state.final]
     if finished:
         _forget_content(connection, _submission.c.id.in_(finished))
 
 
 def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
     """Let go of the content of those of these rows that are on Kafka and confirmed, whichever of the two was noted last."""
-    confirmed = sa.exists().where(_said_of, _status.c.state == State.DELIVERED.value)
+    confirmed = sa.exists().where(_said_of, _status.c.state.in_([state.value for state in State if state.final]))
     connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), confirmed).values(content=None))

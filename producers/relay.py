@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from infra import metrics
+from infra import crashpoints, metrics
 from infra.health import Progress
 from infra.kafka.clients import Outgoing, Sender
 from infra.settings import KafkaSettings
@@ -55,11 +55,13 @@ class Lane:
         self._filled.clear()
         while pending := await self._outbox.next_pending(self._office, _BATCH):
             metrics.OUTBOX_PENDING.labels(self._office).set(await self._outbox.count_pending(self._office))
+            crashpoints.reached("relay.before")
             try:
                 positions = await self._sender.send_all([_record(one) for one in pending])
             except CannotTell as error:
                 log.warning("relay_waits", office=self._office, error=error.problem.code)
                 return False
+            crashpoints.reached("relay.acknowledged")
             known = [(one, position) for one, position in zip(pending, positions, strict=True) if position is not None]
             if known:
                 await self._outbox.published(known)

@@ -62,10 +62,11 @@ class Child:
         Raises:
             CannotTell: process-failed, with its log.
         """
+        before = self.restarts
         try:
             async with asyncio.timeout(_READY_LIMIT_S):
                 while not await _answers(http, self.spec.ready_url):
-                    if self.restarts > 2:  # noqa: PLR2004 - it does not come up: waiting longer helps nobody
+                    if self.restarts > before + 2:  # noqa: PLR2004 - it does not come up: waiting longer helps nobody
                         raise CannotTell(errors.PROCESS_FAILED, f"{self.spec.name} ends by itself; log: {self.log}")
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:

@@ -93,8 +93,8 @@ class Work(Generic[PartitionT, RecordT]):
         self.job: Any = None
         self.following: Work[PartitionT, RecordT] | None = None
         """The next record of its case from the same topic."""
-        self.last = self
-        """At the head of a chain: its last record."""
+        self.last: Work[PartitionT, RecordT] | None = None
+        """At the head of a chain with more than one: its last record. (Never itself: a cycle would live until a collection.)"""
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class Core(Generic[PartitionT, RecordT]):
             state.ready.append(work)
             self.ready += 1
         else:
-            head.last.following = work
+            (head.last or head).following = work
             head.last = work
         if state.retry:
             special = self._special.setdefault(case, CaseState())
@@ -315,7 +315,7 @@ class Core(Generic[PartitionT, RecordT]):
         if following is None:
             del chains[work.case]
         else:
-            following.last = work.last
+            following.last = work.last if work.last is not following else None
             chains[work.case] = following
             state.ready.append(following)
             self.ready += 1

@@ -138,17 +138,16 @@ class Sender:
 
     async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
         """Write records and return when all of them are replicated, however long it takes; some may be written twice."""
-        found: dict[int, Position] = {}
-        while missing := [number for number in range(len(records)) if number not in found]:
-            try:
-                positions = await self.send_all([records[number] for number in missing])
-            except CannotTell as error:
-                log.warning("send_waits", client=self._client_id, error=error.problem.code, records=len(missing))
-                positions = [None] * len(missing)
-            found |= {number: position for number, position in zip(missing, positions, strict=True) if position is not None}
-            if len(found) < len(records):
-                await asyncio.sleep(_RESEND_PAUSE_S)
-        return [found[number] for number in range(len(records))]
+        try:
+            positions = await self.send_all(records)
+        except CannotTell as error:
+            log.warning("send_waits", client=self._client_id, error=error.problem.code, records=len(records))
+            positions = [None] * len(records)
+        if None in positions:
+            await asyncio.sleep(_RESEND_PAUSE_S)
+            again = iter(await self.send_surely([record for record, position in zip(records, positions, strict=True) if position is None]))
+            return [next(again) if position is None else position for position in positions]
+        return [position for position in positions if position is not None]
 
     async def stop(self) -> None:
         """Send what is waiting, for a limited time, and disconnect."""

@@ -97,11 +97,14 @@ class Act:
             await asyncio.gather(*running, return_exceptions=True)
 
     @asynccontextmanager
-    async def traffic(self, rates: Mapping[str, float] = RATES, door_rate: float = 0) -> AsyncIterator[None]:
+    async def traffic(self, rates: Mapping[str, float] = RATES, door_rate: float = 0, tick_s: float = _TICK_S) -> AsyncIterator[None]:
         """Submissions of all offices to their topics, and over the gateway where it has a rate, while the block lasts."""
         stop = asyncio.Event()
         async with self.lanes(), self._open_doors(door_rate) as doors:
-            tasks = [asyncio.create_task(self._flow(rates, stop)), *(asyncio.create_task(door.drive(door_rate, stop)) for door in doors)]
+            tasks = [
+                asyncio.create_task(self._flow(rates, tick_s, stop)),
+                *(asyncio.create_task(door.drive(door_rate, stop)) for door in doors),
+            ]
             try:
                 yield
                 stop.set()
@@ -112,13 +115,13 @@ class Act:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _flow(self, rates: Mapping[str, float], stop: asyncio.Event) -> None:
-        for due in spread(rates, _TICK_S):
+    async def _flow(self, rates: Mapping[str, float], tick_s: float, stop: asyncio.Event) -> None:
+        for due in spread(rates, tick_s):
             for office in due:
                 self.put(*self.forges[office].make())
             if stop.is_set():
                 return
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(tick_s)
 
     @asynccontextmanager
     async def _open_doors(self, rate: float) -> AsyncIterator[list[Door]]:

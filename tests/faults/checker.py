@@ -86,7 +86,8 @@ class Records:
         self._world = world
         self.dead: list[Any] = []
         self.foreign_events = 0
-        self.event_times: list[str] = []
+        self.latest_event = ""
+        """The highest time on an event, as its text."""
         names = [topics.deadletters(office) for office in OFFICES] + [topics.events(office.partition(".")[0]) for office in OFFICES]
         self._partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
         self._consumer = AIOKafkaConsumer(
@@ -112,7 +113,7 @@ class Records:
     def _see_event(self, record: Any) -> None:
         event = json.loads(record.value)
         self.foreign_events += event["data"]["city"] != record.topic.partition(".")[0]
-        self.event_times.append(event["time"])
+        self.latest_event = max(self.latest_event, event["time"])
 
     async def read(self, topic: str, partition: int, offset: int) -> Any:
         """One record."""
@@ -147,17 +148,18 @@ class Checker:
         """The figures once everything has arrived and is committed, at the latest after the limit."""
         end, behind = time.monotonic() + limit_s, 0
         while time.monotonic() < end:
-            await self._follow()
+            await self.follow()
             if not self.missing():
                 behind = await self.behind()
                 if not behind:
                     break
             await asyncio.sleep(_LOOK_S)
         await asyncio.sleep(_QUIET_S)
-        await self._follow()
+        await self.follow()
         return self._figures(behind or await self.behind())
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
+        """What came since the last look."""
         await self.effects.follow()
         await self.records.follow()
 
@@ -179,7 +181,8 @@ class Checker:
         async with AIOKafkaConsumer(bootstrap_servers=self._world.kafka.bootstrap) as consumer:
             ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
         known: dict[TopicPartition, int] = {partition: at.offset for offsets in committed for partition, at in offsets.items()}
-        return sum(max(0, int(ends[partition]) - max(known.get(partition, 0), starts[partition])) for partition in partitions)
+        behind = (ends[partition] - max(known.get(partition, 0), starts[partition]) for partition in partitions)
+        return sum(max(0, int(records)) for records in behind)
 
     def _figures(self, behind: int) -> Figures:
         log, dead = self._log, Counter(dead_id(record) for record in self.records.dead)
@@ -205,8 +208,8 @@ class Checker:
         at_twins = [(submission, office) for office, found in self.effects.found.items() for submission, _ in found]
         at_topics = [(dead_id(record), record.topic.removesuffix(".deadletters")) for record in self.records.dead]
         known = self._log.sent
-        strays = sum(submission not in known or known[submission].office != office for submission, office in at_twins + at_topics)
-        return strays + self.records.foreign_events
+        strays = [place for place in at_twins + at_topics if place[0] not in known or known[place[0]].office != place[1]]
+        return len(strays) + self.records.foreign_events
 
 
 def dead_id(record: Any) -> str:

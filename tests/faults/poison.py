@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
@@ -14,7 +14,8 @@ from infra.kafka.clients import Outgoing
 from infra.settings import KafkaSettings
 from tests.faults.sends import Forge, Outcome, SendLog, Sent
 
-_STRANGE = [("x-binary", b"\xff\x00\xfe"), ("x-null", None), ("x-twice", b"1"), ("x-twice", b"2")]
+FLAWS: Final = ("field missing", "not XML", "no value", "no headers", "no key", "strange headers")
+_STRANGE: Final = [("x-binary", b"\xff\x00\xfe"), ("x-null", None), ("x-twice", b"1"), ("x-twice", b"2")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,14 @@ class Poison:
 
 
 def poisons(forge: Forge) -> list[Poison]:
-    """One of each flaw, the harmless-looking one first."""
-    made = [_of(forge, flaw) for flaw in ("field missing", "not XML", "no value", "no headers", "no key", "strange headers")]
-    for one in made:
-        one.sent.dead = True
-    return made
+    """One of each flaw."""
+    return [of_flaw(forge, flaw) for flaw in FLAWS]
 
 
-def _of(forge: Forge, flaw: str) -> Poison:
+def of_flaw(forge: Forge, flaw: str) -> Poison:
+    """A record with this flaw."""
     sent, record = forge.make_for(forge.uuid())
+    sent.dead = True
     poison = Poison(flaw, sent, record.key, record.value, list(record.headers))
     match flaw:
         case "not XML":

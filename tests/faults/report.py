@@ -114,12 +114,12 @@ def markdown(shown: Sequence[Row], command: str, seconds: float) -> str:
         "",
         *facts(command, seconds),
         "",
-        _line(("row", "scenario", "expected", "seeds", *COLUMNS, "verdict")),
-        _line(["---"] * (len(COLUMNS) + 5)),
+        line(("row", "scenario", "expected", "seeds", *COLUMNS, "verdict")),
+        line(["---"] * (len(COLUMNS) + 5)),
     ]
     for row in shown:
         name = f"{row.scenario.name} ({row.scenario.scaled})" if row.scenario.scaled else row.scenario.name
-        lines.append(_line([row.scenario.row, name, row.scenario.expected, row.seeds, *row.cells, row.verdict]))
+        lines.append(line([row.scenario.row, name, row.scenario.expected, row.seeds, *row.cells, row.verdict]))
     return "\n".join(lines) + "\n"
 
 
@@ -129,7 +129,8 @@ def facts(command: str, seconds: float) -> list[str]:
     return [f"{machine()}; Apache Kafka {kafka_version()}, three brokers; {day}; `{command}`; {seconds / 60:.0f} min."]
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """One row of a table."""
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 

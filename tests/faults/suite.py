@@ -6,16 +6,15 @@ import asyncio
 import logging
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from schemas.errors import CannotTell
 from tests import postgresql
 from tests.faults.act import Act, NotHit
 from tests.faults.report import Result
@@ -36,7 +35,7 @@ def missing(need: str) -> str | None:
     """Why a scenario cannot run here; None where it can."""
     if need == "postgresql" and postgresql.programs() is None:
         return "PostgreSQL is not installed"
-    if need == "faketime" and not list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
+    if need == "faketime" and not list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
         return "libfaketime is not installed"
     return None
 
@@ -81,8 +80,9 @@ class Suite:
                 began = time.monotonic()
                 figures = await Act(world, scenario.row, seed).play(scenario.run, _WAIT_LIMIT_S)
             result = Result(scenario, seed, time.monotonic() - began, figures)
-        except (NotHit, CannotTell, KafkaError, TimeoutError, AssertionError, OSError) as error:
-            result = Result(scenario, seed, time.monotonic() - began, failure=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, this run is not clean, and the next one is another
+            result = Result(scenario, seed, time.monotonic() - began, failure=_in_short(error))
+            (self._folder / f"{scenario.row}-{seed}.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         self._note(result)
         if not result.clean:
             await self._end_world(keep_as=f"{scenario.row}-{seed}")
@@ -132,6 +132,13 @@ class Suite:
                 with suppress(OSError):
                     shutil.copytree(world.folder / part, kept / part)
         shutil.rmtree(world.folder, ignore_errors=True)
+
+
+def _in_short(error: Exception) -> str:
+    """What went wrong first."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, NotHit) else f"{type(error).__name__}: {error}"
 
 
 def _in_order(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[tuple[Scenario, int]]:
