@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("chain", "engine")
+NAMES = ("backlog", "chain", "engine", "outage")
 
 
 def main(arguments: list[str]) -> int:

@@ -126,7 +126,7 @@ class _Run:
 
     async def measure(self) -> list[Figure]:
         await create_topics(self._kafka, [Topic(name, "case", "benchmark", 3_600_000) for name in (TOPIC, topics.events("bench"))])
-        await self._fill()
+        await fill(self._kafka, RECORDS)
         variants: dict[str, Callable[[str], Awaitable[float]]] = {
             "raw": self._raw, "bare": self._bare, "ledger": self._ledger, "events": self._events
         }  # fmt: skip
@@ -149,13 +149,6 @@ class _Run:
             ideal,
             against(ideal, "engine, 20 ms of work each", slow, goal=0.8),
         ]
-
-    async def _fill(self) -> None:
-        sender = Sender(self._kafka, "bench")
-        value = b"x" * SIZE_BYTES
-        for start in range(0, RECORDS, 2_000):
-            await sender.send_all([_record(number, value) for number in range(start, start + 2_000)])
-        await sender.stop()
 
     async def _raw(self, group: str) -> float:
         """Seconds from the first record to the commit of the last."""
@@ -222,6 +215,15 @@ class _Run:
         seconds = time.perf_counter() - began
         await broker.stop()
         return PLAIN_RECORDS / seconds
+
+
+async def fill(kafka: KafkaSettings, count: int) -> None:
+    """Write so many records to the benchmark's topic."""
+    sender = Sender(kafka, "bench")
+    value = b"x" * SIZE_BYTES
+    for start in range(0, count, 2_000):
+        await sender.send_surely([_record(number, value) for number in range(start, start + 2_000)])
+    await sender.stop()
 
 
 def _record(number: int, value: bytes) -> Outgoing:

@@ -31,9 +31,10 @@ class Figure:
         return None if self.goal is None or self.ratio is None else self.ratio >= self.goal
 
 
-def against(baseline: Figure, name: str, value: float, *, goal: float | None = None) -> Figure:
-    """A figure with its ratio to a baseline of the same run."""
-    return Figure(name, round(value, 1), baseline.unit, baseline.name, round(value / baseline.value, 3), goal)
+def against(baseline: Figure, name: str, value: float, *, goal: float | None = None, less_is_better: bool = False) -> Figure:
+    """A figure with its ratio to a baseline of the same run; above 1 is better than the baseline."""
+    ratio = baseline.value / value if less_is_better else value / baseline.value
+    return Figure(name, round(value, 1), baseline.unit, baseline.name, round(ratio, 3), goal)
 
 
 def machine() -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from infra.kafka.records import SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
-from infra.stores import Store, UtcDateTime, insert_new
+from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import topics
 from schemas.events import StatusEvent
 
@@ -48,6 +48,7 @@ _event = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("reference", sa.Text),
+    sa.Column("reason", sa.Text),
 )
 
 Row = SubmissionRecord | StatusEvent
@@ -62,13 +63,13 @@ def _event_row(event: StatusEvent) -> dict[str, Any]:
     data = event.data
     return {
         "id": event.id, "submission": data.submission, "state": data.state.value, "at": event.time, "office": data.office,
-        "reference": data.reference,
+        "reference": data.reference, "reason": data.reason,
     }  # fmt: skip
 
 
 def open_store(settings: StoreSettings) -> Store:
     """The audit store."""
-    return Store(settings, "audit", metadata)
+    return Store(settings, "audit", metadata, migrations=(lambda connection: add_missing_columns(connection, _event),))
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
@@ -102,10 +103,15 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
                 submission["published_at"],
                 f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}",
             ),
-            *(TraceStep(event["state"], event["at"], f"{event['office']}, reference {event['reference']}") for event in events),
+            *(TraceStep(event["state"], event["at"], _where(event)) for event in events),
         ]
 
     return store.read_now(operation)
+
+
+def _where(event: sa.RowMapping) -> str:
+    known = (event["office"], event["reference"] and f"reference {event['reference']}", event["reason"])
+    return ", ".join(part for part in known if part)
 
 
 def recorded(store: Store) -> tuple[set[UUID], set[UUID]]:

@@ -146,6 +146,15 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def add_missing_columns(connection: sa.Connection, table: sa.Table) -> None:
+    """Give a table of an earlier version the columns that it has not; they may be empty."""
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}')
+
+
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows that are not there yet, by any unique key, and say how many were new."""
     if not rows:
@@ -172,7 +181,7 @@ def put_rows(
     left as it is.
     """
     then = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in update)}" if update else "NOTHING"
-    head = f"INSERT INTO {table.name} ({_names(columns)}) VALUES "
+    head = f"INSERT INTO {table.name} ({_names(columns)}) VALUES "  # noqa: S608 - our own names
     tail = f" ON CONFLICT ({_names(columns[:key])}) DO {then}"
     for chunk in _chunks(rows, len(columns)):
         statement = head + _marks(connection, len(columns), len(chunk)) + tail
@@ -184,7 +193,7 @@ def put_new(
 ) -> int:
     """Insert rows that differ in one column only, where there is none with the same key, and say how many were new."""
     one = _mark(connection)
-    head = f"INSERT INTO {table.name} ({_names([*same, column])}) SELECT {', '.join([one] * len(same))}, column1 FROM (VALUES "
+    head = f"INSERT INTO {table.name} ({_names([*same, column])}) SELECT {', '.join([one] * len(same))}, column1 FROM (VALUES "  # noqa: S608 - as above
     tail = f") AS new WHERE true ON CONFLICT ({_names(key)}) DO NOTHING"
     count = 0
     for chunk in _chunks(values, 1):
@@ -199,7 +208,7 @@ def change_rows(
     """Set a column for each of these rows (key, value), and others to the same for all."""
     key, column = columns
     one = _mark(connection)
-    head = f"UPDATE {table.name} SET {', '.join(f'{name} = {one}' for name in same)}, {column} = new.column2 FROM (VALUES "  # noqa: S608
+    head = f"UPDATE {table.name} SET {', '.join(f'{name} = {one}' for name in same)}, {column} = new.column2 FROM (VALUES "  # noqa: S608 - as above
     tail = f") AS new WHERE {' AND '.join(f'{table.name}.{name} = {one}' for name in where)} AND {table.name}.{key} = new.column1"
     for chunk in _chunks(rows, 2):
         parameters = (*same.values(), *itertools.chain.from_iterable(chunk), *where.values())

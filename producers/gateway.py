@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -60,6 +61,9 @@ class StepView(BaseModel):
     state: State
     at: datetime
     reference: str | None = None
+    reason: str | None = None
+    """Why it waits, or was ended: a code."""
+    next_try_at: datetime | None = None
 
 
 class SubmissionView(Receipt):
@@ -173,7 +177,7 @@ def _receipt(accepted: Accepted, state: State) -> dict[str, Any]:
 
 
 def _view(accepted: Accepted, steps: list[Step]) -> SubmissionView:
-    views = [StepView(state=step.state, at=step.at, reference=step.reference) for step in steps]
+    views = [StepView(**asdict(step)) for step in steps]
     return SubmissionView(**_receipt(accepted, steps[-1].state), steps=views)
 
 

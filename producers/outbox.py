@@ -24,7 +24,7 @@ from infra import crashpoints
 from infra.kafka.clients import Position
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
-from infra.stores import Store, UtcDateTime, insert_new
+from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import errors
 from schemas.errors import Rejected
 from schemas.events import State, StatusEvent
@@ -62,6 +62,8 @@ _status = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("reference", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("next_try_at", UtcDateTime),
 )
 _said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
 
@@ -109,6 +111,8 @@ class Step:
     state: State
     at: datetime
     reference: str | None = None
+    reason: str | None = None
+    next_try_at: datetime | None = None
 
 
 def hotline_code(submission_id: UUID) -> str:
@@ -122,7 +126,7 @@ class Outbox:
     """The gateway's store."""
 
     def __init__(self, settings: StoreSettings, *, limit: int) -> None:
-        self.store = Store(settings, "outbox", _metadata)
+        self.store = Store(settings, "outbox", _metadata, migrations=(lambda connection: add_missing_columns(connection, _status),))
         self._limit = limit
         self._places = 0
         """How many may still be accepted before the rows have to be counted again; the writing thread's own."""
@@ -222,7 +226,7 @@ class Outbox:
         if row is None:
             return None
         accepted = Accepted(row["id"], row["hotline_code"], row["office"], row["accepted_at"])
-        later = [Step(State(one["state"]), one["at"], one["reference"]) for one in history]
+        later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
         return accepted, [Step(State.SUBMITTED, accepted.accepted_at), *later]
 
 
@@ -250,6 +254,8 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
                 "state": event.data.state.value,
                 "at": event.time,
                 "reference": event.data.reference,
+                "reason": event.data.reason,
+                "next_try_at": event.data.next_try_at,
             }
             for event in events
         ],

@@ -66,7 +66,7 @@ class Child:
         try:
             async with asyncio.timeout(_READY_LIMIT_S):
                 while not await _answers(http, self.spec.ready_url):
-                    if self.restarts > before + 2:  # noqa: PLR2004 - it does not come up: waiting longer helps nobody
+                    if self.restarts > before + 2:
                         raise CannotTell(errors.PROCESS_FAILED, f"{self.spec.name} ends by itself; log: {self.log}")
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:

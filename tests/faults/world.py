@@ -182,10 +182,11 @@ class World:
 
     async def crash(self, process: str, label: str, passes: int, limit_s: float) -> bool:
         """Let it end itself by SIGKILL at a place in its code; False when it did not get there in time."""
-        await self.restart(process, {CRASH_AT: f"{label}:{passes}"})
         child = self.system.supervisor.children[process]
+        child.next_environment = {CRASH_AT: f"{label}:{passes}"}
         before = child.restarts
-        return await within(limit_s, lambda: child.restarts > before)
+        self.system.kill(process, signal.SIGTERM)
+        return await within(limit_s, lambda: child.restarts >= before + 2)  # ours, and its own: it may come before it is ready
 
     async def halt(self, process: str) -> None:
         """Stop it in good order; it stays away."""
