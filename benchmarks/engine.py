@@ -65,8 +65,8 @@ class Bare:
     ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
         return dict.fromkeys(partitions), {}
 
-    def recognise(self, work: KafkaWork) -> None:
-        """There is no retry topic."""
+    def recognise(self, works: Sequence[KafkaWork]) -> None:
+        """Nothing is needed of them."""
 
     def places(self, wanted: int) -> int:
         return wanted

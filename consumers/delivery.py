@@ -25,15 +25,14 @@ from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Kafk
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Unreadable
-from consumers.ledger import Entry, Ledger
+from consumers.ledger import Ledger
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
 from infra import crashpoints, metrics
 from infra.kafka.clients import Outgoing, Sender
 from schemas import events, topics
-from schemas.copies import take_apart
 from schemas.events import EVENT_CONTENT_TYPE, State
-from schemas.headers import Header, decode
+from schemas.headers import Header
 
 log = structlog.get_logger()
 
@@ -76,12 +75,17 @@ class Delivery:
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
 
-    def recognise(self, work: KafkaWork) -> None:
-        """See `Handler`. A record that is no copy of ours is older than all others of its case."""
-        copy = take_apart(work.record.headers)
-        ours = copy.origin is not None and copy.origin.topic == topics.submissions(self._office)
-        work.origin = copy.origin.offset if ours and copy.origin is not None else _UNKNOWN_ORIGIN
-        work.submission = decode(copy.original).get(Header.SUBMISSION, "")
+    def recognise(self, works: Sequence[KafkaWork]) -> None:
+        """See `Handler`. A record of the retry topic that is no copy of ours counts as older than all others of its case."""
+        for work in works:
+            job = work.job = Job(work)
+            try:
+                job.read(self._office)
+            except Unreadable as error:
+                job.unreadable = Failure.of(error, Stage.PARSE)
+            if work.retry:
+                work.submission = job.submission
+                work.origin = job.origin.offset if job.origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
 
     def places(self, wanted: int) -> int:
         """See `Handler`."""
@@ -95,7 +99,7 @@ class Delivery:
 
     async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
         """See `Handler`."""
-        jobs = [job for work in works if (job := self._read(work)).failure is None]
+        jobs = [job for work in works if (job := work.job).starts()]
         if not (await self._begin_new(jobs) if all(not job.work.retry and job.tried for job in jobs) else False):
             begins = [job.begin for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
@@ -104,14 +108,6 @@ class Delivery:
         if to_hand_over:
             self.breaker.probing()
         return to_hand_over, [work for work in works if not work.job.begun]
-
-    def _read(self, work: KafkaWork) -> Job:
-        job = work.job = Job(work)
-        try:
-            job.read(self._office)
-        except Unreadable as error:
-            job.entry, job.failure = Entry(b""), Failure.of(error, Stage.PARSE)
-        return job
 
     async def _begin_new(self, jobs: Sequence[Job]) -> bool:
         """Begin records that are read for the first time; False, and nothing was done, where one of them was not."""

@@ -29,7 +29,7 @@ class Unreadable(Refused):
 
 
 class Job:
-    """One handing-out of one record; `work.job` until the next. What cannot be read has no submission.
+    """What is known of one record while it is here. What cannot be read has no submission.
 
     A plain class, because one is made for each record: what is not set is that of the class.
     """
@@ -42,6 +42,10 @@ class Job:
     traceparent: bytes | None = None
     discarded: str | None = None
     """An operator's reason for ending the submission."""
+    unreadable: Failure | None = None
+    attempts: int = 0
+    """How often this process has handed the record out."""
+    # Of the handing-out under way:
     entry: Entry
     begun: bool = False
     stage: Stage = Stage.PARSE
@@ -61,8 +65,16 @@ class Job:
 
     def __init__(self, work: KafkaWork) -> None:
         self.work = work
-        self.attempts: int = 1 if work.job is None else work.job.attempts + 1
-        """How often this process has handed the record out."""
+
+    def starts(self) -> bool:
+        """The record is handed out; whether it can be read."""
+        if self.attempts:
+            self.stage, self.end, self.state, self.reference, self.failure = Stage.PARSE, None, None, None, None
+            self.begun = self.unclear = self.skipped = self.writes = False
+        self.attempts += 1
+        if self.unreadable is not None:
+            self.entry, self.failure = Entry(b""), self.unreadable
+        return self.unreadable is None
 
     def read(self, office: str) -> None:
         """Take what the headers say.

@@ -277,6 +277,13 @@ class Ledger:
         """The rows of these submissions, for whoever looks from beside."""
         return self._store.read_now(lambda connection: self._find(connection, submissions))
 
+    def positions(self) -> dict[TopicPartition, int]:
+        """The offsets that are known to be committed, for whoever looks from beside."""
+        query = sa.select(_positions.c.topic, _positions.c.partition, _positions.c.next_offset)
+        mine = query.where(_positions.c.office == self._office, _positions.c.next_offset.is_not(None))
+        found = self._store.read_now(lambda connection: connection.execute(mine).all())
+        return {(topic, partition): offset for topic, partition, offset in found}
+
     def close(self) -> None:
         """Write what is waiting and stop."""
         self._store.close()

@@ -272,16 +272,18 @@ class Core(Generic[PartitionT, RecordT]):
         """This record is done with here: its copy stands in the retry topic."""
         if work.epoch != self._epoch:
             return
-        case = self._special.setdefault(work.case, CaseState())
-        case.parked_through = max(case.parked_through, retry_offset)
+        if work.record.key is not None:  # else nothing can follow it
+            case = self._special.setdefault(work.case, CaseState())
+            case.parked_through = max(case.parked_through, retry_offset)
         self.finish(work)
 
     def finish_dead(self, work: Work[PartitionT, RecordT], submission: str) -> None:
         """This record is done with here: its copy is a dead letter that holds the case."""
         if work.epoch != self._epoch:
             return
-        self._special.setdefault(work.case, CaseState()).held[submission] = work.origin
-        work.submission = ""  # it stays held
+        if work.record.key is not None:
+            self._special.setdefault(work.case, CaseState()).held[submission] = work.origin
+            work.submission = ""  # it stays held
         self.finish(work)
 
     def put_back(self, work: Work[PartitionT, RecordT]) -> None:

@@ -94,8 +94,10 @@ class Handler(Protocol):
     ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
         """These partitions are ours now: what is known to be committed in each, and cases with parked or dead records."""
 
-    def recognise(self, work: KafkaWork) -> None:
-        """Say which submission a record of the retry topic is, and where it stood (`submission`, `origin`)."""
+    def recognise(self, works: Sequence[KafkaWork]) -> None:
+        """Read what is needed of records that were just fetched, while the processor still has them at hand. Of those of a retry
+        topic say which submission they are, and where they stood (`submission`, `origin`).
+        """
 
     def places(self, wanted: int) -> int:
         """How many records may be begun now; 0 while the office is paused."""
@@ -206,9 +208,7 @@ class Engine:
         missing = records[0].offset - self.core.expected(partition)
         if missing > 0:
             _say_expired(partition, missing)
-        for work in self.core.offer(partition, records):
-            if work.retry:
-                self._handler.recognise(work)
+        self._handler.recognise(self.core.offer(partition, records))
 
     async def _wait_for_room(self, consumer: AIOKafkaConsumer) -> None:
         """Short of a second reading just waits, because pausing throws away what was fetched ahead. But the client leaves the group
@@ -278,6 +278,7 @@ class Engine:
                 self._handing_over.pop(work, None)
             self._done.append(work)
             self._to_settle.set()
+            self._to_dispatch.set()  # there is a place
 
     def _end_overdue(self) -> None:
         """A hand-over that takes too long, or holds back too many finished ones, is given up: its outcome is unclear."""

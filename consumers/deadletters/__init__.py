@@ -1,0 +1,27 @@
+"""The dead-letter desk: what lies there, and how it goes on. It keeps no state of its own (docs/decisions/0007)."""
+
+from consumers.deadletters.courier import Courier
+from consumers.deadletters.desk import Desk, Detail
+from consumers.deadletters.letters import Group, Kind, Letter, Letters, What, grouped, read
+from consumers.deadletters.plan import Plan, Selection, plan_discard, plan_replay
+from consumers.deadletters.run import Limits, Run, Tally
+
+__all__ = [
+    "Courier",
+    "Desk",
+    "Detail",
+    "Group",
+    "Kind",
+    "Letter",
+    "Letters",
+    "Limits",
+    "Plan",
+    "Run",
+    "Selection",
+    "Tally",
+    "What",
+    "grouped",
+    "plan_discard",
+    "plan_replay",
+    "read",
+]

@@ -1,0 +1,79 @@
+"""Takes dead letters to the retry topic of their office, byte for byte; never to the main topic, which others count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from consumers.deadletters.letters import Letter, Letters
+from infra.kafka.clients import Outgoing, Sender, unreachable
+from infra.kafka.reading import Shelf, read_all
+from infra.settings import KafkaSettings
+from schemas import topics
+from schemas.copies import Place, headers_of_copy, take_apart
+from schemas.headers import CopyHeader
+
+_ROUNDS: Final = 5
+_PAUSE_S: Final = 2.0
+
+Places = dict[Letter, int]
+"""Offsets in the retry topic."""
+
+
+class Courier:
+    """Sends for one operator. `discarded` is the code with which the submissions end; without one they are replayed."""
+
+    def __init__(self, kafka: KafkaSettings, sender: Sender, shelf: Shelf, office: str, discarded: str | None = None) -> None:
+        self._kafka = kafka
+        self._sender = sender
+        self._shelf = shelf
+        self._office = office
+        self._discarded = discarded
+
+    async def send(self, letters: Sequence[Letter]) -> Places:
+        """Where each of these stands now, replicated; one whose record is gone from the dead letters stands nowhere.
+
+        Raises:
+            CannotTell: kafka-unreachable.
+        """
+        records = await self._records(letters)
+        waiting = {letter: self._outgoing(letter, records[letter]) for letter in letters if letter in records}
+        places: Places = {}
+        for _ in range(_ROUNDS):
+            positions = await self._sender.send_all(list(waiting.values()))
+            places |= {letter: position.offset for letter, position in zip(waiting, positions, strict=True) if position is not None}
+            if None not in positions:
+                return places
+            places |= await self._look_for([letter for letter in waiting if letter not in places])
+            waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places}
+        raise unreachable(self._kafka)
+
+    async def _records(self, letters: Sequence[Letter]) -> dict[Letter, Any]:
+        by_partition: defaultdict[int, dict[int, Letter]] = defaultdict(dict)
+        for letter in sorted(letters, key=lambda letter: letter.offset):
+            by_partition[letter.partition][letter.offset] = letter
+        found = {}
+        for partition, by_offset in by_partition.items():
+            for record in await self._shelf.take(partition, list(by_offset)):
+                found[by_offset[record.offset]] = record
+        return found
+
+    def _outgoing(self, letter: Letter, record: Any) -> Outgoing:
+        copy = take_apart(record.headers)
+        more = {CopyHeader.REPLAYED_FROM: str(letter.place)}
+        if CopyHeader.FIRST_FAILURE in copy.block:
+            more[CopyHeader.FIRST_FAILURE] = copy.block[CopyHeader.FIRST_FAILURE]
+        if self._discarded is not None:
+            more[CopyHeader.DISCARDED] = self._discarded
+        origin = copy.origin or Place(record.topic, record.partition, record.offset)
+        headers = headers_of_copy(copy.original, origin, more)
+        return Outgoing(topics.retry(self._office), record.key, record.value, headers, record.partition, record.timestamp)
+
+    async def _look_for(self, letters: Sequence[Letter]) -> Places:
+        """Which of those whose sending has an unknown outcome stand in the retry topic."""
+        await asyncio.sleep(_PAUSE_S)
+        named = Letters(self._office)
+        await read_all(self._kafka, [topics.retry(self._office)], named.take)
+        return {letter: offset for letter in letters if (offset := named.sent_to(letter)) is not None}

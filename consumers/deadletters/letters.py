@@ -1,0 +1,236 @@
+"""What lies in the dead letters of an office, from headers alone, and which of it is done with.
+
+A dead letter is open until a record in `.retry` names its place: then it was replayed or discarded. So Kafka alone knows, whoever
+looks, and a replay that broke off goes on where it stopped. Of several letters of one submission the last counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from consumers.engine import Work
+from consumers.job import Job, Unreadable
+from infra.kafka.reading import read_all
+from infra.settings import KafkaSettings
+from schemas import topics
+from schemas.copies import Copy, Place, take_apart
+from schemas.headers import CopyHeader
+
+_NO_ORIGIN: Final = -1
+
+
+class What(StrEnum):
+    """What became of a dead letter."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+    SUPERSEDED = "superseded"
+    """A later one of the same submission lies there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Dead letters with the same cause; the reason is that of one of them."""
+
+    fingerprint: str
+    office: str
+    stage: str
+    error_class: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letter:
+    """One dead letter without its value; times in ms since the epoch."""
+
+    kind: Kind
+    partition: int
+    offset: int
+    origin: int
+    """Its place in the submissions topic, by which the letters of a case are ordered; -1 where it never stood there."""
+    submission: str
+    """Empty where its headers do not say what it is: it cannot be delivered, and no ledger knows it."""
+    key: bytes | None
+    timestamp_ms: int
+    """Of the original record."""
+    failed_ms: int
+    """When it failed first."""
+    size_bytes: int
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        return Place(topics.deadletters(self.kind.office), self.partition, self.offset)
+
+    @property
+    def case(self) -> Hashable:
+        """What the engine takes for its case: records without a key belong to nothing."""
+        return (self.partition, self.offset) if self.key is None else self.key
+
+    @property
+    def id(self) -> bytes:
+        """The submission's id as the ledger has it."""
+        return bytes.fromhex(self.submission.replace("-", ""))
+
+
+class Letters:
+    """The dead letters of one office, in the order of their partitions. First the topic itself is read, then `.retry`."""
+
+    def __init__(self, office: str) -> None:
+        self.office = office
+        self.all: list[Letter] = []
+        self._last: dict[Hashable, int] = {}
+        """By submission the place in `all` of its last letter."""
+        self._kinds: dict[str, Kind] = {}
+        self._named: dict[tuple[int, int], tuple[What, int]] = {}
+        """By partition and offset, what a record in `.retry` says of it, and where that record stands."""
+        self._ended: set[tuple[int, int]] = set()
+        """Origins of what was discarded: that is the end, even if a copy was under way."""
+
+    def take(self, record: Any) -> None:
+        """A record of one of the two topics."""
+        if topics.is_retry(record.topic):
+            self._take_named(record)
+        else:
+            self._take_letter(record)
+
+    def what(self, letter: Letter) -> What:
+        """What became of a letter."""
+        place = (letter.partition, letter.offset)
+        if place in self._named:
+            return self._named[place][0]
+        if (letter.partition, letter.origin) in self._ended:
+            return What.DISCARDED
+        return What.OPEN if self.all[self._last[_identity(letter)]] is letter else What.SUPERSEDED
+
+    def sent_to(self, letter: Letter) -> int | None:
+        """The offset in `.retry` of the record that names this letter."""
+        named = self._named.get((letter.partition, letter.offset))
+        return None if named is None else named[1]
+
+    @property
+    def open(self) -> list[Letter]:
+        """Those that somebody has to look after."""
+        return [letter for letter in self.all if self.what(letter) is What.OPEN]
+
+    def _take_letter(self, record: Any) -> None:
+        letter = self._letter(record, take_apart(record.headers))
+        self._last[_identity(letter)] = len(self.all)
+        self.all.append(letter)
+
+    def _letter(self, record: Any, copy: Copy) -> Letter:
+        ours = copy.origin is not None and copy.origin.topic == topics.submissions(self.office)
+        return Letter(
+            kind=self._kind(copy),
+            partition=record.partition,
+            offset=record.offset,
+            origin=copy.origin.offset if ours and copy.origin is not None else _NO_ORIGIN,
+            submission=_submission(record, self.office),
+            key=record.key,
+            timestamp_ms=record.timestamp,
+            failed_ms=_moment_ms(copy.block.get(CopyHeader.FIRST_FAILURE, ""), record.timestamp),
+            size_bytes=len(record.value or b""),
+        )
+
+    def _kind(self, copy: Copy) -> Kind:
+        fingerprint = copy.fingerprint(self.office)
+        if fingerprint not in self._kinds:
+            stage, error_class, reason = (
+                copy.block.get(name, "") for name in (CopyHeader.STAGE, CopyHeader.ERROR_CLASS, CopyHeader.MESSAGE)
+            )
+            self._kinds[fingerprint] = Kind(fingerprint, self.office, stage, error_class, reason)
+        return self._kinds[fingerprint]
+
+    def _take_named(self, record: Any) -> None:
+        copy = take_apart(record.headers)
+        try:
+            place = Place.parse(copy.block[CopyHeader.REPLAYED_FROM])
+        except (KeyError, ValueError):  # parked by the engine
+            return
+        discarded = CopyHeader.DISCARDED in copy.block
+        if place.topic == topics.deadletters(self.office):
+            self._named[place.partition, place.offset] = (What.DISCARDED if discarded else What.REPLAYED, record.offset)
+        if discarded and copy.origin is not None and copy.origin.topic == topics.submissions(self.office):
+            self._ended.add((record.partition, copy.origin.offset))
+
+
+def _identity(letter: Letter) -> Hashable:
+    """What cannot be read is known by its origin, and what has none by its place."""
+    if letter.submission:
+        return letter.submission
+    return ("place", letter.partition, letter.offset) if letter.origin == _NO_ORIGIN else ("origin", letter.partition, letter.origin)
+
+
+def _submission(record: Any, office: str) -> str:
+    """By the engine's own rules."""
+    job = Job(Work(None, None, record, 0, retry=True))
+    try:
+        job.read(office)
+    except Unreadable:
+        return ""
+    return job.submission
+
+
+def _moment_ms(text: str, otherwise_ms: int) -> int:
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return otherwise_ms
+
+
+async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable[[int, int], None] | None = None) -> dict[str, Letters]:
+    """The dead letters of these offices; topics have to exist.
+
+    Raises:
+        CannotTell: kafka-unreachable.
+    """
+    letters = {office: Letters(office) for office in offices}
+
+    def take(record: Any) -> None:
+        letters[record.topic.rpartition(".")[0]].take(record)
+
+    # In this order: what is replayed meanwhile is seen as replayed.
+    await read_all(kafka, [topics.deadletters(office) for office in offices], take, advance)
+    await read_all(kafka, [topics.retry(office) for office in offices], take, advance)
+    return letters
+
+
+@dataclass(slots=True)
+class Group:
+    """Dead letters of one kind."""
+
+    kind: Kind
+    letters: int = 0
+    open: int = 0
+    cases: set[Hashable] = field(default_factory=set)
+    first_ms: int = 0
+    """When the first of them failed."""
+    last_ms: int = 0
+    oldest_ms: int = 0
+    """Timestamp of the oldest original."""
+
+    def add(self, letter: Letter, what: What) -> None:
+        """One more."""
+        first = not self.letters
+        self.letters += 1
+        self.open += what is What.OPEN
+        self.cases.add(letter.case)
+        self.first_ms = letter.failed_ms if first else min(self.first_ms, letter.failed_ms)
+        self.last_ms = max(self.last_ms, letter.failed_ms)
+        self.oldest_ms = letter.timestamp_ms if first else min(self.oldest_ms, letter.timestamp_ms)
+
+
+def grouped(offices: Iterable[Letters], *, everything: bool = False) -> list[Group]:
+    """Groups by kind, the largest of an office first; without `everything` only of what is open."""
+    found: dict[str, Group] = {}
+    for letters in offices:
+        for letter in letters.all:
+            what = letters.what(letter)
+            if everything or what is What.OPEN:
+                found.setdefault(letter.kind.fingerprint, Group(letter.kind)).add(letter, what)
+    return sorted(found.values(), key=lambda group: (group.kind.office, -group.open, -group.letters, group.kind.fingerprint))

@@ -1,0 +1,117 @@
+"""What a replay or a discard would do, before it does it. Pure: from letters to letters in the order of sending."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consumers import ledger as states
+from consumers.deadletters.letters import Letter, Letters
+from consumers.ledger import Entry
+from schemas import errors
+from schemas.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which open letters an operator means; all of them where nothing is named."""
+
+    fingerprint: str | None = None
+    submission: str | None = None
+
+    def of(self, letters: Letters) -> list[Letter]:
+        """The open letters that are meant.
+
+        Raises:
+            UsageError: dead-letter-unknown, where something is named and nothing open has it.
+        """
+        found = [letter for letter in letters.open if self._means(letter)]
+        if not found and (self.fingerprint or self.submission):
+            named = f"submission {self.submission}" if self.submission else f"fingerprint {self.fingerprint}"
+            raise UsageError(errors.DEADLETTER_UNKNOWN, f"nothing open has {named}", where=letters.office)
+        return found
+
+    def _means(self, letter: Letter) -> bool:
+        return (self.fingerprint is None or letter.kind.fingerprint == self.fingerprint) and (
+            self.submission is None or letter.submission == self.submission
+        )
+
+
+@dataclass(slots=True)
+class Plan:
+    """Letters in the order of sending: within a case that of the submissions topic, over cases by age."""
+
+    office: str
+    letters: list[Letter]
+    followers: int = 0
+    """So many of them come along, because an earlier one of their case is meant."""
+    unreadable: int = 0
+    """So many that were meant stay: their headers do not say what they are."""
+    behind: int = 0
+    """So many cases have an older dead letter that is not meant."""
+    left: int = 0
+    """So many later letters of the same cases stay."""
+    known: dict[str, int] = field(default_factory=dict)
+    """What the ledger says of them, by state; empty without one."""
+
+    @property
+    def cases(self) -> int:
+        """How many."""
+        return len({letter.case for letter in self.letters})
+
+    @property
+    def delivered(self) -> int:
+        """Would-be duplicates: the ledger keeps them from having an effect twice."""
+        return self.known.get(states.DELIVERED, 0)
+
+    def look_up(self, entries: Mapping[bytes, Entry]) -> None:
+        """Note what the ledger says."""
+        for letter in self.letters:
+            if letter.submission:
+                state = entries[letter.id].state if letter.id in entries else "unknown"
+                self.known[state] = self.known.get(state, 0) + 1
+
+
+def plan_replay(letters: Letters, selection: Selection) -> Plan:
+    """What is meant, and whatever lies there of the same cases behind it: it would only be held up again.
+
+    What the engine could not read it cannot read now, so it stays.
+
+    Raises:
+        UsageError: dead-letter-unknown.
+    """
+    meant = selection.of(letters)
+    readable = [letter for letter in meant if letter.submission]
+    first = _first_of_cases(readable)
+    able = [letter for letter in letters.open if letter.submission]
+    chosen = [letter for letter in able if letter.origin >= first.get(letter.case, letter.origin + 1)]
+    behind = {letter.case for letter in able if letter.origin < first.get(letter.case, letter.origin)}
+    return Plan(letters.office, _in_order(chosen), len(chosen) - len(readable), len(meant) - len(readable), len(behind))
+
+
+def plan_discard(letters: Letters, selection: Selection) -> Plan:
+    """What is meant, alone: that one submission of a case is ended says nothing of the others.
+
+    Raises:
+        UsageError: dead-letter-unknown.
+    """
+    meant = selection.of(letters)
+    first = _first_of_cases(meant)
+    of_cases = [letter for letter in letters.open if letter.origin >= first.get(letter.case, letter.origin + 1)]
+    return Plan(letters.office, _in_order(meant), left=len(of_cases) - len(meant))
+
+
+def _first_of_cases(letters: Iterable[Letter]) -> dict[Hashable, int]:
+    first: dict[Hashable, int] = {}
+    for letter in letters:
+        first[letter.case] = min(letter.origin, first.get(letter.case, letter.origin))
+    return first
+
+
+def _in_order(letters: Sequence[Letter]) -> list[Letter]:
+    """Merging keeps the order within each partition, and a case has one partition."""
+    partitions: dict[int, list[Letter]] = {}
+    for letter in sorted(letters, key=lambda letter: (letter.origin, letter.offset)):
+        partitions.setdefault(letter.partition, []).append(letter)
+    return list(heapq.merge(*partitions.values(), key=lambda letter: letter.timestamp_ms))

@@ -1,0 +1,125 @@
+"""Reading topics from outside, without a group: whole ones from beginning to end, and single records by their places."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from infra.kafka.clients import unreachable
+from infra.settings import KafkaSettings
+from schemas.topics import MIB, PARTITIONS
+
+_BATCH: Final = 1_000
+_POLL_MS: Final = 500
+_PATIENCE_S: Final = 20.0
+"""Records that are there come within it, or nobody answers."""
+_READ_ON: Final = 500
+"""So many records are rather read past than sought: seeking throws away what was fetched ahead."""
+
+
+@asynccontextmanager
+async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that has all partitions of these topics and changes nothing on the cluster.
+
+    Raises:
+        CannotTell: kafka-unreachable.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        group_id=None,
+        client_id="stadtbus-reading",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MIB,
+        fetch_max_bytes=16 * MIB,
+    )
+    try:
+        await consumer.start()
+        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
+        yield consumer
+    except KafkaConnectionError:
+        raise unreachable(settings) from None
+    finally:
+        await consumer.stop()
+
+
+async def read_all(
+    settings: KafkaSettings, topics: Collection[str], take: Callable[[Any], None], advance: Callable[[int, int], None] | None = None
+) -> None:
+    """Give every record that these topics hold now to `take`, each partition in its order. Nothing of them is kept here.
+
+    `advance` hears how many have been read so far, and of how many.
+
+    Raises:
+        CannotTell: kafka-unreachable, at the start or on the way.
+    """
+    async with looking(settings, topics) as consumer:
+        partitions = sorted(consumer.assignment())
+        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        positions = {partition: starts[partition] for partition in partitions if starts[partition] < ends[partition]}
+        consumer.pause(*(set(partitions) - positions.keys()))
+        total = sum(ends[partition] - start for partition, start in positions.items())
+        read = 0
+        for partition, start in positions.items():
+            consumer.seek(partition, start)
+        while positions:
+            for partition, records in (await _some(settings, consumer, positions)).items():
+                within = [record for record in records if record.offset < ends[partition]]
+                for record in within:
+                    take(record)
+                read += records[-1].offset + 1 - positions[partition]
+                positions[partition] = records[-1].offset + 1
+                if positions[partition] >= ends[partition]:
+                    del positions[partition]
+                    consumer.pause(partition)
+            if advance is not None:
+                advance(min(read, total), total)
+
+
+async def _some(settings: KafkaSettings, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
+    """The next records of these partitions, which are there."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            while not (batches := await consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_BATCH)):
+                pass
+    except TimeoutError:
+        raise unreachable(settings) from None
+    return dict(batches)
+
+
+class Shelf:
+    """Takes single records of one topic by their places; quick where these rise."""
+
+    def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer, topic: str) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._topic = topic
+        self._next: dict[int, int] = {}
+
+    async def take(self, partition: int, offsets: Sequence[int]) -> list[Any]:
+        """The records at these rising offsets, without those that are gone.
+
+        Raises:
+            CannotTell: kafka-unreachable.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                records = [await self._take(TopicPartition(self._topic, partition), offset) for offset in offsets]
+        except TimeoutError:
+            raise unreachable(self._settings) from None
+        return [record for record in records if record is not None]
+
+    async def _take(self, partition: TopicPartition, offset: int) -> Any | None:
+        following = self._next.get(partition.partition)
+        if following is None or not 0 <= offset - following <= _READ_ON:
+            self._consumer.seek(partition, offset)
+        while (record := await self._consumer.getone(partition)).offset < offset:
+            pass
+        self._next[partition.partition] = record.offset + 1
+        return record if record.offset == offset else None
