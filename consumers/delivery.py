@@ -100,7 +100,8 @@ class Delivery:
     async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
         """See `Handler`."""
         jobs = [job for work in works if (job := work.job).starts()]
-        if not (await self._begin_new(jobs) if all(not job.work.retry and job.tried for job in jobs) else False):
+        first_time = all(not job.work.retry and job.tried and job.attempts == 1 for job in jobs)
+        if jobs and not (first_time and await self._begin_new(jobs)):
             begins = [job.begin for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)

@@ -31,6 +31,8 @@ from infra.stores import Store, change_rows, put_new, put_rows
 
 NEW: Final = ""
 """There is no row."""
+BUSY: Final = "busy"
+"""Another record of the same submission is in the batch."""
 STARTED: Final = "started"
 NOT_TAKEN: Final = "not taken"
 PARKED: Final = "parked"
@@ -228,7 +230,10 @@ class Ledger:
         def operation(connection: sa.Connection) -> list[tuple[Entry, bool]]:
             self._check(connection, epochs, {begin.partition for begin in begins})
             known = self._find(connection, [begin.submission for begin in begins])
-            answers = [_begin(begin, known.pop(begin.submission, None), now_ms) for begin in begins]
+            answers = []
+            for begin in begins:
+                answers.append(_begin(begin, known.get(begin.submission), now_ms))
+                known[begin.submission] = Entry(begin.submission, state=BUSY)  # should it be there twice, one has to wait
             rows = [self._values(entry, _BEGUN) for entry, begun in answers if begun]
             put_rows(connection, _rows, (*_KEY, *_BEGUN), rows, key=2, update=_BEGUN)
             return answers
@@ -315,7 +320,7 @@ def _begin(begin: Begin, found: Entry | None, now_ms: int) -> tuple[Entry, bool]
     if entry.state == STARTED:
         entry.unclear = True
     due = not begin.retry or begin.waited or entry.state == DEAD or (entry.next_try_ms or 0) <= now_ms
-    if begin.untried or not due or not entry.is_open(begin.offset, retry=begin.retry):
+    if entry.state == BUSY or begin.untried or not due or not entry.is_open(begin.offset, retry=begin.retry):
         return entry, False
     entry.begins(now_ms)
     if begin.retry:

@@ -51,7 +51,9 @@ async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Move]:
 def _move(partition: TopicPartition, group: group_offsets.GroupOffsets, known: int | None) -> Move:
     end = group.end[partition]
     if known is not None and known > end:
-        raise CannotTell(errors.LOG_SHORTENED, f"partition {partition.partition}: it ends at {end}, {known} is known", where=partition.topic)
+        raise CannotTell(
+            errors.LOG_SHORTENED, f"partition {partition.partition}: it ends at {end}, {known} is known", where=partition.topic
+        )
     return Move(partition, group.committed[partition], known, None if known is None else max(known, group.first[partition]))
 
 

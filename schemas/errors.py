@@ -293,5 +293,47 @@ STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3
 )
 PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
+# --- dead letters and operators
+DEADLETTER_UNKNOWN = Problem(
+    "dead-letter-unknown",
+    "There is no such dead letter",
+    "`stadtbus deadletters list` shows what is open, with --all also what was replayed or discarded.",
+    404,
+    exit_code=1,
+)
+SELECTION = Problem(
+    "selection-missing",
+    "It is not said which dead letters",
+    "Name them by one of the options in the detail; `stadtbus deadletters list` shows fingerprints.",
+)
+REASON = Problem(
+    "reason-invalid",
+    "The reason is missing or cannot be taken",
+    "Write it as the detail says, and never with the name or data of a person.",
+)
+ACTOR = Problem("actor-unknown", "It is not clear who does this", "Name yourself with --actor: up to 80 ASCII characters without spaces.")
+OPERATION_NOT_RECORDED = Problem(
+    "operation-not-recorded",
+    "The operation could not be written down, so it was not done",
+    "Look at the brokers with `stadtbus kafka status`, then give the command again.",
+    503,
+    exit_code=3,
+)
+OUTCOME_UNKNOWN = Problem(
+    "outcome-unknown",
+    "Nobody can say what came of it",
+    "What was sent stands in the retry topic and is not lost. Start the adapter with `stadtbus run adapter OFFICE`, or wait until its "
+    "back office is up (`stadtbus lag`); give the command where the adapter's store is. Given again, it goes on where it stopped.",
+    exit_code=3,
+)
+LEDGER_ELSEWHERE = Problem(
+    "ledger-elsewhere",
+    "The ledger of this office is not here",
+    "Give the command on the machine where the adapter runs, with its settings (stores.folder or stores.url).",
+    exit_code=3,
+)
+GROUP_HAS_MEMBERS = Problem(
+    "group-has-members", "The adapter of this office is running", "Stop it first; offsets are set only while nobody reads."
+)
 
 PROBLEMS: Final[tuple[Problem, ...]] = tuple(value for value in globals().values() if isinstance(value, Problem))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import os
 import secrets
 import sys
@@ -18,10 +17,11 @@ from uuid import UUID
 
 import typer
 import yaml
-from rich.console import Console
 
 from schemas import errors, topics
 from schemas.errors import Rejected, StadtbusError, UsageError
+from stadtbus.desk_cli import deadletters_app, offsets_app
+from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, quiet, tell, to_people
 
 if TYPE_CHECKING:
     from stadtbus.settings import Settings
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # Each command imports what it needs when it runs: `stadtbus lag` loads no web server, `--help` loads nothing.
 
 OPERATORS, CITY_IT, TRY_IT = "Operators", "City IT", "Try it"
-FINDINGS = 1
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -48,13 +47,11 @@ app.add_typer(kafka_app, name="kafka", rich_help_panel=TRY_IT)
 app.add_typer(topics_app, name="topics", rich_help_panel=OPERATORS)
 app.add_typer(statistics_app, name="statistics", rich_help_panel=OPERATORS)
 app.add_typer(config_app, name="config", rich_help_panel=CITY_IT)
+app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
+app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Port = Annotated[int | None, typer.Option(help="HTTP port of this process, instead of its usual one.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the local Kafka.")]
-
-console = Console()
-to_people = Console(stderr=True)
 
 
 @app.callback()
@@ -82,7 +79,7 @@ def demo(
     from stadtbus import demo as demo_module
 
     plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
-    _quiet()
+    quiet()
     raise typer.Exit(asyncio.run(demo_module.run(plan, to_people if as_json else console)))
 
 
@@ -98,7 +95,7 @@ def kafka_start(
 
     kafka = LocalKafka(data, brokers=brokers, port=port)
     started = kafka.start(outlive=True, say=to_people.print)
-    _tell(f"bootstrap: {kafka.bootstrap}", {"bootstrap": kafka.bootstrap, "started": started}, as_json=as_json)
+    tell(f"bootstrap: {kafka.bootstrap}", {"bootstrap": kafka.bootstrap, "started": started}, as_json=as_json)
 
 
 @kafka_app.command("stop")
@@ -107,7 +104,7 @@ def kafka_stop(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = Fal
     from infra.kafka.local import LocalKafka
 
     stopped = LocalKafka(data).stop()
-    _tell(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here", {"stopped": stopped}, as_json=as_json)
+    tell(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here", {"stopped": stopped}, as_json=as_json)
 
 
 @kafka_app.command("status")
@@ -120,7 +117,7 @@ def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = F
         f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'is silent'}" for number, pid in status.pids.items()
     ]
     text = "\n".join([*lines, f"logs: {status.logs}"]) if lines else "no broker runs here; start one with `stadtbus kafka start`"
-    _tell(text, {"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)}, as_json=as_json)
+    tell(text, {"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)}, as_json=as_json)
     if not status.pids or set(status.pids) - status.answering:
         raise typer.Exit(FINDINGS)
 
@@ -171,7 +168,7 @@ def run_twins() -> None:
 @config_app.command("show")
 def config_show() -> None:
     """The settings in force; secrets are masked."""
-    _print_json(json.loads(_load().model_dump_json(exclude={"offices"})))
+    print_json(json.loads(load().model_dump_json(exclude={"offices"})))
 
 
 @config_app.command("check")
@@ -179,14 +176,14 @@ def config_check(*, as_json: AsJson = False) -> None:
     """Read settings and catalogue; exit code 2 with the place when something is wrong."""
     from stadtbus import processes
 
-    loaded = _load()
+    loaded = load()
     # A machine has the settings of the adapters that run there, not of all offices in the catalogue.
     offices = sorted(f"{city}.{office}" for city, its_offices in loaded.offices.items() for office in its_offices)
     for office in offices:
         processes.check_office(loaded, office)
     known = loaded.load_catalogue().offices
     text = f"settings and catalogue are fine: {len(loaded.portals)} portals, adapters of {', '.join(offices) or 'no office'}"
-    _tell(
+    tell(
         f"{text}; the catalogue has {', '.join(known)}",
         {"portals": sorted(loaded.portals), "adapters": offices, "catalogue": known},
         as_json=as_json,
@@ -204,7 +201,7 @@ def token(
     drawn = secrets.token_urlsafe(32)
     entry = {"name": portal, "authority": authority, "token_sha256": hashlib.sha256(drawn.encode()).hexdigest()}
     if as_json:
-        _print_json({"token": drawn, "portals": {portal: entry}})
+        print_json({"token": drawn, "portals": {portal: entry}})
         return
     to_people.print("Give this token to the portal; it is not stored anywhere:")
     print(drawn)  # noqa: T201 - for a pipe
@@ -221,11 +218,11 @@ def lag(*, as_json: AsJson = False) -> None:
     from infra import lag as lag_watch
     from stadtbus import show
 
-    loaded = _quiet()
+    loaded = quiet()
     lags = asyncio.run(lag_watch.of_offices(loaded.kafka, loaded.load_catalogue().offices))
     now = datetime.now(UTC)
     if as_json:
-        _print_json([asdict(one) | {"oldest_age_s": one.oldest_age_s(now)} for one in lags])
+        print_json([asdict(one) | {"oldest_age_s": one.oldest_age_s(now)} for one in lags])
     else:
         console.print(show.lag_table(lags, now))
     if any(one.behind and not one.members for one in lags):
@@ -238,7 +235,7 @@ def trace(submission: Annotated[str, typer.Argument(help="Id of the submission."
     from consumers import audit
     from stadtbus import show
 
-    loaded = _quiet()
+    loaded = quiet()
     try:
         submission_id = UUID(submission)
     except ValueError:
@@ -247,7 +244,7 @@ def trace(submission: Annotated[str, typer.Argument(help="Id of the submission."
     steps = audit.trace(store, submission_id)
     store.close()
     if as_json:
-        _print_json([asdict(step) for step in steps])
+        print_json([asdict(step) for step in steps])
     elif steps:
         console.print(show.trace_table(str(submission_id), steps))
     if not steps:
@@ -265,12 +262,12 @@ def statistics_show(*, as_json: AsJson = False) -> None:
     from consumers import stats
     from stadtbus import show
 
-    loaded = _quiet()
+    loaded = quiet()
     store = stats.open_store(loaded.stores)
     figures = stats.figures(store)
     store.close()
     if as_json:
-        _print_json([asdict(figure) for figure in figures])
+        print_json([asdict(figure) for figure in figures])
     else:
         console.print(show.statistics_table(figures))
 
@@ -278,9 +275,9 @@ def statistics_show(*, as_json: AsJson = False) -> None:
 @topics_app.command("plan")
 def topics_plan(*, as_json: AsJson = False) -> None:
     """Which topics are missing; exit code 1 when there are any."""
-    missing = _missing_topics(_quiet())
+    missing = _missing_topics(quiet())
     lines = [f"+ {one.name}  key: {one.key}; {one.partitions} partitions; kept {one.retention_ms // topics.DAY_MS} days" for one in missing]
-    _tell("\n".join(lines) or "all topics exist", {"missing": [one.name for one in missing]}, as_json=as_json)
+    tell("\n".join(lines) or "all topics exist", {"missing": [one.name for one in missing]}, as_json=as_json)
     if missing:
         raise typer.Exit(FINDINGS)
 
@@ -290,13 +287,13 @@ def topics_apply(*, as_json: AsJson = False) -> None:
     """Create missing topics."""
     from infra.kafka.admin import create_topics
 
-    loaded = _quiet()
+    loaded = quiet()
     missing = _missing_topics(loaded)
     asyncio.run(create_topics(loaded.kafka, missing))
     if loaded.kafka.replication == 1 and missing:
         to_people.print("[bold yellow]kafka.replication is 1: one broken disk loses submissions. Production needs 3.[/]")
     text = f"created {len(missing)} topics" if missing else "all topics exist"
-    _tell(text, {"created": [one.name for one in missing]}, as_json=as_json)
+    tell(text, {"created": [one.name for one in missing]}, as_json=as_json)
 
 
 def _missing_topics(loaded: Settings) -> list[topics.Topic]:
@@ -312,34 +309,10 @@ def _serve(process: str, serve: Callable[[Settings], Coroutine[Any, Any, None]])
     from infra import logs
     from stadtbus.processes import end_with_parent
 
-    loaded = _load()
+    loaded = load()
     logs.configure(loaded.logs, process=process)
     end_with_parent()
     asyncio.run(serve(loaded))
-
-
-def _load() -> Settings:
-    from stadtbus import settings
-
-    return settings.load()
-
-
-def _quiet() -> Settings:
-    """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
-    logging.disable(logging.CRITICAL)
-    return _load()
-
-
-def _tell(text: str, value: object, *, as_json: bool) -> None:
-    """One result, for people or for programs."""
-    if as_json:
-        _print_json(value)
-    else:
-        console.print(text, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - output for programs
 
 
 def main() -> NoReturn:

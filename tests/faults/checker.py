@@ -24,6 +24,7 @@ from tests.faults.sends import Outcome, SendLog, Sent
 from tests.faults.world import OFFICES, World
 
 _LOOK_S: Final = 0.3
+_CATCH_UP_LIMIT_S: Final = 60
 _QUIET_S: Final = 0.7
 """How long nothing may change at the end: a second effect would follow soon."""
 _BLOCK: Final = "__connect.errors.topic"
@@ -101,8 +102,15 @@ class Records:
         for partition, end in (await self._consumer.end_offsets(self._partitions)).items():
             self._consumer.seek(partition, end)
 
+    async def catch_up(self) -> None:
+        """All that is there now."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        async with asyncio.timeout(_CATCH_UP_LIMIT_S):
+            while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
+                await self.follow()
+
     async def follow(self) -> None:
-        """What came since the last look."""
+        """What has come in since the last look."""
         while batches := await self._consumer.getmany(timeout_ms=50):
             for record in (record for batch in batches.values() for record in batch):
                 if topics.is_events(record.topic):
@@ -155,7 +163,8 @@ class Checker:
                     break
             await asyncio.sleep(_LOOK_S)
         await asyncio.sleep(_QUIET_S)
-        await self.follow()
+        await self.effects.follow()
+        await self.records.catch_up()
         return self._figures(behind or await self.behind())
 
     async def follow(self) -> None:

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,6 +26,7 @@ from schemas import topics
 from schemas.message import Application, Form
 from tests.faults.act import DOOR_RATE, RATES, Act
 from tests.faults.checker import added_to, dead_id
+from tests.faults.clock import WallClock
 from tests.faults.poison import poisons, write
 from tests.faults.world import ANSWER_LIMIT_S, BROKERS, OFFICES, SESSION_TIMEOUT_S, forget_group, tear
 
@@ -49,7 +49,7 @@ class Scenario:
     run: Run
     scaled: str = ""
     needs: str = ""
-    """`postgresql` or `faketime`, where one machine may not have it."""
+    """`postgresql` or `compiler`, where one machine may not have it."""
 
 
 # --- brokers
@@ -449,31 +449,23 @@ async def nonsense(act: Act) -> None:
 
 async def clock_jumps(act: Act) -> None:
     """F24: the clocks of gateway and one adapter jump an hour forth and back; time limits go by another clock."""
-    processes = ("gateway", act.office)
-    clock = act.world.folder / "clock"
-    clock.write_text("+0\n", encoding="utf-8")
-    fake = _faketime(clock)
-    await asyncio.gather(*(act.world.restart(process, fake) for process in processes))
+    processes, clock = ("gateway", act.office), WallClock(act.world.folder)
+    moved = clock.environment()
+    await asyncio.gather(*(act.world.restart(process, moved) for process in processes))
     async with act.traffic(door_rate=DOOR_RATE):
-        for jump in act.chance.sample(("+3600", "-3600", "+3600"), 3):
+        for ahead_s in act.chance.sample((3600, -3600, 3600), 3):
             await act.pause(1.0, 1.5)
-            clock.write_text(f"{jump}\n", encoding="utf-8")
+            clock.set(ahead_s)
             act.fault()
         await act.pause(1.5, 2.0)
-        clock.write_text("+0\n", encoding="utf-8")
+        clock.set(0)
         await act.pause(0.5, 1.0)
-    await act.checker.records.follow()
+    await act.checker.records.catch_up()
     ahead = (datetime.now(UTC) + timedelta(minutes=50)).isoformat()
     act.insist(
         act.checker.records.latest_event > ahead, f"events have times of the wrong hour, the latest {act.checker.records.latest_event}"
     )
     await asyncio.gather(*(act.world.restart(process, {}) for process in processes))
-
-
-def _faketime(clock: Path) -> dict[str, str]:
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    monotonic = dict.fromkeys(("DONT_FAKE_MONOTONIC", "FAKETIME_DONT_FAKE_MONOTONIC"), "1")
-    return {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"} | monotonic
 
 
 async def other_content(act: Act) -> None:
@@ -504,16 +496,18 @@ async def crash_points(act: Act) -> None:
     """F41: each labelled place once."""
     labels = act.chance.sample(ADAPTER_LABELS, len(ADAPTER_LABELS))
     shares = {office: labels[number :: len(OFFICES)] for number, office in enumerate(OFFICES)} | {"gateway": GATEWAY_LABELS}
-    async with act.traffic(door_rate=DOOR_RATE), asyncio.TaskGroup() as group:
-        for process, its_labels in shares.items():
-            group.create_task(_crash_at_each(act, process, its_labels))
+    async with act.traffic(door_rate=DOOR_RATE):
+        async with asyncio.TaskGroup() as group:
+            for process, its_labels in shares.items():
+                group.create_task(_crash_at_each(act, process, its_labels))
+        act.fault()
+        await act.pause(0.5, 1.0)
 
 
 async def _crash_at_each(act: Act, process: str, labels: list[str]) -> None:
     for label in labels:
         poisoning = asyncio.create_task(_poison_slowly(act, process)) if label == "settle.copied" else None
         act.insist(await _crash(act, process, label), f"{process} died at {label}")
-        act.fault()
         if poisoning is not None:
             poisoning.cancel()
             await asyncio.gather(poisoning, return_exceptions=True)
@@ -559,7 +553,7 @@ SCENARIOS: Final = (
     Scenario("F21", "back office away, then its backlog", "paused, lag seen, memory bounded, order kept", office_away, "24 h → 15 s"),
     Scenario("F22", "answers late, lost, refused", "one effect, state reconciled", late_and_lost_answers),
     Scenario("F23", "garbage and endless answers", "limits, no crash, one effect", nonsense),
-    Scenario("F24", "clock jumps ±1 h", "order and limits do not depend on the clock", clock_jumps, needs="faketime"),
+    Scenario("F24", "clock jumps ±1 h", "order and limits do not depend on the clock", clock_jumps, needs="compiler"),
     Scenario("F38", "other content under the same id", "409; the first content is delivered", other_content),
     Scenario("F41", "SIGKILL at each labelled crash point", "checker clean", crash_points),
 )

@@ -152,9 +152,9 @@ def main() -> int:
     """Run it and show what came of it."""
     plan, console = _arguments(), Console(width=None if sys.stdout.isatty() else 160)
     quiet()
-    soak, began = Soak(plan, console), time.monotonic()
+    began = time.monotonic()
     try:
-        figures = asyncio.run(soak.run())
+        soak, figures = asyncio.run(_run(plan, console))
     except (UsageError, CannotTell) as error:
         console.print(error.diagnostics())
         return error.problem.exit_code
@@ -163,6 +163,11 @@ def main() -> int:
     if plan.write:
         report.write(plan.write, "soak", _markdown(plan, soak, figures, seconds))
     return 1 if figures.violations else 0
+
+
+async def _run(plan: Plan, console: Console) -> tuple[Soak, Figures]:
+    soak = Soak(plan, console)
+    return soak, await soak.run()
 
 
 def _cells(figures: Figures) -> dict[str, int]:

@@ -16,6 +16,7 @@ import structlog
 from rich.console import Console
 
 from tests import postgresql
+from tests.faults import clock
 from tests.faults.act import Act, NotHit
 from tests.faults.report import Result
 from tests.faults.scenarios import Scenario
@@ -35,8 +36,8 @@ def missing(need: str) -> str | None:
     """Why a scenario cannot run here; None where it can."""
     if need == "postgresql" and postgresql.programs() is None:
         return "PostgreSQL is not installed"
-    if need == "faketime" and not list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
-        return "libfaketime is not installed"
+    if need == "compiler" and clock.compiler() is None:
+        return "there is no C compiler for the clock"
     return None
 
 

@@ -23,7 +23,7 @@ from infra.kafka.admin import connected
 from infra.kafka.local import HOST, LocalKafka
 from infra.settings import KafkaSettings
 from schemas import topics
-from stadtbus.supervisor import Spec
+from stadtbus.supervisor import Child, Spec
 from stadtbus.system import LocalSystem, Shape
 from tests.faults.detour import Detour
 from tests.kafka_service import free_port, free_system_offset
@@ -171,22 +171,24 @@ class World:
         """What it has logged."""
         return self.system.folder / "logs" / f"{process}.log"
 
-    async def restart(self, process: str, environment: Mapping[str, str], sig: signal.Signals = signal.SIGTERM) -> None:
+    async def restart(self, process: str, environment: Mapping[str, str]) -> None:
         """Begin it anew with these variables; the start after this one goes without them."""
-        child = self.system.supervisor.children[process]
-        child.next_environment = environment
-        before = child.restarts
-        self.system.kill(process, sig)
-        await within(_LIMIT_S, lambda: child.restarts > before)
+        child, ends = await self._end(process, environment)
+        await within(_LIMIT_S, lambda: child.restarts > ends)
         await self.system.supervisor.ready([process])
 
     async def crash(self, process: str, label: str, passes: int, limit_s: float) -> bool:
         """Let it end itself by SIGKILL at a place in its code; False when it did not get there in time."""
+        child, ends = await self._end(process, {CRASH_AT: f"{label}:{passes}"})
+        return await within(limit_s, lambda: child.restarts >= ends + 2)  # ours, and its own: it may come before it is ready
+
+    async def _end(self, process: str, environment: Mapping[str, str]) -> tuple[Child, int]:
+        """SIGTERM, with the variables of the next start; the process, and how often it had ended before."""
         child = self.system.supervisor.children[process]
-        child.next_environment = {CRASH_AT: f"{label}:{passes}"}
-        before = child.restarts
+        await within(_LIMIT_S, lambda: child.pid is not None)
+        child.next_environment, ends = environment, child.restarts
         self.system.kill(process, signal.SIGTERM)
-        return await within(limit_s, lambda: child.restarts >= before + 2)  # ours, and its own: it may come before it is ready
+        return child, ends
 
     async def halt(self, process: str) -> None:
         """Stop it in good order; it stays away."""

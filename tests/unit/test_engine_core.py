@@ -1,206 +1,381 @@
-"""The engine's promises, held through random interleavings of records, outcomes, revocations and restarts."""
+"""The engine's promises, held through random interleavings of records, outcomes, revocations, crashes and operators."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import copy
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumers.engine import Core, Work
-from consumers.engine.core import OffsetWentBack
+from consumers.engine.core import Action, CaseState, Core, OffsetWentBack
+from tests.engine_model import NUMBERS, PARTITIONS, RETRY, SUBMISSIONS, WITHOUT_KEY, Engine, Out, Partition, Process, Rec, World
 
-PARTITIONS = (0, 1, 2)
-CASES = st.integers(min_value=0, max_value=3)
+CASES = st.sampled_from((0, 0, 0, 1, 2, WITHOUT_KEY))
+"""Most records are of one case, because what there is to go wrong goes wrong within a case."""
+PICK = st.integers(0, 99)
+OUTCOMES = ("deliver", "again", "unclear", "park", "die", "die, the case goes on")
+ENDS = ("deliver", "park", "die")
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """A log, one consumer of it, and a checker that knows what was handed out, finished and committed."""
+    """A world, one process after the other in it, and a checker that tells from the world alone what has to happen."""
 
-    @initialize()
-    def start(self) -> None:
-        self.log: dict[int, list[int]] = {partition: [] for partition in PARTITIONS}
-        self.committed = dict.fromkeys(PARTITIONS, 0)
-        self.first_finished: dict[tuple[int, int], list[int]] = defaultdict(list)
-        self.finished: set[tuple[int, int]] = set()
-        self.begin()
+    @initialize(backlog=st.lists(CASES, min_size=5, max_size=30))
+    def start(self, backlog: list[int]) -> None:
+        self.world = World()
+        for case in backlog:
+            self.world.submit(case)
+        self.process = Process(self.world)
+        self.finished: set[tuple[Partition, int]] = set()
 
-    def begin(self) -> None:
-        self.core: Core[int, int] = Core()
-        self.core.assign(PARTITIONS)
-        self.read = dict(self.committed)
-        self.running: list[Work[int, int]] = []
-        self.stale: list[Work[int, int]] = []
+    # --- portals, Kafka and time
 
-    @rule(partition=st.sampled_from(PARTITIONS), case=CASES)
-    def append(self, partition: int, case: int) -> None:
-        self.log[partition].append(case)
+    @rule(cases=st.lists(CASES, min_size=1, max_size=6), hole=st.booleans())
+    def submit(self, cases: list[int], hole: bool) -> None:
+        for case in cases:
+            self.world.submit(case, hole=hole)
 
-    @rule(partition=st.sampled_from(PARTITIONS), count=st.integers(1, 5))
-    def fetch(self, partition: int, count: int) -> None:
-        start = self.read[partition]
-        for offset in range(start, min(start + count, len(self.log[partition]))):
-            assert self.core.offer(partition, offset, self.log[partition][offset], offset)
-            self.read[partition] = offset + 1
+    @rule(without=st.sets(st.sampled_from(PARTITIONS)), count=st.integers(1, 8), limit=st.integers(0, 8))
+    def read(self, without: set[Partition], count: int, limit: int) -> None:
+        for partition in sorted(self.process.core.partitions - without):
+            self.process.fetch(partition, count)
+        self.take(limit)
 
-    @precondition(lambda self: any(self.read.values()))
-    @rule(partition=st.sampled_from(PARTITIONS))
-    def fetch_again(self, partition: int) -> None:
-        """A record that comes twice in one assignment is not taken twice: it means that the log is another one."""
-        if self.read[partition] > self.committed[partition]:
-            with pytest.raises(OffsetWentBack):
-                self.core.offer(partition, self.read[partition] - 1, 0, 0)
+    def take(self, limit: int) -> None:
+        for work in self.process.take(limit):
+            self.check_handed_out(work)
 
-    @rule()
-    def take(self) -> None:
-        work = self.core.take()
-        if work is None:
-            return
-        assert self.log[work.partition][work.offset] == work.case
-        assert (work.partition, work.case) not in {(other.partition, other.case) for other in self.running}, "two of a case at once"
-        self.running.append(work)
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data())
-    def finish(self, data: st.DataObject) -> None:
-        work = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        if (work.partition, work.offset) not in self.finished:
-            self.first_finished[work.partition, int(str(work.case))].append(work.offset)
-        self.finished.add((work.partition, work.offset))
-        self.core.finish(work)
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
-        self.core.put_back(self.running.pop(data.draw(st.integers(0, len(self.running) - 1))))
+    @precondition(lambda self: self.process.delayed)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4), limit=st.integers(0, 3))
+    def put_back(self, picks: list[int], limit: int) -> None:
+        for pick in picks[: len(self.process.delayed)]:
+            self.process.put_back(one(self.process.delayed, pick))
+        self.take(limit)
 
     @rule()
     def commit(self) -> None:
-        self.committed.update(self.core.committable())
+        self.process.commit()
 
-    @rule()
-    def revoke_and_assign(self) -> None:
-        self.stale += self.running
-        self.commit()
-        self.core.revoke_all()
-        self.core.assign(PARTITIONS)
-        self.read, self.running = dict(self.committed), []
+    # --- outcomes
 
-    @rule()
-    def crash(self) -> None:
-        self.begin()
+    @precondition(lambda self: self.process.out)
+    @rule(picks=st.lists(st.tuples(PICK, st.sampled_from(OUTCOMES)), min_size=1, max_size=8), limit=st.integers(0, 8))
+    def settle(self, picks: list[tuple[int, str]], limit: int) -> None:
+        for pick, outcome in picks:
+            self.take(limit)
+            if self.process.out:
+                self.end(one(self.process.out, pick), outcome)
 
-    @precondition(lambda self: self.stale)
-    @rule(failed=st.booleans())
-    def late_outcome(self, failed: bool) -> None:
-        """Work of an earlier assignment ends; it must not move anything."""
-        before = (self.core.committable(), self.core.in_flight, self.core.ready)
-        work = self.stale.pop()
-        if failed:
-            self.core.put_back(work)
+    def end(self, work: Out, outcome: str) -> None:
+        """What the handler does with a record; the outcome matters only where it is tried."""
+        process = self.process
+        if not process.is_open(work):
+            process.repeat(work)
+        elif work.record.discarded:
+            process.refuse(work)
+        elif work.action is Action.PARK or (outcome == "park" and work.action is Action.TRY and not work.retry):
+            process.park(work)
+        elif work.action is Action.HOLD or outcome.startswith("die"):
+            process.die(work, holds=work.action is Action.HOLD or outcome == "die")
+        elif outcome in ("again", "unclear", "park"):
+            self.fail(work, arrived=outcome == "unclear")
+            return
         else:
-            self.core.finish(work)
-        assert before == (self.core.committable(), self.core.in_flight, self.core.ready)
+            process.deliver(work)
+        self.finished.add((work.partition, work.offset))
+
+    def fail(self, work: Out, *, arrived: bool) -> None:
+        """It comes again; it may have arrived all the same."""
+        if arrived:
+            self.world.arrive(work)
+        self.process.again(work)
+
+    # --- operators
+
+    @precondition(lambda self: self.world.dead)
+    @rule(pick=PICK, discarded=st.booleans())
+    def replay(self, pick: int, discarded: bool) -> None:
+        number, record = one(self.world.dead, pick)
+        self.world.put_into_retry(number, record, discarded=discarded)
+
+    # --- processes come and go
+
+    @rule(how=st.sampled_from(("revoke", "drain", "crash", "crash after a copy")), pick=PICK, numbers=st.sets(st.sampled_from(NUMBERS)))
+    def interrupt(self, how: str, pick: int, numbers: set[int]) -> None:
+        if how == "drain":
+            self.drain(pick)
+        if how == "crash after a copy":
+            self.copy_only(pick)
+        if how.startswith("crash"):
+            self.process = Process(self.world)
+        else:
+            self.process.revoke()
+            self.process.assign(numbers or set(NUMBERS))
+
+    def drain(self, pick: int) -> None:
+        """Before partitions go, what was begun and what lies before it ends: then nothing delivered stays uncommitted."""
+        process = self.process
+        process.core.fill_gaps()
+        furthest = dict(process.furthest)
+        while process.out or process.take(3):
+            work = process.out[0]
+            assert work.offset <= furthest[work.partition], "begun behind everything that was begun"
+            self.end(work, one(ENDS, pick + len(process.out)))
+            self.keep_promises()
+        assert process.core.uncommittable == 0 or process.delayed
+
+    def copy_only(self, pick: int) -> None:
+        """The copy is written, and the process dies before anybody knows."""
+        works = [work for work in self.process.out if self.process.is_open(work) and not work.record.discarded]
+        if not works:
+            return
+        work = one(works, pick)
+        if pick % 2 or work.retry:
+            self.world.dead.append((work.partition[1], work.record))
+        else:
+            self.world.put_into_retry(work.partition[1], work.record)
+
+    @precondition(lambda self: self.process.stale)
+    @rule(pick=PICK, outcome=st.integers(0, 4))
+    def late_outcome(self, pick: int, outcome: int) -> None:
+        """Work of an earlier assignment ends; it must not move anything."""
+        core, work = self.process.core, one(self.process.stale, pick)
+        before = snapshot(core)
+        calls: list[Any] = [core.finish, core.put_back, core.release]
+        calls += [lambda late: core.finish_parked(late, 1_000), lambda late: core.finish_dead(late, "late")]
+        calls[outcome](work)
+        assert before == snapshot(core)
+
+    # --- what is always true
+
+    def check_handed_out(self, work: Out) -> None:
+        """One record of a case at a time, the first of those not finished; and what the world says has to be done with it."""
+        process, key = self.process, work.record.key
+        assert work.case not in [other.case for other in process.out if other is not work]
+        if key is not None:
+            earlier = (
+                offset for (partition, offset), it in process.offered.items() if it.record.key == key and partition == work.partition
+            )
+            assert work.offset == min(earlier)
+        if process.is_open(work) and not work.record.discarded:
+            assert work.action is process.expected_action(work)
 
     @invariant()
-    def commit_never_passes_an_unfinished_record(self) -> None:
-        for partition, offset in self.core.committable().items():
-            assert all((partition, done) in self.finished for done in range(offset))
+    def keep_promises(self) -> None:
+        core, process = self.process.core, self.process
+        for partition, offset in core.committable().items():
+            assert all((partition, there) in self.finished for there in self.world.logs[partition] if there < offset)
+        assert core.in_flight == len(process.offered)
+        assert core.in_flight_bytes == sum(len(work.record.value or b"") for work in process.offered.values())
+        assert core.ready == sum(len(state.ready) for state in core._partitions.values())
+        waiting = sum(len(works) for works in core._waiting.values())
+        chains = len(core._chains) + len(core._retry_chains)
+        assert core._filling_gaps or chains == core.ready + waiting + len(process.out) + len(process.delayed)
+        assert chains == len({(work.case, work.retry) for work in process.offered.values()})
 
     @invariant()
-    def first_deliveries_of_a_case_are_in_order(self) -> None:
-        for offsets in self.first_finished.values():
-            assert offsets == sorted(offsets)
-
-    @invariant()
-    def counts_are_true(self) -> None:
-        open_records = sum(
-            1
-            for partition in PARTITIONS
-            for offset in range(self.core.committable().get(partition, self.read[partition]), self.read[partition])
-        )
-        assert self.core.in_flight + self.core.uncommittable == open_records
+    def first_effects_of_a_case_are_in_order(self) -> None:
+        for (number, _), origins in self.world.effects.items():
+            ordered = [origin for origin in origins if f"{number}/{origin}" not in self.world.broken]
+            assert ordered == sorted(ordered)
 
     def teardown(self) -> None:
-        """Nothing is left behind: whatever happened, going on finishes every record."""
-        if not hasattr(self, "core"):
+        """Whatever happened, going on finishes every record, and nothing is left behind in memory."""
+        if not hasattr(self, "process"):
             return
-        while self.running:
-            self.core.put_back(self.running.pop())
-        for partition in PARTITIONS:
-            self.fetch(partition, len(self.log[partition]))
-        while (work := self.core.take()) is not None:
-            self.finished.add((work.partition, work.offset))
-            self.core.finish(work)
-        assert self.finished == {(partition, offset) for partition, log in self.log.items() for offset in range(len(log))}
-        assert all(offset == len(self.log[partition]) for partition, offset in self.core.committable().items())
+        self.process.revoke()
+        self.process.assign(set(NUMBERS))
+        self.go_on()
+        for number, record in list(self.world.dead):
+            self.world.put_into_retry(number, record)
+        self.go_on()
+        core = self.process.core
+        assert core.committable() == self.world.ends
+        assert {entry.state for entry in self.world.ledger.values()} <= {"delivered", "refused"}
+        assert (core.in_flight, core.in_flight_bytes, core.ready, core.uncommittable, core.parked_cases) == (0, 0, 0, 0, 0)
+        assert not any((core._chains, core._retry_chains, core._special, core._waiting))
+
+    def go_on(self) -> None:
+        """Everything that is there is read, and delivered."""
+        process = self.process
+        while process.out or process.take(50) or any(process.read[partition] < self.world.ends[partition] for partition in PARTITIONS):
+            for work in list(process.out):
+                self.end(work, "deliver")
+            for partition in PARTITIONS:
+                process.fetch(partition, 50)
+            self.keep_promises()
 
 
+def one(things: Sequence[Any], pick: int) -> Any:
+    """One of these."""
+    return things[pick % len(things)]
+
+
+def snapshot(core: Engine) -> tuple[object, ...]:
+    """All that a late outcome could change."""
+    return (core.committable(), core.in_flight, core.in_flight_bytes, core.ready, core.uncommittable, copy.deepcopy(core._special))
+
+
+EngineMachine.TestCase.settings = settings(
+    max_examples=300, stateful_step_count=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 TestEngine = EngineMachine.TestCase
-TestEngine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 
-def _core(*offers: tuple[int, int]) -> Core[int, str]:
-    """A core with partitions 0 and 1, and records (partition, case)."""
-    core: Core[int, str] = Core()
-    core.assign((0, 1))
-    for number, (partition, case) in enumerate(offers):
-        core.offer(partition, number, case, f"record {number}")
+# --- each promise once more, as an example
+
+MAIN: Partition = (SUBMISSIONS, 0)
+OTHER: Partition = (SUBMISSIONS, 1)
+PARKED: Partition = (RETRY, 0)
+
+
+def core_with(records: Sequence[tuple[Partition, int, str]], cases: dict[bytes, CaseState] | None = None) -> Engine:
+    """A core with these records (partition, offset, case) on their way."""
+    core: Engine = Core()
+    core.assign(dict.fromkeys((MAIN, OTHER, PARKED), 0), {PARKED}, cases)
+    for partition, offset, case in records:
+        core.offer(partition, [Rec(offset, case.encode(), b"x", f"s{offset}", offset)])
     return core
+
+
+def take_one(core: Engine) -> Out:
+    """The next record."""
+    (work,) = core.take(1)
+    return work
+
+
+def places(works: Sequence[Out]) -> list[tuple[Partition, int]]:
+    """Where they stand."""
+    return [(work.partition, work.offset) for work in works]
 
 
 def test_partitions_take_turns() -> None:
     """A partition with many cases does not starve one with few."""
-    core = _core((0, 1), (0, 2), (0, 3), (1, 4))
-    order = [work.partition for _ in range(4) if (work := core.take()) is not None]
-    assert order == [0, 1, 0, 0]
+    core = core_with([(MAIN, 0, "a"), (MAIN, 1, "b"), (MAIN, 2, "c"), (OTHER, 0, "d")])
+    assert places(core.take(4)) == [(MAIN, 0), (OTHER, 0), (MAIN, 1), (MAIN, 2)]
 
 
 def test_offsets_may_have_holes() -> None:
-    """Compacted or expired offsets are no unfinished records: the commit moves over them."""
-    core: Core[int, str] = Core()
-    core.assign((0,))
-    for offset in (5, 9):
-        core.offer(0, offset, offset, "record")
-    while (work := core.take()) is not None:
+    """Offsets without a record are no unfinished records: the commit moves over them."""
+    core = core_with([(MAIN, 5, "a"), (MAIN, 9, "b")])
+    for work in core.take(2):
         core.finish(work)
-    assert core.committable() == {0: 10}
+    assert (core.committable()[MAIN], core.expected(MAIN)) == (10, 10)
 
 
-def test_attempts_are_counted() -> None:
-    """A record knows how often it was handed out, so that the wait can grow."""
-    core = _core((0, 1))
-    attempts = []
-    for _ in range(3):
-        work = core.take()
-        assert work is not None
-        attempts.append(work.attempts)
-        core.put_back(work)
-    assert attempts == [1, 2, 3]
+def test_hole_before_an_unfinished_record_is_not_passed() -> None:
+    """The commit stays before the record that is not finished, wherever that stands."""
+    core = core_with([(MAIN, 5, "a"), (MAIN, 9, "b")])
+    first, second = core.take(2)
+    core.finish(second)
+    assert (core.committable()[MAIN], core.uncommittable) == (0, 1)
+    core.finish(first)
+    assert (core.committable()[MAIN], core.uncommittable) == (10, 0)
 
 
-@pytest.mark.parametrize("partition", [2, 7])
-def test_foreign_partition_is_not_taken(partition: int) -> None:
-    """A record of a partition that is not assigned is dropped: it will be read by whoever has it."""
-    assert _core().offer(partition, 0, 1, "record") is False
+@pytest.mark.parametrize("offset", [0, 2])
+def test_log_that_begins_again_is_noticed(offset: int) -> None:
+    """A record that comes twice in one assignment means that the log is another one."""
+    core = core_with([(MAIN, 2, "a")])
+    with pytest.raises(OffsetWentBack):
+        core.offer(MAIN, [Rec(offset, b"a", None, "", offset)])
+
+
+def test_full_partition_leaves_room_for_others() -> None:
+    """A partition with as many records on their way as its share is not read on; finished ones that wait do not count."""
+    core = core_with([(MAIN, 0, "a"), (MAIN, 1, "b"), (MAIN, 2, "c"), (OTHER, 0, "d")])
+    assert (core.readable(3), core.readable(4)) == ([OTHER, PARKED], [MAIN, OTHER, PARKED])
+    core.finish(next(work for work in core.take(4) if work.offset == 1))
+    assert core.readable(3) == [MAIN, OTHER, PARKED]
+
+
+def test_gap_is_the_record_that_holds_the_commit() -> None:
+    """Named is the oldest unfinished record of a partition where more than so many finished ones wait for it."""
+    core = core_with([(MAIN, 0, "a"), (MAIN, 1, "b"), (MAIN, 2, "c"), (OTHER, 0, "d")])
+    for work in core.take(4)[2:]:
+        core.finish(work)
+    assert (core.gaps(1), core.gaps(2)) == ({(MAIN, 0)}, set())
 
 
 def test_filling_gaps_leaves_nothing_finished_uncommitted() -> None:
     """Before a stop only records before the furthest begun one are handed out; then everything finished can be committed."""
-    core: Core[int, str] = Core()
-    core.assign((0,))
-    for offset, case in enumerate((1, 1, 1, 2, 2, 3)):
-        core.offer(0, offset, case, "record")
-    first, second = core.take(), core.take()
-    assert first is not None
-    assert second is not None
+    core = core_with([(MAIN, offset, case) for offset, case in enumerate("aaabbc")])
+    first, second = core.take(2)
     core.finish(second)  # offset 3, of the quick case
     core.fill_gaps()
     core.finish(first)
     done = []
-    while (work := core.take()) is not None:
-        done.append(work.offset)
-        core.finish(work)
-    assert (done, core.uncommittable, core.committable()) == ([1, 2], 0, {0: 4})
+    while works := core.take(1):
+        done.append(works[0].offset)
+        core.finish(works[0])
+    assert (done, core.uncommittable, core.committable()[MAIN]) == ([1, 2], 0, 4)
+
+
+def test_assignment_begins_anew() -> None:
+    """After a stop that filled gaps, a new assignment hands out everything again."""
+    core = core_with([])
+    core.fill_gaps()
+    core.assign({MAIN: 7})
+    core.offer(MAIN, [Rec(7, b"a", None, "", 7)])
+    assert (places(core.take(9)), list(core.partitions)) == ([(MAIN, 7)], [MAIN])
+
+
+def test_later_records_follow_a_parked_one() -> None:
+    """While a record of a case is parked its later ones are parked behind it; then the case goes on as before."""
+    core = core_with([(MAIN, 0, "a"), (MAIN, 1, "a"), (MAIN, 2, "a")])
+    core.finish_parked(take_one(core), 0)
+    second = take_one(core)
+    assert (second.action, core.parked_cases) == (Action.PARK, 1)
+    core.finish_parked(second, 1)
+    core.offer(PARKED, [Rec(0, b"a", None, "s0", 0), Rec(1, b"a", None, "s1", 1)])
+    core.release(take_one(core))  # the first one's time has not come
+    third = take_one(core)
+    assert (third.partition, third.action) == (MAIN, Action.PARK)
+    core.finish_parked(third, 2)
+
+
+def test_dead_record_holds_those_after_it() -> None:
+    """What was written after a dead letter that holds its case follows it; its own replay does not, and frees the case."""
+    core = core_with([(MAIN, 0, "a"), (MAIN, 1, "a"), (MAIN, 2, "a")])
+    core.finish_dead(take_one(core), "s0")
+    second = take_one(core)
+    assert second.action is Action.HOLD
+    core.finish_dead(second, "s1")
+    replayed = core.offer(PARKED, [Rec(0, b"a", None, "s0", 0)])[0]
+    replayed.submission, replayed.origin = "s0", 0
+    assert [work.action for work in core.take(9) if work.retry] == [Action.TRY]
+
+
+def test_replay_out_of_order_waits_for_its_turn() -> None:
+    """A later dead letter that is replayed first goes back to the dead letters: the earlier one still holds the case."""
+    core = core_with([], {b"a": CaseState(held={"s0": 0, "s1": 1})})
+    replayed = core.offer(PARKED, [Rec(7, b"a", None, "s1", 1)])[0]
+    replayed.submission, replayed.origin = "s1", 1
+    assert take_one(core).action is Action.HOLD
+
+
+def test_record_that_waits_lets_the_other_topic_go_on() -> None:
+    """While a parked record waits for its time, a later one of its case can be parked; while it is out, that has to wait."""
+    core = core_with([(PARKED, 0, "a")])
+    parked = take_one(core)
+    core.offer(MAIN, [Rec(1, b"a", None, "s1", 1)])
+    assert core.take(9) == []
+    core.release(parked)
+    assert take_one(core).action is Action.PARK
+    core.put_back(parked)
+    assert core.take(9) == []
+
+
+def test_record_without_key_belongs_to_nothing() -> None:
+    """It is a case of its own, and setting it aside leaves nothing behind."""
+    core = core_with([])
+    works = core.offer(MAIN, [Rec(offset, None, b"x", f"s{offset}", offset) for offset in range(3)])
+    assert core.take(9) == works
+    core.finish_parked(works[0], 4)
+    core.finish_dead(works[1], "s1")
+    core.finish(works[2])
+    assert (core._special, core.committable()[MAIN]) == ({}, 3)

@@ -1,0 +1,43 @@
+"""What operators do to submissions, as records of `stadtbus.operations`: who, when, what and why, written before it is done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+OPERATION_CONTENT_TYPE: Final = "application/json"
+ACTOR_PATTERN: Final = r"^[!-~]{1,80}$"
+DISCARD_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{2,79}$"
+"""A code that portals can show: 3 to 80 characters, no space, because a sentence would soon hold a name."""
+REASON_PATTERN: Final = r"^[^\x00-\x1f\x7f]{3,200}$"
+
+
+class Action(StrEnum):
+    """What was done."""
+
+    REPLAY = "replay"
+    DISCARD = "discard"
+    REVEAL = "reveal"
+    OFFSET_RESET = "offset-reset"
+
+
+class Operation(BaseModel):
+    """One operator's action on one office; the record's key is the actor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: AwareDatetime
+    actor: Annotated[str, StringConstraints(pattern=ACTOR_PATTERN)]
+    action: Action
+    office: str
+    reason: Annotated[str, StringConstraints(pattern=REASON_PATTERN)] | None = None
+    place: str | None = None
+    """Of the dead letter, where it is about one."""
+    submission: str | None = None
+    fingerprint: str | None = None
+    count: int | None = None
+    """How many dead letters it is about."""
+    offsets: dict[str, int] | None = None
+    """By `topic/partition`, where an office goes on after a reset."""

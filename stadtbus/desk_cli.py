@@ -1,0 +1,250 @@
+"""The operators' commands `deadletters` and `offsets`."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from schemas import errors
+from schemas.errors import CannotTell, UsageError
+from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+
+if TYPE_CHECKING:
+    from consumers.deadletters import Desk, Letters, Plan, Selection, Tally
+    from consumers.offsets import Move
+    from stadtbus.settings import Settings
+
+deadletters_app = typer.Typer(no_args_is_help=True, help="What no back office took: look, try again, or end.")
+offsets_app = typer.Typer(no_args_is_help=True, help="How far an office has come in its topics.")
+
+OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
+Actor = Annotated[str | None, typer.Option(help="Who you are; without it, your login name.", show_default=False)]
+Go = Annotated[bool, typer.Option("--go", help="Do it; without it the command only says what it would do.")]
+Fingerprint = Annotated[str | None, typer.Option(help="Those with this cause, as `deadletters list` shows it.", show_default=False)]
+OneSubmission = Annotated[str | None, typer.Option("--submission", help="The one of this submission.", show_default=False)]
+Wait = Annotated[float, typer.Option(min=1, help="Seconds without any news after which it ends.")]
+
+_DISCARD_REASON: Final = "3 to 80 of A-Z a-z 0-9 . _ : / + -, for example withdrawn-by-portal"
+_REVEAL_REASON: Final = "--reveal needs --reason, 3 to 200 characters, for example a ticket number"
+
+
+# --- dead letters
+
+
+@deadletters_app.command("list")
+def list_letters(
+    office: Annotated[str | None, typer.Argument(help="One office; without it, all.", show_default=False)] = None,
+    *,
+    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what was replayed or discarded.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open dead letters by cause; exit code 1 when there are any."""
+    from consumers.deadletters import grouped
+    from stadtbus import show_desk as show
+
+    loaded = quiet()
+    letters = _read(_desk(loaded, None), _offices(loaded, office, city))
+    groups, now = grouped(letters.values(), everything=everything), datetime.now(UTC)
+    if as_json:
+        print_json([show.group_as_dict(group, now) for group in groups])
+    else:
+        console.print(show.groups_view(groups, now, everything=everything))
+    if any(group.open for group in groups):
+        raise typer.Exit(FINDINGS)
+
+
+@deadletters_app.command("show")
+def show_letter(
+    wanted: Annotated[str, typer.Argument(metavar="PLACE|SUBMISSION", help="topic/partition/offset, or the id of a submission.")],
+    *,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print the value too; it may hold personal data, and this is recorded.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why the value has to be seen; no personal data.", show_default=False)] = None,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """One dead letter: where from, why, how often. Its value only with --reveal and a reason."""
+    from schemas.operations import REASON_PATTERN
+    from stadtbus import show_desk as show
+
+    if reveal and not re.fullmatch(REASON_PATTERN, reason or ""):
+        raise UsageError(errors.REASON, _REVEAL_REASON)
+    loaded = quiet()
+    desk = _desk(loaded, actor)
+    detail = asyncio.run(desk.show(_read(desk, _offices(loaded, _office_of(wanted), None)), wanted))
+    value = asyncio.run(desk.reveal(detail.letter, reason or "")) if reveal else None
+    if as_json:
+        print_json(show.letter_as_dict(detail) | ({"value": show.value_as_dict(value)} if reveal else {}))
+        return
+    console.print(show.letter_view(detail))
+    if reveal:
+        print(show.value_text(value))  # noqa: T201 - as it is, for a pipe
+
+
+@deadletters_app.command("replay")
+def replay(
+    office: OfficeArgument,
+    *,
+    fingerprint: Fingerprint = None,
+    submission: OneSubmission = None,
+    everything: Annotated[bool, typer.Option("--all", help="All open ones.")] = False,
+    go: Go = False,
+    canary: Annotated[int, typer.Option(min=0, help="So many go first, each of another case, and have to come to something.")] = 5,
+    rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Letters per second.")] = 50,
+    stop_at: Annotated[float, typer.Option(min=0, max=100, help="Stop when more than so many percent have failed.")] = 20,
+    wait: Wait = 60,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have the adapter try dead letters again, with all later ones of their cases, in order.
+
+    Exit code 0 when all were delivered, 1 when some failed or it stopped, 3 when the adapter took none up. Given again, it goes on where
+    it stopped.
+    """
+    from consumers.deadletters import Limits, plan_replay
+
+    selection = _selection(fingerprint, submission, everything=everything, or_all=", --all")
+    loaded = quiet()
+    desk = _desk(loaded, actor)
+    plan = plan_replay(_read(desk, _offices(loaded, office, None))[office], selection)
+    limits = Limits(canary, rate, stop_at, wait)
+    _carry_out(desk, plan, lambda tell: desk.replay(plan, selection, limits, tell), "replay", go=go, wait_s=wait, as_json=as_json)
+
+
+@deadletters_app.command("discard")
+def discard(
+    office: OfficeArgument,
+    *,
+    reason: Annotated[str, typer.Option(help=f"A code that the portal is shown, without personal data: {_DISCARD_REASON}.")],
+    fingerprint: Fingerprint = None,
+    submission: OneSubmission = None,
+    go: Go = False,
+    wait: Wait = 60,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """End submissions as rejected; the portal hears the reason. Later ones of their cases stay, and are tried again only by replay."""
+    from consumers.deadletters import Limits, plan_discard
+    from schemas.operations import DISCARD_PATTERN
+
+    if not re.fullmatch(DISCARD_PATTERN, reason):
+        raise UsageError(errors.REASON, _DISCARD_REASON, where="--reason")
+    selection = _selection(fingerprint, submission, everything=False, or_all="")
+    loaded = quiet()
+    desk = _desk(loaded, actor)
+    plan = plan_discard(_read(desk, _offices(loaded, office, None))[office], selection)
+    limits = Limits(canary=0, stop_at_percent=100, wait_s=wait)
+    _carry_out(desk, plan, lambda tell: desk.discard(plan, selection, reason, limits, tell), "discard", go=go, wait_s=wait, as_json=as_json)
+
+
+def _carry_out(
+    desk: Desk, plan: Plan, run: Callable[[Callable[[Tally], None]], Any], verb: str, *, go: bool, wait_s: float, as_json: bool
+) -> None:
+    """Say what would be done; with `go` do it, and say what came of it."""
+    from stadtbus import show_desk as show
+
+    here = desk.look_up(plan)
+    if not as_json:
+        console.print(show.plan_view(plan, verb, datetime.now(UTC), go=go, ledger=here))
+    tally = _run(plan, run) if go and plan.letters else None
+    if as_json:
+        print_json(show.plan_as_dict(plan, ledger=here) | {"go": go} | show.tally_as_dict(tally))
+    elif tally is not None:
+        console.print(show.tally_view(tally, verb))
+    if tally is not None and tally.unclear:
+        raise CannotTell(
+            errors.OUTCOME_UNKNOWN, f"{tally.waiting} were sent, and none was taken up within {wait_s:.0f} s", where=plan.office
+        )
+    if tally is not None and not tally.all_well:
+        raise typer.Exit(FINDINGS)
+
+
+def _run(plan: Plan, run: Callable[[Callable[[Tally], None]], Any]) -> Tally:
+    """With a bar that moves as outcomes come in."""
+    with _bar("outcomes") as advance:
+        tally: Tally = asyncio.run(run(lambda tally: advance(tally.known + tally.unwatched, len(plan.letters))))
+    return tally
+
+
+# --- offsets
+
+
+@offsets_app.command("reset")
+def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
+    """Set a stopped adapter's offsets to what its ledger knows, after `offsets-lost`; exit code 1 when there is something to set."""
+    from stadtbus import show_desk as show
+
+    loaded = quiet()
+    desk = _desk(loaded, actor)
+    _offices(loaded, office, None)
+    moves: list[Move] = asyncio.run(desk.reset_offsets(office, go=go))
+    if as_json:
+        print_json({"office": office, "go": go, "partitions": [show.move_as_dict(move) for move in moves]})
+    else:
+        console.print(show.moves_view(office, moves, go=go))
+    if not go and any(move.changes for move in moves):
+        raise typer.Exit(FINDINGS)
+
+
+# --- common
+
+
+def _desk(loaded: Settings, actor: str | None) -> Desk:
+    from consumers.deadletters import Desk
+    from schemas.operations import ACTOR_PATTERN
+
+    name = _login() if actor is None else actor
+    if not re.fullmatch(ACTOR_PATTERN, name):
+        raise UsageError(errors.ACTOR, "this is no name that can be recorded", where="--actor")
+    return Desk(loaded.kafka, loaded.stores, name)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may have no users
+        return ""
+
+
+def _offices(loaded: Settings, office: str | None, city: str | None) -> list[str]:
+    known = loaded.load_catalogue().offices
+    found = [one for one in known if office in (None, one) and city in (None, one.partition(".")[0])]
+    if not found:
+        raise UsageError(errors.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
+    return found
+
+
+def _office_of(wanted: str) -> str | None:
+    """The office that a place names; None for a submission."""
+    return wanted.partition("/")[0].removesuffix(".deadletters") if "/" in wanted else None
+
+
+def _selection(fingerprint: str | None, submission: str | None, *, everything: bool, or_all: str) -> Selection:
+    from consumers.deadletters import Selection
+
+    if sum((fingerprint is not None, submission is not None, everything)) != 1:
+        raise UsageError(errors.SELECTION, f"exactly one of --fingerprint, --submission{or_all}")
+    return Selection(fingerprint, submission)
+
+
+def _read(desk: Desk, offices: list[str]) -> dict[str, Letters]:
+    with _bar("reading") as advance:
+        return asyncio.run(desk.read(offices, advance))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error while it takes time, for people only."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=to_people, transient=True, disable=not to_people.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

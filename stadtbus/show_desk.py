@@ -1,0 +1,293 @@
+"""How dead letters and offsets are shown to people at a terminal, and given to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from consumers.deadletters import Detail, Group, Plan, Tally
+from consumers.deadletters.run import Outcome
+from consumers.failures import Cause
+from consumers.offsets import Move
+from stadtbus.show import ago
+
+_WARN: Final = "yellow"
+_NOT_OURS: Final = "not written by this bus"
+_UNTRIED: Final = "untried: an earlier submission of the case is a dead letter"
+
+
+def groups_view(groups: Sequence[Group], now: datetime, *, everything: bool) -> RenderableType:
+    """A table per office, a line per cause."""
+    if not groups:
+        return Text("no dead letters" if everything else "no open dead letters")
+    tables = [_office_table(office, list(part), now) for office, part in groupby(groups, key=lambda group: group.kind.office)]
+    return Lines(*tables)
+
+
+def _office_table(office: str, groups: Sequence[Group], now: datetime) -> Table:
+    count = sum(group.open for group in groups)
+    table = Table(title=f"{office}: {count} open", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("fingerprint", no_wrap=True)
+    table.add_column("cause", ratio=1, overflow="fold")
+    for name in ("open", "all", "cases", "oldest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("failed first / last", no_wrap=True)
+    for group in groups:
+        figures = (str(group.open), str(group.letters), str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
+        seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if group.letters > 1 else _moment(group.first_ms)
+        table.add_row(group.kind.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
+    return table
+
+
+def _cause(group: Group) -> Text:
+    kind = group.kind
+    head = " ".join(part for part in (kind.stage, kind.error_class) if part) or _NOT_OURS
+    reason = kind.reason or (_UNTRIED if kind.error_class == Cause.CASE_HELD else "")
+    return Text(f"{head}\n{_printable(reason)}" if reason else head)
+
+
+def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
+    """One group for programs."""
+    kind = group.kind
+    return {
+        "fingerprint": kind.fingerprint,
+        "office": kind.office,
+        "stage": kind.stage,
+        "error_class": kind.error_class,
+        "reason": kind.reason,
+        "letters": group.letters,
+        "open": group.open,
+        "cases": len(group.cases),
+        "first_failed_at": _at(group.first_ms),
+        "last_failed_at": _at(group.last_ms),
+        "oldest_at": _at(group.oldest_ms),
+        "oldest_age_s": _age_s(group.oldest_ms, now),
+    }
+
+
+# --- one letter
+
+
+def letter_view(detail: Detail) -> RenderableType:
+    """What is known of one letter, without its value."""
+    lines = _grid(f"Dead letter {detail.letter.place}", _facts(detail))
+    headers = Table(title="Headers", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    headers.add_column("name", no_wrap=True)
+    headers.add_column("value", overflow="fold")
+    for name, value in detail.headers:
+        headers.add_row(Text(_printable(name)), Text(_printable(value)))
+    return Lines(lines, headers)
+
+
+def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
+    letter, entry = detail.letter, detail.entry
+    yield "it is", detail.what
+    yield "submission", letter.submission or "its headers do not say"
+    yield "fingerprint", letter.kind.fingerprint
+    yield "written", f"{_moment(letter.timestamp_ms)}, failed first {_moment(letter.failed_ms)}"
+    yield "size", "no value" if letter.size_bytes == 0 else f"{letter.size_bytes:,} bytes"
+    if entry is None:
+        yield "ledger", "no row here"
+    else:
+        yield "ledger", ", ".join(part for part in (entry.state, entry.cause or "", f"{entry.attempt} hand-overs") if part)
+    if detail.earlier:
+        yield "lay before at", "\n".join(map(str, detail.earlier))
+
+
+def letter_as_dict(detail: Detail) -> dict[str, Any]:
+    """One letter for programs, without its value."""
+    letter, entry = detail.letter, detail.entry
+    return {
+        "place": str(letter.place),
+        "state": detail.what,
+        "submission": letter.submission or None,
+        "fingerprint": letter.kind.fingerprint,
+        "written_at": _at(letter.timestamp_ms),
+        "first_failed_at": _at(letter.failed_ms),
+        "size_bytes": letter.size_bytes,
+        "headers": [{"name": name, "value": value} for name, value in detail.headers],
+        "ledger": None if entry is None else {"state": entry.state, "cause": entry.cause, "attempt": entry.attempt},
+        "earlier": [str(place) for place in detail.earlier],
+    }
+
+
+def value_text(value: bytes | None) -> str:
+    """A value that may be seen: as text where it is text that a terminal bears, else in hex."""
+    return "" if value is None else _text(value) or value.hex()
+
+
+def value_as_dict(value: bytes | None) -> dict[str, str] | None:
+    """The same for programs."""
+    if value is None:
+        return None
+    text = _text(value)
+    return {"hex": value.hex()} if text is None else {"text": text}
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(one.isprintable() or one in "\n\r\t" for one in text) else None
+
+
+# --- replay and discard
+
+
+def plan_view(plan: Plan, verb: str, now: datetime, *, go: bool, ledger: bool) -> RenderableType:
+    """What would be done, with what one should know before."""
+    lines = _grid(f"{verb} at {plan.office}: {_count(len(plan.letters), 'dead letter')} of {_count(plan.cases, 'case')}", _plan(plan, now))
+    warnings = [Text(f"  {warning}", style=_WARN) for warning in _warnings(plan, verb, ledger=ledger)]
+    end = [] if go else [Text("Nothing was written. With --go it is done." if plan.letters else "There is nothing to do.")]
+    return Lines(lines, *warnings, *end)
+
+
+def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
+    if plan.letters:
+        stamps = [letter.timestamp_ms for letter in plan.letters]
+        yield "age", f"{ago(_age_s(max(stamps), now))} to {ago(_age_s(min(stamps), now))}"
+        yield "city", plan.office.partition(".")[0]
+    if plan.followers:
+        yield "come along", f"{_count(plan.followers, 'later one')} of the same cases, in order"
+    if plan.known:
+        yield "ledger says", ", ".join(f"{state} {count}" for state, count in sorted(plan.known.items()))
+
+
+def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
+    if plan.delivered:
+        yield f"{_count(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
+    if plan.behind:
+        yield f"{_count(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
+    if plan.unreadable:
+        yield f"{_count(plan.unreadable, 'letter')} cannot be read and would come back: only discard ends them"
+    if plan.left:
+        yield f"{_count(plan.left, 'later one')} of the same cases stay; they are tried again only by replay"
+    if not ledger:
+        yield f"the ledger of this office is not here: {verb} --go has to be given where the adapter runs"
+
+
+def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
+    """A plan for programs."""
+    stamps = [letter.timestamp_ms for letter in plan.letters]
+    return {
+        "office": plan.office,
+        "city": plan.office.partition(".")[0],
+        "letters": len(plan.letters),
+        "cases": plan.cases,
+        "followers": plan.followers,
+        "behind_older": plan.behind,
+        "unreadable": plan.unreadable,
+        "left": plan.left,
+        "oldest_at": _at(min(stamps)) if stamps else None,
+        "youngest_at": _at(max(stamps)) if stamps else None,
+        "ledger": plan.known if ledger else None,
+        "delivered_already": plan.delivered if ledger else None,
+    }
+
+
+_OUTCOMES: Final = {
+    Outcome.DELIVERED: "the back office has them",
+    Outcome.REJECTED: "ended, the portal has been told",
+    Outcome.FAILED: "tried, and a dead letter again",
+    Outcome.HELD: "a dead letter again, untried, behind one that failed",
+}
+
+
+def tally_view(tally: Tally, verb: str) -> RenderableType:
+    """What came of it."""
+    return _grid(f"{verb}: {tally.sent} of {tally.total} sent", _tally(tally))
+
+
+def _tally(tally: Tally) -> Iterable[tuple[str, str]]:
+    for outcome, meaning in _OUTCOMES.items():
+        if tally.outcomes[outcome]:
+            yield outcome, f"{tally.outcomes[outcome]}  ({meaning})"
+    if tally.waiting:
+        yield "waiting", f"{tally.waiting}  (in the retry topic; the adapter tries them when it can)"
+    if tally.unwatched:
+        yield "unwatched", f"{tally.unwatched}  (no ledger knows them)"
+    if tally.gone:
+        yield "gone", f"{tally.gone}  (their records are no longer kept)"
+    if left := tally.total - tally.sent - tally.gone:
+        yield "not sent", f"{left}  (still open; the same command goes on with them)"
+    if tally.stopped is not None:
+        yield "stopped", tally.stopped
+
+
+def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
+    """What came of it, for programs; nothing where nothing was done."""
+    if tally is None:
+        return {}
+    return {
+        "sent": tally.sent,
+        "outcomes": {outcome.value: tally.outcomes[outcome] for outcome in Outcome},
+        "waiting": tally.waiting,
+        "unwatched": tally.unwatched,
+        "gone": tally.gone,
+        "not_sent": tally.total - tally.sent - tally.gone,
+        "stopped": tally.stopped,
+    }
+
+
+# --- offsets
+
+
+def moves_view(office: str, moves: Sequence[Move], *, go: bool) -> RenderableType:
+    """Where a group is, and where the ledger knows it was."""
+    table = Table(title=f"Offsets of {office}", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("partition")
+    for name in ("Kafka knows", "the ledger knows", "set to"):
+        table.add_column(name, justify="right")
+    for move in moves:
+        cells = ("" if value is None else str(value) for value in (move.committed, move.known, move.to if move.changes else None))
+        table.add_row(f"{move.partition.topic}/{move.partition.partition}", *cells)
+    changes = sum(move.changes for move in moves)
+    done = f"{_count(changes, 'offset')} set; start the adapter" if go else "Nothing was written. With --go it is done."
+    return Lines(table, Text(done if changes else "There is nothing to set."))
+
+
+def move_as_dict(move: Move) -> dict[str, Any]:
+    """One partition for programs."""
+    where = {"topic": move.partition.topic, "partition": move.partition.partition}
+    return where | {"committed": move.committed, "known": move.known, "to": move.to, "changes": move.changes}
+
+
+# --- common
+
+
+def _grid(title: str, facts: Iterable[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = title, "left", "bold"
+    for name, value in facts:
+        table.add_row(Text(f"  {name}"), Text(_printable(value)))
+    return table
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _printable(text: str) -> str:
+    """Headers come from outside, and a terminal obeys control characters."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _moment(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%d.%m.%Y %H:%M")
+
+
+def _at(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _age_s(moment_ms: int, now: datetime) -> float:
+    return max(0.0, now.timestamp() - moment_ms / 1000)

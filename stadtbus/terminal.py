@@ -1,0 +1,46 @@
+"""What the commands share: where they print, how they load settings, and what an exit code means."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from stadtbus.settings import Settings
+
+FINDINGS: Final = 1
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+console = Console()
+to_people = Console(stderr=True)
+
+
+def load() -> Settings:
+    """The settings in force."""
+    from stadtbus import settings
+
+    return settings.load()
+
+
+def quiet() -> Settings:
+    """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
+    logging.disable(logging.CRITICAL)
+    return load()
+
+
+def tell(text: str, value: object, *, as_json: bool) -> None:
+    """One result, for people or for programs."""
+    if as_json:
+        print_json(value)
+    else:
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """One result, for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - output for programs
