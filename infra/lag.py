@@ -31,10 +31,14 @@ _ROUNDS: Final = 45
 
 @dataclass(frozen=True, slots=True)
 class OfficeLag:
-    """How an office is doing. `oldest_undelivered_at` is the time on the record, in UTC."""
+    """How an office is doing. `oldest_undelivered_at` is the time on the record, in UTC, of those that are not parked."""
 
     office: str
     behind: int
+    parked: int
+    """Records in the retry topic that are not delivered."""
+    expired: int
+    """Records that were gone before they were delivered: retention or a person took them."""
     oldest_undelivered_at: datetime | None
     group_state: str
     members: int
@@ -71,7 +75,8 @@ async def _asking(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def _of_office(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, office: str) -> OfficeLag:
-    partitions = [TopicPartition(topics.submissions(office), number) for number in range(topics.PARTITIONS)]
+    read = (topics.submissions(office), topics.retry(office))
+    partitions = [TopicPartition(topic, number) for topic in read for number in range(topics.PARTITIONS)]
     state, members = await _group(admin, office)
     committed = await _committed(admin, office, partitions)
     ends = await consumer.end_offsets(partitions)
@@ -79,8 +84,11 @@ async def _of_office(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, off
     # Without a commit everything from the log start on is undelivered.
     positions = {partition: max(committed[partition], starts[partition]) for partition in partitions}
     behind = {partition: ends[partition] - position for partition, position in positions.items() if ends[partition] > position}
-    oldest = await _oldest(consumer, {partition: positions[partition] for partition in behind})
-    return OfficeLag(office, sum(behind.values()), oldest, state, members)
+    # Copies keep their original timestamps, which do not rise with offsets in the retry topic, so there this cannot be asked.
+    oldest = await _oldest(consumer, {partition: positions[partition] for partition in behind if not topics.is_retry(partition.topic)})
+    parked = sum(count for partition, count in behind.items() if topics.is_retry(partition.topic))
+    expired = sum(starts[partition] - offset for partition, offset in committed.items() if NO_COMMIT < offset < starts[partition])
+    return OfficeLag(office, sum(behind.values()) - parked, parked, expired, oldest, state, members)
 
 
 async def _group(admin: AIOKafkaAdminClient, group: str) -> tuple[str, int]:

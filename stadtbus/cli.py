@@ -214,7 +214,7 @@ def token(
 
 @app.command(rich_help_panel=OPERATORS)
 def lag(*, as_json: AsJson = False) -> None:
-    """What was accepted and is not delivered, per office; exit code 1 when something waits where nobody works."""
+    """What was accepted and is not delivered, per office; exit code 1 when something waits where nobody works, or was lost."""
     from infra import lag as lag_watch
     from stadtbus import show
 
@@ -225,7 +225,7 @@ def lag(*, as_json: AsJson = False) -> None:
         print_json([asdict(one) | {"oldest_age_s": one.oldest_age_s(now)} for one in lags])
     else:
         console.print(show.lag_table(lags, now))
-    if any(one.behind and not one.members for one in lags):
+    if any(one.expired or (one.behind and not one.members) for one in lags):
         raise typer.Exit(FINDINGS)
 
 

@@ -16,6 +16,7 @@ from tests.engine_model import NUMBERS, PARTITIONS, RETRY, SUBMISSIONS, WITHOUT_
 
 CASES = st.sampled_from((0, 0, 0, 1, 2, WITHOUT_KEY))
 """Most records are of one case, because what there is to go wrong goes wrong within a case."""
+ENOUGH = 150
 PICK = st.integers(0, 99)
 OUTCOMES = ("deliver", "again", "unclear", "park", "die", "die, the case goes on")
 ENDS = ("deliver", "park", "die")
@@ -34,14 +35,15 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- portals, Kafka and time
 
+    @precondition(lambda self: sum(self.world.ends.values()) < ENOUGH)
     @rule(cases=st.lists(CASES, min_size=1, max_size=6), hole=st.booleans())
     def submit(self, cases: list[int], hole: bool) -> None:
         for case in cases:
             self.world.submit(case, hole=hole)
 
-    @rule(without=st.sets(st.sampled_from(PARTITIONS)), count=st.integers(1, 8), limit=st.integers(0, 8))
+    @rule(without=st.sets(st.sampled_from(PARTITIONS)), count=st.integers(1, 8), limit=st.integers(1, 8))
     def read(self, without: set[Partition], count: int, limit: int) -> None:
-        for partition in sorted(self.process.core.partitions - without):
+        for partition in sorted(set(self.process.core.partitions) - without):
             self.process.fetch(partition, count)
         self.take(limit)
 
@@ -50,25 +52,23 @@ class EngineMachine(RuleBasedStateMachine):
             self.check_handed_out(work)
 
     @precondition(lambda self: self.process.delayed)
-    @rule(picks=st.lists(PICK, min_size=1, max_size=4), limit=st.integers(0, 3))
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4), limit=st.integers(1, 8))
     def put_back(self, picks: list[int], limit: int) -> None:
         for pick in picks[: len(self.process.delayed)]:
             self.process.put_back(one(self.process.delayed, pick))
         self.take(limit)
 
-    @rule()
-    def commit(self) -> None:
-        self.process.commit()
-
     # --- outcomes
 
     @precondition(lambda self: self.process.out)
-    @rule(picks=st.lists(st.tuples(PICK, st.sampled_from(OUTCOMES)), min_size=1, max_size=8), limit=st.integers(0, 8))
-    def settle(self, picks: list[tuple[int, str]], limit: int) -> None:
+    @rule(picks=st.lists(st.tuples(PICK, st.sampled_from(OUTCOMES)), min_size=1, max_size=8), limit=st.integers(1, 8), commit=st.booleans())
+    def settle(self, picks: list[tuple[int, str]], limit: int, commit: bool) -> None:
         for pick, outcome in picks:
-            self.take(limit)
             if self.process.out:
                 self.end(one(self.process.out, pick), outcome)
+            self.take(limit)
+        if commit:
+            self.process.commit()
 
     def end(self, work: Out, outcome: str) -> None:
         """What the handler does with a record; the outcome matters only where it is tried."""
@@ -104,6 +104,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- processes come and go
 
+    @precondition(lambda self: self.process.out or self.process.delayed)
     @rule(how=st.sampled_from(("revoke", "drain", "crash", "crash after a copy")), pick=PICK, numbers=st.sets(st.sampled_from(NUMBERS)))
     def interrupt(self, how: str, pick: int, numbers: set[int]) -> None:
         if how == "drain":
