@@ -8,7 +8,7 @@ ARGS   ?=
 .PHONY: help demo test test-unit test-faults soak check bench docs lock clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## Three portals, a real Kafka, three back offices (ARGS="--once --json" for programs)
 	@$(BIN)/stadtbus demo $(ARGS)

@@ -26,6 +26,8 @@ from consumers.settings import DeliverySettings
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused, StadtbusError
 
 _LONGEST_TRACE: Final = 8 * 1024
+_MOST_DOUBLINGS: Final = 30
+"""Far beyond any longest wait; a power of many thousands would be no number."""
 _LEAST_WINDOW: Final = 20
 """A share of fewer records than these says nothing."""
 
@@ -123,12 +125,12 @@ def decide(failure: Failure, attempts: int, tries: int, *, parked: bool, setting
 
 def quick_pause_s(attempts: int) -> float:
     """0.2 to 2 s with full jitter: cases that failed together do not come again together."""
-    return random.uniform(0.2, min(2.0, 0.2 * 4.0**attempts))  # noqa: S311 - jitter
+    return random.uniform(0.2, min(2.0, 0.2 * 4.0 ** min(attempts, _MOST_DOUBLINGS)))  # noqa: S311 - jitter
 
 
 def backoff_s(tries: int, settings: DeliverySettings) -> float:
     """The published schedule: doubling from the first to the longest."""
-    return min(settings.longest_backoff_s, settings.first_backoff_s * 2.0 ** max(0, tries - 1))
+    return min(settings.longest_backoff_s, settings.first_backoff_s * 2.0 ** min(max(0, tries - 1), _MOST_DOUBLINGS))
 
 
 class Breaker:
@@ -175,7 +177,7 @@ class Breaker:
         was_closed = self.reason is None
         if was_closed or self._probing:  # others of the same moment change nothing
             self._opened += 1
-            pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, 30)
+            pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, _MOST_DOUBLINGS)
             self._probe_at_s = now_s + min(self._settings.longest_probe_s, pause_s)
         self._probing = False
         self.reason = reason

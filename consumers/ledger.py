@@ -90,6 +90,10 @@ class Fenced(Exception):
     """Somebody else has been assigned these partitions since."""
 
 
+class _NotAllNew(Exception):
+    """Some of these submissions have a row."""
+
+
 class Entry:
     """The row of a submission. `attempt` counts hand-overs, `tries` failures since it was parked; times in ms since the epoch.
 
@@ -204,16 +208,15 @@ class Ledger:
         """
         epochs, now_ms = self._epochs, _now_ms()
 
-        def operation(connection: sa.Connection) -> bool:
+        def operation(connection: sa.Connection) -> None:
             self._check(connection, epochs, partitions)
-            with connection.begin_nested() as all_or_none:
-                same = {"office": self._office, "state": STARTED, "attempt": 1, "started_ms": now_ms}
-                new = put_new(connection, _rows, "submission", submissions, key=_KEY, same=same)
-                if new < len(submissions):
-                    all_or_none.rollback()
-            return new == len(submissions)
+            same = {"office": self._office, "state": STARTED, "attempt": 1, "started_ms": now_ms}
+            if put_new(connection, _rows, "submission", submissions, key=_KEY, same=same) < len(submissions):
+                raise _NotAllNew  # undoes it
 
-        if not await self._store.write(operation):
+        try:
+            await self._store.write(operation)
+        except _NotAllNew:
             return []
         crashpoints.reached("ledger.begun")
         return [Entry(submission, state=STARTED, attempt=1, started_ms=now_ms) for submission in submissions]
@@ -295,9 +298,7 @@ class Ledger:
 
     def _check(self, connection: sa.Connection, epochs: Mapping[TopicPartition, int], partitions: set[TopicPartition]) -> None:
         """Within a transaction: nobody can take these partitions over before it ends."""
-        columns = (_positions.c.topic, _positions.c.partition, _positions.c.epoch)
-        query = sa.select(*columns).where(_positions.c.office == self._office).with_for_update(read=True)
-        current = {(topic, number): epoch for topic, number, epoch in connection.execute(query)}
+        current = {(topic, number): epoch for topic, number, epoch in connection.execute(_CHECK, {"office": self._office})}
         if any(partition not in epochs or current.get(partition) != epochs[partition] for partition in partitions):
             raise Fenced
 
@@ -309,6 +310,11 @@ class Ledger:
         return (self._office, entry.submission, *(getattr(entry, column) for column in columns))
 
 
+_CHECK: Final = (
+    sa.select(_positions.c.topic, _positions.c.partition, _positions.c.epoch)
+    .where(_positions.c.office == sa.bindparam("office"))
+    .with_for_update(read=True)
+)
 _FIND: Final = sa.select(*(_rows.c[name] for name in _FOUND)).where(
     _rows.c.office == sa.bindparam("office"), _rows.c.submission.in_(sa.bindparam("submissions", expanding=True))
 )

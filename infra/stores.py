@@ -111,6 +111,8 @@ class Store:
         """
         try:
             with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time(), self._writing.begin() as connection:
+                if len(operations) == 1:  # the transaction is its savepoint
+                    return [operations[0](connection)]
                 return [_run_alone(connection, operation) for operation in operations]
         except Exception as error:  # noqa: BLE001 - a transaction that failed is the failure of what was in it
             if len(operations) == 1:
@@ -248,7 +250,11 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData, migrations:
             tables.create_all(connection)
             _migrate(connection, name, migrations)
     except sa.exc.OperationalError:
+        engine.dispose()
         raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}'", where=sa.make_url(url).render_as_string(hide_password=True)) from None
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -89,7 +89,7 @@ def show_letter(
 
 
 @deadletters_app.command("replay")
-def replay(
+def replay(  # noqa: PLR0913 - an option each
     office: OfficeArgument,
     *,
     fingerprint: Fingerprint = None,

@@ -28,20 +28,21 @@ def groups_view(groups: Sequence[Group], now: datetime, *, everything: bool) -> 
     """A table per office, a line per cause."""
     if not groups:
         return Text("no dead letters" if everything else "no open dead letters")
-    tables = [_office_table(office, list(part), now) for office, part in groupby(groups, key=lambda group: group.kind.office)]
-    return Lines(*tables)
+    offices = groupby(groups, key=lambda group: group.kind.office)
+    return Lines(*(_office_table(office, list(part), now, everything=everything) for office, part in offices))
 
 
-def _office_table(office: str, groups: Sequence[Group], now: datetime) -> Table:
+def _office_table(office: str, groups: Sequence[Group], now: datetime, *, everything: bool) -> Table:
     count = sum(group.open for group in groups)
     table = Table(title=f"{office}: {count} open", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("fingerprint", no_wrap=True)
     table.add_column("cause", ratio=1, overflow="fold")
-    for name in ("open", "all", "cases", "oldest"):
+    for name in ("open", *(("all",) if everything else ()), "cases", "oldest"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("failed first / last", no_wrap=True)
     for group in groups:
-        figures = (str(group.open), str(group.letters), str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
+        letters = (str(group.open), *((str(group.letters),) if everything else ()))
+        figures = (*letters, str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
         seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if group.letters > 1 else _moment(group.first_ms)
         table.add_row(group.kind.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
     return table
@@ -78,7 +79,7 @@ def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
 
 def letter_view(detail: Detail) -> RenderableType:
     """What is known of one letter, without its value."""
-    lines = _grid(f"Dead letter {detail.letter.place}", _facts(detail))
+    lines = _facts_view(f"Dead letter {detail.letter.place}", _facts(detail))
     headers = Table(title="Headers", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headers.add_column("name", no_wrap=True)
     headers.add_column("value", overflow="fold")
@@ -93,7 +94,7 @@ def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
     yield "submission", letter.submission or "its headers do not say"
     yield "fingerprint", letter.kind.fingerprint
     yield "written", f"{_moment(letter.timestamp_ms)}, failed first {_moment(letter.failed_ms)}"
-    yield "size", "no value" if letter.size_bytes == 0 else f"{letter.size_bytes:,} bytes"
+    yield "size", _count(letter.size_bytes, "byte")
     if entry is None:
         yield "ledger", "no row here"
     else:
@@ -145,7 +146,9 @@ def _text(value: bytes) -> str | None:
 
 def plan_view(plan: Plan, verb: str, now: datetime, *, go: bool, ledger: bool) -> RenderableType:
     """What would be done, with what one should know before."""
-    lines = _grid(f"{verb} at {plan.office}: {_count(len(plan.letters), 'dead letter')} of {_count(plan.cases, 'case')}", _plan(plan, now))
+    lines = _facts_view(
+        f"{verb} at {plan.office}: {_count(len(plan.letters), 'dead letter')} of {_count(plan.cases, 'case')}", _plan(plan, now)
+    )
     warnings = [Text(f"  {warning}", style=_WARN) for warning in _warnings(plan, verb, ledger=ledger)]
     end = [] if go else [Text("Nothing was written. With --go it is done." if plan.letters else "There is nothing to do.")]
     return Lines(lines, *warnings, *end)
@@ -159,12 +162,16 @@ def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
     if plan.followers:
         yield "come along", f"{_count(plan.followers, 'later one')} of the same cases, in order"
     if plan.known:
-        yield "ledger says", ", ".join(f"{state} {count}" for state, count in sorted(plan.known.items()))
+        yield "ledger says", ", ".join(f"{state} {count:,}" for state, count in sorted(plan.known.items()))
 
 
 def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
     if plan.delivered:
         yield f"{_count(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
+    if plan.doubtful:
+        yield f"{_count(plan.doubtful, 'letter')} may have had an effect, and will be handed over without asking: look there first"
+    if plan.doubtful_left:
+        yield f"{_count(plan.doubtful_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
     if plan.behind:
         yield f"{_count(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
     if plan.unreadable:
@@ -187,6 +194,8 @@ def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
         "behind_older": plan.behind,
         "unreadable": plan.unreadable,
         "left": plan.left,
+        "may_have_had_effect": plan.doubtful,
+        "may_have_had_effect_left": plan.doubtful_left,
         "oldest_at": _at(min(stamps)) if stamps else None,
         "youngest_at": _at(max(stamps)) if stamps else None,
         "ledger": plan.known if ledger else None,
@@ -204,21 +213,21 @@ _OUTCOMES: Final = {
 
 def tally_view(tally: Tally, verb: str) -> RenderableType:
     """What came of it."""
-    return _grid(f"{verb}: {tally.sent} of {tally.total} sent", _tally(tally))
+    return _facts_view(f"{verb}: {tally.sent:,} of {tally.total:,} sent", _tally(tally))
 
 
 def _tally(tally: Tally) -> Iterable[tuple[str, str]]:
     for outcome, meaning in _OUTCOMES.items():
         if tally.outcomes[outcome]:
-            yield outcome, f"{tally.outcomes[outcome]}  ({meaning})"
+            yield outcome, f"{tally.outcomes[outcome]:,}  ({meaning})"
     if tally.waiting:
-        yield "waiting", f"{tally.waiting}  (in the retry topic; the adapter tries them when it can)"
+        yield "waiting", f"{tally.waiting:,}  (in the retry topic; the adapter tries them when it can)"
     if tally.unwatched:
-        yield "unwatched", f"{tally.unwatched}  (no ledger knows them)"
+        yield "unwatched", f"{tally.unwatched:,}  (no ledger knows them)"
     if tally.gone:
-        yield "gone", f"{tally.gone}  (their records are no longer kept)"
+        yield "gone", f"{tally.gone:,}  (their records are no longer kept)"
     if left := tally.total - tally.sent - tally.gone:
-        yield "not sent", f"{left}  (still open; the same command goes on with them)"
+        yield "not sent", f"{left:,}  (still open; the same command goes on with them)"
     if tally.stopped is not None:
         yield "stopped", tally.stopped
 
@@ -264,16 +273,15 @@ def move_as_dict(move: Move) -> dict[str, Any]:
 # --- common
 
 
-def _grid(title: str, facts: Iterable[tuple[str, str]]) -> Table:
+def _facts_view(title: str, facts: Iterable[tuple[str, str]]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify, table.title_style = title, "left", "bold"
     for name, value in facts:
         table.add_row(Text(f"  {name}"), Text(_printable(value)))
-    return table
+    return Lines(Text(title, style="bold"), *((table,) if table.row_count else ()))
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _printable(text: str) -> str:

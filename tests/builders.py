@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
 
 from adapters.interface import Submission
+from infra.settings import StoreSettings
+from infra.stores import UtcDateTime
 from producers.outbox import Outbox, Pending
 from schemas import catalogue
+from schemas.events import EventWriter, State, StatusEvent, Step
 from schemas.message import (
     AREA_LIST_ARS,
     DIRECTORY_LIST_VERSION,
@@ -117,3 +122,36 @@ async def waiting(box: Outbox) -> list[Pending]:
     """Everything in an outbox that is not on Kafka yet, of all offices, in the order of acceptance."""
     lanes = [await box.next_pending(office, 1_000) for office in catalogue.load().offices]
     return sorted((one for lane in lanes for one in lane), key=lambda one: one.seq)
+
+
+def event(submission_id: UUID, state: State = State.DELIVERED, *, office: str = "muenchen.meldewesen", **changes: Any) -> StatusEvent:
+    """What the office's process says about a submission; changes are those of `Step`."""
+    moment = CREATED_AT.isoformat(timespec="milliseconds")
+    values: dict[str, Any] = {"at": moment, "attempt": 1, "begun_at": moment, "reference": "M-1"}
+    step = Step(state, **(values | changes))
+    return StatusEvent.model_validate_json(EventWriter(office).write(step, str(submission_id), "case", "99115005104000", "portal"))
+
+
+def first_ledger(settings: StoreSettings, office: str) -> dict[str, UUID]:
+    """A ledger as the first version made it, with a submission in each of its states; their ids by state."""
+    rows = sa.Table(
+        "ledger",
+        sa.MetaData(),
+        sa.Column("office", sa.Text, primary_key=True),
+        sa.Column("submission_id", sa.Uuid, primary_key=True),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("reference", sa.Text),
+        sa.Column("started_at", UtcDateTime, nullable=False),
+        sa.Column("delivered_at", UtcDateTime),
+    )
+    engine = sa.create_engine(settings.url_of(f"ledger-{office}"), poolclass=sa.NullPool)
+    ids = {state: uuid4() for state in ("started", "not taken", "delivered")}
+    began, ended = datetime(2026, 3, 1, 9, 29, tzinfo=UTC), datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC)
+    with engine.begin() as connection:
+        rows.create(connection)
+        for state, one in ids.items():
+            last = {"reference": "M-1", "delivered_at": ended} if state == "delivered" else {}
+            values = {"office": office, "submission_id": one, "state": state, "attempt": 2, "started_at": began}
+            connection.execute(rows.insert().values(values | last))
+    return ids

@@ -156,7 +156,7 @@ class Desk:
     @asynccontextmanager
     async def _sender(self, operation: Operation) -> AsyncIterator[Sender]:
         """A sender, after the operation has been written down."""
-        await require_topics(self._kafka, topics.of_bus())
+        await require_topics(self._kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
         sender = Sender(self._kafka, "stadtbus-desk")
         try:
             await note(sender, operation)

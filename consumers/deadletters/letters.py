@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from consumers.engine import Work
+from consumers.failures import Cause
 from consumers.job import Job, Unreadable
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
@@ -73,6 +74,11 @@ class Letter:
         return (self.partition, self.offset) if self.key is None else self.key
 
     @property
+    def doubtful(self) -> bool:
+        """It may have had its effect, and the back office cannot say: only a person can."""
+        return self.kind.error_class == Cause.CANNOT_FIND
+
+    @property
     def id(self) -> bytes:
         """The submission's id as the ledger has it."""
         return bytes.fromhex(self.submission.replace("-", ""))
@@ -124,18 +130,21 @@ class Letters:
         self.all.append(letter)
 
     def _letter(self, record: Any, copy: Copy) -> Letter:
-        ours = copy.origin is not None and copy.origin.topic == topics.submissions(self.office)
         return Letter(
             kind=self._kind(copy),
             partition=record.partition,
             offset=record.offset,
-            origin=copy.origin.offset if ours and copy.origin is not None else _NO_ORIGIN,
+            origin=self._origin(copy),
             submission=_submission(record, self.office),
             key=record.key,
             timestamp_ms=record.timestamp,
             failed_ms=_moment_ms(copy.block.get(CopyHeader.FIRST_FAILURE, ""), record.timestamp),
             size_bytes=len(record.value or b""),
         )
+
+    def _origin(self, copy: Copy) -> int:
+        origin = copy.origin
+        return _NO_ORIGIN if origin is None or origin.topic != topics.submissions(self.office) else origin.offset
 
     def _kind(self, copy: Copy) -> Kind:
         fingerprint = copy.fingerprint(self.office)
@@ -155,8 +164,8 @@ class Letters:
         discarded = CopyHeader.DISCARDED in copy.block
         if place.topic == topics.deadletters(self.office):
             self._named[place.partition, place.offset] = (What.DISCARDED if discarded else What.REPLAYED, record.offset)
-        if discarded and copy.origin is not None and copy.origin.topic == topics.submissions(self.office):
-            self._ended.add((record.partition, copy.origin.offset))
+        if discarded and (origin := self._origin(copy)) != _NO_ORIGIN:
+            self._ended.add((record.partition, origin))
 
 
 def _identity(letter: Letter) -> Hashable:

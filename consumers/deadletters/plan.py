@@ -20,6 +20,11 @@ class Selection:
     fingerprint: str | None = None
     submission: str | None = None
 
+    @property
+    def named(self) -> bool:
+        """Something is named, so that somebody has thought of it."""
+        return bool(self.fingerprint or self.submission)
+
     def of(self, letters: Letters) -> list[Letter]:
         """The open letters that are meant.
 
@@ -27,7 +32,7 @@ class Selection:
             UsageError: dead-letter-unknown, where something is named and nothing open has it.
         """
         found = [letter for letter in letters.open if self._means(letter)]
-        if not found and (self.fingerprint or self.submission):
+        if not found and self.named:
             named = f"submission {self.submission}" if self.submission else f"fingerprint {self.fingerprint}"
             raise UsageError(errors.DEADLETTER_UNKNOWN, f"nothing open has {named}", where=letters.office)
         return found
@@ -52,6 +57,10 @@ class Plan:
     """So many cases have an older dead letter that is not meant."""
     left: int = 0
     """So many later letters of the same cases stay."""
+    doubtful: int = 0
+    """So many of them may have had their effect, and will be handed over again."""
+    doubtful_left: int = 0
+    """So many like that stay, because nobody named them, and the later ones of their cases with them."""
     known: dict[str, int] = field(default_factory=dict)
     """What the ledger says of them, by state; empty without one."""
 
@@ -76,18 +85,29 @@ class Plan:
 def plan_replay(letters: Letters, selection: Selection) -> Plan:
     """What is meant, and whatever lies there of the same cases behind it: it would only be held up again.
 
-    What the engine could not read it cannot read now, so it stays.
+    What the engine could not read it cannot read now, so it stays. What may have had its effect stays unless it is named: whether
+    it is handed over a second time is for a person to say.
 
     Raises:
         UsageError: dead-letter-unknown.
     """
     meant = selection.of(letters)
-    readable = [letter for letter in meant if letter.submission]
-    first = _first_of_cases(readable)
     able = [letter for letter in letters.open if letter.submission]
-    chosen = [letter for letter in able if letter.origin >= first.get(letter.case, letter.origin + 1)]
-    behind = {letter.case for letter in able if letter.origin < first.get(letter.case, letter.origin)}
-    return Plan(letters.office, _in_order(chosen), len(chosen) - len(readable), len(meant) - len(readable), len(behind))
+    first = _first_of_cases(letter for letter in meant if letter.submission)
+    wanted = [letter for letter in able if letter.origin >= first.get(letter.case, letter.origin + 1)]
+    named = {letter for letter in meant if selection.named}
+    doubtful = [letter for letter in wanted if letter.doubtful and letter not in named]
+    stays = _first_of_cases(doubtful)
+    chosen = [letter for letter in wanted if letter.origin < stays.get(letter.case, letter.origin + 1)]
+    return Plan(
+        letters.office,
+        _in_order(chosen),
+        followers=len(set(chosen).difference(meant)),
+        unreadable=sum(1 for letter in meant if not letter.submission),
+        behind=len({letter.case for letter in able if letter.origin < first.get(letter.case, letter.origin)}),
+        doubtful=sum(letter.doubtful for letter in chosen),
+        doubtful_left=len(doubtful),
+    )
 
 
 def plan_discard(letters: Letters, selection: Selection) -> Plan:

@@ -121,13 +121,13 @@ class Run:
         self._stuck: set[Hashable] = set()
         """Cases of which one has failed."""
         self._heard_s = time.monotonic()
+        self._canary = _heads(letters, limits.canary)
         self.tally = Tally(len(letters))
 
     async def run(self) -> Tally:
         """Send and watch until everything has an outcome, too much has failed, or there is no news."""
-        canary = _heads(self._letters, self._limits.canary)
-        rest = [letter for letter in self._letters if letter not in canary]
-        if await self._send(list(canary)) and await self._until(0) and await self._send(rest):
+        rest = [letter for letter in self._letters if letter not in self._canary]
+        if await self._send(list(self._canary)) and await self._until(0) and await self._send(rest):
             await self._until(0)
         return self.tally
 
@@ -168,7 +168,7 @@ class Run:
 
     def _knows_enough(self) -> bool:
         """The first one that fails is no share yet."""
-        return not self._open or self.tally.known >= max(self._limits.canary, _LEAST_KNOWN)
+        return self.tally.known >= min(len(self._canary) or _LEAST_KNOWN, self.tally.total)
 
     async def _look(self) -> None:
         if not self._open:

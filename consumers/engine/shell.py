@@ -40,6 +40,7 @@ log = structlog.get_logger()
 
 _POLL_MS: Final = 200
 _BATCH: Final = 500
+_BEGIN_BATCH: Final = 2_000
 _FIRST_WORKERS: Final = 8
 _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
@@ -47,7 +48,8 @@ _STALL_LIMIT_S: Final = 60
 _FULL_PAUSE_S: Final = 1.0
 """So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
 _LOOK_S: Final = 0.02
-_COLLECT_AFTER: Final = (50_000, 20, 20)
+_COLLECT_AFTER: Final = (500_000, 10, 10)
+"""New objects that are still there, before Python looks for cycles: more than all records in flight are made of."""
 
 KafkaWork = Work[TopicPartition, Any]
 """A record of aiokafka on its way."""
@@ -132,6 +134,8 @@ class Engine:
         self._handing_over: dict[KafkaWork, tuple[asyncio.Task[None], float]] = {}
         self._overdue: set[KafkaWork] = set()
         self._done: list[KafkaWork] = []
+        self._settled = 0
+        """How many the last round of the settler had."""
         self._busy = 0
         """Calls of `begin` and `settle` under way."""
         self._workers: set[asyncio.Task[None]] = set()
@@ -228,7 +232,7 @@ class Engine:
         while True:
             await self._to_dispatch.wait()
             self._to_dispatch.clear()
-            while works := self.core.take(self._handler.places(min(_BATCH, self._places()))):
+            while works := self.core.take(self._handler.places(min(_BEGIN_BATCH, self._places()))):
                 self._busy += 1
                 to_hand_over, rest = await self._handler.begin(works)
                 self._busy -= 1
@@ -238,8 +242,11 @@ class Engine:
                 self._finish_with(rest)
 
     def _places(self) -> int:
-        """Few are begun ahead of the workers: what is begun and not handed over when the process dies has to be asked about."""
-        return max(0, 2 * self._running - len(self._begun) - len(self._handing_over))
+        """How many may be begun. Ahead of the workers only as many as they take in the time of a round or two: what is begun and not
+        handed over when the process dies has to be asked about.
+        """
+        ahead = max(self._running, 2 * self._settled)
+        return max(0, self._running + ahead - len(self._begun) - len(self._handing_over))
 
     def _hand_out(self, workers: int = _FIRST_WORKERS) -> None:
         """Start workers for what is begun; a worker goes on until it finds nothing.
@@ -304,6 +311,7 @@ class Engine:
             self._busy += 1
             ends = await self._handler.settle(works)
             self._busy -= 1
+            self._settled = len(works)
             for work, end in zip(works, ends, strict=True):
                 self._apply(work, end)
             self._room.set()
@@ -433,7 +441,7 @@ def _say_expired(partition: TopicPartition, count: int) -> None:
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """Thousands of records live for some milliseconds each; to look through all of them at every 700 new objects, as Python does
-    by itself, costs a fifth of the time. Nothing here makes cycles in numbers.
+    by itself, costs a third of the time. Nothing here makes cycles in numbers.
     """
     before = gc.get_threshold()
     gc.set_threshold(*_COLLECT_AFTER)

@@ -138,16 +138,19 @@ class Sender:
 
     async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
         """Write records and return when all of them are replicated, however long it takes; some may be written twice."""
+        positions = await self._try_all(records)
+        while missing := [number for number, position in enumerate(positions) if position is None]:
+            await asyncio.sleep(_RESEND_PAUSE_S)
+            for number, position in zip(missing, await self._try_all([records[number] for number in missing]), strict=True):
+                positions[number] = position
+        return [position for position in positions if position is not None]
+
+    async def _try_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
         try:
-            positions = await self.send_all(records)
+            return await self.send_all(records)
         except CannotTell as error:
             log.warning("send_waits", client=self._client_id, error=error.problem.code, records=len(records))
-            positions = [None] * len(records)
-        if None in positions:
-            await asyncio.sleep(_RESEND_PAUSE_S)
-            again = iter(await self.send_surely([record for record, position in zip(records, positions, strict=True) if position is None]))
-            return [next(again) if position is None else position for position in positions]
-        return [position for position in positions if position is not None]
+            return [None] * len(records)
 
     async def stop(self) -> None:
         """Send what is waiting, for a limited time, and disconnect."""

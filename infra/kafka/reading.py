@@ -52,7 +52,8 @@ async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIter
 async def read_all(
     settings: KafkaSettings, topics: Collection[str], take: Callable[[Any], None], advance: Callable[[int, int], None] | None = None
 ) -> None:
-    """Give every record that these topics hold now to `take`, each partition in its order. Nothing of them is kept here.
+    """Give every record that these topics hold now, and perhaps some that come meanwhile, to `take`, each partition in its order.
+    Nothing of them is kept here.
 
     `advance` hears how many have been read so far, and of how many.
 
@@ -70,8 +71,7 @@ async def read_all(
             consumer.seek(partition, start)
         while positions:
             for partition, records in (await _some(settings, consumer, positions)).items():
-                within = [record for record in records if record.offset < ends[partition]]
-                for record in within:
+                for record in records:
                     take(record)
                 read += records[-1].offset + 1 - positions[partition]
                 positions[partition] = records[-1].offset + 1

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from schemas.errors import CannotTell, UsageError
 from tests.faults import report
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.suite import Suite, quiet
 
 
@@ -39,8 +39,11 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     known = {scenario.row: scenario for scenario in SCENARIOS}
 
-    def rows(text: str) -> list[object]:
-        return [known[row] for row in text.upper().split(",")]
+    def rows(text: str) -> list[Scenario]:
+        wanted = text.upper().split(",")
+        if unknown := set(wanted) - known.keys():
+            raise argparse.ArgumentTypeError(f"no such row: {', '.join(sorted(unknown))}")
+        return [known[row] for row in wanted]
 
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--rows", type=rows, default=list(SCENARIOS), help=f"some of {', '.join(known)}; all of them without it")

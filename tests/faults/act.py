@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from producers import synthetic
-from tests.faults.checker import Checker, Figures
+from tests.faults.checker import Checker
+from tests.faults.judge import Figures
 from tests.faults.sends import START, Door, Forge, Lane, SendLog, Sent, spread
 from tests.faults.world import HTTP_OFFICES, OFFICES, World, within
 

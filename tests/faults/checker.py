@@ -1,17 +1,10 @@
-"""The one checker: what was sent against what twins hold, what dead-letter topics hold and what is committed.
-
-After Jepsen: a send is ok, failed or unknown. Violations: lost (ok, and neither an effect nor a dead letter), duplicate effect,
-order of a case inverted at the twin, an effect, dead letter or event at somebody else's, aborted read (failed, but an effect),
-a dead letter that nobody asked for, a record left behind the commit. An unknown may or may not have its effect.
-"""
+"""The one checker: follows what twins hold, what dead-letter topics and events hold and what is committed, until all is there."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from infra.kafka.admin import connected
 from schemas import topics
 from schemas.headers import Header
-from tests.faults.sends import Outcome, SendLog, Sent
+from tests.faults import judge
+from tests.faults.judge import Effect, Figures, Found
+from tests.faults.sends import SendLog, Sent
 from tests.faults.world import OFFICES, World
 
 _LOOK_S: Final = 0.3
@@ -31,40 +26,13 @@ _BLOCK: Final = "__connect.errors.topic"
 """The first header of what is added to a dead letter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What became of one run. `recovery_s` is None where nothing was sent after the fault."""
-
-    sent: int
-    delivered: int
-    deadlettered: int
-    lost: int
-    duplicated: int
-    inverted: int
-    foreign: int
-    aborted: int
-    stray: int
-    """Dead letters of submissions that are in order."""
-    behind: int
-    """Records that are not committed."""
-    unknown: int
-    """Sends whose first outcome was unknown; not a violation."""
-    recovery_s: float | None
-
-    @property
-    def violations(self) -> dict[str, int]:
-        """What must not be."""
-        names = ("lost", "duplicated", "inverted", "foreign", "aborted", "stray", "behind")
-        return {name: value for name in names if (value := getattr(self, name))}
-
-
 @dataclass
 class Effects:
     """What the twins hold since a moment, followed while a run goes on."""
 
     world: World
     first: dict[str, int] = field(default_factory=dict)
-    found: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: {office: [] for office in OFFICES})
+    found: dict[str, list[Effect]] = field(default_factory=lambda: {office: [] for office in OFFICES})
 
     async def begin(self) -> None:
         """From here on."""
@@ -154,18 +122,16 @@ class Checker:
 
     async def wait(self, limit_s: float) -> Figures:
         """The figures once everything has arrived and is committed, at the latest after the limit."""
-        end, behind = time.monotonic() + limit_s, 0
+        end = time.monotonic() + limit_s
         while time.monotonic() < end:
             await self.follow()
-            if not self.missing():
-                behind = await self.behind()
-                if not behind:
-                    break
+            if not self.missing() and not await self.behind():
+                break
             await asyncio.sleep(_LOOK_S)
         await asyncio.sleep(_QUIET_S)
         await self.effects.follow()
         await self.records.catch_up()
-        return self._figures(behind or await self.behind())
+        return judge.figures(self._log, self._found(), await self.behind(), self.faults)
 
     async def follow(self) -> None:
         """What came since the last look."""
@@ -174,8 +140,11 @@ class Checker:
 
     def missing(self) -> list[Sent]:
         """Acknowledged ones without effect or dead letter so far."""
-        arrived = self.effects.ids() | {dead_id(record) for record in self.records.dead}
-        return [one for one in self._log.having(Outcome.OK) if one.id not in arrived and not one.removed]
+        return judge.missing(self._log, self._found())
+
+    def _found(self) -> Found:
+        dead = [(dead_id(record), record.topic.removesuffix(".deadletters")) for record in self.records.dead]
+        return Found(self.effects.found, dead, self.records.foreign_events)
 
     async def behind(self) -> int:
         """Records of all offices that are not committed, parked ones included."""
@@ -193,33 +162,6 @@ class Checker:
         behind = (ends[partition] - max(known.get(partition, 0), starts[partition]) for partition in partitions)
         return sum(max(0, int(records)) for records in behind)
 
-    def _figures(self, behind: int) -> Figures:
-        log, dead = self._log, Counter(dead_id(record) for record in self.records.dead)
-        effects = Counter(submission for found in self.effects.found.values() for submission, _ in found)
-        own = {submission: count for submission, count in effects.items() if submission in log.sent}
-        return Figures(
-            sent=len(log.sent),
-            delivered=len(own),
-            deadlettered=sum(one.id in dead for one in log.sent.values()),
-            lost=len(self.missing()),
-            duplicated=sum(count - 1 for count in own.values()),
-            inverted=inversions(log.sent.values(), self.effects.found),
-            foreign=self._foreign(),
-            aborted=sum(one.id in own for one in log.having(Outcome.FAIL)),
-            stray=sum(one.id in dead and not one.dead for one in log.sent.values()),
-            behind=behind,
-            unknown=sum(one.unknown_tries > 0 or one.outcome is Outcome.UNKNOWN for one in log.sent.values()),
-            recovery_s=recovery_s(self.faults, log.sent.values(), self.effects.found),
-        )
-
-    def _foreign(self) -> int:
-        """Effects and dead letters at an office that nobody sent them to, and events of another city."""
-        at_twins = [(submission, office) for office, found in self.effects.found.items() for submission, _ in found]
-        at_topics = [(dead_id(record), record.topic.removesuffix(".deadletters")) for record in self.records.dead]
-        known = self._log.sent
-        strays = [place for place in at_twins + at_topics if place[0] not in known or known[place[0]].office != place[1]]
-        return len(strays) + self.records.foreign_events
-
 
 def dead_id(record: Any) -> str:
     """Which submission a dead letter is about; one without readable headers is known by its key."""
@@ -234,32 +176,3 @@ def added_to(record: Any) -> tuple[list[tuple[str, bytes | None]], list[tuple[st
     headers = list(record.headers)
     start = next((number for number, (name, _) in enumerate(headers) if name == _BLOCK), len(headers))
     return headers[:start], headers[start:]
-
-
-def inversions(sent: Iterable[Sent], found: dict[str, list[tuple[str, float]]]) -> int:
-    """How many submissions had their first effect before the one that their case has in front of them."""
-    place: dict[str, int] = {}
-    for effects in found.values():
-        for number, (submission, _) in enumerate(effects):
-            place.setdefault(submission, number)
-    last: defaultdict[tuple[str, str], int] = defaultdict(lambda: -1)
-    inverted = 0
-    for one in sent:
-        if (at := place.get(one.id)) is not None:
-            inverted += at < last[one.office, one.case]
-            last[one.office, one.case] = max(at, last[one.office, one.case])
-    return inverted
-
-
-def recovery_s(faults: Sequence[float], sent: Iterable[Sent], found: dict[str, list[tuple[str, float]]]) -> float | None:
-    """The longest time from a fault until the first submission made after it has its effect, over all partitions in use."""
-    at = {submission: moment for effects in reversed(found.values()) for submission, moment in reversed(effects)}
-    arrived = [one for one in sent if one.id in at]
-    longest: float | None = None
-    for fault in faults:
-        first: dict[tuple[str, int], float] = {}
-        for one in arrived:
-            if one.made_at >= fault:
-                first.setdefault((one.office, one.partition), at[one.id] - fault)
-        longest = max([longest or 0.0, *first.values()]) if first else longest
-    return longest

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks.report import machine
 from infra.kafka.jars import kafka_version
-from tests.faults.checker import Figures
+from tests.faults.judge import Figures
 from tests.faults.scenarios import Scenario
 
 COLUMNS: Final = ("sent", "delivered", "dead-lettered", "lost", "twice", "inverted", "foreign", "recovery, s")
@@ -50,6 +50,15 @@ class Result:
             return f"skipped: {self.skipped}"
         found = [f"{name} {count}" for name, count in (self.figures.violations if self.figures else {}).items()]
         return "; ".join([*([self.failure] if self.failure else []), *found]) or "clean"
+
+    @property
+    def more(self) -> str:
+        """What the line of a run says behind its verdict."""
+        if self.figures is None:
+            return ""
+        recovery_s = self.figures.recovery_s
+        recovery = "" if recovery_s is None else f", recovery {recovery_s:.1f} s"
+        return f", {self.figures.sent} sent, {self.figures.unknown} unknown{recovery}"
 
 
 @dataclass(frozen=True, slots=True)

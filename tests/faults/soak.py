@@ -24,8 +24,8 @@ from rich.table import Table
 from schemas.errors import CannotTell, UsageError
 from tests.faults import report, schedule
 from tests.faults.act import Act
-from tests.faults.checker import Figures
 from tests.faults.cpu import CpuTimes
+from tests.faults.judge import Figures
 from tests.faults.poison import of_flaw, write
 from tests.faults.schedule import Blow
 from tests.faults.suite import quiet

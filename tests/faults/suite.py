@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+import sqlalchemy as sa
 import structlog
 from rich.console import Console
 
@@ -50,6 +51,7 @@ class Suite:
         self._folder = folder
         self._world: World | None = None
         self._on_postgresql = False
+        self._server: sa.URL | None = None
         self._servers = ExitStack()
 
     async def run(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> float:
@@ -91,15 +93,9 @@ class Suite:
     def _note(self, result: Result) -> None:
         self.results.append(result)
         colour = "green" if result.clean else "bold red"
-        recovery = result.figures.recovery_s if result.figures else None
-        more = (
-            ""
-            if result.figures is None
-            else f", {result.figures.sent} sent, {result.figures.unknown} unknown"
-            + ("" if recovery is None else f", recovery {recovery:.1f} s")
-        )
         self._console.print(
-            f"{result.scenario.row:>4} seed {result.seed}  {result.seconds:5.1f} s  [{colour}]{result.verdict}[/]{more}", highlight=False
+            f"{result.scenario.row:>4} seed {result.seed}  {result.seconds:5.1f} s  [{colour}]{result.verdict}[/]{result.more}",
+            highlight=False,
         )
 
     async def _world_for(self, scenario: Scenario) -> World:
@@ -119,8 +115,8 @@ class Suite:
     def _database(self) -> str:
         programs = postgresql.programs()
         assert programs is not None
-        server = self._servers.enter_context(postgresql.served(programs))
-        return postgresql.new_database(server).render_as_string(hide_password=False)
+        self._server = self._server or self._servers.enter_context(postgresql.served(programs))
+        return postgresql.new_database(self._server).render_as_string(hide_password=False)
 
     async def _end_world(self, keep_as: str | None = None) -> None:
         world, self._world = self._world, None

@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 import signal
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from infra.crashpoints import VARIABLE as CRASH_AT
@@ -23,6 +25,7 @@ from infra.kafka.admin import connected
 from infra.kafka.local import HOST, LocalKafka
 from infra.settings import KafkaSettings
 from schemas import topics
+from stadtbus.settings import CONFIG_VARIABLE
 from stadtbus.supervisor import Child, Spec
 from stadtbus.system import LocalSystem, Shape
 from tests.faults.detour import Detour
@@ -208,6 +211,14 @@ class World:
         await self.system.supervisor.ready([name])
         return name
 
+    async def command(self, *arguments: str) -> int:
+        """Run a `stadtbus` command as an operator does; its exit code."""
+        environment = os.environ | _ENVIRONMENT | {CONFIG_VARIABLE: str(self.system.config)}
+        command = [sys.executable, "-m", "stadtbus", *arguments]
+        with (self.folder / "commands.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log, env=environment)
+            return await process.wait()
+
     def memory_mib(self, process: str) -> float:
         """What it holds in memory."""
         status = Path(f"/proc/{self.process_id(process)}/status").read_text(encoding="utf-8")
@@ -244,16 +255,10 @@ async def within(limit_s: float, condition: Callable[[], Any]) -> bool:
 
 async def forget_group(kafka: KafkaSettings, group: str) -> None:
     """Delete a group without members, and its committed offsets with it."""
-    from aiokafka.protocol.admin import DeleteGroupsRequest  # noqa: PLC0415 - an old name in a young module
-
     async with connected(kafka) as admin:
-        answer = await _to_coordinator(admin, group, DeleteGroupsRequest([group]))
+        answer = await admin._send_request(DeleteGroupsRequest([group]), await admin.find_coordinator(group))
     ((_, code),) = [one[:2] for one in answer.results]
     assert code == 0, f"Kafka does not delete the group: {code}"
-
-
-async def _to_coordinator(admin: AIOKafkaAdminClient, group: str, request: Any) -> Any:
-    return await admin._send_request(request, await admin.find_coordinator(group))
 
 
 def tear(path: Path) -> None:

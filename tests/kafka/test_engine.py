@@ -4,178 +4,553 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from consumers.engine import Engine, Limits
-from infra.kafka.clients import Outgoing
+from consumers.delivery import Delivery
+from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
+from consumers.handover import HandOver
+from consumers.ledger import Fenced, Ledger
+from consumers.settings import DeliverySettings
+from infra import metrics
+from infra.kafka.admin import count_records, create_topics
+from infra.kafka.clients import Outgoing, Sender
+from infra.settings import KafkaSettings, StoreSettings
+from schemas import message, topics
+from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown
+from tests import builders, postgresql
+from tests.delivery_model import Office as BackOffice
+from tests.delivery_model import headers_of
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
 
 CASES = 40
 
 
-def records(topic: str, count: int) -> list[Outgoing]:
-    """Numbered records of 40 cases."""
-    return [Outgoing(topic, f"case-{number % CASES}".encode(), str(number).encode()) for number in range(count)]
+def records(topic: str, count: int, cases: int = CASES) -> list[Outgoing]:
+    """Numbered records of so many cases."""
+    return [Outgoing(topic, f"case-{number % cases}".encode(), str(number).encode()) for number in range(count)]
 
 
 class Office:
-    """A back office that notes what it got, per case, and may fail or take its time."""
+    """A handler that keeps no ledger: notes what it got, per case, and may fail, take its time, or be away."""
+
+    at_once = 500
 
     def __init__(self, *, fail_share: float = 0.0, delay_s: float = 0.0, seed: int = 0) -> None:
         self.cases: dict[bytes, list[int]] = defaultdict(list)
+        self.headers: list[Any] = []
         self.calls = 0
+        self.under_way = 0
+        self.away = False
+        self.stuck: set[bytes] = set()
+        self.parked: list[int] = []
+        self.known: dict[TopicPartition, int] = {}
+        self._failed: set[KafkaWork] = set()
         self._fail_share = fail_share
         self._delay_s = delay_s
         self._random = random.Random(seed)
-
-    async def handle(self, record: Any, _attempts: int) -> None:
-        self.calls += 1
-        await asyncio.sleep(self._delay_s * self._random.random())
-        if self._random.random() < self._fail_share:
-            raise RuntimeError
-        self.cases[record.key].append(int(record.value))
 
     @property
     def got(self) -> int:
         return sum(len(case) for case in self.cases.values())
 
+    @property
+    def disordered(self) -> dict[bytes, list[int]]:
+        return {key: values for key, values in self.cases.items() if values != sorted(values)}
 
-async def test_every_record_arrives_in_the_order_of_its_case(kafka_bootstrap: str) -> None:
+    async def take_over(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+        return {partition: self.known.get(partition) for partition in partitions}, {}
+
+    def recognise(self, works: Sequence[KafkaWork]) -> None:
+        """Nothing is known of them."""
+
+    def places(self, wanted: int) -> int:
+        return 0 if self.away else wanted
+
+    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+        return list(works), []
+
+    async def hand_over(self, work: KafkaWork) -> None:
+        self.calls += 1
+        self.under_way += 1
+        try:
+            await asyncio.sleep(60 if work.record.key in self.stuck else self._delay_s * self._random.random())
+        finally:
+            self.under_way -= 1
+        if self._random.random() < self._fail_share:
+            self._failed.add(work)
+        else:
+            self.cases[work.record.key].append(int(work.record.value))
+            self.headers.append(work.record.headers)
+
+    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
+        work.job = begun
+
+    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+        return [self._end(work) for work in works]
+
+    def _end(self, work: KafkaWork) -> End:
+        if work.job is not None:  # given up
+            self.parked.append(int(work.record.value))
+            return Parked(0)
+        if work in self._failed:
+            self._failed.discard(work)
+            return Again(self._random.random() / 20)
+        return FINISHED
+
+    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.known.update(offsets)
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> KafkaSettings:
+    """Settings for the broker of the session."""
+    return settings_for(kafka_bootstrap)
+
+
+def engine_of(kafka: KafkaSettings, topic: str, handler: Any, **limits: Any) -> Engine:
+    """A member of the topic's own group."""
+    return Engine(kafka, group=topic, topics=[topic], handler=handler, limits=DeliverySettings(**limits))
+
+
+@asynccontextmanager
+async def running(*engines: Engine) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Engines that consume as long as the block lasts, and then stop as the process would."""
+    tasks = [asyncio.create_task(engine.run()) for engine in engines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def end_of(engine: Engine, limit_s: float = 30) -> Exception | None:
+    """What an engine ends with by itself."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await engine.run()
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        return error
+    return None
+
+
+async def test_every_record_arrives_in_the_order_of_its_case(kafka: KafkaSettings) -> None:
     """With failures and delays at random, each case is delivered whole, in order, each record once."""
-    kafka = settings_for(kafka_bootstrap)
-    topic = await new_topic(kafka)
-    await fill(kafka, records(topic, 600))
-    office = Office(fail_share=0.1, delay_s=0.01)
-    engine = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=office.handle).run())
-    await eventually(lambda: office.got == 600)
-    engine.cancel()
-    await asyncio.gather(engine, return_exceptions=True)
-    assert {key: values for key, values in office.cases.items() if values != sorted(values)} == {}
-    assert sum((await committed(kafka, topic, topic)).values()) == 600
-
-
-async def test_stopping_drains_and_commits(kafka_bootstrap: str) -> None:
-    """After a stop under load nothing comes again: what ran was finished and committed, the rest was not begun."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 2_000))
+    office = Office(fail_share=0.1, delay_s=0.01)
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 2_000)
+    assert office.disordered == {}
+    assert sum((await committed(kafka, topic, topic)).values()) == 2_000
+    assert sum(office.known.values()) == 2_000
+
+
+async def test_stopping_drains_and_commits(kafka: KafkaSettings) -> None:
+    """After a stop under load nothing comes again: what ran was finished and committed, the rest was not begun."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 3_000))
     office = Office(delay_s=0.05)
-    limits = Limits(running=50)
-    first = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=office.handle, limits=limits).run())
-    await eventually(lambda: office.got > 300)
-    first.cancel()
-    await asyncio.gather(first, return_exceptions=True)
-    assert 300 < office.got == office.calls < 2_000
-    second = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=office.handle).run())
-    await eventually(lambda: office.got == 2_000)
-    second.cancel()
-    await asyncio.gather(second, return_exceptions=True)
-    assert office.calls == 2_000
+    async with running(engine_of(kafka, topic, office, at_once=50)):
+        await eventually(lambda: office.got > 300)
+    assert 300 < office.got == office.calls < 3_000
+    assert sum((await committed(kafka, topic, topic)).values()) == office.got
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 3_000)
+    assert (office.calls, office.disordered) == (3_000, {})
 
 
-async def test_partitions_move_without_repeats(kafka_bootstrap: str) -> None:
+async def test_partitions_move_without_repeats(kafka: KafkaSettings) -> None:
     """When a second member joins under load, the first hands over in order: no record twice, no case out of order."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 3_000))
     office = Office(delay_s=0.02)
-    limits = Limits(running=30)
-
-    def member() -> asyncio.Task[None]:
-        return asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=office.handle, limits=limits).run())
-
-    members = [member()]
-    await eventually(lambda: office.got > 300)
-    members.append(member())
-    await eventually(lambda: office.got == 3_000, limit_s=60)
-    for task in members:
-        task.cancel()
-    await asyncio.gather(*members, return_exceptions=True)
-    assert office.calls == 3_000
-    assert {key: values for key, values in office.cases.items() if values != sorted(values)} == {}
+    first, second = (engine_of(kafka, topic, office, at_once=30) for _ in range(2))
+    async with running(first):
+        await eventually(lambda: office.got > 300)
+        async with running(second):
+            await eventually(lambda: bool(first.core.partitions) and bool(second.core.partitions))
+            await eventually(lambda: office.got > 2_000, 60)
+        await eventually(lambda: office.got == 3_000, 60)
+    assert (office.calls, office.disordered) == (3_000, {})
 
 
-async def test_stuck_record_holds_the_commit_but_not_the_others(kafka_bootstrap: str) -> None:
-    """One case that never succeeds leaves the offset at its record, while all other cases are delivered."""
-    kafka = settings_for(kafka_bootstrap)
+async def test_stuck_case_is_given_up_when_it_holds_back_too_much(kafka: KafkaSettings) -> None:
+    """A hand-over that does not end holds back so many finished records and no more; then its case is set aside, and all is committed."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 600))
+    office = Office()
+    office.stuck = {b"case-0"}
+    async with running(engine_of(kafka, topic, office, gap_limit=100)) as (task,):
+        await eventually(lambda: office.got == 600 - 15)
+        await eventually(lambda: 0 in office.parked)
+        assert not task.done()
+    assert office.parked[0] == 0
+
+
+async def test_few_that_wait_are_no_reason_to_give_up(kafka: KafkaSettings) -> None:
+    """A stuck case leaves the offset at its record, while all other cases are delivered; a stop ends it, and it comes again."""
+    kafka = kafka.model_copy(update={"rebalance_timeout_s": 6})
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 200))
     office = Office()
-
-    async def handle(record: Any, attempts: int) -> None:
-        if record.key == b"case-0":
-            raise RuntimeError
-        await office.handle(record, attempts)
-
-    engine = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=handle).run())
-    await eventually(lambda: office.got == 195)
-    engine.cancel()
-    await asyncio.gather(engine, return_exceptions=True)
-    lag = 200 - sum((await committed(kafka, topic, topic)).values())
-    assert lag >= 5
+    office.stuck = {b"case-0"}
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 195)
+        await eventually(lambda: office.under_way == 1)
+    assert (office.parked, office.under_way) == ([], 0)
+    assert 200 - sum((await committed(kafka, topic, topic)).values()) >= 5
 
 
-async def test_memory_is_bounded_while_an_office_is_away(kafka_bootstrap: str) -> None:
-    """With nothing getting through, reading pauses at the limit instead of filling memory."""
-    kafka = settings_for(kafka_bootstrap)
+async def test_memory_is_bounded_while_an_office_is_away(kafka: KafkaSettings) -> None:
+    """While nothing gets through, reading pauses at the limit, the member stays in its group, and then everything is delivered once."""
     topic = await new_topic(kafka)
-    await fill(kafka, [Outgoing(topic, str(number).encode(), b"x") for number in range(5_000)])
-
-    async def handle(_record: Any, _attempts: int) -> None:
-        raise ConnectionRefusedError
-
-    engine = Engine(kafka, group=topic, topics=[topic], handle=handle, limits=Limits(running=50, in_flight=1_000))
-    task = asyncio.create_task(engine.run())
-    await eventually(lambda: engine.core.in_flight >= 1_000)
-    await asyncio.sleep(1)
-    held = engine.core.in_flight
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert held < 1_000 + 500
+    await fill(kafka, [Outgoing(topic, str(number).encode(), str(number).encode()) for number in range(5_000)])
+    office = Office(delay_s=0.5)
+    office.stuck = {str(number).encode() for number in range(5_000)}
+    engine = engine_of(kafka, topic, office, at_once=50, in_flight=1_000)
+    async with running(engine):
+        await eventually(lambda: engine.core.in_flight >= 900)
+        await asyncio.sleep(2)  # longer than it waits before it pauses the partitions
+        assert engine.core.in_flight < 1_000 + 3 * 500
+        assert engine.progress.check() is None
 
 
-async def test_strange_headers_are_no_obstacle(kafka_bootstrap: str) -> None:
-    """Records with binary, null and repeated headers reach the handler unchanged."""
-    kafka = settings_for(kafka_bootstrap)
+async def test_office_that_is_away_gets_everything_later(kafka: KafkaSettings) -> None:
+    """While the office is away nothing is handed over and nothing committed; when it is back, everything goes, once and in order."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 1_000))
+    office = Office()
+    office.away = True
+    engine = engine_of(kafka, topic, office)
+    async with running(engine):
+        await eventually(lambda: bool(engine.core.partitions))
+        await asyncio.sleep(2)
+        assert (office.calls, await committed(kafka, topic, topic)) == (0, {})
+        office.away = False
+        await eventually(lambda: office.got == 1_000)
+    assert (office.calls, office.disordered) == (1_000, {})
+
+
+async def test_strange_headers_are_no_obstacle(kafka: KafkaSettings) -> None:
+    """Records with binary, null and repeated headers reach the handler unchanged, a null value does not stop the others."""
     topic = await new_topic(kafka)
     strange = [("a", b"\xff\x00"), ("b", None), ("a", b"again")]
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
-        await producer.send_and_wait(topic, b"value", key=b"key", headers=strange)
-    seen: list[Any] = []
-
-    async def handle(record: Any, _attempts: int) -> None:
-        seen.append(record.headers)
-
-    engine = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=handle).run())
-    await eventually(lambda: bool(seen))
-    engine.cancel()
-    await asyncio.gather(engine, return_exceptions=True)
-    assert [list(headers) for headers in seen] == [strange]
+        await producer.send_and_wait(topic, b"1", key=b"key", headers=strange)
+        await producer.send_and_wait(topic, b"2", key=None, headers=strange)
+    office = Office()
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 2)
+    assert [list(headers) for headers in office.headers] == [strange] * 2
 
 
-async def test_nothing_runs_after_the_hand_over(kafka_bootstrap: str) -> None:
-    """Work that does not end in time is cancelled before the partitions go: nothing of it is still under way afterwards."""
-    kafka = settings_for(kafka_bootstrap).model_copy(update={"rebalance_timeout_s": 6})
+async def test_hot_partition_does_not_starve_others(kafka: KafkaSettings) -> None:
+    """With ten thousand records in one partition, the few of another are among the first to be delivered."""
+    topic = await new_topic(kafka)
+    hot = [Outgoing(topic, f"hot-{number}".encode(), str(number).encode(), partition=0) for number in range(10_000)]
+    await fill(kafka, [*hot, *(Outgoing(topic, b"cold", str(number).encode(), partition=2) for number in range(5))])
+    office = Office(delay_s=0.02)
+    async with running(engine_of(kafka, topic, office, at_once=50)):
+        await eventually(lambda: len(office.cases[b"cold"]) == 5)
+        assert office.got < 5_000
+
+
+async def test_commits_that_are_gone_are_noticed(kafka: KafkaSettings) -> None:
+    """When Kafka has forgotten the group's offsets although something was committed, the engine ends with an error that says so."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 10))
+    office = Office()
+    office.known[TopicPartition(topic, 0)] = 3
+    error = await end_of(engine_of(kafka, topic, office))
+    assert isinstance(error, CannotTell)
+    assert (error.problem.code, error.where, office.calls) == ("offsets-lost", topic, 0)
+
+
+async def test_log_that_ends_before_the_commit_is_noticed(kafka: KafkaSettings) -> None:
+    """A topic that was made anew is an error with its name, not a silence."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 30))
+    office = Office()
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 30)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    await admin.close()
+    await created_again(kafka, topic)
+    error = await end_of(engine_of(kafka, topic, office))
+    assert isinstance(error, CannotTell)
+    assert error.problem.code in ("log-shortened", "offsets-lost")
+
+
+async def created_again(kafka: KafkaSettings, topic: str) -> None:
+    """A topic of this name, as soon as the old one is gone."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(Exception):
+                await create_topics(kafka, [topics.Topic(topic, "case", "test", 3_600_000)])
+                if await count_records(kafka, [topic]) == 0:
+                    return
+            await asyncio.sleep(0.2)
+
+
+async def test_records_that_expired_unread_are_counted(kafka: KafkaSettings) -> None:
+    """Records that retention removed before anybody read them are counted and said; those that are left are delivered."""
+    topic = await new_topic(kafka)
+    office = Office()
+    await fill(kafka, [Outgoing(topic, b"a", str(number).encode(), partition=0) for number in range(3)])
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.got == 3)
+    await fill(kafka, [Outgoing(topic, b"a", str(number).encode(), partition=0) for number in range(3, 20)])
+    await delete_before(kafka, topic, 13)
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: 19 in office.cases[b"a"])
+    assert office.cases[b"a"] == [*range(3), *range(13, 20)]
+    assert metrics.EXPIRED.labels(topic)._value.get() == 10
+
+
+async def delete_before(kafka: KafkaSettings, topic: str, offset: int) -> None:
+    """What retention does, at once."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
+    await admin.close()
+
+
+async def test_blocked_event_loop_does_no_harm(kafka: KafkaSettings) -> None:
+    """When the loop stands still for longer than the session time-out, the member comes back, and every case is whole and in order."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 1_000))
+    office = Office(delay_s=0.05)
+    async with running(engine_of(kafka, topic, office, at_once=40)) as (task,):
+        await eventually(lambda: office.got > 100)
+        time.sleep(kafka.session_timeout_s + 2)  # noqa: ASYNC251 - that is the trouble
+        await eventually(lambda: {value for case in office.cases.values() for value in case} == set(range(1_000)), 90)
+        assert not task.done()
+    firsts = {key: list(dict.fromkeys(values)) for key, values in office.cases.items()}
+    assert firsts == {key: sorted(values) for key, values in firsts.items()}
+    assert office.calls <= 1_000 + 40
+
+
+async def test_nothing_runs_after_the_hand_over(kafka: KafkaSettings) -> None:
+    """Work that does not end in time is cancelled before the partitions go, and what waits to come again does not come any more."""
+    kafka = kafka.model_copy(update={"rebalance_timeout_s": 6})
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 100))
-    under_way = 0
-
-    async def handle(record: Any, _attempts: int) -> None:
-        nonlocal under_way
-        if record.key != b"case-0":
-            raise RuntimeError  # comes again by a timer, also while the engine stops
-        under_way += 1
-        try:
-            await asyncio.sleep(60)
-        finally:
-            under_way -= 1
-
-    engine = asyncio.create_task(Engine(kafka, group=topic, topics=[topic], handle=handle).run())
-    await eventually(lambda: under_way == 1)
-    engine.cancel()
-    await asyncio.gather(engine, return_exceptions=True)
+    office = Office(fail_share=1.0)
+    office.stuck = {b"case-0"}
+    async with running(engine_of(kafka, topic, office)):
+        await eventually(lambda: office.under_way == 1 and office.calls > 100)
+    calls = office.calls
     await asyncio.sleep(1)
-    assert under_way == 0
+    assert (office.under_way, office.calls) == (0, calls)
+
+
+# --- with the whole delivery
+
+
+class World:
+    """An office of its own on the broker, with its ledger and its back office."""
+
+    def __init__(self, kafka: KafkaSettings, stores: StoreSettings, office: BackOffice) -> None:
+        self.kafka = kafka
+        self.stores = stores
+        self.name = f"t{random.SystemRandom().randrange(16**10):x}.office"
+        self.office = office
+        self.topics = [topics.submissions(self.name), topics.retry(self.name)]
+        self.sent: list[Any] = []
+
+    async def create(self) -> None:
+        """Its topics."""
+        await create_topics(self.kafka, [*topics.of_office(self.name), *topics.of_city(self.name.partition(".")[0])])
+
+    async def submit(self, count: int, *, cases: int = 10) -> None:
+        """Submissions of so many cases."""
+        first = [builders.application() for _ in range(cases)]
+        self.sent += [first[number % cases].model_copy(update={"message_id": builders.application().message_id}) for number in range(count)]
+        await fill(self.kafka, [self._record(one) for one in self.sent[-count:]])
+
+    def _record(self, application: Any) -> Outgoing:
+        headers = headers_of(application) | {"bus_office": self.name, "bus_city": self.name.partition(".")[0]}
+        raw = [(name, text.encode()) for name, text in headers.items()]
+        return Outgoing(self.topics[0], str(application.case_id).encode(), message.write(application), raw)
+
+    @asynccontextmanager
+    async def process(self, **settings: Any) -> AsyncIterator[tuple[Engine, Delivery]]:
+        """A process of the office, as long as the block lasts."""
+        ledger, sender = Ledger(self.stores, self.name), Sender(self.kafka, self.name)
+        limits = DeliverySettings(**({"first_backoff_s": 0.2, "longest_backoff_s": 1, "first_probe_s": 0.2} | settings))
+        delivery = Delivery(self.name, HandOver(self.name, self.office), ledger, sender, limits)
+        engine = Engine(self.kafka, group=self.name, topics=self.topics, handler=delivery, limits=limits)
+        try:
+            async with running(engine):
+                yield engine, delivery
+        finally:
+            await sender.stop()
+            ledger.close()
+
+    @property
+    def complete(self) -> bool:
+        """The back office has everything."""
+        return len(self.office.effects) >= len(self.sent)
+
+    def check(self) -> None:
+        """Every submission has one effect, those of a case in order."""
+        by_case = defaultdict(list)
+        for one in self.sent:
+            by_case[one.case_id].append(one.message_id)
+        place = {one: number for number, one in enumerate(self.office.effects)}
+        assert sorted(self.office.effects) == sorted(one.message_id for one in self.sent)
+        for ids in by_case.values():
+            assert [place[one] for one in ids] == sorted(place[one] for one in ids)
+
+
+@pytest.fixture
+def world(kafka: KafkaSettings, tmp_path: Path) -> Callable[[BackOffice], World]:
+    """Makes an office with a ledger on SQLite."""
+    return lambda office: World(kafka, StoreSettings(folder=tmp_path), office)
+
+
+class Moody(BackOffice):
+    """A back office that fails now and then, in every way that passes, and always knows what it has."""
+
+    chance = random.Random(3)
+
+    async def deliver(self, document: Any, attempt: int) -> Any:
+        await asyncio.sleep(0.002)
+        mood = self.chance.random()
+        if mood < 0.2:
+            raise self.chance.choice([Blip("x"), CaseNotReady("x")])
+        answer = await super().deliver(document, attempt)
+        if mood > 0.9:
+            raise TimeoutError
+        return answer
+
+
+async def test_moody_office_gets_everything_once_in_order(world: Callable[[BackOffice], World]) -> None:
+    """With blips, cases that are not ready and answers that never come, each submission has one effect, in the order of its case."""
+    one = world(Moody())
+    await one.create()
+    await one.submit(150, cases=25)
+    async with one.process(tries=1_000, doubtful_in_a_row=1_000):
+        await eventually(lambda: one.complete, 60)
+    one.check()
+    assert await count_records(one.kafka, [topics.deadletters(one.name)]) == 0
+
+
+async def test_restarts_and_a_moody_office(world: Callable[[BackOffice], World]) -> None:
+    """Processes that come and go while cases are parked change nothing of it."""
+    one = world(Moody())
+    await one.create()
+    await one.submit(150, cases=25)
+    for _ in range(3):
+        async with one.process(tries=1_000, doubtful_in_a_row=1_000) as (engine, _):
+            before = len(one.office.effects)
+            await eventually(lambda before=before: len(one.office.effects) > min(before + 30, 149))  # type: ignore[misc]
+    async with one.process(tries=1_000, doubtful_in_a_row=1_000) as (engine, _):
+        await eventually(lambda: one.complete and engine.core.in_flight == 0, 60)
+        assert engine.core.parked_cases == 0
+    one.check()
+
+
+class Away(BackOffice):
+    """A back office that is not there for a while."""
+
+    away = True
+
+    async def deliver(self, document: Any, attempt: int) -> Any:
+        if self.away:
+            self.calls.append("refused")
+            raise DestinationDown("refused")
+        return await super().deliver(document, attempt)
+
+
+async def test_office_that_is_down_loses_nothing_and_no_tries(world: Callable[[BackOffice], World]) -> None:
+    """While the back office is down few probes are made, nothing is moved, and health says so; then everything is delivered."""
+    office = Away()
+    one = world(office)
+    await one.create()
+    await one.submit(200, cases=200)
+    async with one.process() as (_, delivery):
+        await eventually(lambda: delivery.finding() is not None)
+        await asyncio.sleep(2)
+        probes = len(office.calls) - office.calls.count("deliver 1")
+        assert probes <= 2 * min(one.office.at_once, 200) + 5
+        assert await committed(one.kafka, one.name, one.topics[0]) == {}
+        office.away = False
+        await eventually(lambda: one.complete)
+        assert delivery.finding() is None
+    one.check()
+    assert await count_records(one.kafka, [topics.retry(one.name), topics.deadletters(one.name)]) == 0
+
+
+@pytest.fixture
+def postgresql_stores() -> Iterator[StoreSettings]:
+    """A PostgreSQL that several processes share."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed below /usr/lib/postgresql")
+    with postgresql.served(programs) as server:
+        yield StoreSettings(url=server.render_as_string(hide_password=False))
+
+
+class Slow(BackOffice):
+    """A back office that takes a moment."""
+
+    async def deliver(self, document: Any, attempt: int) -> Any:
+        await asyncio.sleep(0.02)
+        return await super().deliver(document, attempt)
+
+
+@pytest.mark.postgresql
+async def test_paused_process_is_fenced(kafka: KafkaSettings, postgresql_stores: StoreSettings) -> None:
+    """A process whose partitions went to another one while it slept writes nothing more, and both have one effect per submission."""
+    one = World(kafka, postgresql_stores, Slow())
+    await one.create()
+    await one.submit(400, cases=40)
+    zombie = Ledger(postgresql_stores, one.name)
+    taken = [TopicPartition(topic, number) for topic in one.topics for number in range(3)]
+    await zombie.take_over(taken)
+    async with one.process():
+        await eventually(lambda: len(one.office.effects) > 50)
+        with pytest.raises(Fenced):
+            await zombie.begin_new([one.sent[-1].message_id.bytes], {taken[0]})
+        with pytest.raises(Fenced):
+            await zombie.committed({taken[0]: 400})
+        await eventually(lambda: one.complete)
+    zombie.close()
+    one.check()
+
+
+@pytest.mark.postgresql
+async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_stores: StoreSettings) -> None:
+    """When somebody else takes the partitions over in the ledger, the engine ends instead of delivering on."""
+    one = World(kafka, postgresql_stores, Slow())
+    await one.create()
+    await one.submit(2_000, cases=40)
+    ledger, sender = Ledger(postgresql_stores, one.name), Sender(kafka, one.name)
+    delivery = Delivery(one.name, HandOver(one.name, one.office), ledger, sender, DeliverySettings())
+    engine = Engine(kafka, group=one.name, topics=one.topics, handler=delivery, limits=DeliverySettings())
+    ended = asyncio.create_task(end_of(engine, 60))
+    await eventually(lambda: len(one.office.effects) > 20)
+    other = Ledger(postgresql_stores, one.name)
+    await other.take_over([TopicPartition(topic, number) for topic in one.topics for number in range(3)])
+    assert isinstance(await ended, Fenced)
+    rows = other._store.read_now(lambda connection: connection.execute(sa.text("SELECT count(*) FROM delivery")).scalar_one())
+    assert rows < 2_000
+    for closing in (ledger, other):
+        closing.close()
+    await sender.stop()

@@ -38,9 +38,9 @@ def world(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Ite
         loop.run(made.stop())
 
 
-@pytest.mark.parametrize("row", ["F20", "F14", "F2"])
+@pytest.mark.parametrize("row", ["F20", "F15", "F2"])
 def test_fault(loop: asyncio.Runner, world: World, row: str) -> None:
-    """Poison, a kill between ledger and commit, a killed leader: nothing is lost, twice, out of order or at a wrong office."""
+    """Poison, a gateway killed between acknowledgement and note, a killed leader: nothing is lost, twice, out of order or at a wrong office."""
 
     async def play() -> dict[str, int]:
         await world.healthy()

@@ -45,6 +45,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+SOME_ID = "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11"
+
 WRONG = [
     pytest.param(["lag", "--frequency"], "", 2, "No such option", id="unknown option"),
     pytest.param(["run", "adapter", "muenchen.bau"], "", 2, "augsburg.gewerbe", id="unknown office"),
@@ -58,6 +60,27 @@ WRONG = [
     pytest.param(["config", "check"], "offices: {muenchen: {meldewesen: {}}}", 2, "url: Field required", id="half an adapter"),
     pytest.param(["kafka", "start", "--brokers", "2"], "", 2, "1 or 3", id="two brokers"),
     pytest.param(["trace", "Maier"], "", 2, "UUID", id="no id"),
+    pytest.param(["deadletters", "list", "muenchen.bau"], "", 2, "augsburg.gewerbe", id="dead letters of nobody"),
+    pytest.param(["deadletters", "list", "--city", "ulm"], "", 2, "'ulm'", id="unknown city"),
+    pytest.param(["deadletters", "show", "x.deadletters/0/1"], "", 2, "'x'", id="place of nobody"),
+    pytest.param(["deadletters", "show", SOME_ID, "--reveal"], "", 2, "--reason", id="reveal without reason"),
+    pytest.param(["deadletters", "replay", "muenchen.meldewesen"], "", 2, "--fingerprint", id="replay of what"),
+    pytest.param(
+        ["deadletters", "replay", "muenchen.meldewesen", "--all", "--submission", SOME_ID], "", 2, "exactly one", id="replay twice"
+    ),
+    pytest.param(["deadletters", "replay", "muenchen.meldewesen", "--all", "--actor", "a b"], "", 2, "--actor", id="no name"),
+    pytest.param(["deadletters", "replay", "muenchen.meldewesen", "--all", "--stop-at", "101"], "", 2, "--stop-at", id="too many percent"),
+    pytest.param(
+        ["deadletters", "discard", "muenchen.meldewesen", "--submission", SOME_ID], "", 2, "--reason", id="discard without reason"
+    ),
+    pytest.param(
+        ["deadletters", "discard", "muenchen.meldewesen", "--submission", SOME_ID, "--reason", "Frau Maier zog um"],
+        "",
+        2,
+        "A-Z",
+        id="discard with a sentence",
+    ),
+    pytest.param(["offsets", "reset", "muenchen.bau"], "", 2, "augsburg.gewerbe", id="offsets of nobody"),
     pytest.param(["demo", "--submissions", "0"], "", 2, "--submissions", id="nothing to send"),
 ]
 
@@ -72,7 +95,9 @@ def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list
     assert named in " ".join(error.split())
 
 
-@pytest.mark.parametrize("command", [["lag"], ["topics", "plan"], ["run", "audit"]])
+@pytest.mark.parametrize(
+    "command", [["lag"], ["topics", "plan"], ["run", "audit"], ["deadletters", "list"], ["offsets", "reset", "muenchen.meldewesen"]]
+)
 def test_without_kafka_nobody_can_tell(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     """Kafka that does not answer is exit code 3, with its address and the ways to go on."""
     bootstrap = f"127.0.0.1:{free_port()}"

@@ -19,6 +19,7 @@ CASES = st.sampled_from((0, 0, 0, 1, 2, WITHOUT_KEY))
 ENOUGH = 150
 PICK = st.integers(0, 99)
 OUTCOMES = ("deliver", "again", "unclear", "park", "die", "die, the case goes on")
+PICKS = st.lists(st.tuples(PICK, st.sampled_from(OUTCOMES)), min_size=1, max_size=10)
 ENDS = ("deliver", "park", "die")
 
 
@@ -41,15 +42,12 @@ class EngineMachine(RuleBasedStateMachine):
         for case in cases:
             self.world.submit(case, hole=hole)
 
-    @rule(without=st.sets(st.sampled_from(PARTITIONS)), count=st.integers(1, 8), limit=st.integers(1, 8))
-    def read(self, without: set[Partition], count: int, limit: int) -> None:
+    @rule(without=st.sets(st.sampled_from(PARTITIONS)), count=st.integers(1, 8), limit=st.integers(1, 8), picks=PICKS)
+    def work(self, without: set[Partition], count: int, limit: int, picks: list[tuple[int, str]]) -> None:
         for partition in sorted(set(self.process.core.partitions) - without):
             self.process.fetch(partition, count)
         self.take(limit)
-
-    def take(self, limit: int) -> None:
-        for work in self.process.take(limit):
-            self.check_handed_out(work)
+        self.settle(picks, limit)
 
     @precondition(lambda self: self.process.delayed)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4), limit=st.integers(1, 8))
@@ -61,14 +59,20 @@ class EngineMachine(RuleBasedStateMachine):
     # --- outcomes
 
     @precondition(lambda self: self.process.out)
-    @rule(picks=st.lists(st.tuples(PICK, st.sampled_from(OUTCOMES)), min_size=1, max_size=8), limit=st.integers(1, 8), commit=st.booleans())
-    def settle(self, picks: list[tuple[int, str]], limit: int, commit: bool) -> None:
+    @rule(picks=PICKS, limit=st.integers(1, 8))
+    def go_on(self, picks: list[tuple[int, str]], limit: int) -> None:
+        self.settle(picks, limit)
+        self.process.commit()
+
+    def take(self, limit: int) -> None:
+        for work in self.process.take(limit):
+            self.check_handed_out(work)
+
+    def settle(self, picks: list[tuple[int, str]], limit: int) -> None:
         for pick, outcome in picks:
             if self.process.out:
                 self.end(one(self.process.out, pick), outcome)
             self.take(limit)
-        if commit:
-            self.process.commit()
 
     def end(self, work: Out, outcome: str) -> None:
         """What the handler does with a record; the outcome matters only where it is tried."""
@@ -179,6 +183,13 @@ class EngineMachine(RuleBasedStateMachine):
         assert chains == len({(work.case, work.retry) for work in process.offered.values()})
 
     @invariant()
+    def nothing_waits_without_a_reason(self) -> None:
+        """What is not handed out waits for a record of its case that is; and no chain refers to itself, or it would stay in memory."""
+        core, out = self.process.core, {work.case for work in self.process.out}
+        assert core._waiting.keys() <= out
+        assert all(head.last is not head for chains in (core._chains, core._retry_chains) for head in chains.values())
+
+    @invariant()
     def first_effects_of_a_case_are_in_order(self) -> None:
         for (number, _), origins in self.world.effects.items():
             ordered = [origin for origin in origins if f"{number}/{origin}" not in self.world.broken]
@@ -190,17 +201,17 @@ class EngineMachine(RuleBasedStateMachine):
             return
         self.process.revoke()
         self.process.assign(set(NUMBERS))
-        self.go_on()
+        self.finish_all()
         for number, record in list(self.world.dead):
             self.world.put_into_retry(number, record)
-        self.go_on()
+        self.finish_all()
         core = self.process.core
         assert core.committable() == self.world.ends
         assert {entry.state for entry in self.world.ledger.values()} <= {"delivered", "refused"}
         assert (core.in_flight, core.in_flight_bytes, core.ready, core.uncommittable, core.parked_cases) == (0, 0, 0, 0, 0)
         assert not any((core._chains, core._retry_chains, core._special, core._waiting))
 
-    def go_on(self) -> None:
+    def finish_all(self) -> None:
         """Everything that is there is read, and delivered."""
         process = self.process
         while process.out or process.take(50) or any(process.read[partition] < self.world.ends[partition] for partition in PARTITIONS):

@@ -17,13 +17,14 @@ from producers import outbox
 from producers.outbox import Candidate, Outbox, Step, hotline_code
 from schemas import errors
 from schemas.errors import Problem, Rejected
-from schemas.events import State, StatusData, StatusEvent
+from schemas.events import State, StatusEvent
 from schemas.headers import Header
 from tests import builders
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
 DELIVERED_AT = datetime(2026, 3, 1, 10, 31, tzinfo=timezone(timedelta(hours=2)))
 LIMIT = 10
+STATES = {"submitted": State.SUBMITTED, "deliver": State.DELIVERED, "reject": State.REJECTED, "park": State.PARKED}
 
 Open = Callable[[], Outbox]
 
@@ -66,17 +67,7 @@ def candidate(submission_id: UUID | None = None, *, portal: str = "portal", cont
 
 def event(submission_id: UUID, state: State = State.DELIVERED) -> StatusEvent:
     """What a back office, or the bus, says about a submission."""
-    data = StatusData(
-        submission=submission_id,
-        case="c",
-        city="muenchen",
-        office="muenchen.meldewesen",
-        service="99115005104000",
-        portal="portal",
-        state=state,
-        reference="M-1",
-    )
-    return StatusEvent.of(data, time=DELIVERED_AT)
+    return builders.event(submission_id, state, at=DELIVERED_AT.isoformat())
 
 
 async def publish(box: Outbox) -> None:
@@ -183,6 +174,8 @@ async def test_full_until_published(opened: Open) -> None:
         pytest.param("publish deliver", False, id="published, delivered"),
         pytest.param("deliver publish", False, id="delivered, then noted as published"),
         pytest.param("publish deliver deliver", False, id="told twice"),
+        pytest.param("publish reject", False, id="rejected"),
+        pytest.param("publish park", True, id="parked"),
     ],
 )
 async def test_content_goes_after_delivery_and_publication(box: Outbox, steps: str, kept: bool) -> None:
@@ -193,7 +186,7 @@ async def test_content_goes_after_delivery_and_publication(box: Outbox, steps: s
         if step == "publish":
             await publish(box)
         else:
-            await hear(box, event(sent.id, State.DELIVERED if step == "deliver" else State.SUBMITTED))
+            await hear(box, event(sent.id, STATES[step]))
     await box.accept(other)
     assert contents(box) == [b"<a/>" if kept else None, b"<other/>"]
 

@@ -11,8 +11,9 @@ import pytest
 
 from infra.kafka.records import read_any, read_event, read_submission
 from infra.kafka.stored_reader import Unreadable
-from schemas.events import State, StatusData, StatusEvent
+from schemas.events import StatusEvent
 from schemas.headers import Header
+from tests import builders
 
 HEADERS = {
     Header.SUBMISSION: str(uuid4()),
@@ -35,10 +36,8 @@ def submission_record(changes: dict[Header, str | None]) -> Any:
 
 def event_record(topic: str, city: str, office: str) -> Any:
     """An event's record."""
-    data = StatusData(
-        submission=uuid4(), case="c", city=city, office=office, service="s", portal="p", state=State.DELIVERED, reference="M-1"
-    )
-    event = StatusEvent.of(data, time=datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
+    event = builders.event(uuid4(), office=office)
+    event = event.model_copy(update={"data": event.data.model_copy(update={"city": city})})
     return SimpleNamespace(topic=topic, partition=0, offset=1, value=event.model_dump_json().encode())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,21 +12,13 @@ from pydantic import ValidationError
 
 from schemas import catalogue, errors, headers, topics
 from schemas.errors import CannotTell, Problem, Rejected, StadtbusError, UsageError
-from schemas.events import State, StatusData, StatusEvent
+from schemas.events import EventWriter, State, StatusData, StatusEvent, Step, iso
 from schemas.headers import Header
+from tests import builders
 
 OFFICES = catalogue.load().offices
 TOPICS = topics.all_topics(OFFICES)
-AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
-DATA = StatusData(
-    submission=UUID(int=1),
-    case="c",
-    city="muenchen",
-    office="muenchen.meldewesen",
-    service="99115005104000",
-    portal="portal",
-    state=State.DELIVERED,
-)
+EARLIER, LATER = "2026-03-01T08:30:00.000+00:00", "2026-03-02T08:30:00.000+00:00"
 
 
 def test_topics_of_the_catalogue() -> None:
@@ -61,8 +55,8 @@ def test_copies_have_room_for_error_headers() -> None:
     ("name", "days", "cleanup"),
     [
         ("augsburg.gewerbe.submissions", 30, "delete"),
-        ("augsburg.gewerbe.retry", 30, "delete"),
-        ("augsburg.gewerbe.deadletters", 90, "delete"),
+        ("augsburg.gewerbe.retry", 150, "delete"),
+        ("augsburg.gewerbe.deadletters", 120, "delete"),
         ("augsburg.events", 90, "delete"),
         ("stadtbus.operations", 400, "delete"),
         ("stadtbus.heartbeats", 7, "compact"),
@@ -139,22 +133,62 @@ def test_diagnostics_without_detail() -> None:
     assert error.as_dict().keys() == {"type", "title", "status", "detail", "code", "hint"}
 
 
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
 def test_event_id_follows_from_what_happened() -> None:
-    """The same submission and state give the same id at any time; another state or submission gives another."""
-    event = StatusEvent.of(DATA, time=AT)
-    assert StatusEvent.of(DATA.model_copy(update={"reference": "M-1"}), time=AT + timedelta(days=1)).id == event.id
-    others: list[dict[str, object]] = [{"state": State.SUBMITTED}, {"submission": UUID(int=2)}]
-    assert event.id not in {StatusEvent.of(DATA.model_copy(update=change), time=AT).id for change in others}
+    """The same step has the same id at any time; a final state once per submission, another one once per attempt."""
+    one = builders.event(ONE)
+    assert builders.event(ONE, at=LATER, reference="M-2", attempt=7).id == one.id
+    parked = builders.event(ONE, State.PARKED)
+    assert builders.event(ONE, State.PARKED, at=LATER, reason="blip").id == parked.id
+    others = [builders.event(OTHER), builders.event(ONE, State.REJECTED), parked, builders.event(ONE, State.PARKED, attempt=2)]
+    assert len({one.id, *(event.id for event in others)}) == 5
+    assert {event.id.version for event in others} == {5}
 
 
-def test_event_travels_as_json() -> None:
-    """An event is read back equal, is a CloudEvent, and takes no unknown member."""
-    event = StatusEvent.of(DATA.model_copy(update={"reference": "M-1 ü"}), time=AT)
-    assert StatusEvent.model_validate_json(event.model_dump_json()) == event
-    assert (event.specversion, event.subject) == ("1.0", str(DATA.submission))
-    assert (event.type, event.source) == ("example.stadtbus.submission.delivered", "//stadtbus.example/muenchen/meldewesen")
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="delivered"),
+        pytest.param({"reference": 'M-1 ü "quoted" back\\slash \u2028 / 𝔐'}, id="a reference with any printable character"),
+        pytest.param({"reference": None, "reason": "case-not-ready", "next_try_at": LATER}, id="parked"),
+        pytest.param({"reference": None, "attempt": 0}, id="untried"),
+    ],
+)
+@pytest.mark.parametrize("state", State)
+def test_written_event_is_what_the_model_reads(state: State, more: dict[str, Any]) -> None:
+    """What the writer writes without the model is valid against it, member for member, and nothing is lost or added."""
+    values: dict[str, Any] = {"at": EARLIER, "attempt": 3, "begun_at": EARLIER, "reference": "M-1"}
+    step = Step(state, **(values | more))
+    written = EventWriter("muenchen.meldewesen").write(step, str(ONE), "c/1", "99115005104000", "portal")
+    event = StatusEvent.model_validate_json(written)
+    data = StatusData(
+        submission=ONE, case="c/1", city="muenchen", office="muenchen.meldewesen", service="99115005104000", portal="portal", state=state,
+        reference=step.reference, reason=step.reason, attempt=step.attempt, begun_at=datetime.fromisoformat(EARLIER),
+        next_try_at=None if step.next_try_at is None else datetime.fromisoformat(step.next_try_at),
+    )  # fmt: skip
+    assert event == StatusEvent(
+        id=event.id, source="//stadtbus.example/muenchen/meldewesen", type=f"example.stadtbus.submission.{state}",
+        time=datetime.fromisoformat(EARLIER), subject=str(ONE), data=data,
+    )  # fmt: skip
+    assert json.loads(written) == event.model_dump(mode="json", exclude_none=True) | {
+        "time": EARLIER,
+        "data": event.data.model_dump(mode="json", exclude_none=True)
+        | {"begun_at": EARLIER}
+        | ({"next_try_at": LATER} if step.next_try_at else {}),
+    }
+
+
+def test_event_takes_no_unknown_member() -> None:
+    """What is not in the model does not travel."""
     with pytest.raises(ValidationError):
-        StatusEvent.model_validate(event.model_dump() | {"family_name": "Schön"})
+        StatusEvent.model_validate(builders.event(ONE).model_dump() | {"family_name": "Schön"})
+
+
+def test_moments_are_written_in_utc_with_milliseconds() -> None:
+    """Milliseconds since the epoch become what RFC 3339 reads everywhere."""
+    assert iso(1_772_353_800_007) == "2026-03-01T08:30:00.007+00:00"
 
 
 @pytest.mark.parametrize(

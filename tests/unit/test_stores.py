@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from infra import stores
 from infra.settings import StoreSettings
-from infra.stores import Operation, Store, UtcDateTime, insert_new
+from infra.stores import Migration, Operation, Store, UtcDateTime, change_rows, insert_new, put_new, put_rows
 from schemas import errors
 from schemas.errors import CannotTell
 
@@ -163,7 +164,7 @@ async def test_a_failing_commit_fails_all(store: Store) -> None:
     sa.event.listen(store._engine, "commit", fail)
     results = await write_together(store, add(1), add_and_fail(2), add(3))
     sa.event.remove(store._engine, "commit", fail)
-    assert [type(result) for result in results] == [OSError] * 3
+    assert [type(result) for result in results] == [OSError, LookupError, OSError]
     assert numbers(store) == []
     assert await store.write(add(4)) == 4
 
@@ -197,6 +198,120 @@ async def test_insert_new_counts_new_rows(store: Store) -> None:
     for rows, new in INSERTS:
         assert (rows, await store.write(insert(rows))) == (rows, new)
     assert texts(store) == ["a", "b", "c", "d"]
+
+
+# --- writes of many rows in one statement
+
+
+THINGS = sa.Table(
+    "thing",
+    TABLES,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    sa.Column("state", sa.Text),
+    sa.Column("count", sa.Integer),
+    sa.Column("flag", sa.Boolean),
+)
+COLUMNS = ("owner", "id", "state", "count", "flag")
+ODD = [b"\0", b"\xff", b"", b"'", b"%s", b"?"]
+"""Ids that a statement made of text would stumble over."""
+
+
+@pytest.fixture(params=[2, 7, 30_000])
+def small_statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements of very few rows, of some, and as large as they are."""
+    monkeypatch.setattr(stores, "_MAX_PARAMETERS", request.param * (1 if request.param > 5 else 5))
+
+
+def rows_of(store: Store) -> list[tuple[object, ...]]:
+    """The things, by owner and id."""
+    query = sa.select(*THINGS.c).order_by(THINGS.c.owner, THINGS.c.id)
+    return [tuple(row) for row in store.read_now(lambda connection: connection.execute(query).all())]
+
+
+@pytest.mark.usefixtures("small_statements")
+async def test_put_rows_overwrites_what_it_is_told(store: Store) -> None:
+    """New rows are inserted; of those that are there only the named columns change, or none; nothing to put is no error."""
+    first: list[tuple[object, ...]] = [("a", one, "'; --", 1, None) for one in sorted(ODD)]
+    second: list[tuple[object, ...]] = [("a", one, None, 2, True) for one in sorted(ODD)[:2]] + [("b", b"", "new", 3, False)]
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, first, key=2, update=("state",)))
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, second, key=2))
+    assert rows_of(store) == [*first, second[2]]
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, second, key=2, update=("count", "flag")))
+    assert rows_of(store)[:3] == [(*row[:3], 2, True) for row in first[:2]] + first[2:3]
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, [], key=2))
+    assert len(rows_of(store)) == 7
+
+
+@pytest.mark.usefixtures("small_statements")
+async def test_put_new_counts_what_was_not_there(store: Store) -> None:
+    """Rows that differ in one column: those that are there stay as they are, the others are counted."""
+
+    def put(owner: str, values: list[bytes], state: str) -> Operation[int]:
+        same = {"owner": owner, "state": state, "count": 1, "flag": None}
+        return lambda connection: put_new(connection, THINGS, "id", values, key=("owner", "id"), same=same)
+
+    assert await store.write(put("a", ODD, "first")) == 6
+    assert await store.write(put("a", [*ODD, b"7", b"8"], "second")) == 2
+    assert await store.write(put("b", ODD[:3], "third")) == 3
+    assert await store.write(put("a", [], "fourth")) == 0
+    states = [row[2] for row in rows_of(store)]
+    assert [states.count(state) for state in ("first", "second", "third", "fourth")] == [6, 2, 3, 0]
+
+
+@pytest.mark.usefixtures("small_statements")
+async def test_change_rows_changes_only_those(store: Store) -> None:
+    """Each named row gets its own value and what is the same for all; rows that are not there, and other owners', stay out."""
+    rows = [(owner, one, "old", 1, None) for owner in "ab" for one in sorted(ODD)]
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, rows, key=2))
+    news: list[tuple[object, object]] = [(one, f"new {number}" if number else None) for number, one in enumerate(sorted(ODD)[:4])]
+
+    def change(connection: sa.Connection) -> None:
+        same = {"count": 9, "flag": True}
+        change_rows(connection, THINGS, ("id", "state"), [*news, (b"missing", "x")], where={"owner": "a"}, same=same)
+        change_rows(connection, THINGS, ("id", "state"), [], where={"owner": "b"}, same=same)
+
+    await store.write(change)
+    assert rows_of(store) == [("a", key, value, 9, True) for key, value in news] + rows[4:]
+
+
+async def test_many_rows_at_once(store: Store) -> None:
+    """More rows than a statement takes are all there, in one transaction."""
+    ids = [number.to_bytes(4, "big") for number in range(12_001)]
+    rows = [("a", one, "x", 1, None) for one in ids]
+    await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, rows, key=2))
+    changes: list[tuple[object, object]] = [(one, "y") for one in ids]
+    where, same = {"owner": "a"}, {"count": 2}
+    await store.write(lambda connection: change_rows(connection, THINGS, ("id", "state"), changes, where=where, same=same))
+    assert {row[2:4] for row in rows_of(store)} == {("y", 2)}
+    assert len(rows_of(store)) == 12_001
+
+
+# --- versions of the tables
+
+
+async def test_steps_to_a_new_version_run_once(store_settings: StoreSettings) -> None:
+    """Each step runs once per database, in order, also when later openings bring more; a step that fails leaves nothing of itself."""
+    ran: list[str] = []
+
+    def step(name: str) -> Migration:
+        def run(connection: sa.Connection) -> None:
+            ran.append(name)
+            connection.execute(NOTE.insert().values(id=len(ran), text=name))
+
+        return run
+
+    def fail(connection: sa.Connection) -> None:
+        connection.execute(NOTE.insert().values(id=99, text="half"))
+        raise LookupError
+
+    for steps in ([step("one")], [step("one"), step("two")], [step("one"), step("two")]):
+        Store(store_settings, "notes", TABLES, steps).close()
+    with pytest.raises(LookupError):
+        Store(store_settings, "notes", TABLES, [step("one"), step("two"), fail])
+    opened = Store(store_settings, "notes", TABLES, [step("one"), step("two"), step("three")])
+    assert (ran, texts(opened)) == (["one", "two", "three"], ["one", "two", "three"])
+    opened.close()
 
 
 async def test_durable_settings_are_in_force(store: Store) -> None:

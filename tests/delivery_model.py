@@ -1,0 +1,264 @@
+"""Delivery without Kafka: the real core, ledger and handler, a back office that fails as it is told, and topics that are lists."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from aiokafka import TopicPartition
+
+from adapters.interface import CannotFind, Delivered, Document, Submission
+from consumers.delivery import Delivery
+from consumers.engine import Again, CaseState, Core, Dead, End, KafkaWork, Parked
+from consumers.handover import HandOver
+from consumers.ledger import Entry, Ledger
+from consumers.settings import DeliverySettings
+from infra.kafka.clients import Outgoing, Position, Sender
+from infra.settings import KafkaSettings
+from schemas import errors, message, topics
+from schemas.copies import Copy, headers_of_copy, take_apart
+from schemas.errors import CannotTell
+from schemas.headers import CopyHeader, Header, RawHeaders
+from schemas.message import Application
+
+OFFICE = "muenchen.meldewesen"
+MAIN = TopicPartition(topics.submissions(OFFICE), 1)
+RETRY = TopicPartition(topics.retry(OFFICE), 1)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+FOREIGN: RawHeaders = [("foreign", b"\xff\x00"), ("null", None), ("foreign", b"again")]
+TIMESTAMP_MS = 1_772_355_600_000
+
+
+def headers_of(application: Application) -> dict[str, str]:
+    """What intake writes about it."""
+    return {
+        Header.SUBMISSION: str(application.message_id),
+        Header.CASE: str(application.case_id),
+        Header.CITY: "muenchen",
+        Header.OFFICE: OFFICE,
+        Header.SERVICE: application.service.code,
+        Header.PORTAL: "portal",
+        Header.ACCEPTED_AT: "2026-03-01T09:00:00.000+00:00",
+        Header.TRACEPARENT: TRACE,
+    }
+
+
+def record(application: Application, offset: int, changes: dict[str, bytes | None] | None = None, **values: Any) -> Any:
+    """Its record, as the relay writes it, with some headers that somebody else added."""
+    raw: dict[str, bytes | None] = {str(name): text.encode() for name, text in headers_of(application).items()}
+    parts = {
+        "topic": MAIN.topic,
+        "partition": MAIN.partition,
+        "offset": offset,
+        "timestamp": TIMESTAMP_MS,
+        "key": str(application.case_id).encode(),
+        "value": message.write(application),
+        "headers": [*(raw | (changes or {})).items(), *FOREIGN],
+    }
+    return SimpleNamespace(**(parts | values))
+
+
+@dataclass
+class Office:
+    """A back office that notes what it is asked, and fails as it is told: before the effect, after it, or when it is asked."""
+
+    before: list[Exception] = field(default_factory=list)
+    after: list[Exception] = field(default_factory=list)
+    asked: list[Exception] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    effects: list[UUID] = field(default_factory=list)
+    at_once: int = 10
+
+    def translate(self, submission: Submission) -> Document:
+        return Document(submission.id, "name", "text/plain", b"content")
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:
+        self.calls.append(f"deliver {attempt}")
+        if self.before:
+            raise self.before.pop(0)
+        self.effects.append(document.submission_id)
+        if self.after:
+            raise self.after.pop(0)
+        return Delivered("M-1")
+
+    async def find(self, submission_id: UUID) -> Delivered | None:
+        self.calls.append("find")
+        if self.asked:
+            raise self.asked.pop(0)
+        return Delivered("M-1") if submission_id in self.effects else None
+
+    async def check(self) -> str:
+        return "fine"
+
+    async def close(self) -> None:
+        return None
+
+
+class Mute(Office):
+    """A back office that can never say what it has."""
+
+    async def find(self, submission_id: UUID) -> Delivered | None:
+        self.calls.append("find")
+        raise CannotFind
+
+
+class Wire(Sender):
+    """Stands for Kafka: keeps what is sent, or does not take it."""
+
+    def __init__(self) -> None:
+        super().__init__(KafkaSettings(), "test")
+        self.sent: list[Outgoing] = []
+        self.trouble: list[str] = []
+        """What goes wrong next: `unknown` (it may be there), `away`."""
+        self._ends: defaultdict[tuple[str, int], int] = defaultdict(int)
+
+    async def send_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
+        trouble = self.trouble.pop(0) if self.trouble else None
+        if trouble == "away":
+            raise CannotTell(errors.KAFKA_UNREACHABLE)
+        positions = [self._keep(one) for one in records]
+        return [None] * len(records) if trouble == "unknown" else list(positions)
+
+    def _keep(self, one: Outgoing) -> Position:
+        assert one.partition is not None
+        self.sent.append(one)
+        offset = self._ends[one.topic, one.partition]
+        self._ends[one.topic, one.partition] = offset + 1
+        return Position(one.partition, offset)
+
+    def of(self, topic: str) -> list[Outgoing]:
+        """What is in a topic."""
+        return [one for one in self.sent if one.topic == topic]
+
+    @property
+    def parked(self) -> list[Outgoing]:
+        return self.of(topics.retry(OFFICE))
+
+    @property
+    def dead(self) -> list[Outgoing]:
+        return self.of(topics.deadletters(OFFICE))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What the portals hear."""
+        return [json.loads(one.value or b"") for one in self.of("muenchen.events")]
+
+    @property
+    def states(self) -> list[str]:
+        """What the events say."""
+        return [event["data"]["state"] for event in self.events]
+
+
+def block(copy: Outgoing) -> Copy:
+    """The headers of a copy, taken apart."""
+    return take_apart(copy.headers)
+
+
+class Process:
+    """One process with a new core, that reads both topics from their beginnings."""
+
+    def __init__(
+        self, ledger: Ledger, office: Office, wire: Wire, settings: DeliverySettings | None = None, continuing: Collection[str] = ()
+    ) -> None:
+        self.office, self.wire = office, wire
+        self.settings = settings or DeliverySettings()
+        self.delivery = Delivery(OFFICE, HandOver(OFFICE, office), ledger, wire, self.settings, continuing)
+        self.core: Core[TopicPartition, Any] = Core()
+        self.waiting: list[tuple[KafkaWork, float]] = []
+        """What is to come again, and after how many seconds."""
+        self._read = 0
+
+    async def start(self, cases: dict[bytes, CaseState] | None = None) -> Process:
+        """Partitions are assigned."""
+        _, known = await self.delivery.take_over([MAIN, RETRY])
+        self.core.assign({MAIN: 0, RETRY: 0}, {RETRY}, known if cases is None else cases)
+        return self
+
+    def fetch(self, *records: Any) -> list[KafkaWork]:
+        """Records of the submissions topic come in."""
+        works = self.core.offer(MAIN, records)
+        self.delivery.recognise(works)
+        return works
+
+    def fetch_parked(self) -> list[KafkaWork]:
+        """What was written to the retry topic since comes in."""
+        copies = self.wire.parked[self._read :]
+        records = [_as_record(copy, self._read + number) for number, copy in enumerate(copies)]
+        self._read += len(copies)
+        works = self.core.offer(RETRY, records) if records else []
+        self.delivery.recognise(works)
+        return works
+
+    async def turn(self) -> list[End]:
+        """Hand out what may go, and settle it."""
+        works = self.core.take(self.delivery.places(100))
+        if not works:
+            return []
+        begun, rest = await self.delivery.begin(works)
+        for work in begun:
+            await self.delivery.hand_over(work)
+        return await self.settle([*begun, *rest])
+
+    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+        """What came of them, and what the engine does with that."""
+        ends = await self.delivery.settle(works)
+        for work, end in zip(works, ends, strict=True):
+            self._apply(work, end)
+        return ends
+
+    def _apply(self, work: KafkaWork, end: End) -> None:
+        if isinstance(end, Again):
+            self.core.release(work)
+            self.waiting.append((work, end.delay_s))
+        elif isinstance(end, Parked):
+            self.core.finish_parked(work, end.retry_offset)
+        elif isinstance(end, Dead):
+            self.core.finish_dead(work, end.submission)
+        else:
+            self.core.finish(work)
+
+    def wait(self) -> list[float]:
+        """Time passes until everything that waits comes again; how long each waits."""
+        waits = [delay_s for _, delay_s in self.waiting]
+        for work, _ in self.waiting:
+            self.core.put_back(work)
+        self.waiting.clear()
+        return waits
+
+    async def go_on(self, turns: int = 100) -> None:
+        """Until nothing is left to do, or so many times."""
+        for _ in range(turns):
+            self.fetch_parked()
+            if not await self.turn() and not self.wait():
+                return
+
+
+def _as_record(copy: Outgoing, offset: int) -> Any:
+    """A copy as it is read."""
+    return SimpleNamespace(
+        topic=copy.topic,
+        partition=copy.partition,
+        offset=offset,
+        timestamp=copy.timestamp_ms,
+        key=copy.key,
+        value=copy.value,
+        headers=tuple(copy.headers),
+    )
+
+
+async def put_into_retry(wire: Wire, letter: Outgoing, more: dict[CopyHeader, str]) -> None:
+    """What an operator does with a dead letter."""
+    copy = block(letter)
+    assert copy.origin is not None
+    headers = headers_of_copy(copy.original, copy.origin, more)
+    await wire.send_surely([letter._replace(topic=topics.retry(OFFICE), headers=headers)])
+
+
+def entry_of(ledger: Ledger, application: Application) -> Entry:
+    """Its row."""
+    return ledger.known([application.message_id.bytes])[application.message_id.bytes]
