@@ -244,7 +244,7 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData, migrations:
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     try:
-        with engine.begin() as connection:
+        with engine.execution_options(**{_WRITES: True}).begin() as connection:  # beside another process that writes, it has its turn
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
             tables.create_all(connection)

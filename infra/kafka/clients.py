@@ -207,7 +207,7 @@ def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing], numbers: S
     batch = producer.create_batch()
     for number in numbers:
         record = records[number]
-        values = {"timestamp": record.timestamp_ms, "key": record.key, "value": record.value, "headers": record.headers}
+        values = {"timestamp": record.timestamp_ms, "key": record.key, "value": record.value, "headers": list(record.headers)}
         if batch.append(**values) is None:  # full
             yield batch, part
             batch, part = producer.create_batch(), []

@@ -428,7 +428,7 @@ async def test_without_the_ledger_nothing_is_sent(town: Town, tmp_path: Path) ->
 
 
 async def test_lost_offsets_are_set_to_the_ledgers(town: Town) -> None:
-    """After Kafka has forgotten a group its adapter refuses to start; a reset sets what the ledger knows, and nothing comes again."""
+    """After Kafka has forgotten a group a reset sets what the ledger knows, but not while the adapter runs; nothing comes again."""
     for _ in range(5):
         await fill(town.kafka, [submission(town, refused=False)[1]])
     async with town.adapter():
