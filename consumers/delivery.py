@@ -313,7 +313,8 @@ def _note_again(job: Job, delay_s: float) -> None:
 def _note_refused(job: Job, now_ms: int) -> None:
     entry = job.entry
     entry.state, entry.cause, entry.ended_ms = states.REFUSED, job.discarded, now_ms
-    job.writes, job.state = True, State.REJECTED
+    if job.submission:  # else it could not be read, and nobody waits for it under an id
+        job.writes, job.state = True, State.REJECTED
 
 
 def _note_copy(job: Job, offset: int, *, parked: bool) -> None:

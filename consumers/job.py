@@ -73,7 +73,8 @@ class Job:
             self.begun = self.unclear = self.skipped = self.writes = False
         self.attempts += 1
         if self.unreadable is not None:
-            self.entry, self.failure = Entry(b""), self.unreadable
+            self.entry = Entry(b"")
+            self.failure = self.unreadable if self.discarded is None else None
         return self.unreadable is None
 
     def read(self, office: str) -> None:
@@ -82,6 +83,8 @@ class Job:
         Raises:
             Unreadable: a header is missing or malformed, or the record is another office's.
         """
+        if self.work.retry:
+            self.discarded = take_apart(self.work.record.headers).block.get(CopyHeader.DISCARDED)
         meta = dict(reversed(self.work.record.headers))  # of repeated names the first counts
         try:
             submission = meta[_SUBMISSION].decode()
@@ -96,8 +99,6 @@ class Job:
         if not (_UUID.fullmatch(submission) and _CODES.fullmatch(f"{self.case}{self.service}{self.portal}{self.accepted_at}")):
             raise Unreadable("a header is malformed")
         self.submission, self.traceparent = submission, meta.get(_TRACEPARENT)
-        if self.work.retry:
-            self.discarded = take_apart(self.work.record.headers).block.get(CopyHeader.DISCARDED)
 
     @property
     def id(self) -> bytes:
