@@ -101,6 +101,11 @@ def _recorder(
 def _app(kafka: KafkaSettings, name: str, lifespan: Lifespan, health: Health) -> AsgiFastStream:
     # FastStream's broker serves the low-volume topics; its producer defaults to acks=1, which loses data.
     broker = KafkaBroker(
-        kafka.bootstrap, client_id=f"{name}-host", acks="all", enable_idempotence=True, allow_auto_create_topics=False, logger=None
+        kafka.bootstrap.split(","),
+        client_id=f"{name}-host",
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        logger=None,
     )
     return AsgiFastStream(broker, lifespan=lifespan, asgi_routes=pages(health), logger=None)

@@ -36,7 +36,7 @@ TIMESTAMP_MS = 1_772_355_600_000
 
 def headers_of(application: Application) -> dict[str, str]:
     """What intake writes about it."""
-    return {
+    values = {
         Header.SUBMISSION: str(application.message_id),
         Header.CASE: str(application.case_id),
         Header.CITY: "muenchen",
@@ -46,11 +46,12 @@ def headers_of(application: Application) -> dict[str, str]:
         Header.ACCEPTED_AT: "2026-03-01T09:00:00.000+00:00",
         Header.TRACEPARENT: TRACE,
     }
+    return {name.value: text for name, text in values.items()}
 
 
 def record(application: Application, offset: int, changes: dict[str, bytes | None] | None = None, **values: Any) -> Any:
     """Its record, as the relay writes it, with some headers that somebody else added."""
-    raw: dict[str, bytes | None] = {str(name): text.encode() for name, text in headers_of(application).items()}
+    raw: dict[str, bytes | None] = {name: text.encode() for name, text in headers_of(application).items()}
     parts = {
         "topic": MAIN.topic,
         "partition": MAIN.partition,

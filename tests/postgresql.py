@@ -34,7 +34,7 @@ def served(folder_of_programs: Path) -> Iterator[sa.URL]:
 
     def run(program: str, *arguments: str) -> None:
         run_as: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        command = [folder_of_programs / program, "-D", folder / "data", *arguments]
+        command: list[Path | str] = [folder_of_programs / program, "-D", folder / "data", *arguments]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, **run_as)
 
     run("initdb", "--auth=trust", "--username=stadtbus", "--encoding=UTF8", "--locale=C", "--no-sync")

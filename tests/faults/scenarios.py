@@ -62,8 +62,8 @@ async def _bounce(act: Act, sig: signal.Signals, times: int) -> None:
             leader = await _leader(act)
             act.fault()
             await act.world.strike(leader, sig)
-            moved, _ = await asyncio.gather(act.world.moved(act.office, act.partition, leader), act.world.revive())
-            act.insist(moved, "leadership moved")
+            act.insist(await act.world.moved(act.office, act.partition, leader), "leadership moved")
+            await act.world.revive()
         await act.pause(0.5, 1.0)
 
 

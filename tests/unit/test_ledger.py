@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from consumers import ledger as states
 from consumers.engine.core import CaseState
@@ -285,7 +286,7 @@ async def test_cases_with_parked_and_dead_submissions(opened: Open, ledger: Ledg
     await put_aside(ledger, "started", 2, key=b"a", retry_offset=6)
     first = await put_aside(ledger, "dead", 3, key=b"b", holds=True)
     second = await put_aside(ledger, "dead", 4, key=b"b", holds=True, retry_offset=2)
-    await put_aside(ledger, "dead", 5, key=b"c", holds=False)
+    await put_aside(ledger, "dead", 5, key=b"c", holds=False, retry_offset=9)
     for state in ("delivered", "refused"):
         await put_aside(ledger, state, 6, key=b"d", holds=True, retry_offset=3)
     await put(ledger, "started")
@@ -313,6 +314,7 @@ async def test_rows_of_the_first_version_are_taken_over(store_settings: StoreSet
         ledger = opened()
         known = ledger.known([one.bytes for one in ids.values()])
         assert {name: known[one.bytes].state for name, one in ids.items()} == {name: name for name in ids}
+    assert not ledger._store.read_now(lambda connection: sa.inspect(connection).has_table("ledger"))
     await ledger.take_over(sorted(BOTH))
     delivered = row(ledger, ids["delivered"].bytes)
     moment = datetime(2026, 3, 1, 9, 30, 0, 250_000, tzinfo=UTC).timestamp() * 1000
