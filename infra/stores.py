@@ -35,6 +35,8 @@ _WRITES: Final = "stadtbus_writes"
 _READERS: Final = 40
 """Connections that may read at a time; at least as many as asyncio has threads."""
 _CONNECT_TIMEOUT_S: Final = 10
+_IDLE_LIMIT_S: Final = 3
+"""Between two statements of a transaction; ours follow each other at once."""
 _CACHE_KIB: Final = 64 * 1024
 """Of SQLite's own; the index of a ledger with some hundred thousand rows fits."""
 _CHECKPOINT_PAGES: Final = 8_000
@@ -243,6 +245,8 @@ def _engine(settings: StoreSettings, name: str, tables: sa.MetaData, migrations:
     engine = sa.create_engine(url, pool_pre_ping=True, max_overflow=_READERS, hide_parameters=True, connect_args=arguments)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
     try:
         with engine.execution_options(**{_WRITES: True}).begin() as connection:  # beside another process that writes, it has its turn
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
@@ -266,6 +270,16 @@ def _migrate(connection: sa.Connection, store: str, migrations: Sequence[Migrati
     for step in migrations[version:]:
         step(connection)
     connection.execute(_versions.update().where(_versions.c.store == store).values(version=len(migrations)))
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    """A process that is stopped within a transaction would hold its locks, and with them whoever takes its work over."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_LIMIT_S}s'")
+        connection.commit()
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:

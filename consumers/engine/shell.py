@@ -139,6 +139,8 @@ class Engine:
         self._busy = 0
         """Calls of `begin` and `settle` under way."""
         self._workers: set[asyncio.Task[None]] = set()
+        self._assignment = 0
+        """Grows whenever partitions come or go."""
         self._tasks: list[asyncio.Task[None]] = []
         """Dispatcher and settler of this assignment."""
         self._committed: dict[TopicPartition, int] = {}
@@ -194,10 +196,13 @@ class Engine:
         else:
             if consumer.paused():
                 consumer.resume(*consumer.paused())
+            assignment = self._assignment
             batches = await consumer.getmany(*readable, timeout_ms=_POLL_MS, max_records=_BATCH)
             for partition, records in batches.items():
-                if partition in self.core.partitions:  # else it moved while we waited
+                if assignment == self._assignment:
                     self._take_in(partition, records)
+                elif partition in self.core.partitions:  # partitions moved while we waited: it is not known from where these come
+                    consumer.seek(partition, self.core.expected(partition))
             crashpoints.reached("engine.read")
         self._to_dispatch.set()
 
@@ -368,6 +373,9 @@ class Engine:
             self._failure = error
             return
         self._committed.clear()
+        for partition, start in starts.items():
+            consumer.seek(partition, start)  # whatever was fetched for an earlier assignment comes again
+        self._assignment += 1
         self.core.assign(starts, [partition for partition in partitions if topics.is_retry(partition.topic)], cases)
         self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), self._settle())]
         self._room.set()
@@ -408,6 +416,7 @@ class Engine:
             log.warning("work_cancelled", group=self._group, count=len(self._handing_over))
         finally:
             offsets = self.core.committable()
+            self._assignment += 1
             self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
             await self._end_tasks()
         await self._commit(consumer, offsets)
