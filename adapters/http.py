@@ -34,6 +34,9 @@ from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown,
 MAX_CONNECTIONS: Final = 16
 """Requests beyond wait for a free one. Back offices serve few at a time, and httpx slows down with many."""
 
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+"""A back office answers with a reference or a reason; what is longer is not an answer."""
+
 _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
     **dict.fromkeys((401, 403, 404, 405, 407, 503), DestinationDown),
     **dict.fromkeys((408, 425, 429), Blip),
@@ -86,13 +89,25 @@ class HttpOffice:
             raise DestinationDown(f"no answer: {type(error).__name__}") from error
 
     async def _send(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        # httpx limits each read; a peer that sends byte by byte would hold us for ever.
-        async with asyncio.timeout(self._limit_s):
-            return await self._client.request(method, url, content=content, headers=headers)
+        # httpx limits each read; a peer that sends byte by byte, or without end, would hold us for ever or fill our memory.
+        async with asyncio.timeout(self._limit_s), self._client.stream(method, url, content=content, headers=headers) as answer:
+            body = bytearray()
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise UnclearAnswer(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+            return httpx.Response(
+                answer.status_code, headers=_without_encoding(answer.headers), content=bytes(body), request=answer.request
+            )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _without_encoding(headers: httpx.Headers) -> list[tuple[str, str]]:
+    """The body is decoded already."""
+    return [(name, value) for name, value in headers.items() if name not in ("content-encoding", "content-length", "transfer-encoding")]
 
 
 def check_taken(response: httpx.Response) -> None:

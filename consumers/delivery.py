@@ -128,7 +128,7 @@ class Delivery:
         """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
         job: Job = work.job
         if begun:
-            job.attempts = self._settings.quick_tries
+            job.failures = self._settings.quick_tries
             job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, "no answer in time", TimeoutError.__name__)
         else:
             job.skipped = True
@@ -181,7 +181,9 @@ class Delivery:
 
     def _decide_failure(self, job: Job, failure: Failure, now_ms: int) -> Outgoing | None:
         self._say_failure(job, failure)
-        verdict = decide(failure, job.attempts, job.entry.tries + 1, parked=job.work.retry, settings=self._settings)
+        if failure.cause is not Cause.DESTINATION_DOWN:
+            job.failures += 1
+        verdict = decide(failure, job.failures, job.entry.tries + 1, parked=job.work.retry, settings=self._settings)
         cause = verdict.cause or failure.cause
         if verdict.what == "park":
             return self._park(job, cause, now_ms, verdict.delay_s)

@@ -107,15 +107,15 @@ class Verdict:
     """In place of the failure's own."""
 
 
-def decide(failure: Failure, attempts: int, tries: int, *, parked: bool, settings: DeliverySettings) -> Verdict:
-    """The table above. `attempts` counts quick tries in this process, `tries` failures since the record was parked."""
+def decide(failure: Failure, failures: int, tries: int, *, parked: bool, settings: DeliverySettings) -> Verdict:
+    """The table above. `failures` counts those of the record in this process, `tries` those since it was parked."""
     match failure.cause:
         case Cause.DESTINATION_DOWN:
             return Verdict("again")
         case Cause.PERMANENT | Cause.CANNOT_FIND:
             return Verdict("dead")
-        case Cause.BLIP | Cause.UNCLEAR if not parked and attempts < settings.quick_tries:
-            return Verdict("again", quick_pause_s(attempts))
+        case Cause.BLIP | Cause.UNCLEAR if not parked and failures < settings.quick_tries:
+            return Verdict("again", quick_pause_s(failures))
     if not parked:
         return Verdict("park", settings.first_backoff_s)
     if tries >= settings.tries:
@@ -167,6 +167,9 @@ class Breaker:
         """What a hand-over came to; None for one that succeeded. True when it has opened or closed."""
         if failure is None or failure.cause in (Cause.CASE_NOT_READY, Cause.PERMANENT):  # the back office is at work
             return self._close()
+        if failure.cause is Cause.CANNOT_FIND:  # it was not even asked
+            self._probing = False
+            return False
         self._doubtful += 1
         down = failure.cause is Cause.DESTINATION_DOWN
         if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
@@ -186,6 +189,8 @@ class Breaker:
 
     def _close(self) -> bool:
         was_open = self.reason is not None
+        if was_open and not self._probing:  # began before it opened: the probe decides
+            return False
         self._doubtful = self._opened = 0
         self._probing = False
         self.reason = self.since = None

@@ -14,8 +14,9 @@ from schemas.events import State
 from schemas.headers import CopyHeader, Header, RawHeaders
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CODES: Final = re.compile(r"[A-Za-z0-9._:/+ -]{1,300}")
-"""Ids, names of portals, keys of services, times: they go into events as they are."""
+_CODES: Final = re.compile(r"[A-Za-z0-9._:+ -]{1,100}(\n[A-Za-z0-9._:+ -]{1,100}){3}")
+"""Ids, names of portals, keys of services, times, a line each: they go into events as they are."""
+_TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 # Plain strings: looking up a member of an enumeration costs more than what is done with it.
 _SUBMISSION, _CASE, _OFFICE, _SERVICE, _PORTAL, _ACCEPTED_AT, _TRACEPARENT = (
@@ -45,6 +46,8 @@ class Job:
     unreadable: Failure | None = None
     attempts: int = 0
     """How often this process has handed the record out."""
+    failures: int = 0
+    """How often that failed for a reason of its own, not because the back office was down."""
     # Of the handing-out under way:
     entry: Entry
     begun: bool = False
@@ -96,9 +99,12 @@ class Job:
             raise Unreadable("a header is not text") from None
         if its_office != office:
             raise Unreadable(f"header {_OFFICE} names another office")
-        if not (_UUID.fullmatch(submission) and _CODES.fullmatch(f"{self.case}{self.service}{self.portal}{self.accepted_at}")):
+        if not (_UUID.fullmatch(submission) and _CODES.fullmatch(f"{self.case}\n{self.service}\n{self.portal}\n{self.accepted_at}")):
             raise Unreadable("a header is malformed")
-        self.submission, self.traceparent = submission, meta.get(_TRACEPARENT)
+        self.submission = submission
+        trace = meta.get(_TRACEPARENT)
+        if trace is not None and _TRACE.fullmatch(trace):
+            self.traceparent = trace
 
     @property
     def id(self) -> bytes:

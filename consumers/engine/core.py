@@ -102,6 +102,8 @@ class _Partition(Generic[PartitionT, RecordT]):
     """Open offsets in log order, those finished out of order, and the heads of cases that may be handed out."""
 
     retry: bool
+    size_bytes: int = 0
+    """Of the values of its records on their way."""
     open: deque[int] = field(default_factory=deque)
     finished: set[int] = field(default_factory=set)
     ready: deque[Work[PartitionT, RecordT]] = field(default_factory=deque)
@@ -132,8 +134,6 @@ class Core(Generic[PartitionT, RecordT]):
         self._filling_gaps = False
         self.in_flight = 0
         """Records taken and not finished."""
-        self.in_flight_bytes = 0
-        """Size of their values."""
         self.ready = 0
         """Cases whose next record may be handed out."""
 
@@ -141,6 +141,11 @@ class Core(Generic[PartitionT, RecordT]):
     def partitions(self) -> Collection[PartitionT]:
         """Those assigned."""
         return self._partitions.keys()
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Size of the values of the records in flight."""
+        return sum(partition.size_bytes for partition in self._partitions.values())
 
     @property
     def uncommittable(self) -> int:
@@ -171,15 +176,22 @@ class Core(Generic[PartitionT, RecordT]):
             container.clear()
         self._epoch += 1
         self._filling_gaps = False
-        self.in_flight = self.in_flight_bytes = self.ready = 0
+        self.in_flight = self.ready = 0
 
     def expected(self, partition: PartitionT) -> int:
         """The offset of the next record to take."""
         return self._partitions[partition].expected
 
-    def readable(self, limit: int) -> list[PartitionT]:
-        """Partitions that have fewer than so many records on their way, so that one full of slow ones leaves room for the others."""
-        return [partition for partition, state in self._partitions.items() if len(state.open) - len(state.finished) < limit]
+    def readable(self, limit: int, limit_bytes: int) -> list[PartitionT]:
+        """Partitions with less on their way than their share of both limits: one full of slow or waiting records leaves room for
+        the others.
+        """
+        share = max(1, len(self._partitions))
+        return [
+            partition
+            for partition, state in self._partitions.items()
+            if (len(state.open) - len(state.finished)) * share < limit and state.size_bytes * share < limit_bytes
+        ]
 
     def offer(self, partition: PartitionT, records: Sequence[RecordT]) -> list[Work[PartitionT, RecordT]]:
         """Take records of an assigned partition in log order.
@@ -200,7 +212,7 @@ class Core(Generic[PartitionT, RecordT]):
         work = Work(partition, case, record, self._epoch, retry=state.retry)
         state.open.append(record.offset)
         self.in_flight += 1
-        self.in_flight_bytes += len(record.value or b"")
+        state.size_bytes += len(record.value or b"")
         chains = self._retry_chains if state.retry else self._chains
         head = chains.get(case)
         if head is None:
@@ -250,7 +262,7 @@ class Core(Generic[PartitionT, RecordT]):
     def _action(work: Work[PartitionT, RecordT], case: CaseState) -> Action:
         if not work.retry and case.parked_through >= 0:
             return Action.PARK
-        if any(origin < work.origin for submission, origin in case.held.items() if submission != work.submission):
+        if any(origin < work.origin for origin in case.held.values()):
             return Action.HOLD
         return Action.TRY
 
@@ -297,7 +309,7 @@ class Core(Generic[PartitionT, RecordT]):
     def release(self, work: Work[PartitionT, RecordT]) -> None:
         """This record is not handled any more but will be put back later; others of its case need not wait for it."""
         if work.epoch == self._epoch:
-            work.out = False
+            work.out, work.action = False, Action.TRY
             self._wake(work.case)
 
     def committable(self) -> dict[PartitionT, int]:
@@ -310,8 +322,8 @@ class Core(Generic[PartitionT, RecordT]):
 
     def _close(self, work: Work[PartitionT, RecordT]) -> None:
         self.in_flight -= 1
-        self.in_flight_bytes -= len(work.record.value or b"")
         state = self._partitions[work.partition]
+        state.size_bytes -= len(work.record.value or b"")
         chains = self._retry_chains if work.retry else self._chains
         following = work.following
         if following is None:

@@ -208,10 +208,9 @@ class Engine:
 
     def _readable(self) -> list[TopicPartition]:
         """Only what is asked for is handed out by the client, so nothing comes of a partition before it was taken over."""
-        core, limits = self.core, self._limits
-        if core.in_flight >= limits.in_flight or core.in_flight_bytes >= limits.in_flight_bytes or not self._handler.places(1):
+        if not self._handler.places(1):
             return []
-        return core.readable(max(1, limits.in_flight // max(1, len(core.partitions))))
+        return self.core.readable(self._limits.in_flight, self._limits.in_flight_bytes)
 
     def _take_in(self, partition: TopicPartition, records: Sequence[Any]) -> None:
         missing = records[0].offset - self.core.expected(partition)
@@ -284,9 +283,9 @@ class Engine:
             except asyncio.CancelledError:
                 if work not in self._overdue:
                     raise
-                self._overdue.discard(work)
                 self._handler.give_up(work, begun=True)
             finally:
+                self._overdue.discard(work)
                 self._handing_over.pop(work, None)
             self._done.append(work)
             self._to_settle.set()

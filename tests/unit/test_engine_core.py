@@ -298,11 +298,21 @@ def test_log_that_begins_again_is_noticed(offset: int) -> None:
 
 
 def test_full_partition_leaves_room_for_others() -> None:
-    """A partition with as many records on their way as its share is not read on; finished ones that wait do not count."""
+    """A partition with as much on its way as its share is not read on; finished records that wait do not count."""
     core = core_with([(MAIN, 0, "a"), (MAIN, 1, "b"), (MAIN, 2, "c"), (OTHER, 0, "d")])
-    assert (core.readable(3), core.readable(4)) == ([OTHER, PARKED], [MAIN, OTHER, PARKED])
+    assert (core.readable(9, 1_000), core.readable(12, 1_000)) == ([OTHER, PARKED], [MAIN, OTHER, PARKED])
     core.finish(next(work for work in core.take(4) if work.offset == 1))
-    assert core.readable(3) == [MAIN, OTHER, PARKED]
+    assert core.readable(9, 1_000) == [MAIN, OTHER, PARKED]
+
+
+def test_large_records_fill_the_share_of_their_partition() -> None:
+    """What counts beside the number is the size: a partition whose few records are large is not read on either."""
+    core = core_with([(MAIN, 0, "a"), (OTHER, 0, "d")])
+    (large,) = core.take(1)
+    size_bytes = core.in_flight_bytes // 2
+    assert core.readable(1_000, 3 * size_bytes) == [PARKED]
+    core.finish(large)
+    assert len(core.readable(1_000, 3 * size_bytes)) == 2
 
 
 def test_gap_is_the_record_that_holds_the_commit() -> None:
