@@ -316,15 +316,17 @@ class Engine:
             ends = await self._handler.settle(works)
             self._busy -= 1
             self._settled = len(works)
+            finish = self.core.finish
             for work, end in zip(works, ends, strict=True):
-                self._apply(work, end)
+                if end is FINISHED:
+                    finish(work)
+                else:
+                    self._apply(work, end)
             self._room.set()
             self._to_dispatch.set()
 
     def _apply(self, work: KafkaWork, end: End) -> None:
-        if end is FINISHED:
-            self.core.finish(work)
-        elif isinstance(end, Parked):
+        if isinstance(end, Parked):
             self.core.finish_parked(work, end.retry_offset)
         elif isinstance(end, Dead):
             self.core.finish_dead(work, end.submission)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -43,8 +42,7 @@ class Outgoing(NamedTuple):
     """None for now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a record went."""
 
     partition: int
@@ -206,12 +204,11 @@ def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing], numbers: S
     part: list[int] = []
     batch = producer.create_batch()
     for number in numbers:
-        record = records[number]
-        values = {"timestamp": record.timestamp_ms, "key": record.key, "value": record.value, "headers": list(record.headers)}
-        if batch.append(**values) is None:  # full
+        _, key, value, headers, _, timestamp_ms = records[number]
+        if batch.append(timestamp=timestamp_ms, key=key, value=value, headers=list(headers)) is None:  # full
             yield batch, part
             batch, part = producer.create_batch(), []
-            batch.append(**values)
+            batch.append(timestamp=timestamp_ms, key=key, value=value, headers=list(headers))
         part.append(number)
     batch.close()
     yield batch, part

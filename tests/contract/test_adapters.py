@@ -25,8 +25,9 @@ from adapters import registry
 from adapters.augsburg.gewerbe import latin9
 from adapters.augsburg.gewerbe.adapter import AugsburgGewerbe
 from adapters.augsburg.gewerbe.twin import AugsburgTwin
-from adapters.http import MAX_CONNECTIONS, check_taken
+from adapters.http import MAX_ANSWER_BYTES, MAX_CONNECTIONS, check_taken
 from adapters.interface import Adapter, Delivered, Document, Submission
+from adapters.kit import UnclearAnswer
 from adapters.muenchen.meldewesen import soap
 from adapters.muenchen.meldewesen.adapter import _raise_fault
 from adapters.nuernberg.meldewesen.twin import NuernbergTwin
@@ -318,6 +319,28 @@ class TestMuenchenMeldewesen(AdapterContract):
                 await adapter.deliver(adapter.translate(self.submission()), 1)
             await adapter.close()
             await asyncio.sleep(0.1)
+
+    async def test_answer_that_is_too_large(self) -> None:
+        """An answer of more than a megabyte is none, and is not read to its end."""
+        sent_bytes = 0
+
+        async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent_bytes
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                while sent_bytes < 64 * MAX_ANSWER_BYTES:
+                    writer.write(b"x" * 65_536)
+                    await writer.drain()
+                    sent_bytes += 65_536
+
+        async with await asyncio.start_server(pour, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            adapter = registry.connect(self.office, {"url": f"http://127.0.0.1:{port}", "user": "u", "password": "p"})
+            with pytest.raises(UnclearAnswer, match="an answer of more than"):
+                await adapter.deliver(adapter.translate(self.submission()), 1)
+            await adapter.close()
+            await asyncio.sleep(0.1)
+        assert sent_bytes < 64 * MAX_ANSWER_BYTES
 
 
 class TestAugsburgGewerbe(AdapterContract):

@@ -494,6 +494,7 @@ async def test_brake_counts_only_what_follows_each_other(small_ledger: Ledger, w
         pytest.param({Header.SUBMISSION: str(APPLICATION.message_id).upper().encode()}, "a header is malformed", id="capitals"),
         pytest.param({Header.PORTAL: b'","x":"'}, "a header is malformed", id="quotes"),
         pytest.param({Header.CASE: b"x" * 301}, "a header is malformed", id="long"),
+        pytest.param({Header.CASE: b""}, "a header is malformed", id="empty"),
     ],
 )
 async def test_unreadable_record_is_a_dead_letter(ledger: Ledger, wire: Wire, changes: dict[str, bytes | None], says: str) -> None:

@@ -274,3 +274,18 @@ def raised(levels: int) -> Exception:
     except ValueError as error:
         return error
     raise AssertionError
+
+
+def test_late_success_leaves_the_breaker_open() -> None:
+    """A hand-over that began before the back office went away says nothing of now; the probe decides."""
+    breaker = Breaker(DeliverySettings())
+    breaker.note(failed(Cause.DESTINATION_DOWN), 0)
+    assert (breaker.note(None, 0.1), breaker.reason is not None) == (False, True)
+    breaker.probing()
+    assert (breaker.note(None, 2), breaker.reason) == (True, None)
+
+
+def test_an_office_that_cannot_be_asked_is_not_down() -> None:
+    """Outcomes that nobody can find out say nothing about the back office, however many there are."""
+    breaker = Breaker(DeliverySettings(doubtful_in_a_row=2))
+    assert [breaker.note(failed(Cause.CANNOT_FIND), 0) for _ in range(5)] == [False] * 5
