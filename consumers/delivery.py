@@ -165,6 +165,8 @@ class Delivery:
             _repeat(job)
         elif job.discarded is not None:
             _note_refused(job, now_ms)
+        elif job.settled is not None:
+            _note_settled(job, job.settled, now_ms)
         elif job.work.action is not Action.TRY:
             return self._set_aside_untried(job, now_ms)
         else:
@@ -172,10 +174,7 @@ class Delivery:
         return None
 
     def _note_delivered(self, job: Job, reference: str, now_ms: int) -> None:
-        entry = job.entry
-        entry.state, entry.reference, entry.ended_ms = states.DELIVERED, reference, now_ms
-        entry.cause = entry.next_try_ms = entry.unclear = None
-        job.writes, job.state = True, State.DELIVERED
+        _note_settled(job, reference, now_ms)
         self._say_if_up(self.breaker.note(None, time.monotonic()))
         self.brake.good()
 
@@ -310,6 +309,14 @@ _iso = lru_cache(maxsize=256)(events.iso)
 def _note_again(job: Job, delay_s: float) -> None:
     job.entry.state, job.entry.unclear = states.NOT_TAKEN, job.unclear
     job.writes, job.end = bool(job.submission), Again(delay_s)
+
+
+def _note_settled(job: Job, reference: str, now_ms: int) -> None:
+    """The back office has it."""
+    entry = job.entry
+    entry.state, entry.reference, entry.ended_ms = states.DELIVERED, reference, now_ms
+    entry.cause = entry.next_try_ms = entry.unclear = None
+    job.writes, job.state = True, State.DELIVERED
 
 
 def _note_refused(job: Job, now_ms: int) -> None:

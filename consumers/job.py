@@ -43,6 +43,8 @@ class Job:
     traceparent: bytes | None = None
     discarded: str | None = None
     """An operator's reason for ending the submission."""
+    settled: str | None = None
+    """The back office's own number, where an operator has found the submission there."""
     unreadable: Failure | None = None
     attempts: int = 0
     """How often this process has handed the record out."""
@@ -87,7 +89,8 @@ class Job:
             Unreadable: a header is missing or malformed, or the record is another office's.
         """
         if self.work.retry:
-            self.discarded = take_apart(self.work.record.headers).block.get(CopyHeader.DISCARDED)
+            block = take_apart(self.work.record.headers).block
+            self.discarded, self.settled = block.get(CopyHeader.DISCARDED), block.get(CopyHeader.SETTLED)
         meta = dict(reversed(self.work.record.headers))  # of repeated names the first counts
         try:
             submission = meta[_SUBMISSION].decode()
@@ -120,7 +123,7 @@ class Job:
     @property
     def tried(self) -> bool:
         """It is to be handed over, if the ledger has nothing against it."""
-        return self.work.action is Action.TRY and self.discarded is None
+        return self.work.action is Action.TRY and self.discarded is None and self.settled is None
 
     @property
     def open(self) -> bool:

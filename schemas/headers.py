@@ -58,6 +58,7 @@ class CopyHeader(StrEnum):
     NOT_BEFORE = "bus_retry_not_before"
     REPLAYED_FROM = "bus_replayed_from"
     DISCARDED = "bus_discarded"
+    SETTLED = "bus_settled"
     SPRING_TOPIC = "kafka_dlt-original-topic"
     SPRING_GROUP = "kafka_dlt-original-consumer-group"
     SPRING_EXCEPTION = "kafka_dlt-exception-fqcn"

@@ -11,6 +11,8 @@ OPERATION_CONTENT_TYPE: Final = "application/json"
 ACTOR_PATTERN: Final = r"^[!-~]{1,80}$"
 DISCARD_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{2,79}$"
 """A code that portals can show: 3 to 80 characters, no space, because a sentence would soon hold a name."""
+REFERENCE_PATTERN: Final = r"^[!-~][ -~]{0,78}[!-~]$|^[!-~]$"
+"""As short and printable as one that an adapter gives."""
 REASON_PATTERN: Final = r"^[^\x00-\x1f\x7f]{3,200}$"
 
 
@@ -19,6 +21,7 @@ class Action(StrEnum):
 
     REPLAY = "replay"
     DISCARD = "discard"
+    SETTLE = "settle"
     REVEAL = "reveal"
     OFFSET_RESET = "offset-reset"
 
@@ -33,6 +36,8 @@ class Operation(BaseModel):
     action: Action
     office: str
     reason: Annotated[str, StringConstraints(pattern=REASON_PATTERN)] | None = None
+    reference: str | None = None
+    """The back office's own number, as a person found it there."""
     place: str | None = None
     """Of the dead letter, where it is about one."""
     submission: str | None = None

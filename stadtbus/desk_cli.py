@@ -131,7 +131,7 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """End submissions as rejected; the portal hears the reason. Later ones of their cases stay, and are tried again only by replay."""
-    from consumers.deadletters import Limits, plan_discard
+    from consumers.deadletters import Limits, plan_end
     from schemas.operations import DISCARD_PATTERN
 
     if not re.fullmatch(DISCARD_PATTERN, reason):
@@ -139,9 +139,35 @@ def discard(
     selection = _selection(fingerprint, submission, everything=False, or_all="")
     loaded = quiet()
     desk = _desk(loaded, actor)
-    plan = plan_discard(_read(desk, _offices(loaded, office, None))[office], selection)
+    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
     limits = Limits(canary=0, stop_at_percent=100, wait_s=wait)
     _carry_out(desk, plan, lambda tell: desk.discard(plan, selection, reason, limits, tell), "discard", go=go, wait_s=wait, as_json=as_json)
+
+
+@deadletters_app.command("settle")
+def settle(
+    office: OfficeArgument,
+    *,
+    submission: Annotated[str, typer.Option(help="Which one.")],
+    reference: Annotated[str, typer.Option(help="The back office's own number for it; the portal is shown it.")],
+    go: Go = False,
+    wait: Wait = 60,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Note a submission as delivered that you have found in the back office; nothing is handed over, the portal hears of it."""
+    from consumers.deadletters import Limits, Selection, plan_end
+    from schemas.operations import REFERENCE_PATTERN
+
+    if not re.fullmatch(REFERENCE_PATTERN, reference):
+        raise UsageError(errors.REASON, "a reference has 1 to 80 printable characters", where="--reference")
+    loaded, selection = quiet(), Selection(None, submission)
+    desk = _desk(loaded, actor)
+    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
+    limits = Limits(canary=0, stop_at_percent=100, wait_s=wait)
+    _carry_out(
+        desk, plan, lambda tell: desk.settle(plan, selection, reference, limits, tell), "settle", go=go, wait_s=wait, as_json=as_json
+    )
 
 
 def _carry_out(

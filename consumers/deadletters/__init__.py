@@ -3,7 +3,7 @@
 from consumers.deadletters.courier import Courier
 from consumers.deadletters.desk import Desk, Detail
 from consumers.deadletters.letters import Group, Kind, Letter, Letters, What, grouped, read
-from consumers.deadletters.plan import Plan, Selection, plan_discard, plan_replay
+from consumers.deadletters.plan import Plan, Selection, plan_end, plan_replay
 from consumers.deadletters.run import Limits, Run, Tally
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "Tally",
     "What",
     "grouped",
-    "plan_discard",
+    "plan_end",
     "plan_replay",
     "read",
 ]

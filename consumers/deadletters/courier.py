@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from consumers.deadletters.letters import Letter, Letters
@@ -23,14 +23,16 @@ Places = dict[Letter, int]
 
 
 class Courier:
-    """Sends for one operator. `discarded` is the code with which the submissions end; without one they are replayed."""
+    """Sends for one operator. `ending` says how the submissions end, untried; without one they are replayed."""
 
-    def __init__(self, kafka: KafkaSettings, sender: Sender, shelf: Shelf, office: str, discarded: str | None = None) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, sender: Sender, shelf: Shelf, office: str, ending: Mapping[CopyHeader, str] | None = None
+    ) -> None:
         self._kafka = kafka
         self._sender = sender
         self._shelf = shelf
         self._office = office
-        self._discarded = discarded
+        self._ending = ending or {}
 
     async def send(self, letters: Sequence[Letter]) -> Places:
         """Where each of these stands now, replicated; one whose record is gone from the dead letters stands nowhere.
@@ -65,10 +67,8 @@ class Courier:
         more = {CopyHeader.REPLAYED_FROM: str(letter.place)}
         if CopyHeader.FIRST_FAILURE in copy.block:
             more[CopyHeader.FIRST_FAILURE] = copy.block[CopyHeader.FIRST_FAILURE]
-        if self._discarded is not None:
-            more[CopyHeader.DISCARDED] = self._discarded
         origin = copy.origin or Place(record.topic, record.partition, record.offset)
-        headers = headers_of_copy(copy.original, origin, more)
+        headers = headers_of_copy(copy.original, origin, more | dict(self._ending))
         return Outgoing(topics.retry(self._office), record.key, record.value, headers, record.partition, record.timestamp)
 
     async def _look_for(self, letters: Sequence[Letter]) -> Places:

@@ -120,6 +120,15 @@ class Desk:
         """
         return await self._run(plan, self._about(Action.DISCARD, plan, selection, reason), limits, tell)
 
+    async def settle(self, plan: Plan, selection: Selection, reference: str, limits: Limits, tell: Callable[[Tally], None]) -> Tally:
+        """Note the submission of a plan as delivered, because a person has found it in the back office under this number; and watch.
+
+        Raises:
+            CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
+        """
+        operation = self._about(Action.SETTLE, plan, selection, None).model_copy(update={"reference": reference})
+        return await self._run(plan, operation, limits, tell)
+
     async def reset_offsets(self, office: str, *, go: bool) -> list[Move]:
         """Where the office's group is and where the ledger knows it was; with `go` it is set there.
 
@@ -142,8 +151,7 @@ class Desk:
         with self._ledger(plan.office) as ledger:
             async with self._sender(operation) as sender, looking(self._kafka, [lying]) as consumer:
                 shelf = Shelf(self._kafka, consumer, lying)
-                discarded = operation.reason if operation.action is Action.DISCARD else None
-                courier = Courier(self._kafka, sender, shelf, plan.office, discarded)
+                courier = Courier(self._kafka, sender, shelf, plan.office, _ending(operation))
                 return await Run(plan.letters, courier, _look(ledger), limits, tell).run()
 
     def _about(self, action: Action, plan: Plan, selection: Selection, reason: str | None) -> Operation:
@@ -196,6 +204,13 @@ class Desk:
             yield ledger
         finally:
             ledger.close()
+
+
+def _ending(operation: Operation) -> dict[CopyHeader, str]:
+    """What the engine is told of the letters; nothing where they are to be tried."""
+    told = {Action.DISCARD: (CopyHeader.DISCARDED, operation.reason), Action.SETTLE: (CopyHeader.SETTLED, operation.reference)}
+    header, text = told.get(operation.action, (CopyHeader.REPLAYED_FROM, None))
+    return {} if text is None else {header: text}
 
 
 def _find(letters: Mapping[str, Letters], wanted: str) -> tuple[Letters, Letter]:

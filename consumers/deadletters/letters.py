@@ -30,8 +30,13 @@ class What(StrEnum):
     OPEN = "open"
     REPLAYED = "replayed"
     DISCARDED = "discarded"
+    SETTLED = "settled"
+    """A person has found the submission in the back office."""
     SUPERSEDED = "superseded"
     """A later one of the same submission lies there."""
+
+
+_ENDS: Final = {CopyHeader.DISCARDED: What.DISCARDED, CopyHeader.SETTLED: What.SETTLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Letters:
         self._named: dict[tuple[int, int], tuple[What, int]] = {}
         """By partition and offset, what a record in `.retry` says of it, and where that record stands."""
         self._ended: set[tuple[int, int]] = set()
-        """Origins of what was discarded: that is the end, even if a copy was under way."""
+        """Origins of what was discarded or settled: that is the end, even if a copy was under way."""
 
     def take(self, record: Any) -> None:
         """A record of one of the two topics."""
@@ -161,10 +166,10 @@ class Letters:
             place = Place.parse(copy.block[CopyHeader.REPLAYED_FROM])
         except (KeyError, ValueError):  # parked by the engine
             return
-        discarded = CopyHeader.DISCARDED in copy.block
+        what = next((what for header, what in _ENDS.items() if header in copy.block), What.REPLAYED)
         if place.topic == topics.deadletters(self.office):
-            self._named[place.partition, place.offset] = (What.DISCARDED if discarded else What.REPLAYED, record.offset)
-        if discarded and (origin := self._origin(copy)) != _NO_ORIGIN:
+            self._named[place.partition, place.offset] = (what, record.offset)
+        if what is not What.REPLAYED and (origin := self._origin(copy)) != _NO_ORIGIN:
             self._ended.add((record.partition, origin))
 
 

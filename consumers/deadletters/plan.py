@@ -110,8 +110,8 @@ def plan_replay(letters: Letters, selection: Selection) -> Plan:
     )
 
 
-def plan_discard(letters: Letters, selection: Selection) -> Plan:
-    """What is meant, alone: that one submission of a case is ended says nothing of the others.
+def plan_end(letters: Letters, selection: Selection) -> Plan:
+    """What a discard or a settlement means, alone: that one submission of a case is ended says nothing of the others.
 
     Raises:
         UsageError: dead-letter-unknown.

@@ -20,7 +20,7 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
-from consumers.deadletters import Courier, Desk, Letters, Limits, Selection, Tally, plan_discard, plan_replay
+from consumers.deadletters import Courier, Desk, Letters, Limits, Selection, Tally, plan_end, plan_replay
 from consumers.deadletters.run import Outcome
 from consumers.delivery import Delivery
 from consumers.engine import Engine
@@ -231,7 +231,7 @@ async def test_what_cannot_be_read_is_set_aside_and_the_rest_flows(town: Town) -
         assert (letters.open[0].submission, letters.open[0].kind.stage) == ("", "PARSE")
         assert (plan_replay(letters, Selection()).letters, plan_replay(letters, Selection()).unreadable) == ([], 1)
         selection = Selection(fingerprint=letters.open[0].kind.fingerprint)
-        tally = await town.desk.discard(plan_discard(letters, selection), selection, "not-ours", QUICK, lambda _: None)
+        tally = await town.desk.discard(plan_end(letters, selection), selection, "not-ours", QUICK, lambda _: None)
         assert (tally.sent, tally.unwatched, tally.all_well) == (1, 1, True)
         await asyncio.sleep(2)  # so long the engine has to make a copy of it again, if it does
         assert (await town.letters()).open == []
@@ -334,7 +334,7 @@ async def test_discard_ends_as_rejected_and_releases_the_case(town: Town) -> Non
     async with town.adapter():
         await town.lying(2)
         selection = Selection(submission=str(first))
-        plan = plan_discard(await town.letters(), selection)
+        plan = plan_end(await town.letters(), selection)
         tally = await town.desk.discard(plan, selection, "withdrawn-by-portal", QUICK, lambda _: None)
         assert (plan.left, tally.outcomes[Outcome.REJECTED], tally.all_well) == (1, 1, True)
         (event,) = await town.events("rejected")
@@ -344,6 +344,20 @@ async def test_discard_ends_as_rejected_and_releases_the_case(town: Town) -> Non
         await fill(town.kafka, [last])
         await eventually(lambda: town.back_office.got == [second, third])
     assert [one["action"] for one in await town.operations()] == ["discard", "replay"]
+
+
+async def test_settled_is_delivered_without_a_hand_over(town: Town) -> None:
+    """A submission that a person has found in the back office ends as delivered, with the number it has there."""
+    one, record = submission(town, uuid4(), refused=True)
+    await fill(town.kafka, [record])
+    async with town.adapter():
+        await town.lying(1)
+        selection = Selection(submission=str(one))
+        tally = await town.desk.settle(plan_end(await town.letters(), selection), selection, "M-000815", QUICK, lambda _: None)
+        assert (tally.outcomes[Outcome.DELIVERED], tally.all_well, town.back_office.got) == (1, True, [])
+        (event,) = await town.events("delivered")
+        assert (event["submission"], event["reference"]) == (str(one), "M-000815")
+    assert [(one["action"], one["reference"]) for one in await town.operations()] == [("settle", "M-000815")]
 
 
 async def test_held_ones_come_along_in_order(town: Town) -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
 from consumers import ledger as states
-from consumers.deadletters import Detail, Letter, Letters, Limits, Plan, Run, Selection, Tally, What, grouped, plan_discard, plan_replay
+from consumers.deadletters import Detail, Letter, Letters, Limits, Plan, Run, Selection, Tally, What, grouped, plan_end, plan_replay
 from consumers.deadletters.run import Outcome
 from consumers.failures import Cause
 from consumers.ledger import Entry
@@ -153,7 +153,7 @@ def test_unreadable_ones_are_not_replayed() -> None:
     found = letters(letter(0, None, MESSAGE="a header is missing"), letter(1, 1))
     assert (ids(plan_replay(found, Selection()).letters), plan_replay(found, Selection()).unreadable) == ([1], 1)
     fingerprint = found.all[0].kind.fingerprint
-    assert [one.offset for one in plan_discard(found, Selection(fingerprint=fingerprint)).letters] == [0]
+    assert [one.offset for one in plan_end(found, Selection(fingerprint=fingerprint)).letters] == [0]
 
 
 def test_what_may_have_had_its_effect_is_not_guessed_at() -> None:
@@ -171,14 +171,14 @@ def test_what_may_have_had_its_effect_is_not_guessed_at() -> None:
 def test_discard_takes_one_of_a_case_alone() -> None:
     """Later ones of the case stay, and are counted."""
     found = letters(letter(0, 1, origin=4, case="a"), letter(1, 2, origin=5, case="a"), letter(2, 3))
-    plan = plan_discard(found, Selection(submission=uid(1)))
+    plan = plan_end(found, Selection(submission=uid(1)))
     assert (ids(plan.letters), plan.left) == ([1], 1)
 
 
 def test_what_is_not_open_cannot_be_meant() -> None:
     """A submission that was replayed already, or never lay there, is an error with the place; no selection at all is fine."""
     found = letters(letter(0, 1), named(0, 0))
-    for plan in (plan_replay, plan_discard):
+    for plan in (plan_replay, plan_end):
         with pytest.raises(UsageError, match="dead-letter-unknown"):
             plan(found, Selection(submission=uid(1)))
     assert plan_replay(found, Selection()).letters == []

@@ -435,6 +435,18 @@ async def test_discarded_ends_as_rejected(ledger: Ledger, wire: Wire) -> None:
     assert (entry_of(ledger, APPLICATION).state, office.effects) == ("refused", [FOLLOWING[0].message_id])
 
 
+async def test_settled_counts_as_delivered(ledger: Ledger, wire: Wire) -> None:
+    """What an operator has found in the back office is noted with its number there, and nothing is handed over; the case goes on."""
+    office = Office(before=[Refused("x")])
+    process = await run(ledger, office, wire)
+    await put_into_retry(wire, wire.dead[0], {CopyHeader.SETTLED: "M-000815"})
+    await process.go_on()
+    process.fetch(record_of(FOLLOWING[0], 1))
+    await process.go_on()
+    assert (wire.states, wire.events[1]["data"]["reference"]) == (["dead_letter", "delivered", "delivered"], "M-000815")
+    assert (entry_of(ledger, APPLICATION).reference, office.effects) == ("M-000815", [FOLLOWING[0].message_id])
+
+
 async def test_discarding_what_follows_a_dead_letter(small_ledger: Ledger, wire: Wire) -> None:
     """A held submission can be discarded while the one that holds it is still dead."""
     office = Office(before=[Refused("x")])
