@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from infra.kafka.admin import connected
-from infra.kafka.clients import unreachable
+from infra.kafka.clients import outside
+from infra.kafka.group_offsets import ask
 from infra.settings import KafkaSettings
 from schemas import errors, topics
 from schemas.errors import CannotTell
 
-NO_COMMIT: Final = -1
 _ROUNDS: Final = 45
 """Halvings of the time between the epoch and now, in milliseconds: enough for an exact answer."""
 
@@ -55,55 +54,24 @@ async def of_offices(settings: KafkaSettings, offices: Sequence[str]) -> list[Of
         CannotTell: kafka-unreachable.
     """
     try:
-        async with connected(settings) as admin, _asking(settings) as consumer:
+        async with connected(settings) as admin, outside(settings, "stadtbus-lag") as consumer:
             return list(await asyncio.gather(*(_of_office(admin, consumer, office) for office in offices)))
     except KafkaError as error:  # for example a coordinator that is not there yet
         raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
 
 
-@asynccontextmanager
-async def _asking(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group, which only asks for offsets."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=None, client_id="stadtbus-lag")
-    try:
-        await consumer.start()
-        yield consumer
-    except KafkaConnectionError:
-        raise unreachable(settings) from None
-    finally:
-        await consumer.stop()
-
-
 async def _of_office(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, office: str) -> OfficeLag:
     read = (topics.submissions(office), topics.retry(office))
     partitions = [TopicPartition(topic, number) for topic in read for number in range(topics.PARTITIONS)]
-    state, members = await _group(admin, office)
-    committed = await _committed(admin, office, partitions)
-    ends = await consumer.end_offsets(partitions)
-    starts = await consumer.beginning_offsets(partitions)
+    group = await ask(admin, consumer, office, partitions)
     # Without a commit everything from the log start on is undelivered.
-    positions = {partition: max(committed[partition], starts[partition]) for partition in partitions}
-    behind = {partition: ends[partition] - position for partition, position in positions.items() if ends[partition] > position}
+    positions = {one: max(group.committed[one] or 0, group.first[one]) for one in partitions}
+    behind = {one: group.end[one] - position for one, position in positions.items() if group.end[one] > position}
     # Copies keep their original timestamps, which do not rise with offsets in the retry topic, so there this cannot be asked.
     oldest = await _oldest(consumer, {partition: positions[partition] for partition in behind if not topics.is_retry(partition.topic)})
     parked = sum(count for partition, count in behind.items() if topics.is_retry(partition.topic))
-    expired = sum(starts[partition] - offset for partition, offset in committed.items() if NO_COMMIT < offset < starts[partition])
-    return OfficeLag(office, sum(behind.values()) - parked, parked, expired, oldest, state, members)
-
-
-async def _group(admin: AIOKafkaAdminClient, group: str) -> tuple[str, int]:
-    """State and number of members; a group nobody ever joined is Dead with none."""
-    try:
-        responses = await admin.describe_consumer_groups([group])
-    except KafkaError:
-        return "Unknown", 0
-    _, _, state, _, _, members, *_ = responses[0].groups[0]
-    return state, len(members)
-
-
-async def _committed(admin: AIOKafkaAdminClient, group: str, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-    answer: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
-    return {partition: answer[partition].offset if partition in answer else NO_COMMIT for partition in partitions}
+    expired = sum(max(0, group.first[one] - offset) for one, offset in group.committed.items() if offset is not None)
+    return OfficeLag(office, sum(behind.values()) - parked, parked, expired, oldest, group.state, group.members)
 
 
 async def _oldest(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> datetime | None:

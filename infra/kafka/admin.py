@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
-from infra.kafka.clients import unreachable
+from infra.kafka.clients import outside, unreachable
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
@@ -86,12 +86,6 @@ async def count_records(settings: KafkaSettings, names: Sequence[str]) -> int:
 
     """
     partitions = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, client_id="stadtbus-admin")
-    try:
-        await consumer.start()
+    async with outside(settings, "stadtbus-admin") as consumer:
         ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
-    except KafkaConnectionError:
-        raise unreachable(settings) from None
-    finally:
-        await consumer.stop()
     return sum(ends[partition] - starts[partition] for partition in partitions)

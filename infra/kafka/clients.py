@@ -6,7 +6,8 @@ The libraries' defaults lose data (auto-commit, `latest`, `acks=1`); the values 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -79,6 +80,32 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
     )
     await _start(consumer, settings)
     return consumer
+
+
+@asynccontextmanager
+async def outside(settings: KafkaSettings, client_id: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that joins no group: it looks, or commits for a group that has no members.
+
+    Raises:
+        CannotTell: kafka-unreachable.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        group_id=group,
+        client_id=client_id,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MIB,
+        fetch_max_bytes=16 * MIB,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    except KafkaConnectionError:
+        raise unreachable(settings) from None
+    finally:
+        await consumer.stop()
 
 
 class SendUnknown(Exception):

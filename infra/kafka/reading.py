@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 
-from infra.kafka.clients import unreachable
+from infra.kafka.clients import outside, unreachable
 from infra.settings import KafkaSettings
-from schemas.topics import MIB, PARTITIONS
+from schemas.topics import PARTITIONS
 
 _BATCH: Final = 1_000
 _POLL_MS: Final = 500
@@ -29,24 +28,9 @@ async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIter
     Raises:
         CannotTell: kafka-unreachable.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
-        group_id=None,
-        client_id="stadtbus-reading",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MIB,
-        fetch_max_bytes=16 * MIB,
-    )
-    try:
-        await consumer.start()
+    async with outside(settings, "stadtbus-reading") as consumer:
         consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
         yield consumer
-    except KafkaConnectionError:
-        raise unreachable(settings) from None
-    finally:
-        await consumer.stop()
 
 
 async def read_all(
