@@ -33,14 +33,13 @@ def ago(age_s: float | None) -> str:
 def lag_table(lags: Sequence[OfficeLag], now: datetime) -> Table:
     """One line per office."""
     table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("office", "messages", "oldest waits", "since", "parked", "expired", "group", "members"):
-        table.add_column(name, justify="left" if name in ("office", "since", "group") else "right", overflow="fold")
+    for name in ("office", "messages", "oldest waits", "parked", "expired", "group", "members"):
+        table.add_column(name, justify="left" if name in ("office", "group") else "right", no_wrap=name == "office")
     for one in lags:
-        since = "" if one.oldest_undelivered_at is None else one.oldest_undelivered_at.astimezone().strftime("%a %d.%m. %H:%M:%S")
         alarming = one.expired or (one.behind and not one.members)
         style = "bold red" if alarming else "yellow" if one.behind or one.parked else ""
-        counts = (str(one.parked), str(one.expired or ""), one.group_state, str(one.members))
-        table.add_row(one.office, str(one.behind), ago(one.oldest_age_s(now)), since, *counts, style=style)
+        counts = (str(one.parked or ""), str(one.expired or ""), one.group_state, str(one.members))
+        table.add_row(one.office, str(one.behind), ago(one.oldest_age_s(now)), *counts, style=style)
     return table
 
 
