@@ -33,7 +33,7 @@ def ago(age_s: float | None) -> str:
 def lag_table(lags: Sequence[OfficeLag], now: datetime) -> Table:
     """One line per office."""
     table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("office", "messages", "oldest waits", "parked", "expired", "group", "members"):
+    for name in ("office", "lag", "oldest waits", "parked", "expired", "group", "up"):
         table.add_column(name, justify="left" if name in ("office", "group") else "right", no_wrap=name == "office")
     for one in lags:
         alarming = one.expired or (one.behind and not one.members)
