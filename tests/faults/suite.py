@@ -83,7 +83,10 @@ class Suite:
                 began = time.monotonic()
                 figures = await Act(world, scenario.row, seed).play(scenario.run, _WAIT_LIMIT_S)
             result = Result(scenario, seed, time.monotonic() - began, figures)
-        except Exception as error:  # noqa: BLE001 - whatever it is, this run is not clean, and the next one is another
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # somebody ends the suite; else a client has let go of what it had cancelled
+                raise
             result = Result(scenario, seed, time.monotonic() - began, failure=_in_short(error))
             (self._folder / f"{scenario.row}-{seed}.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         self._note(result)
@@ -131,9 +134,9 @@ class Suite:
         shutil.rmtree(world.folder, ignore_errors=True)
 
 
-def _in_short(error: Exception) -> str:
+def _in_short(error: BaseException) -> str:
     """What went wrong first."""
-    while isinstance(error, ExceptionGroup):
+    while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) if isinstance(error, NotHit) else f"{type(error).__name__}: {error}"
 
