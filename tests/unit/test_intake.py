@@ -442,7 +442,9 @@ async def test_status_of_own_submission(bus: Gateway) -> None:
     receipt = (await bus.post(VALID)).json()
     response = await bus.call("GET", receipt["status_url"])
     assert response.status_code == 200
-    assert response.json() == receipt | {"steps": [{"state": "submitted", "at": receipt["accepted_at"], "reference": None}]}
+    assert response.json() == receipt | {
+        "steps": [{"state": "submitted", "at": receipt["accepted_at"], "reference": None, "reason": None, "next_try_at": None}]
+    }
 
 
 @pytest.mark.parametrize(
