@@ -321,6 +321,7 @@ class Core(Generic[PartitionT, RecordT]):
         return {(partition, state.open[0]) for partition, state in self._partitions.items() if len(state.finished) > behind}
 
     def _close(self, work: Work[PartitionT, RecordT]) -> None:
+        work.job = None  # the two hold each other: until the next search for cycles all finished records would stay in memory
         self.in_flight -= 1
         state = self._partitions[work.partition]
         state.size_bytes -= len(work.record.value or b"")
