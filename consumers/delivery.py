@@ -84,8 +84,9 @@ class Delivery:
             except Unreadable as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
             if work.retry:
+                origin = job.origin
                 work.submission = job.submission
-                work.origin = job.origin.offset if job.origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
+                work.origin = origin.offset if origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
 
     def places(self, wanted: int) -> int:
         """See `Handler`."""

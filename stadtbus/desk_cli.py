@@ -17,7 +17,7 @@ from schemas.errors import CannotTell, UsageError
 from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
 if TYPE_CHECKING:
-    from consumers.deadletters import Desk, Letters, Plan, Selection, Tally
+    from consumers.deadletters import Desk, Letters, Limits, Plan, Selection, Tally
     from consumers.offsets import Move
     from stadtbus.settings import Settings
 
@@ -131,16 +131,12 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """End submissions as rejected; the portal hears the reason. Later ones of their cases stay, and are tried again only by replay."""
-    from consumers.deadletters import Limits, plan_end
     from schemas.operations import DISCARD_PATTERN
 
     if not re.fullmatch(DISCARD_PATTERN, reason):
         raise UsageError(errors.REASON, _DISCARD_REASON, where="--reason")
     selection = _selection(fingerprint, submission, everything=False, or_all="")
-    loaded = quiet()
-    desk = _desk(loaded, actor)
-    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
-    limits = Limits(canary=0, stop_at_percent=100, wait_s=wait)
+    desk, plan, limits = _ending(office, selection, actor, wait)
     _carry_out(desk, plan, lambda tell: desk.discard(plan, selection, reason, limits, tell), "discard", go=go, wait_s=wait, as_json=as_json)
 
 
@@ -156,18 +152,26 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Note a submission as delivered that you have found in the back office; nothing is handed over, the portal hears of it."""
-    from consumers.deadletters import Limits, Selection, plan_end
+    from consumers.deadletters import Selection
     from schemas.operations import REFERENCE_PATTERN
 
     if not re.fullmatch(REFERENCE_PATTERN, reference):
         raise UsageError(errors.REASON, "a reference has 1 to 80 printable characters", where="--reference")
-    loaded, selection = quiet(), Selection(None, submission)
-    desk = _desk(loaded, actor)
-    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
-    limits = Limits(canary=0, stop_at_percent=100, wait_s=wait)
+    selection = Selection(None, submission)
+    desk, plan, limits = _ending(office, selection, actor, wait)
     _carry_out(
         desk, plan, lambda tell: desk.settle(plan, selection, reference, limits, tell), "settle", go=go, wait_s=wait, as_json=as_json
     )
+
+
+def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, Limits]:
+    """What ends without being tried: all at once, because nothing can fail."""
+    from consumers.deadletters import Limits, plan_end
+
+    loaded = quiet()
+    desk = _desk(loaded, actor)
+    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
+    return desk, plan, Limits(canary=0, stop_at_percent=100, wait_s=wait_s)
 
 
 def _carry_out(

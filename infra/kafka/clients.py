@@ -63,19 +63,14 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
     Raises:
         CannotTell: kafka-unreachable.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
-        group_id=group,
-        client_id=client_id,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
+    consumer = _consumer(
+        settings,
+        client_id,
+        group,
         session_timeout_ms=int(settings.session_timeout_s * 1000),
         heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 3) * 1000),
         rebalance_timeout_ms=int(settings.rebalance_timeout_s * 1000),
         max_poll_interval_ms=300_000,
-        max_partition_fetch_bytes=MIB,
-        fetch_max_bytes=16 * MIB,
         partition_assignment_strategy=(RangePartitionAssignor,),  # equal numbers of an office's topics go to the same member
     )
     await _start(consumer, settings)
@@ -89,7 +84,19 @@ async def outside(settings: KafkaSettings, client_id: str, group: str | None = N
     Raises:
         CannotTell: kafka-unreachable.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = _consumer(settings, client_id, group)
+    try:
+        await consumer.start()
+        yield consumer
+    except KafkaConnectionError:
+        raise unreachable(settings) from None
+    finally:
+        await consumer.stop()
+
+
+def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **of_a_member: Any) -> AIOKafkaConsumer:
+    """What holds for whoever reads: nothing is committed by itself, nothing skipped, nothing aborted is seen."""
+    return AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         group_id=group,
         client_id=client_id,
@@ -98,14 +105,8 @@ async def outside(settings: KafkaSettings, client_id: str, group: str | None = N
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MIB,
         fetch_max_bytes=16 * MIB,
+        **of_a_member,
     )
-    try:
-        await consumer.start()
-        yield consumer
-    except KafkaConnectionError:
-        raise unreachable(settings) from None
-    finally:
-        await consumer.stop()
 
 
 class SendUnknown(Exception):
