@@ -24,7 +24,7 @@ from consumers import ledger as states
 from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, KafkaWork, Parked
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
-from consumers.job import Job, Unreadable
+from consumers.job import Job, Reader, Unreadable
 from consumers.ledger import Ledger
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
@@ -59,6 +59,7 @@ class Delivery:
         self._settings = settings
         self._continuing = continuing
         """Keys of services whose cases go on after a dead letter."""
+        self._reader = Reader(office)
         self._copies = Copies(office, office)
         self._events = topics.events(office.partition(".")[0])
         self._writer = events.EventWriter(office)
@@ -80,7 +81,7 @@ class Delivery:
         for work in works:
             job = work.job = Job(work)
             try:
-                job.read(self._office)
+                self._reader.read(job)
             except Unreadable as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
             if work.retry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from consumers.engine import Action, End, KafkaWork
@@ -18,11 +19,7 @@ _CODES: Final = re.compile(r"[A-Za-z0-9._:+ -]{1,100}(\n[A-Za-z0-9._:+ -]{1,100}
 """Ids, names of portals, keys of services, times, a line each: they go into events as they are."""
 _TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
-# Plain strings: looking up a member of an enumeration costs more than what is done with it.
-_SUBMISSION, _CASE, _OFFICE, _SERVICE, _PORTAL, _ACCEPTED_AT, _TRACEPARENT = (
-    header.value
-    for header in (Header.SUBMISSION, Header.CASE, Header.OFFICE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT, Header.TRACEPARENT)
-)
+_READ: Final = (Header.SUBMISSION, Header.OFFICE, Header.CASE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT)
 
 
 class Unreadable(Refused):
@@ -82,33 +79,6 @@ class Job:
             self.failure = self.unreadable if self.discarded is None else None
         return self.unreadable is None
 
-    def read(self, office: str) -> None:
-        """Take what the headers say.
-
-        Raises:
-            Unreadable: a header is missing or malformed, or the record is another office's.
-        """
-        if self.work.retry:
-            block = take_apart(self.work.record.headers).block
-            self.discarded, self.settled = block.get(CopyHeader.DISCARDED), block.get(CopyHeader.SETTLED)
-        meta = dict(reversed(self.work.record.headers))  # of repeated names the first counts
-        try:
-            submission = meta[_SUBMISSION].decode()
-            self.case, self.service, self.portal = meta[_CASE].decode(), meta[_SERVICE].decode(), meta[_PORTAL].decode()
-            self.accepted_at, its_office = meta[_ACCEPTED_AT].decode(), meta[_OFFICE].decode()
-        except KeyError as error:
-            raise Unreadable(f"header {error.args[0]} is missing") from None
-        except (AttributeError, UnicodeDecodeError):
-            raise Unreadable("a header is not text") from None
-        if its_office != office:
-            raise Unreadable(f"header {_OFFICE} names another office")
-        if not (_UUID.fullmatch(submission) and _CODES.fullmatch(f"{self.case}\n{self.service}\n{self.portal}\n{self.accepted_at}")):
-            raise Unreadable("a header is malformed")
-        self.submission = submission
-        trace = meta.get(_TRACEPARENT)
-        if trace is not None and _TRACE.fullmatch(trace):
-            self.traceparent = trace
-
     @property
     def id(self) -> bytes:
         """The submission's id as the ledger has it."""
@@ -142,3 +112,48 @@ class Job:
         record = self.work.record
         first = take_apart(record.headers).origin if self.work.retry else None
         return first or Place(record.topic, record.partition, record.offset)
+
+
+class Reader:
+    """Reads the headers of one office's records. Those of one portal have the same names in the same order, so where each stands is
+    remembered from one record to the next.
+    """
+
+    def __init__(self, office: str) -> None:
+        self._office = office
+        self._names: Sequence[str] = ()
+        self._places: Sequence[int] = ()
+        self._trace: int | None = None
+
+    def read(self, job: Job) -> None:
+        """Take what the headers say.
+
+        Raises:
+            Unreadable: a header is missing or malformed, or the record is another office's.
+        """
+        headers: RawHeaders = job.work.record.headers
+        if job.work.retry:
+            block = take_apart(headers).block
+            job.discarded, job.settled = block.get(CopyHeader.DISCARDED), block.get(CopyHeader.SETTLED)
+        names = [name for name, _ in headers]
+        if names != self._names:
+            self._find(names)
+        try:
+            submission, office, *codes = [headers[place][1].decode() for place in self._places]  # type: ignore[union-attr] # a null header is caught
+        except (AttributeError, UnicodeDecodeError):
+            raise Unreadable("a header is not text") from None
+        if office != self._office:
+            raise Unreadable(f"header {Header.OFFICE} names another office")
+        if not (_UUID.fullmatch(submission) and _CODES.fullmatch("\n".join(codes))):
+            raise Unreadable("a header is malformed")
+        job.submission = submission
+        job.case, job.service, job.portal, job.accepted_at = codes
+        if self._trace is not None and _TRACE.fullmatch(trace := headers[self._trace][1] or b""):
+            job.traceparent = trace
+
+    def _find(self, names: Sequence[str]) -> None:
+        """Where the headers stand that we read; of repeated names the first counts."""
+        first = {name: place for place, name in reversed(list(enumerate(names)))}
+        if missing := [name for name in _READ if name not in first]:
+            raise Unreadable(f"header {missing[0]} is missing")
+        self._names, self._places, self._trace = names, [first[name] for name in _READ], first.get(Header.TRACEPARENT)

@@ -100,10 +100,7 @@ class Entry:
     A plain class, because one is made for each record: what is not set is that of the class.
     """
 
-    state: str = NEW
-    attempt: int = 0
     tries: int = 0
-    started_ms: int = 0
     ended_ms: int | None = None
     next_try_ms: int | None = None
     reference: str | None = None
@@ -119,9 +116,12 @@ class Entry:
     holds: bool | None = None
     """Dead, and its case waits for it."""
 
-    def __init__(self, submission: bytes, **found: Any) -> None:
+    def __init__(self, submission: bytes, state: str = NEW, attempt: int = 0, started_ms: int = 0, **more: Any) -> None:
         self.submission = submission
-        self.__dict__.update(found)
+        self.state = state
+        self.attempt = attempt
+        self.started_ms = started_ms
+        self.__dict__.update(more)
 
     @property
     def final(self) -> bool:
@@ -219,7 +219,7 @@ class Ledger:
         except _NotAllNew:
             return []
         crashpoints.reached("ledger.begun")
-        return [Entry(submission, state=STARTED, attempt=1, started_ms=now_ms) for submission in submissions]
+        return [Entry(submission, STARTED, 1, now_ms) for submission in submissions]
 
     async def begin(self, begins: Sequence[Begin]) -> list[tuple[Entry, bool]]:
         """Note that attempts begin, durable on return. For each record the row as it was found (attempt 0 where there was none),

@@ -42,7 +42,10 @@ class State(StrEnum):
     @property
     def final(self) -> bool:
         """Nothing follows."""
-        return self in (State.DELIVERED, State.REJECTED)
+        return self in _FINAL
+
+
+_FINAL: Final = frozenset((State.DELIVERED, State.REJECTED))
 
 
 class StatusData(BaseModel):
@@ -103,24 +106,32 @@ class EventWriter:
     """
 
     def __init__(self, office: str) -> None:
-        source = office.replace(".", "/")
-        self._envelope = (
-            f'{{"specversion":"1.0","id":"%s","source":"//stadtbus.example/{source}","type":"example.stadtbus.submission.%s","time":"%s",'
-            f'"subject":"%s","datacontenttype":"application/json","data":{{"city":"{office.partition(".")[0]}","office":"{office}",'
-            f'"submission":"%s","case":"%s","service":"%s","portal":"%s","state":"%s","attempt":%d,"begun_at":"%s"%s}}}}'
-        )
+        self._envelopes = {state: _envelope(office, state) for state in State}
 
     def write(self, step: Step, submission: str, case: str, service: str, portal: str) -> bytes:
         """The event; ids and codes hold no character that JSON would have to escape.
 
         A final state has one id per submission, another one per submission and attempt.
         """
-        name = f"{submission}/{step.state}" if step.state.final else f"{submission}/{step.state}/{step.attempt}"
-        values = (_id(name), step.state, step.at, submission, submission, case, service, portal, step.state, step.attempt, step.begun_at)
-        more = (("reference", step.reference), ("reason", step.reason), ("next_try_at", step.next_try_at))
-        return (
-            self._envelope % (*values, "".join(f',"{key}":{encode_basestring(text)}' for key, text in more if text is not None))
-        ).encode()
+        state, at, attempt, begun_at, reference, reason, next_try_at = step
+        name = f"{submission}/{state.value}" if state in _FINAL else f"{submission}/{state.value}/{attempt}"
+        more = "" if reference is None else f',"reference":{encode_basestring(reference)}'
+        if reason is not None:
+            more += f',"reason":{encode_basestring(reason)}'
+        if next_try_at is not None:
+            more += f',"next_try_at":"{next_try_at}"'
+        values = (_id(name), at, submission, submission, case, service, portal, attempt, begun_at, more)
+        return (self._envelopes[state] % values).encode()
+
+
+def _envelope(office: str, state: State) -> str:
+    """What is the same in all events of an office that tell of this state."""
+    source = office.replace(".", "/")
+    return (
+        f'{{"specversion":"1.0","id":"%s","source":"//stadtbus.example/{source}","type":"example.stadtbus.submission.{state}","time":"%s",'
+        f'"subject":"%s","datacontenttype":"application/json","data":{{"city":"{office.partition(".")[0]}","office":"{office}",'
+        f'"submission":"%s","case":"%s","service":"%s","portal":"%s","state":"{state}","attempt":%d,"begun_at":"%s"%s}}}}'
+    )
 
 
 def _id(step: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from consumers.engine import Work
 from consumers.failures import Cause
-from consumers.job import Job, Unreadable
+from consumers.job import Job, Reader, Unreadable
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import topics
@@ -182,9 +182,9 @@ def _identity(letter: Letter) -> Hashable:
 
 def _submission(record: Any, office: str) -> str:
     """By the engine's own rules."""
-    job = Job(Work(None, None, record, 0, retry=True))
+    job = Job(Work(None, record, 0, retry=True))
     try:
-        job.read(office)
+        Reader(office).read(job)
     except Unreadable:
         return ""
     return job.submission

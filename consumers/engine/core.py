@@ -77,9 +77,10 @@ class Work(Generic[PartitionT, RecordT]):
         "submission",
     )
 
-    def __init__(self, partition: PartitionT, case: Hashable, record: RecordT, epoch: int, *, retry: bool) -> None:
+    def __init__(self, partition: PartitionT, record: RecordT, epoch: int, retry: bool) -> None:  # noqa: FBT001 - made for each record
         self.partition = partition
-        self.case = case
+        self.case: Hashable = (partition, record.offset) if record.key is None else record.key
+        """A record without a key belongs to nothing."""
         self.record = record
         self.epoch = epoch
         self.retry = retry
@@ -203,29 +204,28 @@ class Core(Generic[PartitionT, RecordT]):
         if records[0].offset < state.expected:
             raise OffsetWentBack(f"offset {records[0].offset} after {state.expected - 1}")
         state.expected = records[-1].offset + 1
-        return [self._take_in(partition, state, record) for record in records]
+        state.open.extend([record.offset for record in records])
+        state.size_bytes += sum([len(record.value or b"") for record in records])
+        self.in_flight += len(records)
+        works = [Work(partition, record, self._epoch, state.retry) for record in records]
+        for work in works:
+            self._append(state, work)
+        return works
 
-    def _take_in(self, partition: PartitionT, state: _Partition[PartitionT, RecordT], record: RecordT) -> Work[PartitionT, RecordT]:
-        case: Hashable = record.key
-        if case is None:  # belongs to nothing
-            case = (partition, record.offset)
-        work = Work(partition, case, record, self._epoch, retry=state.retry)
-        state.open.append(record.offset)
-        self.in_flight += 1
-        state.size_bytes += len(record.value or b"")
+    def _append(self, state: _Partition[PartitionT, RecordT], work: Work[PartitionT, RecordT]) -> None:
+        """To the end of its chain."""
         chains = self._retry_chains if state.retry else self._chains
-        head = chains.get(case)
+        head = chains.get(work.case)
         if head is None:
-            chains[case] = work
+            chains[work.case] = work
             state.ready.append(work)
             self.ready += 1
         else:
             (head.last or head).following = work
             head.last = work
         if state.retry:
-            special = self._special.setdefault(case, CaseState())
-            special.parked_through = max(special.parked_through, record.offset)
-        return work
+            special = self._special.setdefault(work.case, CaseState())
+            special.parked_through = max(special.parked_through, work.offset)
 
     def take(self, limit: int) -> list[Work[PartitionT, RecordT]]:
         """The next records to handle, partitions in turn, so that a full one does not starve the others."""
@@ -272,13 +272,13 @@ class Core(Generic[PartitionT, RecordT]):
         """
         self._filling_gaps = True
 
-    def finish(self, work: Work[PartitionT, RecordT]) -> None:
-        """This record is done with: the case goes on, and the offset may move."""
-        if work.epoch != self._epoch:
-            return
-        self._close(work)
-        if self._special and work.case in self._special:
-            self._settle_case(work)
+    def finish(self, *works: Work[PartitionT, RecordT]) -> None:
+        """These records are done with: their cases go on, and the offsets may move."""
+        for work in works:
+            if work.epoch == self._epoch:
+                self._close(work)
+                if self._special and work.case in self._special:
+                    self._settle_case(work)
 
     def finish_parked(self, work: Work[PartitionT, RecordT], retry_offset: int) -> None:
         """This record is done with here: its copy stands in the retry topic."""
