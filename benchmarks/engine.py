@@ -27,7 +27,7 @@ from faststream.kafka import KafkaBroker
 
 from benchmarks.report import Figure, against
 from consumers.delivery import Delivery
-from consumers.engine import FINISHED, CaseState, End, Engine, KafkaWork
+from consumers.engine import FINISHED, CaseState, End, Engine, KafkaWork, Work
 from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Ledger
@@ -56,6 +56,7 @@ class Bare:
     """A handler that keeps nothing: what the engine itself costs."""
 
     at_once = DeliverySettings().at_once
+    make = Work
 
     def __init__(self, work_s: float = 0.0) -> None:
         self._work_s = work_s

@@ -13,6 +13,7 @@ from consumers import audit, stats
 from consumers.delivery import Delivery
 from consumers.engine import Engine
 from consumers.handover import HandOver
+from consumers.job import Job
 from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra import metrics
@@ -58,7 +59,7 @@ def adapter_app(
     return _app(kafka, office, lifespan, health)
 
 
-def _watch(health: Health, engine: Engine, delivery: Delivery, office: str) -> None:
+def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:
     health.alive["engine"] = health.ready["engine"] = engine.progress.check
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
     health.ready["office"] = delivery.finding

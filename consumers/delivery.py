@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumers import ledger as states
-from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, KafkaWork, Parked
+from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Reader, Unreadable
@@ -45,6 +45,8 @@ _LEAST_WAIT_S: Final = 0.1
 
 class Delivery:
     """What the engine does with the records of one office (`consumers.engine.Handler`)."""
+
+    make = Job
 
     def __init__(
         self, office: str, hand_over: HandOver, ledger: Ledger, sender: Sender, settings: DeliverySettings, continuing: Collection[str] = ()
@@ -76,18 +78,17 @@ class Delivery:
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
 
-    def recognise(self, works: Sequence[KafkaWork]) -> None:
+    def recognise(self, jobs: Sequence[Job]) -> None:
         """See `Handler`. A record of the retry topic that is no copy of ours counts as older than all others of its case."""
-        for work in works:
-            job = work.job = Job(work)
+        for job in jobs:
             try:
                 self._reader.read(job)
             except Unreadable as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
-            if work.retry:
-                origin = job.origin
-                work.submission = job.submission
-                work.origin = origin.offset if origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
+            if job.retry:
+                origin = job.first_place
+                job.held_as = job.submission
+                job.origin = origin.offset if origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
 
     def places(self, wanted: int) -> int:
         """See `Handler`."""
@@ -99,22 +100,22 @@ class Delivery:
 
     # --- 1. begin
 
-    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+    async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         """See `Handler`."""
-        jobs = [job for work in works if (job := work.job).starts()]
-        first_time = all(not job.work.retry and job.tried and job.attempts == 1 for job in jobs)
+        jobs = [job for job in works if job.starts()]
+        first_time = all(not job.retry and job.tried and job.attempts == 1 for job in jobs)
         if jobs and not (first_time and await self._begin_new(jobs)):
             begins = [job.begin for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
-        to_hand_over = [job.work for job in jobs if job.begun]
+        to_hand_over = [job for job in jobs if job.begun]
         if to_hand_over:
             self.breaker.probing()
-        return to_hand_over, [work for work in works if not work.job.begun]
+        return to_hand_over, [job for job in works if not job.begun]
 
     async def _begin_new(self, jobs: Sequence[Job]) -> bool:
         """Begin records that are read for the first time; False, and nothing was done, where one of them was not."""
-        ids, partitions = [job.id for job in jobs], {job.work.partition for job in jobs}
+        ids, partitions = [job.id for job in jobs], {job.partition for job in jobs}
         entries = await self._stored(lambda: self._ledger.begin_new(ids, partitions))
         for job, entry in zip(jobs, entries, strict=False):
             job.entry, job.begun = entry, True
@@ -122,13 +123,12 @@ class Delivery:
 
     # --- 2. hand over
 
-    async def hand_over(self, work: KafkaWork) -> None:
+    async def hand_over(self, job: Job) -> None:
         """See `Handler`."""
-        await self._hand_over.run(work.job)
+        await self._hand_over.run(job)
 
-    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
+    def give_up(self, job: Job, *, begun: bool) -> None:
         """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
-        job: Job = work.job
         if begun:
             job.failures = self._settings.quick_tries
             job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, "no answer in time", TimeoutError.__name__)
@@ -138,16 +138,15 @@ class Delivery:
 
     # --- 3. settle
 
-    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+    async def settle(self, jobs: Sequence[Job]) -> list[End]:
         """See `Handler`."""
         now_ms = int(time.time() * 1000)
-        jobs: list[Job] = [work.job for work in works]
         copies = [(job, copy) for job in jobs if (copy := self._decide(job, now_ms)) is not None]
         if copies:
             await self._copy(copies)
         entries = [job.entry for job in jobs if job.writes]
         if entries:
-            partitions = {job.work.partition for job in jobs}
+            partitions = {job.partition for job in jobs}
             await self._stored(lambda: self._ledger.end(entries, partitions))
         crashpoints.reached("settle.recorded")
         self._count_delivered([job for job in jobs if job.reference is not None], now_ms)
@@ -169,7 +168,7 @@ class Delivery:
             _note_refused(job, now_ms)
         elif job.settled is not None:
             _note_settled(job, job.settled, now_ms)
-        elif job.work.action is not Action.TRY:
+        elif job.action is not Action.TRY:
             return self._set_aside_untried(job, now_ms)
         else:
             job.end = Again(self._wait_s(job, now_ms))
@@ -184,13 +183,13 @@ class Delivery:
         self._say_failure(job, failure)
         if failure.cause is not Cause.DESTINATION_DOWN:
             job.failures += 1
-        verdict = decide(failure, job.failures, job.entry.tries + 1, parked=job.work.retry, settings=self._settings)
+        verdict = decide(failure, job.failures, job.entry.tries + 1, parked=job.retry, settings=self._settings)
         cause = verdict.cause or failure.cause
         if verdict.what == "park":
             return self._park(job, cause, now_ms, verdict.delay_s)
         if verdict.what == "dead" and self._may_die():
             return self._dead(job, cause, now_ms, holds=job.service not in self._continuing)
-        if verdict.what == "again" and job.work.retry and cause is not Cause.DESTINATION_DOWN:
+        if verdict.what == "again" and job.retry and cause is not Cause.DESTINATION_DOWN:
             job.entry.tries += 1
             job.entry.cause, job.entry.next_try_ms, job.state = cause, now_ms + int(verdict.delay_s * 1000), State.RETRY_WAIT
         _note_again(job, verdict.delay_s)
@@ -214,13 +213,13 @@ class Delivery:
         entry = job.entry
         entry.state, entry.cause, entry.next_try_ms, entry.holds = states.DEAD, cause, None, holds
         entry.unclear = job.unclear and cause is not Cause.CANNOT_FIND  # there a person finds out, and then decides
-        entry.retry_offset = job.work.offset if job.work.retry else None
+        entry.retry_offset = job.offset if job.retry else None
         job.state = State.DEAD_LETTER if job.submission else None
         metrics.DEADLETTERS.labels(self._office, cause).inc()
         return self._copies.dead(job, now_ms)
 
     def _set_aside_untried(self, job: Job, now_ms: int) -> Outgoing:
-        if job.work.action is Action.PARK:
+        if job.action is Action.PARK:
             return self._park(job, Cause.CASE_PARKED, now_ms, None)
         return self._dead(job, Cause.CASE_HELD, now_ms, holds=True)
 
@@ -245,7 +244,7 @@ class Delivery:
 
     def _news(self, job: Job, now_ms: int) -> Outgoing:
         """The event for the portal. It has the partition number of its record, because both topics have the same number of them."""
-        entry, record = job.entry, job.work.record
+        entry, record = job.entry, job.record
         step = events.Step(
             job.state or State.DELIVERED,
             _iso(entry.ended_ms or now_ms),
@@ -256,7 +255,7 @@ class Delivery:
         )
         if entry.next_try_ms is not None:
             step = step._replace(next_try_at=events.iso(entry.next_try_ms))
-        value = self._writer.write(step, job.submission, job.case, job.service, job.portal)
+        value = self._writer.write(step, job.submission, job.case_id, job.service, job.portal)
         headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
         return Outgoing(self._events, record.key, value, headers, record.partition)
 
@@ -330,8 +329,8 @@ def _note_refused(job: Job, now_ms: int) -> None:
 
 def _note_copy(job: Job, offset: int, *, parked: bool) -> None:
     """The copy stands: so the record is done with here."""
-    entry, record = job.entry, job.work.record
-    entry.partition, entry.origin_offset, entry.case_key = record.partition, job.origin.offset, record.key
+    entry, record = job.entry, job.record
+    entry.partition, entry.origin_offset, entry.case_key = record.partition, job.first_place.offset, record.key
     job.writes = bool(job.submission)
     if parked:
         entry.retry_offset = offset

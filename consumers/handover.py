@@ -47,7 +47,7 @@ class HandOver:
 
     async def _translate(self, job: Job) -> Document:
         job.stage = Stage.PARSE
-        accepted_at, value = datetime.fromisoformat(job.accepted_at), job.work.record.value
+        accepted_at, value = datetime.fromisoformat(job.accepted_at), job.record.value
         application = await asyncio.to_thread(_parse, value) if len(value or b"") > _BESIDE_BYTES else _parse(value)
         job.stage = Stage.TRANSLATE
         return self._adapter.translate(Submission(UUID(job.submission), self._office, accepted_at, application))

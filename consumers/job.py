@@ -26,14 +26,14 @@ class Unreadable(Refused):
     """The headers do not say what the record is; the text names a header, never a value."""
 
 
-class Job:
-    """What is known of one record while it is here. What cannot be read has no submission.
+class Job(KafkaWork):
+    """A record and what is known of it while it is here. What cannot be read has no submission.
 
     A plain class, because one is made for each record: what is not set is that of the class.
     """
 
     submission: str = ""
-    case: str = ""
+    case_id: str = ""
     service: str = ""
     portal: str = ""
     accepted_at: str = ""
@@ -65,9 +65,6 @@ class Job:
     """What the portal is told."""
     end: End | None = None
 
-    def __init__(self, work: KafkaWork) -> None:
-        self.work = work
-
     def starts(self) -> bool:
         """The record is handed out; whether it can be read."""
         if self.attempts:
@@ -87,30 +84,29 @@ class Job:
     @property
     def begin(self) -> Begin:
         """What the ledger has to know before."""
-        work = self.work
-        return Begin(self.id, work.partition, work.offset, work.retry, untried=not self.tried, waited=self.attempts > 1)
+        return Begin(self.id, self.partition, self.offset, self.retry, untried=not self.tried, waited=self.attempts > 1)
 
     @property
     def tried(self) -> bool:
         """It is to be handed over, if the ledger has nothing against it."""
-        return self.work.action is Action.TRY and self.discarded is None and self.settled is None
+        return self.action is Action.TRY and self.discarded is None and self.settled is None
 
     @property
     def open(self) -> bool:
         """Something is still to be done with the record."""
-        return self.entry.is_open(self.work.offset, retry=self.work.retry)
+        return self.entry.is_open(self.offset, retry=self.retry)
 
     @property
     def original_headers(self) -> RawHeaders:
         """Without those that a copy of ours has behind them."""
-        headers: RawHeaders = self.work.record.headers
-        return take_apart(headers).original if self.work.retry else headers
+        headers: RawHeaders = self.record.headers
+        return take_apart(headers).original if self.retry else headers
 
     @property
-    def origin(self) -> Place:
+    def first_place(self) -> Place:
         """Where the record was read first."""
-        record = self.work.record
-        first = take_apart(record.headers).origin if self.work.retry else None
+        record = self.record
+        first = take_apart(record.headers).origin if self.retry else None
         return first or Place(record.topic, record.partition, record.offset)
 
 
@@ -131,8 +127,8 @@ class Reader:
         Raises:
             Unreadable: a header is missing or malformed, or the record is another office's.
         """
-        headers: RawHeaders = job.work.record.headers
-        if job.work.retry:
+        headers: RawHeaders = job.record.headers
+        if job.retry:
             block = take_apart(headers).block
             job.discarded, job.settled = block.get(CopyHeader.DISCARDED), block.get(CopyHeader.SETTLED)
         names = [name for name, _ in headers]
@@ -147,7 +143,7 @@ class Reader:
         if not (_UUID.fullmatch(submission) and _CODES.fullmatch("\n".join(codes))):
             raise Unreadable("a header is malformed")
         job.submission = submission
-        job.case, job.service, job.portal, job.accepted_at = codes
+        job.case_id, job.service, job.portal, job.accepted_at = codes
         if self._trace is not None and _TRACE.fullmatch(trace := headers[self._trace][1] or b""):
             job.traceparent = trace
 

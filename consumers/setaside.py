@@ -31,7 +31,7 @@ class Copies:
 
     def dead(self, job: Job, now_ms: int) -> Outgoing:
         """The record for the dead letters, with what Spring's tools look for."""
-        origin, failure = job.origin, job.failure
+        origin, failure = job.first_place, job.failure
         block = self._block(job, now_ms) | {CopyHeader.SPRING_TOPIC: origin.topic, CopyHeader.SPRING_GROUP: self._office}
         if failure is not None:
             block[CopyHeader.STACKTRACE] = failure.trace
@@ -39,12 +39,12 @@ class Copies:
         return self._copy(job, topics.deadletters(self._office), block)
 
     def _copy(self, job: Job, topic: str, block: dict[CopyHeader, str]) -> Outgoing:
-        record = job.work.record
-        headers = headers_of_copy(job.original_headers, job.origin, block)
+        record = job.record
+        headers = headers_of_copy(job.original_headers, job.first_place, block)
         return Outgoing(topic, record.key, record.value, headers, record.partition, record.timestamp)
 
     def _block(self, job: Job, now_ms: int) -> dict[CopyHeader, str]:
-        earlier = take_apart(job.work.record.headers).block if job.work.retry else {}
+        earlier = take_apart(job.record.headers).block if job.retry else {}
         block = {CopyHeader.ADAPTER: self._adapter, CopyHeader.INSTANCE: _INSTANCE}
         if job.failure is not None:
             block |= _failure(job.failure)

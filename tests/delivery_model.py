@@ -14,8 +14,9 @@ from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
 from consumers.delivery import Delivery
-from consumers.engine import Again, CaseState, Core, Dead, End, KafkaWork, Parked
+from consumers.engine import Again, CaseState, Core, Dead, End, Parked
 from consumers.handover import HandOver
+from consumers.job import Job
 from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.clients import Outgoing, Position, Sender
@@ -169,8 +170,8 @@ class Process:
         self.office, self.wire = office, wire
         self.settings = settings or DeliverySettings()
         self.delivery = Delivery(OFFICE, HandOver(OFFICE, office), ledger, wire, self.settings, continuing)
-        self.core: Core[TopicPartition, Any] = Core()
-        self.waiting: list[tuple[KafkaWork, float]] = []
+        self.core: Core[TopicPartition, Any, Job] = Core(Job)
+        self.waiting: list[tuple[Job, float]] = []
         """What is to come again, and after how many seconds."""
         self._read = 0
 
@@ -180,13 +181,13 @@ class Process:
         self.core.assign({MAIN: 0, RETRY: 0}, {RETRY}, known if cases is None else cases)
         return self
 
-    def fetch(self, *records: Any) -> list[KafkaWork]:
+    def fetch(self, *records: Any) -> list[Job]:
         """Records of the submissions topic come in."""
         works = self.core.offer(MAIN, records)
         self.delivery.recognise(works)
         return works
 
-    def fetch_parked(self) -> list[KafkaWork]:
+    def fetch_parked(self) -> list[Job]:
         """What was written to the retry topic since comes in."""
         copies = self.wire.parked[self._read :]
         records = [_as_record(copy, self._read + number) for number, copy in enumerate(copies)]
@@ -205,14 +206,14 @@ class Process:
             await self.delivery.hand_over(work)
         return await self.settle([*begun, *rest])
 
-    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+    async def settle(self, works: Sequence[Job]) -> list[End]:
         """What came of them, and what the engine does with that."""
         ends = await self.delivery.settle(works)
         for work, end in zip(works, ends, strict=True):
             self._apply(work, end)
         return ends
 
-    def _apply(self, work: KafkaWork, end: End) -> None:
+    def _apply(self, work: Job, end: End) -> None:
         if isinstance(end, Again):
             self.core.release(work)
             self.waiting.append((work, end.delay_s))

@@ -33,8 +33,8 @@ class Rec:
         return Rec(offset, self.key, self.value, self.submission, self.origin, discarded)
 
 
-Engine = Core[Partition, Rec]
 Out = Work[Partition, Rec]
+Engine = Core[Partition, Rec, Out]
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.core: Engine = Core()
+        self.core: Engine = Core(Work)
         self.stale: list[Out] = []
         self.assign(set(NUMBERS))
 
@@ -144,7 +144,7 @@ class Process:
         for work in self.core.offer(partition, records):
             self.offered[partition, work.offset] = work
             if work.retry:
-                work.origin, work.submission = work.record.origin, work.record.submission
+                work.origin, work.held_as = work.record.origin, work.record.submission
                 self.parked[work.record.key or b""].add(work.offset)
 
     def take(self, limit: int) -> list[Out]:

@@ -12,7 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from consumers.engine import Work
+from aiokafka import TopicPartition
+
 from consumers.failures import Cause
 from consumers.job import Job, Reader, Unreadable
 from infra.kafka.reading import read_all
@@ -182,7 +183,7 @@ def _identity(letter: Letter) -> Hashable:
 
 def _submission(record: Any, office: str) -> str:
     """By the engine's own rules."""
-    job = Job(Work(None, record, 0, retry=True))
+    job = Job(TopicPartition(record.topic, record.partition), record, 0, True)  # noqa: FBT003 - from the retry topic, or as if
     try:
         Reader(office).read(job)
     except Unreadable:

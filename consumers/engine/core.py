@@ -11,10 +11,10 @@ Promises, checked by `tests/unit/test_engine_core.py` after every step:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 
 class Record(Protocol):
@@ -27,6 +27,7 @@ class Record(Protocol):
 
 PartitionT = TypeVar("PartitionT", bound=Hashable)
 RecordT = TypeVar("RecordT", bound=Record)
+WorkT = TypeVar("WorkT", bound="Work[Any, Any]")
 
 
 class OffsetWentBack(Exception):
@@ -59,14 +60,14 @@ class CaseState:
 
 
 class Work(Generic[PartitionT, RecordT]):
-    """One record on its way. Its fields belong to the core, but for `job`, which belongs to whoever handles it."""
+    """One record on its way. These fields belong to the core; whoever handles records derives a class with more."""
 
     __slots__ = (
         "action",
         "case",
         "epoch",
         "following",
-        "job",
+        "held_as",
         "last",
         "offset",
         "origin",
@@ -74,10 +75,9 @@ class Work(Generic[PartitionT, RecordT]):
         "partition",
         "record",
         "retry",
-        "submission",
     )
 
-    def __init__(self, partition: PartitionT, record: RecordT, epoch: int, retry: bool) -> None:  # noqa: FBT001 - made for each record
+    def __init__(self, partition: PartitionT, record: RecordT, epoch: int, retry: bool) -> None:
         self.partition = partition
         self.case: Hashable = (partition, record.offset) if record.key is None else record.key
         """A record without a key belongs to nothing."""
@@ -87,19 +87,18 @@ class Work(Generic[PartitionT, RecordT]):
         """It comes from the retry topic."""
         self.offset = self.origin = record.offset
         """`origin` is its place in the submissions topic, by which the records of a case are ordered."""
-        self.submission = ""
-        """Id of the submission, where a case is special and it matters."""
+        self.held_as = ""
+        """Of a record from the retry topic: the submission that no longer holds its case when this is finished."""
         self.action = Action.TRY
         self.out = False
-        self.job: Any = None
-        self.following: Work[PartitionT, RecordT] | None = None
+        self.following: Self | None = None
         """The next record of its case from the same topic."""
-        self.last: Work[PartitionT, RecordT] | None = None
+        self.last: Self | None = None
         """At the head of a chain with more than one: its last record. (Never itself: a cycle would live until a collection.)"""
 
 
 @dataclass(slots=True)
-class _Partition(Generic[PartitionT, RecordT]):
+class _Partition(Generic[WorkT]):
     """Open offsets in log order, those finished out of order, and the heads of cases that may be handed out."""
 
     retry: bool
@@ -107,7 +106,7 @@ class _Partition(Generic[PartitionT, RecordT]):
     """Of the values of its records on their way."""
     open: deque[int] = field(default_factory=deque)
     finished: set[int] = field(default_factory=set)
-    ready: deque[Work[PartitionT, RecordT]] = field(default_factory=deque)
+    ready: deque[WorkT] = field(default_factory=deque)
     expected: int = 0
     """The next offset to take."""
     furthest: int = -1
@@ -116,20 +115,22 @@ class _Partition(Generic[PartitionT, RecordT]):
     """All before it are finished."""
 
 
-Chains = dict[Hashable, Work[PartitionT, RecordT]]
+Chains = dict[Hashable, WorkT]
 """By case the head of its chain."""
 
 
-class Core(Generic[PartitionT, RecordT]):
+class Core(Generic[PartitionT, RecordT, WorkT]):
     """Chains per case over the assigned partitions, and what may be committed."""
 
-    def __init__(self) -> None:
-        self._partitions: dict[PartitionT, _Partition[PartitionT, RecordT]] = {}
-        self._turn: deque[_Partition[PartitionT, RecordT]] = deque()
-        self._chains: Chains[PartitionT, RecordT] = {}
-        self._retry_chains: Chains[PartitionT, RecordT] = {}
+    def __init__(self, make: Callable[[PartitionT, RecordT, int, bool], WorkT]) -> None:
+        """`make` is `Work` or a class derived from it."""
+        self._make = make
+        self._partitions: dict[PartitionT, _Partition[WorkT]] = {}
+        self._turn: deque[_Partition[WorkT]] = deque()
+        self._chains: Chains[WorkT] = {}
+        self._retry_chains: Chains[WorkT] = {}
         self._special: dict[Hashable, CaseState] = {}
-        self._waiting: dict[Hashable, list[Work[PartitionT, RecordT]]] = {}
+        self._waiting: dict[Hashable, list[WorkT]] = {}
         """By case what could go on but for another record of the case that is handed out."""
         self._epoch = 0
         self._filling_gaps = False
@@ -194,7 +195,7 @@ class Core(Generic[PartitionT, RecordT]):
             if (len(state.open) - len(state.finished)) * share < limit and state.size_bytes * share < limit_bytes
         ]
 
-    def offer(self, partition: PartitionT, records: Sequence[RecordT]) -> list[Work[PartitionT, RecordT]]:
+    def offer(self, partition: PartitionT, records: Sequence[RecordT]) -> list[WorkT]:
         """Take records of an assigned partition in log order.
 
         Raises:
@@ -207,12 +208,13 @@ class Core(Generic[PartitionT, RecordT]):
         state.open.extend([record.offset for record in records])
         state.size_bytes += sum([len(record.value or b"") for record in records])
         self.in_flight += len(records)
-        works = [Work(partition, record, self._epoch, state.retry) for record in records]
+        make, epoch, retry = self._make, self._epoch, state.retry
+        works = [make(partition, record, epoch, retry) for record in records]
         for work in works:
             self._append(state, work)
         return works
 
-    def _append(self, state: _Partition[PartitionT, RecordT], work: Work[PartitionT, RecordT]) -> None:
+    def _append(self, state: _Partition[WorkT], work: WorkT) -> None:
         """To the end of its chain."""
         chains = self._retry_chains if state.retry else self._chains
         head = chains.get(work.case)
@@ -227,9 +229,9 @@ class Core(Generic[PartitionT, RecordT]):
             special = self._special.setdefault(work.case, CaseState())
             special.parked_through = max(special.parked_through, work.offset)
 
-    def take(self, limit: int) -> list[Work[PartitionT, RecordT]]:
+    def take(self, limit: int) -> list[WorkT]:
         """The next records to handle, partitions in turn, so that a full one does not starve the others."""
-        taken: list[Work[PartitionT, RecordT]] = []
+        taken: list[WorkT] = []
         while self.ready and len(taken) < limit:
             state = self._turn[0]
             self._turn.rotate(-1)
@@ -246,7 +248,7 @@ class Core(Generic[PartitionT, RecordT]):
             taken.append(work)
         return taken
 
-    def _may_go(self, work: Work[PartitionT, RecordT]) -> bool:
+    def _may_go(self, work: WorkT) -> bool:
         """Decide what to do with a record of a special case; False while another record of the case is handed out."""
         case = self._special.get(work.case)
         if case is None:
@@ -259,7 +261,7 @@ class Core(Generic[PartitionT, RecordT]):
         return True
 
     @staticmethod
-    def _action(work: Work[PartitionT, RecordT], case: CaseState) -> Action:
+    def _action(work: WorkT, case: CaseState) -> Action:
         if not work.retry and case.parked_through >= 0:
             return Action.PARK
         if any(origin < work.origin for origin in case.held.values()):
@@ -272,7 +274,7 @@ class Core(Generic[PartitionT, RecordT]):
         """
         self._filling_gaps = True
 
-    def finish(self, *works: Work[PartitionT, RecordT]) -> None:
+    def finish(self, *works: WorkT) -> None:
         """These records are done with: their cases go on, and the offsets may move."""
         for work in works:
             if work.epoch == self._epoch:
@@ -280,7 +282,7 @@ class Core(Generic[PartitionT, RecordT]):
                 if self._special and work.case in self._special:
                     self._settle_case(work)
 
-    def finish_parked(self, work: Work[PartitionT, RecordT], retry_offset: int) -> None:
+    def finish_parked(self, work: WorkT, retry_offset: int) -> None:
         """This record is done with here: its copy stands in the retry topic."""
         if work.epoch != self._epoch:
             return
@@ -289,16 +291,16 @@ class Core(Generic[PartitionT, RecordT]):
             case.parked_through = max(case.parked_through, retry_offset)
         self.finish(work)
 
-    def finish_dead(self, work: Work[PartitionT, RecordT], submission: str) -> None:
+    def finish_dead(self, work: WorkT, submission: str) -> None:
         """This record is done with here: its copy is a dead letter that holds the case."""
         if work.epoch != self._epoch:
             return
         if work.record.key is not None:
             self._special.setdefault(work.case, CaseState()).held[submission] = work.origin
-            work.submission = ""  # it stays held
+            work.held_as = ""  # it stays held
         self.finish(work)
 
-    def put_back(self, work: Work[PartitionT, RecordT]) -> None:
+    def put_back(self, work: WorkT) -> None:
         """This record has to be handled again; from now on it may."""
         if work.epoch != self._epoch:
             return
@@ -306,7 +308,7 @@ class Core(Generic[PartitionT, RecordT]):
         state.ready.append(work)
         self.ready += 1
 
-    def release(self, work: Work[PartitionT, RecordT]) -> None:
+    def release(self, work: WorkT) -> None:
         """This record is not handled any more but will be put back later; others of its case need not wait for it."""
         if work.epoch == self._epoch:
             work.out, work.action = False, Action.TRY
@@ -320,8 +322,7 @@ class Core(Generic[PartitionT, RecordT]):
         """The records (partition, offset) that each hold back the commit of more than so many finished ones."""
         return {(partition, state.open[0]) for partition, state in self._partitions.items() if len(state.finished) > behind}
 
-    def _close(self, work: Work[PartitionT, RecordT]) -> None:
-        work.job = None  # the two hold each other: until the next search for cycles all finished records would stay in memory
+    def _close(self, work: WorkT) -> None:
         self.in_flight -= 1
         state = self._partitions[work.partition]
         state.size_bytes -= len(work.record.value or b"")
@@ -341,10 +342,10 @@ class Core(Generic[PartitionT, RecordT]):
             finished.remove(offset)
             state.committable = offset + 1
 
-    def _settle_case(self, work: Work[PartitionT, RecordT]) -> None:
+    def _settle_case(self, work: WorkT) -> None:
         case = self._special[work.case]
-        if work.submission:
-            case.held.pop(work.submission, None)
+        if work.held_as:
+            case.held.pop(work.held_as, None)
         if work.retry and work.offset >= case.parked_through:
             case.parked_through = -1
         if case.ordinary:

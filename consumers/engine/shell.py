@@ -18,10 +18,10 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -53,6 +53,8 @@ _COLLECT_AFTER: Final = (500_000, 10, 10)
 
 KafkaWork = Work[TopicPartition, Any]
 """A record of aiokafka on its way."""
+WorkT = TypeVar("WorkT", bound=KafkaWork)
+"""What a handler makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,55 +87,61 @@ End = Finished | Parked | Dead | Again
 FINISHED: Final = Finished()
 
 
-class Handler(Protocol):
+class Handler(Protocol[WorkT]):
     """What is done with the records of one office. What `hand_over` comes to is remembered, not raised."""
 
     at_once: int
     """How many hand-overs at the same time."""
+
+    @property
+    def make(self) -> Callable[[TopicPartition, Any, int, bool], WorkT]:
+        """What it makes of a record: `Work`, or a class derived from it."""
 
     async def take_over(
         self, partitions: Sequence[TopicPartition]
     ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
         """These partitions are ours now: what is known to be committed in each, and cases with parked or dead records."""
 
-    def recognise(self, works: Sequence[KafkaWork]) -> None:
+    def recognise(self, works: Sequence[WorkT], /) -> None:
         """Read what is needed of records that were just fetched, while the processor still has them at hand. Of those of a retry
-        topic say which submission they are, and where they stood (`submission`, `origin`).
+        topic say which submission they are, and where they stood (`held_as`, `origin`).
         """
 
     def places(self, wanted: int) -> int:
         """How many records may be begun now; 0 while the office is paused."""
 
-    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+    async def begin(self, works: Sequence[WorkT], /) -> tuple[list[WorkT], list[WorkT]]:
         """Note durably that these are about to be handed over: those to hand over, and those that need no hand-over."""
 
-    async def hand_over(self, work: KafkaWork) -> None:
+    async def hand_over(self, work: WorkT, /) -> None:
         """Hand one record over and remember what came of it."""
 
-    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
+    def give_up(self, work: WorkT, /, *, begun: bool) -> None:
         """Instead of the rest of `hand_over`: it takes too long (`begun`), or should not begin."""
 
-    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+    async def settle(self, works: Sequence[WorkT], /) -> list[End]:
         """Make what came of these durable, copy what is set aside, and tell the portals."""
 
     async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """These offsets are committed."""
 
 
-class Engine:
+class Engine(Generic[WorkT]):
     """One member of one group, on one office's topics."""
 
-    def __init__(self, settings: KafkaSettings, *, group: str, topics: Sequence[str], handler: Handler, limits: DeliverySettings) -> None:
+    def __init__(
+        self, settings: KafkaSettings, *, group: str, topics: Sequence[str], handler: Handler[WorkT], limits: DeliverySettings
+    ) -> None:
         self._settings = settings
         self._group = group
         self._topics = list(topics)
         self._handler = handler
         self._limits = limits
         self._running = min(limits.at_once, handler.at_once)
-        self._begun: deque[tuple[KafkaWork, float]] = deque()
-        self._handing_over: dict[KafkaWork, tuple[asyncio.Task[None], float]] = {}
-        self._overdue: set[KafkaWork] = set()
-        self._done: list[KafkaWork] = []
+        self._begun: deque[tuple[WorkT, float]] = deque()
+        self._handing_over: dict[WorkT, tuple[asyncio.Task[None], float]] = {}
+        self._overdue: set[WorkT] = set()
+        self._done: list[WorkT] = []
         self._settled = 0
         """How many the last round of the settler had."""
         self._busy = 0
@@ -150,7 +158,7 @@ class Engine:
         self._room = asyncio.Event()
         self._failure: Exception | None = None
         """What went wrong where the client would swallow it."""
-        self.core: Core[TopicPartition, Any] = Core()
+        self.core: Core[TopicPartition, Any, WorkT] = Core(handler.make)
         self.progress = Progress(_STALL_LIMIT_S)
 
     async def run(self) -> None:
@@ -302,7 +310,7 @@ class Engine:
 
     # --- settler
 
-    def _finish_with(self, works: Sequence[KafkaWork]) -> None:
+    def _finish_with(self, works: Sequence[WorkT]) -> None:
         if works:
             self._done.extend(works)
             self._to_settle.set()
@@ -325,7 +333,7 @@ class Engine:
             self._room.set()
             self._to_dispatch.set()
 
-    def _apply(self, work: KafkaWork, end: End) -> None:
+    def _apply(self, work: WorkT, end: End) -> None:
         if isinstance(end, Parked):
             self.core.finish_parked(work, end.retry_offset)
         elif isinstance(end, Dead):
@@ -334,7 +342,7 @@ class Engine:
             self.core.release(work)
             asyncio.get_running_loop().call_later(end.delay_s, self._put_back, work)
 
-    def _put_back(self, work: KafkaWork) -> None:
+    def _put_back(self, work: WorkT) -> None:
         self.core.put_back(work)
         self._to_dispatch.set()
 
@@ -462,7 +470,7 @@ def _few_collections() -> Iterator[None]:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, engine: Engine, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, engine: Engine[Any], consumer: AIOKafkaConsumer) -> None:
         self._engine = engine
         self._consumer = consumer
 

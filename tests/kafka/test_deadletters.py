@@ -121,7 +121,7 @@ class Town:
                 await asyncio.sleep(0.2)
 
     @asynccontextmanager
-    async def adapter(self) -> AsyncIterator[Engine]:
+    async def adapter(self) -> AsyncIterator[Engine[Any]]:
         """The adapter's process, as `consumers.app` wires it."""
         ledger, sender = Ledger(self.stores, self.office), Sender(self.kafka, self.office)
         delivery = Delivery(self.office, HandOver(self.office, self.back_office), ledger, sender, DELIVERY)

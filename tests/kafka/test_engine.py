@@ -40,10 +40,17 @@ def records(topic: str, count: int, cases: int = CASES) -> list[Outgoing]:
     return [Outgoing(topic, f"case-{number % cases}".encode(), str(number).encode()) for number in range(count)]
 
 
+class Attempt(KafkaWork):
+    """A record, and whether its hand-over was given up after it began."""
+
+    given_up: bool | None = None
+
+
 class Office:
     """A handler that keeps no ledger: notes what it got, per case, and may fail, take its time, or be away."""
 
     at_once = 500
+    make = Attempt
 
     def __init__(self, *, fail_share: float = 0.0, delay_s: float = 0.0, seed: int = 0) -> None:
         self.cases: dict[bytes, list[int]] = defaultdict(list)
@@ -54,7 +61,7 @@ class Office:
         self.stuck: set[bytes] = set()
         self.parked: list[int] = []
         self.known: dict[TopicPartition, int] = {}
-        self._failed: set[KafkaWork] = set()
+        self._failed: set[Attempt] = set()
         self._fail_share = fail_share
         self._delay_s = delay_s
         self._random = random.Random(seed)
@@ -72,16 +79,16 @@ class Office:
     ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
         return {partition: self.known.get(partition) for partition in partitions}, {}
 
-    def recognise(self, works: Sequence[KafkaWork]) -> None:
+    def recognise(self, works: Sequence[Attempt]) -> None:
         """Nothing is known of them."""
 
     def places(self, wanted: int) -> int:
         return 0 if self.away else wanted
 
-    async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
+    async def begin(self, works: Sequence[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
         return list(works), []
 
-    async def hand_over(self, work: KafkaWork) -> None:
+    async def hand_over(self, work: Attempt) -> None:
         self.calls += 1
         self.under_way += 1
         try:
@@ -94,14 +101,14 @@ class Office:
             self.cases[work.record.key].append(int(work.record.value))
             self.headers.append(work.record.headers)
 
-    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
-        work.job = begun  # False where it did not even begin
+    def give_up(self, work: Attempt, *, begun: bool) -> None:
+        work.given_up = begun  # False where it did not even begin
 
-    async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
+    async def settle(self, works: Sequence[Attempt]) -> list[End]:
         return [self._end(work) for work in works]
 
-    def _end(self, work: KafkaWork) -> End:
-        given_up, work.job = work.job, None
+    def _end(self, work: Attempt) -> End:
+        given_up, work.given_up = work.given_up, None
         if given_up:
             self.parked.append(int(work.record.value))
             return Parked(0)
@@ -122,13 +129,13 @@ def kafka(kafka_bootstrap: str) -> KafkaSettings:
     return settings_for(kafka_bootstrap)
 
 
-def engine_of(kafka: KafkaSettings, topic: str, handler: Any, **limits: Any) -> Engine:
+def engine_of(kafka: KafkaSettings, topic: str, handler: Any, **limits: Any) -> Engine[Any]:
     """A member of the topic's own group."""
     return Engine(kafka, group=topic, topics=[topic], handler=handler, limits=DeliverySettings(**limits))
 
 
 @asynccontextmanager
-async def running(*engines: Engine) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def running(*engines: Engine[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Engines that consume as long as the block lasts, and then stop as the process would."""
     tasks = [asyncio.create_task(engine.run()) for engine in engines]
     try:
@@ -139,7 +146,7 @@ async def running(*engines: Engine) -> AsyncIterator[list[asyncio.Task[None]]]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def end_of(engine: Engine, limit_s: float = 30) -> Exception | None:
+async def end_of(engine: Engine[Any], limit_s: float = 30) -> Exception | None:
     """What an engine ends with by itself."""
     try:
         async with asyncio.timeout(limit_s):
@@ -394,7 +401,7 @@ class World:
         return Outgoing(self.topics[0], str(application.case_id).encode(), message.write(application), raw)
 
     @asynccontextmanager
-    async def process(self, **settings: Any) -> AsyncIterator[tuple[Engine, Delivery]]:
+    async def process(self, **settings: Any) -> AsyncIterator[tuple[Engine[Any], Delivery]]:
         """A process of the office, as long as the block lasts."""
         ledger, sender = Ledger(self.stores, self.name), Sender(self.kafka, self.name)
         limits = DeliverySettings(**({"first_backoff_s": 0.2, "longest_backoff_s": 1, "first_probe_s": 0.2} | settings))

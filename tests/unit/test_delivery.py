@@ -355,7 +355,7 @@ async def test_copy_without_a_row_is_absorbed(ledger: Ledger, wire: Wire) -> Non
     works = process.fetch(*case_records(2))
     begun, _ = await process.delivery.begin(process.core.take(1))
     await process.delivery.hand_over(begun[0])
-    jobs = [(work.job, process.delivery._decide(work.job, 1)) for work in works[:1]]
+    jobs = [(job, process.delivery._decide(job, 1)) for job in works[:1]]
     await process.delivery._copy([(job, copy) for job, copy in jobs if copy is not None])
     after = await run(ledger, office, wire, *case_records(2))
     assert office.effects == [APPLICATION.message_id, FOLLOWING[0].message_id]

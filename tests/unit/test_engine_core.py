@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumers.engine.core import Action, CaseState, Core, OffsetWentBack
+from consumers.engine.core import Action, CaseState, Core, OffsetWentBack, Work
 from tests.engine_model import NUMBERS, PARTITIONS, RETRY, SUBMISSIONS, WITHOUT_KEY, Engine, Out, Partition, Process, Rec, World
 
 CASES = st.sampled_from((0, 0, 0, 1, 2, WITHOUT_KEY))
@@ -247,7 +247,7 @@ PARKED: Partition = (RETRY, 0)
 
 def core_with(records: Sequence[tuple[Partition, int, str]], cases: dict[bytes, CaseState] | None = None) -> Engine:
     """A core with these records (partition, offset, case) on their way."""
-    core: Engine = Core()
+    core: Engine = Core(Work)
     core.assign(dict.fromkeys((MAIN, OTHER, PARKED), 0), {PARKED}, cases)
     for partition, offset, case in records:
         core.offer(partition, [Rec(offset, case.encode(), b"x", f"s{offset}", offset)])
@@ -368,7 +368,7 @@ def test_dead_record_holds_those_after_it() -> None:
     assert second.action is Action.HOLD
     core.finish_dead(second, "s1")
     replayed = core.offer(PARKED, [Rec(0, b"a", None, "s0", 0)])[0]
-    replayed.submission, replayed.origin = "s0", 0
+    replayed.held_as, replayed.origin = "s0", 0
     assert [work.action for work in core.take(9) if work.retry] == [Action.TRY]
 
 
@@ -376,7 +376,7 @@ def test_replay_out_of_order_waits_for_its_turn() -> None:
     """A later dead letter that is replayed first goes back to the dead letters: the earlier one still holds the case."""
     core = core_with([], {b"a": CaseState(held={"s0": 0, "s1": 1})})
     replayed = core.offer(PARKED, [Rec(7, b"a", None, "s1", 1)])[0]
-    replayed.submission, replayed.origin = "s1", 1
+    replayed.held_as, replayed.origin = "s1", 1
     assert take_one(core).action is Action.HOLD
 
 
