@@ -1,12 +1,12 @@
 """The engine's Kafka side: reads batches, runs one chain per case, commits past finished records only.
 
 FastStream hosts the process; this loop is ours, because batches, order per case and explicit commits decide about loss
-(docs/decisions/0002, 0006). Records pass four tasks:
+(docs/decisions/0002, 0006). Records pass these tasks:
 
     reader      getmany -> core                       waits when too much is in flight
     dispatcher  core -> begin (durable) -> workers    as many as the back office bears
     workers     one hand-over at a time each
-    settler     outcomes -> settle (durable, told) -> core
+    settlers    outcomes -> settle (durable, told) -> core
 
 Beside them one task commits, now and then. Stopping and losing partitions follow the same steps: begin nothing new, finish what
 runs and the gaps before it up to a budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
@@ -42,6 +42,8 @@ _POLL_MS: Final = 200
 _BATCH: Final = 500
 _BEGIN_BATCH: Final = 2_000
 _FIRST_WORKERS: Final = 8
+_SETTLERS: Final = 2
+"""While one waits for Kafka, another one writes to the ledger. They never have records of the same case, which come one by one."""
 _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
@@ -150,7 +152,7 @@ class Engine(Generic[WorkT]):
         self._assignment = 0
         """Grows whenever partitions come or go."""
         self._tasks: list[asyncio.Task[None]] = []
-        """Dispatcher and settler of this assignment."""
+        """Dispatcher and settlers of this assignment."""
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
         self._to_dispatch = asyncio.Event()
@@ -320,18 +322,21 @@ class Engine(Generic[WorkT]):
             await self._to_settle.wait()
             self._to_settle.clear()
             works, self._done = self._done, []
-            self._busy += 1
-            ends = await self._handler.settle(works)
-            self._busy -= 1
-            self._settled = len(works)
-            finished = [work for work, end in zip(works, ends, strict=True) if end is FINISHED]
-            self.core.finish(*finished)
-            if len(finished) < len(works):
-                for work, end in zip(works, ends, strict=True):
-                    self._apply(work, end)
-            del works, finished  # 3.6 KB and more each: not kept until something follows
-            self._room.set()
-            self._to_dispatch.set()
+            if works:  # the other settler may have taken them
+                await self._settle_these(works)
+
+    async def _settle_these(self, works: list[WorkT]) -> None:
+        self._busy += 1
+        ends = await self._handler.settle(works)
+        self._busy -= 1
+        self._settled = len(works)
+        finished = [work for work, end in zip(works, ends, strict=True) if end is FINISHED]
+        self.core.finish(*finished)
+        if len(finished) < len(works):
+            for work, end in zip(works, ends, strict=True):
+                self._apply(work, end)
+        self._room.set()
+        self._to_dispatch.set()
 
     def _apply(self, work: WorkT, end: End) -> None:
         if isinstance(end, Parked):
@@ -386,7 +391,7 @@ class Engine(Generic[WorkT]):
             consumer.seek(partition, start)  # whatever was fetched for an earlier assignment comes again
         self._assignment += 1
         self.core.assign(starts, [partition for partition in partitions if topics.is_retry(partition.topic)], cases)
-        self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), self._settle())]
+        self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), *(self._settle() for _ in range(_SETTLERS)))]
         self._room.set()
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
+import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -30,6 +33,7 @@ from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown
 from tests import builders, postgresql
 from tests.delivery_model import Office as BackOffice
 from tests.delivery_model import headers_of
+from tests.kafka import victim
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
 
 CASES = 40
@@ -563,6 +567,34 @@ async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_s
     assert isinstance(await ended, Fenced)
     rows = other._store.read_now(lambda connection: connection.execute(sa.text("SELECT count(*) FROM delivery")).scalar_one())
     assert rows < 2_000
-    for closing in (ledger, other):
-        closing.close()
+    for store in (ledger, other):
+        store.close()
     await sender.stop()
+
+
+async def test_killed_process_repeats_no_more_than_was_in_flight(world: Callable[[BackOffice], World], tmp_path: Path) -> None:
+    """After SIGKILL exactly the submissions that were begun and not noted are asked about, a few rounds of the office at most; none has
+    a second effect.
+    """
+    one = world(BackOffice(at_once=victim.AT_ONCE))
+    await one.create()
+    await one.submit(1_500, cases=300)
+    effects = tmp_path / "effects"
+    command = [sys.executable, "-m", "tests.kafka.victim", one.kafka.bootstrap, one.name, str(tmp_path), str(effects)]
+    process = await asyncio.create_subprocess_exec(*command)
+    await eventually(lambda: effects.exists() and effects.read_bytes().count(b"\n") > 500, 30)
+    process.kill()
+    await process.wait()
+    one.office.effects += [UUID(line) for line in effects.read_text().split()]
+    begun = len(in_state(tmp_path, one.name, "started"))
+    async with one.process():
+        await eventually(lambda: one.complete, 60)
+    one.check()
+    assert one.office.calls.count("find") == begun
+    assert 0 < begun <= 5 * victim.AT_ONCE
+
+
+def in_state(folder: Path, office: str, state: str) -> list[Any]:
+    """Submissions that the ledger of an office has in this state, read past everything."""
+    with closing(sqlite3.connect(folder / f"ledger-{office}.sqlite")) as connection:
+        return connection.execute("SELECT submission FROM delivery WHERE state = ?", (state,)).fetchall()
