@@ -1,0 +1,175 @@
+"""What the pages of the catalogue say: services with their fields, accounts, cities with their offices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from schemas.message.models import FieldId
+
+LEVEL_NAMES: Final = {1: "Basisregistrierung", 2: "normal", 3: "substanziell", 4: "hoch"}
+"""Vertrauensniveaus of OZG and eIDAS by their STORK QAA number."""
+
+_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
+    {f"STORK-QAA-Level-{level}": level for level in LEVEL_NAMES}
+    | {"UNTERGEORDNET": 1, "NORMAL": 2, "SUBSTANTIELL": 3, "HOCH": 4}
+    | {"http://eidas.europa.eu/LoA/low": 2, "http://eidas.europa.eu/LoA/substantial": 3, "http://eidas.europa.eu/LoA/high": 4}
+    | {"http://bsi.bund.de/eID/LoA/normal": 2, "http://bsi.bund.de/eID/LoA/substanziell": 3, "http://bsi.bund.de/eID/LoA/hoch": 4}
+)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
+Level = Annotated[int, Field(ge=1, le=4)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
+LeikaKey = Annotated[str, StringConstraints(pattern=r"^99\d{12}$")]
+MessageName = Literal["einreichung.antrag.0100", "einreichung.nachtrag.0110", "einreichung.ruecknahme.0130"]
+Kind = Literal["text", "date", "integer", "code"]
+
+_CANONICAL: Final[Mapping[Kind, Callable[[str], str]]] = MappingProxyType(
+    {"date": lambda value: date.fromisoformat(value).isoformat(), "integer": lambda value: str(int(value))}
+)
+
+
+def level_of(value: str) -> int:
+    """The level a login stands for, in the words of BayernID (STORK, AKDB), eIDAS or BSI; of an unknown word the lowest.
+
+    >>> level_of("STORK-QAA-Level-3"), level_of("http://eidas.europa.eu/LoA/high"), level_of("very high")
+    (3, 4, 1)
+    """
+    return _LEVELS.get(value, min(LEVEL_NAMES))
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldSpec(_Entry):
+    """A field of a service's form. `example` is one value, or several where the field may have `many`.
+
+    Dates are written as 2026-04-01 and integers in digits. `datatype` is the type of DIN 91379 that its text has to fit.
+    """
+
+    id: FieldId
+    name: Text
+    kind: Kind = "text"
+    required: bool = True
+    many: bool = False
+    codes: tuple[Text, ...] = ()
+    example: Text | tuple[Text, ...]
+    datatype: Literal["A", "B", "C", "D", "E"] = "C"
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The example as the values of a field."""
+        return (self.example,) if isinstance(self.example, str) else self.example
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if bool(self.codes) != (self.kind == "code"):
+            raise ValueError("a field of kind 'code' has codes, and no other has")
+        if self.many == isinstance(self.example, str):
+            raise ValueError("the example is a list where 'many' is true, and one value elsewhere")
+        for value in self.examples:
+            if not self.takes(value):
+                raise ValueError(f"the example '{value}' is not of kind '{self.kind}'")
+        return self
+
+    def takes(self, value: str) -> bool:
+        """Whether a value is of this kind, and one of the codes where there are codes."""
+        if self.codes:
+            return value in self.codes
+        try:
+            return value == _CANONICAL.get(self.kind, str)(value)
+        except ValueError:
+            return False
+
+
+class Service(_Entry):
+    """A service (Leistung) with every LeiKa key it is known by; the first is the one we write."""
+
+    id: Name
+    name: Text
+    leika: tuple[LeikaKey, ...] = Field(min_length=1)
+    form: Text
+    fields: tuple[FieldSpec, ...] = ()
+
+
+class Account(_Entry):
+    """A way to log in (BayernID, ELSTER, …) and the levels of trust that its logins can have."""
+
+    id: Name
+    name: Text
+    levels: tuple[Level, ...] = Field(min_length=1)
+
+
+class Offer(_Entry):
+    """A service that an office takes, with the city's own minimum of trust and the accounts it accepts.
+
+    `valid_from` and `valid_to` are the first and the last day on which the office takes it.
+    """
+
+    service: Name
+    minimum_level: Level
+    accounts: tuple[Name, ...] = Field(min_length=1)
+    after_dead_letter: Literal["hold", "continue"] = "hold"
+    """Whether later submissions of a case wait for its dead letter."""
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("valid_to lies before valid_from")
+        return self
+
+    @property
+    def first_day(self) -> date:
+        """The first day; the beginning of time where none is given."""
+        return self.valid_from or date.min
+
+    @property
+    def last_day(self) -> date:
+        """The last day; the end of time where none is given."""
+        return self.valid_to or date.max
+
+    def taken_on(self, day: date) -> bool:
+        """Whether the office takes it on that day."""
+        return self.first_day <= day <= self.last_day
+
+    def overlaps(self, other: Offer) -> bool:
+        """Whether there is a day on which both are taken."""
+        return self.first_day <= other.last_day and other.first_day <= self.last_day
+
+
+class Office(_Entry):
+    """One back office of one city. `authority` is its key in DVDV, as `leser/kennung` has it.
+
+    `messages` are those of our own that it takes, `namespaces` those of genuine XÖV messages, which reach it unchanged.
+    """
+
+    id: Name
+    name: Text
+    authority: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}:\d+$")]
+    messages: tuple[MessageName, ...] = ("einreichung.antrag.0100",)
+    namespaces: tuple[Text, ...] = ()
+    services: tuple[Offer, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> Self:
+        if not (self.messages or self.namespaces):
+            raise ValueError("the office takes neither messages nor namespaces")
+        return self
+
+
+class City(_Entry):
+    """One city with its area keys and offices. What it has `promised` to offer needs an office."""
+
+    city: Name
+    name: Text
+    ags: Annotated[str, StringConstraints(pattern=r"^\d{8}$")]
+    ars: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+    promised: tuple[Name, ...] = ()
+    offices: tuple[Office, ...]

@@ -1,0 +1,229 @@
+"""The pages of the catalogue: where they lie, and their entries with the lines they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from schemas import errors, yamllines
+from schemas.catalogue.model import Account, City, Service
+from schemas.errors import UsageError
+from schemas.findings import Severity
+from schemas.yamllines import NotYaml, Page, Step
+
+CITIES: Final = "stadtbus.cities"
+"""Entry-point group: name = city, value = a module that lies beside `city.yaml` or whose package holds it."""
+
+SERVICES: Final = "services.yaml"
+ACCOUNTS: Final = "accounts.yaml"
+_SHARED: Final = frozenset((SERVICES, ACCOUNTS))
+
+EntryT = TypeVar("EntryT", Service, Account, City)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One page as bytes; `name` is what people call it, `city` what the entry point says that it is."""
+
+    name: str
+    content: bytes
+    city: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a page; lines count from 1."""
+
+    page: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.page}, line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with the catalogue, and where. `rule` is a stable name."""
+
+    rule: str
+    spot: Spot
+    detail: str
+    hint: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands."""
+
+    source: Source
+    page: Page
+    path: tuple[Step, ...] = ()
+
+    def at(self, *steps: Step) -> Spot:
+        """The place of the entry, or of something in it."""
+        return Spot(self.source.name, self.page.line_of((*self.path, *steps)))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[EntryT]):
+    """An entry, and where it stands."""
+
+    entry: EntryT
+    place: Place
+
+
+@dataclass(slots=True)
+class Pages:
+    """All entries that could be read, and what is wrong with the others."""
+
+    services: list[Placed[Service]] = field(default_factory=list)
+    accounts: list[Placed[Account]] = field(default_factory=list)
+    cities: list[Placed[City]] = field(default_factory=list)
+    flaws: list[Flaw] = field(default_factory=list)
+
+
+# --- where pages lie
+
+
+def sources(folder: Path | None = None) -> list[Source]:
+    """The pages in a folder; without one, those of the package and of the cities that are installed beside it.
+
+    A folder needs `services.yaml`; `accounts.yaml` may be missing, then that of the package counts.
+
+    Raises:
+        UsageError: catalogue-invalid, naming the folder; plug-in-broken, naming the distribution.
+    """
+    packaged = files("schemas").joinpath("cities")
+    if folder is None:
+        return [*_of_folder(packaged), *installed()]
+    if not folder.is_dir():
+        raise UsageError(errors.CATALOGUE, "there is no such folder", where=f"catalogue: {folder}")
+    found = _of_folder(folder)
+    names = {source.name for source in found}
+    if SERVICES not in names:
+        raise UsageError(errors.CATALOGUE, f"the catalogue has no {SERVICES}", where=str(folder))
+    return found if ACCOUNTS in names else [*found, Source(ACCOUNTS, packaged.joinpath(ACCOUNTS).read_bytes())]
+
+
+def _of_folder(folder: Traversable) -> list[Source]:
+    pages = sorted((page for page in folder.iterdir() if page.name.endswith(".yaml")), key=lambda page: page.name)
+    return [Source(page.name, page.read_bytes()) for page in pages]
+
+
+def installed() -> list[Source]:
+    """The pages of cities from other packages, by the entry-point group `stadtbus.cities`.
+
+    Raises:
+        UsageError: plug-in-broken, naming the distribution.
+    """
+    return [_of_package(entry) for entry in sorted(entry_points(group=CITIES))]
+
+
+def _of_package(entry: EntryPoint) -> Source:
+    """The page beside the module, which is found and not imported: the gateway needs no code of adapters."""
+    distribution = entry.dist.name if entry.dist else entry.value
+    try:
+        spec = find_spec(entry.module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"there is no module {entry.module}")
+        page = Path(spec.origin).with_name("city.yaml")
+        return Source(f"{distribution}: city.yaml", page.read_bytes(), city=entry.name)
+    except (ImportError, OSError) as error:
+        raise UsageError(errors.PLUG_IN_BROKEN, f"the city '{entry.name}' cannot be read: {error}", where=distribution) from None
+
+
+def merged(found: Iterable[Source], given: Iterable[Path]) -> list[Source]:
+    """The pages, where each given file takes the place of the page that is about the same.
+
+    Raises:
+        UsageError: catalogue-invalid, naming a file that cannot be read.
+    """
+    new = [_of_file(path) for path in given]
+    replaced = {_subject(source) for source in new}
+    return [*(source for source in found if _subject(source) not in replaced), *new]
+
+
+def _of_file(path: Path) -> Source:
+    try:
+        return Source(path.name if path.name in _SHARED else str(path), path.read_bytes())
+    except OSError as error:
+        raise UsageError(errors.CATALOGUE, f"cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def _subject(source: Source) -> str:
+    """What a page is about: a city, or what the cities share."""
+    if source.name in _SHARED:
+        return source.name
+    try:
+        return str(yamllines.load(source.content.decode()).value["city"])
+    except (NotYaml, UnicodeDecodeError, TypeError, KeyError):
+        return source.name
+
+
+# --- reading
+
+
+def read(found: Iterable[Source]) -> Pages:
+    """The entries of all pages."""
+    pages = Pages()
+    for source in found:
+        try:
+            page = yamllines.load(source.content.decode())
+        except NotYaml as error:
+            pages.flaws.append(_misshapen(Spot(source.name, error.line), str(error)))
+        except UnicodeDecodeError as error:
+            line = source.content.count(b"\n", 0, error.start) + 1
+            pages.flaws.append(_misshapen(Spot(source.name, line), "not UTF-8"))
+        else:
+            _read_page(pages, source, page)
+    return pages
+
+
+def _read_page(pages: Pages, source: Source, page: Page) -> None:
+    if source.name == SERVICES:
+        pages.services += _read_list(Service, source, page, pages.flaws)
+    elif source.name == ACCOUNTS:
+        pages.accounts += _read_list(Account, source, page, pages.flaws)
+    else:
+        pages.cities += _read_entry(City, page.value, Place(source, page), pages.flaws)
+
+
+def _read_list(model: type[EntryT], source: Source, page: Page, flaws: list[Flaw]) -> Iterator[Placed[EntryT]]:
+    if not isinstance(page.value, list):
+        flaws.append(_misshapen(Spot(source.name, 1), "a list is expected"))
+        return
+    for index, value in enumerate(page.value):
+        yield from _read_entry(model, value, Place(source, page, (index,)), flaws)
+
+
+def _read_entry(model: type[EntryT], value: object, place: Place, flaws: list[Flaw]) -> list[Placed[EntryT]]:
+    try:
+        return [Placed(model.model_validate(value), place)]
+    except ValidationError as error:
+        flaws += [
+            _misshapen(place.at(*path), f"{'.'.join(map(str, path)) or 'the page'}: {message}") for path, message in _innermost(error)
+        ]
+        return []
+
+
+def _innermost(error: ValidationError) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """What is wrong, without what only follows from it: of a list whose one item is wrong pydantic says too that it is empty."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    for one in found:
+        path = one["loc"]
+        if not any(other["loc"] != path and other["loc"][: len(path)] == path for other in found):
+            yield path, one["msg"]
+
+
+def _misshapen(spot: Spot, detail: str) -> Flaw:
+    hint = "docs/catalogue.md shows each key of the page; keys and dates of codes and examples are text: write them in quotes"
+    return Flaw("shape", spot, detail, hint)

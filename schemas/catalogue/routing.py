@@ -1,0 +1,107 @@
+"""From service and area to the one office, and whether a login is good enough for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from schemas import errors
+from schemas.catalogue.model import LEVEL_NAMES, Account, City, Offer, Office, Service
+from schemas.errors import Rejected
+from schemas.message import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a submission goes. `office` is the full name, for example `muenchen.meldewesen`."""
+
+    city: City
+    office_entry: Office
+    service: Service
+    offer: Offer
+
+    @property
+    def office(self) -> str:
+        """The name of topic, group and adapter."""
+        return f"{self.city.city}.{self.office_entry.id}"
+
+    def check_trust(self, trust: Sequence[Trust]) -> None:
+        """Every applicant has to come with a login that this office accepts.
+
+        Raises:
+            Rejected: trust-level-too-low, naming the logins that would do.
+        """
+        for one in trust:
+            if one.level < self.offer.minimum_level or one.account not in self.offer.accounts:
+                need = f"level {self.offer.minimum_level} ({LEVEL_NAMES[self.offer.minimum_level]}) by {' or '.join(self.offer.accounts)}"
+                raise Rejected(errors.TRUST_TOO_LOW, f"{self.service.name} at {self.office} needs {need}; this login is level {one.level}")
+
+
+class Catalogue:
+    """All cities of the bus. The entries agree with each other: `schemas.catalogue.rules` has looked."""
+
+    def __init__(self, services: Iterable[Service], accounts: Iterable[Account], cities: Iterable[City]) -> None:
+        self.services = {service.id: service for service in services}
+        self.accounts = {account.id: account for account in accounts}
+        self.cities = {city.city: city for city in cities}
+        self.routes = tuple(self._all_routes())
+        self._routes_by_names: dict[tuple[str, str], list[Route]] = {}
+        for route in self.routes:
+            self._routes_by_names.setdefault((route.service.id, route.city.city), []).append(route)
+        self._service_by_key = {key: service for service in self.services.values() for key in service.leika}
+        self._city_by_area = {area: city for city in self.cities.values() for area in (city.ars, city.ags)}
+
+    def _all_routes(self) -> Iterable[Route]:
+        for city in self.cities.values():
+            for office in city.offices:
+                for offer in office.services:
+                    yield Route(city, office, self.services[offer.service], offer)
+
+    @property
+    def offices(self) -> list[str]:
+        """Full names of all offices, sorted."""
+        return sorted({route.office for route in self.routes})
+
+    def routes_of(self, office: str) -> list[Route]:
+        """Every route that leads to this office."""
+        return [route for route in self.routes if route.office == office]
+
+    def continuing(self, office: str) -> frozenset[str]:
+        """Keys of the services whose cases go on after a dead letter at this office."""
+        routes = [route for route in self.routes_of(office) if route.offer.after_dead_letter == "continue"]
+        return frozenset(key for route in routes for key in route.service.leika)
+
+    def service(self, key: str) -> Service:
+        """The service with this LeiKa key.
+
+        Raises:
+            Rejected: unknown-service, naming the known keys.
+        """
+        if key not in self._service_by_key:
+            raise Rejected(errors.UNKNOWN_SERVICE, f"known keys: {', '.join(sorted(self._service_by_key))}", where="leistung/code")
+        return self._service_by_key[key]
+
+    def city(self, area: str) -> City:
+        """The city with this ARS (12 digits) or AGS (8 digits).
+
+        Raises:
+            Rejected: unknown-area, naming the known keys.
+        """
+        if area not in self._city_by_area:
+            raise Rejected(errors.UNKNOWN_AREA, f"known areas: {', '.join(sorted(self._city_by_area))}", where="gebiet/code")
+        return self._city_by_area[area]
+
+    def route(self, service_key: str, area: str, on: date | None = None) -> Route:
+        """The office that takes this service in this area, today or on another day.
+
+        Raises:
+            Rejected: unknown-service, unknown-area or no-route.
+        """
+        service, city = self.service(service_key), self.city(area)
+        day = on or datetime.now(UTC).astimezone().date()
+        for route in self._routes_by_names.get((service.id, city.city), ()):
+            if route.offer.taken_on(day):
+                return route
+        offered = sorted(route.city.city for route in self.routes if route.service is service and route.offer.taken_on(day))
+        raise Rejected(errors.NO_ROUTE, f"{city.city} does not offer {service.name}; offered in: {', '.join(offered) or 'no city'}")

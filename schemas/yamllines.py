@@ -1,0 +1,87 @@
+r"""YAML that knows its lines, so that what is wrong with a page can be told with the line. Keys that occur twice are refused.
+
+>>> page = load("offices:\n  - id: bau\n    name: Bauamt")
+>>> page.value
+{'offices': [{'id': 'bau', 'name': 'Bauamt'}]}
+>>> page.line_of(("offices", 0, "name")), page.line_of(("offices", 0, "missing"))
+(3, 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
+
+import yaml
+
+Step = str | int
+"""A key of a mapping or the index of a list, as pydantic's `loc` has them."""
+
+_MERGE: Final = "tag:yaml.org,2002:merge"
+
+
+class NotYaml(ValueError):
+    """The text is not YAML; `line` counts from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(f"not YAML: {problem}")
+        self.line = line
+
+
+class Page:
+    """A loaded page: its value, and the line of each of its entries."""
+
+    def __init__(self, value: Any, root: yaml.Node | None) -> None:
+        self.value = value
+        self._root = root
+
+    def line_of(self, path: Sequence[Step]) -> int:
+        """The line, counted from 1, where the entry at `path` begins; of an entry that is not there the line of the one around it."""
+        node, line = self._root, 1
+        for step in path:
+            found = _child(node, step)
+            if found is None:
+                break
+            begin, node = found
+            line = begin.start_mark.line + 1
+        return line
+
+
+def load(text: str) -> Page:
+    """The page in a text; safe types only.
+
+    Raises:
+        NotYaml: with the line.
+    """
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        return Page(None if root is None else loader.construct_document(root), root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise NotYaml(mark.line + 1 if mark else 1, error.problem or "cannot be read") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-02-31 is a ValueError
+        raise NotYaml(1, str(error).splitlines()[0]) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word, and the first is lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(problem=f"the key '{key.value}' occurs twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _child(node: yaml.Node | None, step: Step) -> tuple[yaml.Node, yaml.Node] | None:
+    """Where the entry begins (a key, or the item of a list), and its value."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == str(step)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    return None
