@@ -25,18 +25,19 @@ from infra.health import Health
 from infra.health import pages as health_pages
 from infra.kafka.records import read_event
 from infra.kafka.stored_reader import StoredReader
-from infra.settings import KafkaSettings, StoreSettings
+from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
-from producers import intake, outbox
+from producers import answers, intake, letters, outbox
 from producers.form import SubmissionForm
 from producers.intake import Intake
 from producers.outbox import Accepted, Outbox, Step
 from producers.relay import Lane
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import errors, topics, xml
+from schemas import errors, message, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Problem, Rejected, StadtbusError
 from schemas.events import State, StatusEvent
+from schemas.message import Authority
 
 log = structlog.get_logger()
 
@@ -78,10 +79,11 @@ def create_app(
     gateway: GatewaySettings,
     kafka: KafkaSettings,
     stores: StoreSettings,
+    schemas: SchemaSettings,
 ) -> FastAPI:
     """The gateway as an ASGI app."""
     box = Outbox(stores, limit=gateway.outbox_limit)
-    door = Intake(catalogue, portals, box, accept_test=gateway.accept_test)
+    door = Intake(catalogue, schemas, portals, box, accept_test=gateway.accept_test)
     lanes = [Lane(box, kafka, office) for office in catalogue.offices]
     feed = StoredReader[StatusEvent](
         kafka,
@@ -99,10 +101,12 @@ def create_app(
             async with in_background(feed.run, *(lane.run for lane in lanes)):
                 yield
         finally:
+            door.close()
             box.store.close()
 
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    _add_routes(app, door, box)
+    app.state.intake = door
+    _add_routes(app, door, box, Authority(key=gateway.authority, name="Stadtbus"))
     _add_errors(app)
     # Kafka being away is no reason to be taken out of service: accepting goes on.
     moving = {f"relay of {office}": lane.progress.check for office, lane in zip(catalogue.offices, lanes, strict=True)}
@@ -112,46 +116,92 @@ def create_app(
     return app
 
 
-def _add_routes(app: FastAPI, door: Intake, box: Outbox) -> None:
-    @app.post("/v1/submissions", status_code=202, response_model=Receipt, openapi_extra=_BODY, summary="Submit an application")
+def _add_routes(app: FastAPI, door: Intake, box: Outbox, bus: Authority) -> None:
+    @app.post(
+        "/v1/submissions",
+        status_code=202,
+        response_model=Receipt,
+        responses=_in_xml(202, message.RECEIPT) | _in_xml("4XX", message.REJECTION),
+        openapi_extra=_BODY,
+        summary="Submit an application",
+    )
     async def submit(
         request: Request,
         response: Response,
         authorization: Annotated[str | None, Header()] = None,
-        content_type: Annotated[str | None, Header(include_in_schema=False)] = None,
-        content_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
-        traceparent: Annotated[str | None, Header()] = None,
-    ) -> Receipt:
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Receipt | Response:
         """Accepted means durable. Repeat the same call until it is answered: the same id and content have one effect."""
-        accepted = await door.submit(intake.Request(authorization, content_type, content_encoding, traceparent, request.stream()))
+        try:
+            accepted = await door.submit(intake.Request(request.headers, request.stream()))
+        except Rejected as error:
+            if not (answers.wanted(accept) and answers.is_rejection(error)):
+                raise
+            return _xml(answers.rejection(error, bus, door.authenticate(authorization).author), error.problem.status)
         response.headers["Location"] = _status_url(accepted)
+        if answers.wanted(accept):
+            return _xml(answers.receipt(accepted, bus, door.authenticate(authorization).author), 202, response.headers)
         return Receipt(**_receipt(accepted, State.SUBMITTED))
 
-    @app.get("/v1/submissions/{submission_id}", response_model=SubmissionView, summary="What became of a submission")
-    async def status(submission_id: str, authorization: Annotated[str | None, Header()] = None) -> SubmissionView:
+    @app.get(
+        "/v1/submissions/{submission_id}",
+        response_model=SubmissionView,
+        responses=_in_xml(200, message.STATUS),
+        summary="What became of a submission",
+    )
+    async def status(
+        submission_id: str,
+        authorization: Annotated[str | None, Header()] = None,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> SubmissionView | Response:
         """A portal sees its own submissions only."""
         portal = door.authenticate(authorization)
         found = await box.steps(_uuid(submission_id), portal.id)
         if found is None:
             raise Rejected(errors.NOT_FOUND)
-        return _view(*found)
+        return _xml(answers.status(*found, bus, portal.author)) if answers.wanted(accept) else _view(*found)
 
     @app.get("/v1/schemas/einreichung-1.0.xsd", response_class=Response, summary="The schema of the message")
     async def message_schema() -> Response:
         return Response(xml.schema_bytes("einreichung-1.0"), media_type="application/xml")
 
 
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
+
+
 _BODY: Final[dict[str, Any]] = {
+    "parameters": [
+        _header(letters.SERVICE, "LeiKa key of the service; only beside a genuine XÖV message, as the next three."),
+        _header(letters.AREA, "ARS (12 digits) or AGS (8 digits)."),
+        _header(letters.CASE, "UUID of the case; without it, that of the message."),
+        _header(letters.TRUST, "Level of trust, 1 to 4, and account, for example `3; bayernid`."),
+        _header("traceparent", "The portal's trace (W3C Trace Context)."),
+    ],
     "requestBody": {
         "required": True,
         "content": {
             "application/xml": {
-                "schema": {"type": "string", "description": "einreichung.antrag.0100, see /v1/schemas/einreichung-1.0.xsd"}
+                "schema": {
+                    "type": "string",
+                    "description": "antrag, nachtrag or ruecknahme (see /v1/schemas/einreichung-1.0.xsd), or a genuine XÖV message",
+                }
             },
             "application/json": {"schema": SubmissionForm.model_json_schema(ref_template="#/components/schemas/{model}")},
         },
-    }
+    },
 }
+
+
+def _in_xml(status: int | str, name: str) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: an answer that is also there as a message of ours."""
+    return {
+        status: {"content": {answers.MEDIA_TYPE: {"schema": {"type": "string", "description": f"{name}, where Accept names it first"}}}}
+    }
+
+
+def _xml(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, status, headers, answers.MEDIA_TYPE)
 
 
 def _uuid(text: str) -> UUID:

@@ -14,6 +14,11 @@ class GatewaySettings(Part):
     outbox_limit: int = Field(
         default=100_000, ge=1, description="Submissions that may wait for Kafka; beyond it portals are told to come back."
     )
+    authority: str = Field(
+        default="kop:00000000",
+        pattern=r"^[a-z]{3}:\d+$",
+        description="Key in DVDV of whoever runs the bus, as `autor/kennung` of its answers in XML has it.",
+    )
     accept_test: bool = Field(default=False, description="Take messages marked as test; only for systems without real back offices.")
 
 
