@@ -38,6 +38,15 @@ class StoreSettings(Part):
         return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
 
 
+class SchemaSettings(Part):
+    """Which messages are known beside ours."""
+
+    folder: Path | None = Field(
+        default=None,
+        description="Folder with a `schemas.yaml`, which names the schema sets of genuine XÖV messages; without one, none is taken.",
+    )
+
+
 class LogSettings(Part):
     """How a process logs to standard error."""
 

@@ -1,0 +1,47 @@
+"""What an examination of a message finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from schemas.errors import Problem
+
+
+class Severity(StrEnum):
+    """Whether a finding refuses the message or is only recorded."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place that is not as it must be.
+
+    `rule` is a stable name, `path` an XPath of names and positions, `detail` says what, without any value of the message.
+    `value` is printed with `--reveal` only; it is never logged or serialised otherwise.
+    """
+
+    problem: Problem
+    rule: str
+    detail: str = ""
+    line: int | None = None
+    path: str = ""
+    severity: Severity = Severity.ERROR
+    value: str | None = field(default=None, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs, without the value and without members that have none."""
+        members = {
+            "code": self.problem.code,
+            "xoev": self.problem.xoev,
+            "severity": self.severity.value,
+            "rule": self.rule,
+            "where": self.path,
+            "line": self.line,
+            "detail": self.detail or self.problem.title,
+            "hint": self.problem.hint,
+        }
+        return {name: value for name, value in members.items() if value not in (None, "")}

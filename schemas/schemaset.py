@@ -1,0 +1,185 @@
+"""An XSD with everything that it imports, from folders of this machine and never from anywhere else.
+
+Schemas of XÖV standards name each other by addresses on the internet. Here the last part of such an address is a file name, which is
+looked for in the folders of the schema set, in their order. Nothing is loaded from the address itself, and no file outside the folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from lxml import etree
+
+from schemas import errors
+from schemas.errors import UsageError
+from schemas.findings import Finding
+
+PACKAGE_XSD: Final = Path(__file__).with_name("xsd")
+STUBS: Final = PACKAGE_XSD / "stubs"
+MAX_FINDINGS: Final = 100
+
+# Of libxml2's texts only names are taken, from places where no value can stand.
+_ATTRIBUTE = re.compile(r"Element '[^']*'(?:, attribute |: The attribute )'(?:\{[^}']*\})?([^'{}]*)'")
+_EXPECTED = re.compile(r" Expected is (?:one of )?\( ([^()]*) \)\.$")
+_LOCAL_NAME = re.compile(r"(?:\{[^}]*\})?([\w.-]+)")
+
+_CONTENT: Final = "SCHEMAV_ELEMENT_CONTENT"
+_UNKNOWN_ROOT: Final = "SCHEMAV_CVC_ELT_1"
+_WORDS: Final = {
+    _CONTENT: "this element is not expected here, or one is missing inside it",
+    "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "there is text where only elements may stand",
+    "SCHEMAV_CVC_COMPLEX_TYPE_3_2_1": "an attribute is not allowed here",
+    "SCHEMAV_CVC_COMPLEX_TYPE_4": "a required attribute is missing",
+    "SCHEMAV_CVC_AU": "an attribute does not have the one value that it may have",
+    "SCHEMAV_CVC_ELT_5_2_2_2_2": "the element does not have the one value that it may have",
+    "SCHEMAV_CVC_PATTERN_VALID": "the value is not written as its type demands",
+    "SCHEMAV_CVC_ENUMERATION_VALID": "the value is none of those that its type lists",
+    "SCHEMAV_CVC_MINLENGTH_VALID": "the value is too short or empty",
+    "SCHEMAV_CVC_MAXLENGTH_VALID": "the value is too long",
+    "SCHEMAV_CVC_DATATYPE_VALID_1_2_1": "the value is not of its type",
+}
+
+
+class SchemaSet:
+    """One compiled XSD; compiled when first used, and safe to share between threads.
+
+    `entry` is a file name. `folders` are searched for it and for what it imports; a file that is a link out of its folder is refused.
+    With `stubs`, the stand-ins that come with Stadtbus answer for what no folder has.
+    """
+
+    def __init__(self, entry: str, folders: Sequence[Path], *, stubs: bool = False) -> None:
+        self.entry = entry
+        self.folders = (*folders, STUBS) if stubs else tuple(folders)
+        self._lock = Lock()
+        self._compiled: etree.XMLSchema | None = None
+
+    def compile(self) -> None:
+        """Compile now, to find faults before the first message does.
+
+        Raises:
+            UsageError: schema-set-broken, naming file and reason.
+        """
+        with self._lock:
+            self._schema()
+
+    def findings(self, root: etree._Element) -> list[Finding]:
+        """What in a message breaks the XSD, with line, path and libxml2's name of the rule, never with its text, which quotes values.
+
+        Raises:
+            UsageError: as `compile`.
+        """
+        with self._lock:  # lxml keeps one error log for each schema
+            schema = self._schema()
+            if schema.validate(root):
+                return []
+            log = list(schema.error_log)[:MAX_FINDINGS]  # type: ignore[call-overload] # the stubs lack its iterator
+        return [_finding(root, entry) for entry in log]
+
+    def _schema(self) -> etree.XMLSchema:
+        if self._compiled is None:
+            self._compiled = _compile(self.entry, self.folders)
+        return self._compiled
+
+
+def _compile(entry: str, folders: Sequence[Path]) -> etree.XMLSchema:
+    resolver = _Folders(folders)
+    parser = etree.XMLParser(resolve_entities="internal", no_network=True)  # type: ignore[arg-type] # the stubs know only bool
+    parser.resolvers.add(resolver)
+    try:
+        path = resolver.find(entry)
+        schema = etree.XMLSchema(etree.fromstring(path.read_bytes(), parser, base_url=str(path)))
+    except (OSError, etree.LxmlError) as error:
+        # An import that fails is told by the resolver, which knows why; libxml2 only knows that.
+        raise _broken(entry, folders, resolver.refused or [_reason(error)]) from None
+    if resolver.refused:  # libxml2 passes over an import of which it needs nothing
+        raise _broken(entry, folders, resolver.refused)
+    return schema
+
+
+def _broken(entry: str, folders: Sequence[Path], reasons: Sequence[str]) -> UsageError:
+    return UsageError(errors.SCHEMA_SET, "; ".join(reasons), where=str(folders[0] / entry))
+
+
+def _reason(error: OSError | etree.LxmlError) -> str:
+    """Texts of schemas may be told: they hold no data of a person."""
+    if isinstance(error, OSError):
+        return str(error)
+    entry = error.error_log.last_error  # type: ignore[attr-defined] # the stubs lack it
+    return f"{PurePosixPath(entry.filename).name}, line {entry.line}: {entry.message}" if entry is not None else "not a schema"
+
+
+class _Folders(etree.Resolver):
+    """Answers every request of libxml2 from the folders, or refuses it. It never passes one on."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self.refused: list[str] = []
+
+    def resolve(self, system_url: str, _public_id: str | None, context: Any) -> Any:  # type: ignore[override] # the stubs lack the context
+        try:
+            content = self.find(PurePosixPath(unquote(urlsplit(system_url).path)).name).read_bytes()
+            return self.resolve_string(content, context, base_url=system_url)  # by its address libxml2 knows what it has already
+        except (OSError, ValueError) as error:
+            self.refused.append(str(error))
+            raise
+
+    def find(self, name: str) -> Path:
+        for folder in self._folders:
+            path = folder / name
+            if path.is_file():
+                if not path.resolve().is_relative_to(folder.resolve()):
+                    raise PermissionError(f"{name} is a link out of {folder}")
+                return path
+        raise FileNotFoundError(f"{name} is in none of the folders {', '.join(map(str, self._folders))}")
+
+
+def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
+    element = _element_at(root, entry.path)
+    if element is root and entry.type_name == _UNKNOWN_ROOT:
+        return Finding(errors.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path_of(root))
+    words = _WORDS.get(entry.type_name, "the schema does not allow this")
+    expected = ", ".join(_expected(entry))
+    detail = f"{words}{expected and '; expected: '}{expected} ({entry.type_name})"
+    attribute = _ATTRIBUTE.match(entry.message)
+    if attribute:
+        return Finding(errors.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute[1]}", value=element.get(attribute[1]))
+    return Finding(errors.NOT_VALID, "xsd", detail, entry.line, path_of(element), value=element.text)
+
+
+def _expected(entry: etree._LogEntry) -> list[str]:
+    """Names of the elements that the schema has at this place; they come from the schema, not from the message."""
+    listed = _EXPECTED.search(entry.message) if entry.type_name == _CONTENT else None
+    return _LOCAL_NAME.findall(listed[1]) if listed else []
+
+
+def _element_at(root: etree._Element, path: str) -> etree._Element:
+    """The element of a path of libxml2, which writes `*[3]` for the third of all siblings where a default namespace is declared."""
+    element = root
+    for step in path.split("/")[2:]:
+        name, _, position = step.rstrip("]").partition("[")
+        prefix, _, local_name = name.rpartition(":")
+        siblings = element.iterchildren(f"{{*}}{local_name}")  # {*}* is any element
+        same = siblings if name == "*" else (child for child in siblings if (child.prefix or "") == prefix)
+        element = next(islice(same, int(position or 1) - 1, None))
+    return element
+
+
+def path_of(element: etree._Element) -> str:
+    """The place of an element as names with prefix, and positions where several siblings have the name."""
+    steps = []
+    for step in (element, *element.iterancestors()):
+        before, after = (step.itersiblings(step.tag, preceding=preceding) for preceding in (True, False))
+        position = 1 + sum(1 for _ in before)
+        steps.append(f"{_name(step)}[{position}]" if position > 1 or next(after, None) is not None else _name(step))
+    return "/" + "/".join(reversed(steps))
+
+
+def _name(element: etree._Element) -> str:
+    local_name = etree.QName(element).localname
+    return f"{element.prefix}:{local_name}" if element.prefix else local_name
