@@ -9,12 +9,14 @@ from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
 from adapters import registry
+from adapters.interface import Adapter, AnswersLater
 from consumers import audit, stats
 from consumers.delivery import Delivery
 from consumers.engine import Engine
 from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Ledger
+from consumers.outcomes import Watch
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.health import Health, pages
@@ -47,9 +49,10 @@ def adapter_app(
         delivery = Delivery(office, HandOver(office, adapter), ledger, sender, settings, continuing)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
+        outcomes = _outcomes(office, adapter, ledger, sender, settings, engine)
         _watch(health, engine, delivery, office)
         try:
-            async with in_background(engine.run):  # leaving it drains
+            async with in_background(engine.run, *(watch.run for watch in outcomes)):  # leaving it drains
                 yield
         finally:
             await sender.stop()
@@ -57,6 +60,15 @@ def adapter_app(
             ledger.close()
 
     return _app(kafka, office, lifespan, health)
+
+
+def _outcomes(
+    office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job]
+) -> list[Watch]:
+    """Who asks a back office that answers later for what it has decided; nobody where it answers at once."""
+    if not isinstance(adapter, AnswersLater):
+        return []
+    return [Watch(office, adapter, ledger.store, sender, settings, lambda: {place.partition for place in engine.core.partitions})]
 
 
 def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:

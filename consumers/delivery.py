@@ -26,6 +26,7 @@ from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Reader, Unreadable
 from consumers.ledger import Ledger
+from consumers.outcomes import Awaited
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
 from infra import crashpoints, metrics
@@ -56,6 +57,7 @@ class Delivery:
         self.brake = Brake(settings)
         self._office = office
         self._hand_over = hand_over
+        self._awaits = hand_over.answers_later
         self._ledger = ledger
         self._sender = sender
         self._settings = settings
@@ -147,7 +149,8 @@ class Delivery:
         entries = [job.entry for job in jobs if job.writes]
         if entries:
             partitions = {job.partition for job in jobs}
-            await self._stored(lambda: self._ledger.end(entries, partitions))
+            awaited = [_awaited(job) for job in jobs if job.writes and job.entry.state == states.DELIVERED] if self._awaits else []
+            await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
         crashpoints.reached("settle.recorded")
         self._count_delivered([job for job in jobs if job.reference is not None], now_ms)
         await self._tell(jobs, now_ms)
@@ -318,6 +321,15 @@ def _note_settled(job: Job, reference: str, now_ms: int) -> None:
     entry.state, entry.reference, entry.ended_ms = states.DELIVERED, reference, now_ms
     entry.cause = entry.next_try_ms = entry.unclear = None
     job.writes, job.state = True, State.DELIVERED
+
+
+def _awaited(job: Job) -> Awaited:
+    """What is to be asked of the back office, and what the event about its answer will say."""
+    entry = job.entry
+    return Awaited(
+        job.submission, entry.reference or "", job.case_id, job.service, job.portal, job.record.key, job.record.partition,
+        entry.attempt, entry.started_ms, job.traceparent, entry.ended_ms or 0,
+    )  # fmt: skip
 
 
 def _note_refused(job: Job, now_ms: int) -> None:

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from adapters.interface import Adapter, Document, Submission
+from adapters.interface import Adapter, AnswersLater, Document, Submission
 from consumers.failures import Failure, Stage
 from consumers.job import Job
 from infra import crashpoints
-from schemas import message, xml
+from schemas import xml
 from schemas.errors import DeliveryFailure
-from schemas.message import Application
 
 _BESIDE_BYTES: Final = 64 * 1024
 """Larger messages are parsed in a thread: a document of 900 KiB takes 23 ms, and heartbeats go on in this loop."""
@@ -22,10 +21,14 @@ _BESIDE_BYTES: Final = 64 * 1024
 class HandOver:
     """The way of one office's submissions into its adapter."""
 
+    answers_later = False
+    """The back office says only later what it makes of a submission."""
+
     def __init__(self, office: str, adapter: Adapter) -> None:
         self._office = office
         self._adapter = adapter
         self.at_once = adapter.at_once
+        self.answers_later = isinstance(adapter, AnswersLater)
 
     async def run(self, job: Job) -> None:
         """Hand over, and note in the job what came of it: a reference or a failure, and whether the outcome is unclear."""
@@ -47,10 +50,12 @@ class HandOver:
 
     async def _translate(self, job: Job) -> Document:
         job.stage = Stage.PARSE
-        accepted_at, value = datetime.fromisoformat(job.accepted_at), job.record.value
-        application = await asyncio.to_thread(_parse, value) if len(value or b"") > _BESIDE_BYTES else _parse(value)
+        body = job.record.value or b""
+        root = await asyncio.to_thread(xml.parse, body) if len(body) > _BESIDE_BYTES else xml.parse(body)
+        accepted_at = datetime.fromisoformat(job.accepted_at)
+        submission = Submission(UUID(job.submission), UUID(job.case_id), self._office, accepted_at, body, root)
         job.stage = Stage.TRANSLATE
-        return self._adapter.translate(Submission(UUID(job.submission), self._office, accepted_at, application))
+        return self._adapter.translate(submission)
 
     async def _deliver(self, job: Job, document: Document) -> None:
         job.stage = Stage.DELIVER
@@ -64,7 +69,3 @@ class HandOver:
         crashpoints.reached("delivery.after")
         job.unclear = False
         job.reference = delivered.reference
-
-
-def _parse(value: bytes | None) -> Application:
-    return message.read(xml.parse(value or b""))

@@ -25,6 +25,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consumers.engine.core import CaseState
+from consumers.outcomes import AWAITED, Awaited, expect
 from infra import crashpoints
 from infra.settings import StoreSettings
 from infra.stores import Store, change_rows, put_new, put_rows
@@ -84,6 +85,9 @@ _BEGUN: Final = ("state", "attempt", "tries", "started_ms", "retry_offset")
 _ENDED: Final = ("state", "attempt", "tries", "started_ms", "ended_ms", "reference", "next_try_ms", "cause", "unclear")
 _ASIDE: Final = (*_ENDED, "partition", "origin_offset", "retry_offset", "case_key", "holds")
 _FOUND: Final = ("submission", *_ASIDE)
+
+
+AWAITED.to_metadata(_metadata)
 
 
 class Fenced(Exception):
@@ -245,8 +249,8 @@ class Ledger:
         crashpoints.reached("ledger.begun")
         return answers
 
-    async def end(self, entries: Sequence[Entry], partitions: set[TopicPartition]) -> None:
-        """Note outcomes; durable on return.
+    async def end(self, entries: Sequence[Entry], partitions: set[TopicPartition], awaited: Sequence[Awaited] = ()) -> None:
+        """Note outcomes, and of which delivered ones the back office will say more (docs/decisions/0013); durable on return.
 
         Raises:
             Fenced: these partitions belong to somebody else now.
@@ -262,6 +266,7 @@ class Ledger:
             change_rows(connection, _rows, ("submission", "reference"), delivered, where={"office": self._office}, same=same)
             put_rows(connection, _rows, (*_KEY, *_ENDED), others, key=2, update=_ENDED)
             put_rows(connection, _rows, (*_KEY, *_ASIDE), aside, key=2, update=_ASIDE)
+            expect(connection, self._office, awaited)
 
         await self._store.write(operation)
 
@@ -291,6 +296,11 @@ class Ledger:
         mine = query.where(_positions.c.office == self._office, _positions.c.next_offset.is_not(None))
         found = self._store.read_now(lambda connection: connection.execute(mine).all())
         return {(topic, partition): offset for topic, partition, offset in found}
+
+    @property
+    def store(self) -> Store:
+        """Its database, which also holds the outcomes that are awaited."""
+        return self._store
 
     def close(self) -> None:
         """Write what is waiting and stop."""

@@ -27,6 +27,9 @@ class DeliverySettings(Part):
         default=1, gt=0, description="How long an office is paused first when its back office is down; then twice as long."
     )
     longest_probe_s: float = Field(default=60, gt=0, description="The longest time between two looks at a back office that is down.")
+    longest_outcome_s: float = Field(
+        default=300, gt=0, description="The longest time between two questions for an outcome that a back office tells later."
+    )
     doubtful_in_a_row: int = Field(default=10, ge=1, description="So many blips and unclear answers without a clear one count as down.")
     brake_in_a_row: int = Field(default=20, ge=1, description="So many dead letters in a row; the next one stops the office.")
     brake_share: float = Field(

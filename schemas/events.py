@@ -26,6 +26,7 @@ class State(StrEnum):
     submitted -> delivered
     submitted | parked | retry_wait | dead_letter -> parked | retry_wait | dead_letter | delivered
     dead_letter -> rejected
+    delivered -> accepted | rejected      only where the back office answers later (`adapters.interface.AnswersLater`)
     """
 
     SUBMITTED = "submitted"
@@ -36,16 +37,19 @@ class State(StrEnum):
     DEAD_LETTER = "dead_letter"
     """An operator has to act."""
     DELIVERED = "delivered"
+    """The back office has it. Where the hand-over is the acceptance, nothing follows."""
+    ACCEPTED = "accepted"
+    """The back office has looked at what it had been handed, and took it."""
     REJECTED = "rejected"
-    """It will not be delivered; an operator said so, with a reason."""
+    """It came to nothing, with a reason: an operator ended its dead letter, or the back office did not take what it had been handed."""
 
     @property
-    def final(self) -> bool:
-        """Nothing follows."""
-        return self in _FINAL
+    def once(self) -> bool:
+        """It happens once in the life of a submission, and from then on the bus has nothing to hand over."""
+        return self in _ONCE
 
 
-_FINAL: Final = frozenset((State.DELIVERED, State.REJECTED))
+_ONCE: Final = frozenset((State.DELIVERED, State.ACCEPTED, State.REJECTED))
 
 
 class StatusData(BaseModel):
@@ -111,10 +115,10 @@ class EventWriter:
     def write(self, step: Step, submission: str, case: str, service: str, portal: str) -> bytes:
         """The event; ids and codes hold no character that JSON would have to escape.
 
-        A final state has one id per submission, another one per submission and attempt.
+        A state that happens once has one id per submission, another one per submission and attempt.
         """
         state, at, attempt, begun_at, reference, reason, next_try_at = step
-        name = f"{submission}/{state.value}" if state in _FINAL else f"{submission}/{state.value}/{attempt}"
+        name = f"{submission}/{state.value}" if state in _ONCE else f"{submission}/{state.value}/{attempt}"
         more = "" if reference is None else f',"reference":{encode_basestring(reference)}'
         if reason is not None:
             more += f',"reason":{encode_basestring(reason)}'

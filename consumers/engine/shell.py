@@ -6,7 +6,7 @@ FastStream hosts the process; this loop is ours, because batches, order per case
     reader      getmany -> core                       waits when too much is in flight
     dispatcher  core -> begin (durable) -> workers    as many as the back office bears
     workers     one hand-over at a time each
-    settlers    outcomes -> settle (durable, told) -> core
+    settler     outcomes -> settle (durable, told) -> core
 
 Beside them one task commits, now and then. Stopping and losing partitions follow the same steps: begin nothing new, finish what
 runs and the gaps before it up to a budget, cancel the rest (their outcome is unclear, the ledger knows), commit once, forget.
@@ -42,8 +42,6 @@ _POLL_MS: Final = 200
 _BATCH: Final = 500
 _BEGIN_BATCH: Final = 2_000
 _FIRST_WORKERS: Final = 8
-_SETTLERS: Final = 2
-"""While one waits for Kafka, another one writes to the ledger. They never have records of the same case, which come one by one."""
 _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
@@ -152,7 +150,7 @@ class Engine(Generic[WorkT]):
         self._assignment = 0
         """Grows whenever partitions come or go."""
         self._tasks: list[asyncio.Task[None]] = []
-        """Dispatcher and settlers of this assignment."""
+        """Dispatcher and settler of this assignment."""
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
         self._to_dispatch = asyncio.Event()
@@ -322,21 +320,17 @@ class Engine(Generic[WorkT]):
             await self._to_settle.wait()
             self._to_settle.clear()
             works, self._done = self._done, []
-            if works:  # the other settler may have taken them
-                await self._settle_these(works)
-
-    async def _settle_these(self, works: list[WorkT]) -> None:
-        self._busy += 1
-        ends = await self._handler.settle(works)
-        self._busy -= 1
-        self._settled = len(works)
-        finished = [work for work, end in zip(works, ends, strict=True) if end is FINISHED]
-        self.core.finish(*finished)
-        if len(finished) < len(works):
-            for work, end in zip(works, ends, strict=True):
-                self._apply(work, end)
-        self._room.set()
-        self._to_dispatch.set()
+            self._busy += 1
+            ends = await self._handler.settle(works)
+            self._busy -= 1
+            self._settled = len(works)
+            finished = [work for work, end in zip(works, ends, strict=True) if end is FINISHED]
+            self.core.finish(*finished)
+            if len(finished) < len(works):
+                for work, end in zip(works, ends, strict=True):
+                    self._apply(work, end)
+            self._room.set()
+            self._to_dispatch.set()
 
     def _apply(self, work: WorkT, end: End) -> None:
         if isinstance(end, Parked):
@@ -391,7 +385,7 @@ class Engine(Generic[WorkT]):
             consumer.seek(partition, start)  # whatever was fetched for an earlier assignment comes again
         self._assignment += 1
         self.core.assign(starts, [partition for partition in partitions if topics.is_retry(partition.topic)], cases)
-        self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), *(self._settle() for _ in range(_SETTLERS)))]
+        self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), self._settle())]
         self._room.set()
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 
