@@ -18,7 +18,7 @@ from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import topics
-from schemas.events import StatusEvent
+from schemas.events import State, StatusEvent
 
 metadata = sa.MetaData()
 _tables = Tables.on(metadata)
@@ -97,7 +97,7 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
             return []
         events = connection.execute(sa.select(_event).where(_event.c.submission == submission_id).order_by(_event.c.at)).mappings()
         return [
-            TraceStep("accepted", submission["accepted_at"], f"by {submission['portal']}"),
+            TraceStep("submitted", submission["accepted_at"], f"by {submission['portal']}"),
             TraceStep(
                 "published",
                 submission["published_at"],
@@ -114,12 +114,12 @@ def _where(event: sa.RowMapping) -> str:
     return ", ".join(part for part in known if part)
 
 
-def recorded(store: Store) -> tuple[set[UUID], set[UUID]]:
-    """Ids of all recorded submissions, and of those with a delivery on record."""
+def recorded(store: Store) -> set[UUID]:
+    """Ids of all recorded submissions."""
+    return store.read_now(lambda connection: set(connection.execute(sa.select(_submission.c.submission)).scalars()))
 
-    def operation(connection: sa.Connection) -> tuple[set[UUID], set[UUID]]:
-        submissions = connection.execute(sa.select(_submission.c.submission)).scalars()
-        delivered = connection.execute(sa.select(_event.c.submission).where(_event.c.state == "delivered")).scalars()
-        return set(submissions), set(delivered)
 
-    return store.read_now(operation)
+def told(store: Store, state: State) -> set[UUID]:
+    """Ids of the submissions of which this state is on record."""
+    query = sa.select(_event.c.submission).where(_event.c.state == state)
+    return store.read_now(lambda connection: set(connection.execute(query).scalars()))

@@ -5,7 +5,7 @@ Facts are kept, figures are computed when asked for, so a rebuild from the log g
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,17 +38,25 @@ _delivered = sa.Table(
     sa.Column("submission", sa.Uuid, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
 )
+_outcome = sa.Table(
+    "statistics_outcome",
+    metadata,
+    sa.Column("submission", sa.Uuid, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+)
 
 Row = SubmissionRecord | StatusEvent
 
 
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    """Acceptance and delivery come over different topics in any order, so each has its own table."""
+    """Acceptance, delivery and outcome come in any order, so each has its own table."""
     columns = set(_accepted.c.keys())
     accepted = [row for row in rows if isinstance(row, SubmissionRecord) and not row.test]
     insert_new(connection, _accepted, [{name: getattr(row, name) for name in columns} for row in accepted])
     delivered = [row for row in rows if isinstance(row, StatusEvent) and row.data.state is State.DELIVERED]
     insert_new(connection, _delivered, [{"submission": row.data.submission, "at": row.time} for row in delivered])
+    ended = [row for row in rows if isinstance(row, StatusEvent) and row.data.state in (State.ACCEPTED, State.REJECTED)]
+    insert_new(connection, _outcome, [{"submission": row.data.submission, "state": row.data.state.value} for row in ended])
 
 
 def open_store(settings: StoreSettings) -> Store:
@@ -65,7 +73,10 @@ def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> Stored
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the statistics. Durations run from acceptance to the back office's confirmation."""
+    """One line of the statistics. `accepted` is what the gateway took; durations run from there to the delivery.
+
+    `confirmed` counts what back offices accepted later, where they do that, and `rejected` what came to nothing.
+    """
 
     city: str
     office: str
@@ -74,24 +85,31 @@ class Figure:
     hour: datetime
     accepted: int
     delivered: int
+    confirmed: int
+    rejected: int
     median_s: float | None
     p95_s: float | None
 
 
 def figures(store: Store) -> list[Figure]:
     """All figures, by city, office, service, portal and hour (UTC)."""
-    query = sa.select(_accepted, _delivered.c.at).outerjoin(_delivered, _delivered.c.submission == _accepted.c.submission)
-    groups: dict[tuple[str, str, str, str, datetime], list[float | None]] = defaultdict(list)
+    query = (
+        sa.select(_accepted, _delivered.c.at, _outcome.c.state)
+        .outerjoin(_delivered, _delivered.c.submission == _accepted.c.submission)
+        .outerjoin(_outcome, _outcome.c.submission == _accepted.c.submission)
+    )
+    groups: dict[tuple[str, str, str, str, datetime], list[sa.RowMapping]] = defaultdict(list)
     for row in store.read_now(lambda connection: connection.execute(query).mappings().all()):
         hour = row["accepted_at"].replace(minute=0, second=0, microsecond=0)
-        duration_s = None if row["at"] is None else (row["at"] - row["accepted_at"]).total_seconds()
-        groups[row["city"], row["office"], row["service"], row["portal"], hour].append(duration_s)
-    return [_figure(key, durations) for key, durations in sorted(groups.items())]
+        groups[row["city"], row["office"], row["service"], row["portal"], hour].append(row)
+    return [_figure(key, rows) for key, rows in sorted(groups.items())]
 
 
-def _figure(key: tuple[str, str, str, str, datetime], durations_s: Sequence[float | None]) -> Figure:
-    known = sorted(duration for duration in durations_s if duration is not None)
-    return Figure(*key, len(durations_s), len(known), _quantile(known, 0.5), _quantile(known, 0.95))
+def _figure(key: tuple[str, str, str, str, datetime], rows: Sequence[sa.RowMapping]) -> Figure:
+    durations_s = sorted((row["at"] - row["accepted_at"]).total_seconds() for row in rows if row["at"] is not None)
+    ends = Counter(row["state"] for row in rows)
+    outcomes = (ends[State.ACCEPTED], ends[State.REJECTED])
+    return Figure(*key, len(rows), len(durations_s), *outcomes, _quantile(durations_s, 0.5), _quantile(durations_s, 0.95))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

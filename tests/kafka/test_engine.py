@@ -573,9 +573,7 @@ async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_s
 
 
 async def test_killed_process_repeats_no_more_than_was_in_flight(world: Callable[[BackOffice], World], tmp_path: Path) -> None:
-    """After SIGKILL exactly the submissions that were begun and not noted are asked about, a few rounds of the office at most; none has
-    a second effect.
-    """
+    """After SIGKILL exactly what was begun and not noted is asked about, a few rounds of the office at most; nothing has a second effect."""
     one = world(BackOffice(at_once=victim.AT_ONCE))
     await one.create()
     await one.submit(1_500, cases=300)
