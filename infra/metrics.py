@@ -31,6 +31,8 @@ STOPPED: Final = 2
 OFFICE_STATE = Gauge(
     "stadtbus_office_state", "0: delivering. 1: paused, the back office is down. 2: stopped, too many dead letters. Alarm on 2.", ["office"]
 )
+OUTCOMES_AWAITED = Gauge("stadtbus_outcomes_awaited", "Submissions handed over that the back office has not decided on.", ["office"])
+OUTCOME_OLDEST_SECONDS = Gauge("stadtbus_outcome_oldest_seconds", "How long the oldest of them waits; 0 where none does.", ["office"])
 PARKED_CASES = Gauge("stadtbus_parked_cases", "Cases with submissions in the retry topic.", ["office"])
 IN_FLIGHT = Gauge("stadtbus_engine_in_flight", "Records read and not finished.", ["office"])
 UNCOMMITTED = Gauge("stadtbus_engine_uncommitted", "Records finished behind one that is not.", ["office"])

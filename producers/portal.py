@@ -1,4 +1,4 @@
-"""A portal as the demo and the tests need one: sends applications over HTTP, repeats what was not answered, keeps its own list."""
+"""A portal as the demo and the tests need one: sends messages over HTTP, repeats what was not answered, keeps its own list."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from uuid import UUID
 import httpx
 
 from producers.form import SubmissionForm
+from producers.permits import Genuine
+from producers.synthetic import Message
 from schemas import message
 from schemas.message import Application
 
@@ -29,7 +31,7 @@ class PortalBook:
 
 
 class Portal:
-    """One portal. `office` is where its applications have to arrive."""
+    """One portal. `office` is where its messages have to arrive."""
 
     def __init__(self, name: str, office: str, url: str, token: str) -> None:
         self.name = name
@@ -37,33 +39,33 @@ class Portal:
         self.book = PortalBook()
         self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S)
 
-    async def send_all(self, applications: Iterable[Application], *, at_once: int = 8) -> None:
-        """Send these, some at the same time; applications of one case follow each other."""
+    async def send_all(self, messages: Iterable[Message], *, at_once: int = 8) -> None:
+        """Send these, some at the same time; messages of one case follow each other."""
         places = asyncio.Semaphore(at_once)
         last: dict[UUID, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
-            for application in applications:
+            for one in messages:
                 await places.acquire()
-                send = self._send_after(last.get(application.case_id), application)
-                task = last[application.case_id] = group.create_task(send)
+                send = self._send_after(last.get(one.case_id), one)
+                task = last[one.case_id] = group.create_task(send)
                 task.add_done_callback(lambda _: places.release())
 
-    async def _send_after(self, earlier: asyncio.Task[None] | None, application: Application) -> None:
+    async def _send_after(self, earlier: asyncio.Task[None] | None, one: Message) -> None:
         if earlier is not None:
             await earlier
-        await self.send(application)
+        await self.send(one)
 
-    async def send(self, application: Application) -> None:
+    async def send(self, one: Message) -> None:
         """Send one until it is answered; repeats carry the same id and content, so they have one effect."""
-        self.book.sent.add(application.message_id)
+        self.book.sent.add(one.message_id)
         while True:
             try:
-                response = await self._http.post("/v1/submissions", **_body(application))  # type: ignore[arg-type]
+                response = await self._http.post("/v1/submissions", **_body(one))  # type: ignore[arg-type]
             except httpx.TransportError:
                 pass  # the gateway is away: nobody knows whether it was taken, so it is sent again
             else:
                 if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                    self._note(application.message_id, response)
+                    self._note(one.message_id, response)
                     return
             await asyncio.sleep(_RETRY_S)
 
@@ -82,9 +84,21 @@ class Portal:
         await self._http.aclose()
 
 
-def _body(application: Application) -> dict[str, object]:
+def _body(one: Message) -> dict[str, object]:
     """Every other application goes as a JSON form, so that both doors are used; which one depends on the id alone."""
-    if application.message_id.int % 2:
-        form = SubmissionForm.of(application).model_dump_json(exclude_defaults=True)
+    if isinstance(one, Genuine):
+        return {"content": one.body, "headers": {"Content-Type": "application/xml"} | _beside(one)}
+    if isinstance(one, Application) and one.message_id.int % 2:
+        form = SubmissionForm.of(one).model_dump_json(exclude_defaults=True)
         return {"content": form.encode(), "headers": {"Content-Type": "application/json"}}
-    return {"content": message.write(application), "headers": {"Content-Type": "application/xml"}}
+    return {"content": message.write(one), "headers": {"Content-Type": "application/xml"}}
+
+
+def _beside(one: Genuine) -> dict[str, str]:
+    """What the bus has to know of a message that it does not read."""
+    return {
+        "Stadtbus-Service": one.service,
+        "Stadtbus-Area": one.area,
+        "Stadtbus-Case": str(one.case_id),
+        "Stadtbus-Trust": f"{one.trust.level}; {one.trust.account}",
+    }

@@ -1,4 +1,4 @@
-"""The demo: three portals send, three back offices receive, everything in between is real; a screen shows it happen."""
+"""The demo: portals send to every office of the catalogue, twins receive, everything in between is real; a screen shows it happen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import httpx
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -23,12 +25,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from adapters import registry
 from infra import lag
 from infra.lag import OfficeLag
 from producers import synthetic
 from producers.portal import Portal
+from producers.synthetic import Message
 from schemas.errors import CannotTell
-from schemas.message import Application
+from schemas.events import State
 from stadtbus.proof import Checker, Proof
 from stadtbus.show import ago
 from stadtbus.system import LocalSystem
@@ -92,13 +96,13 @@ class _Run:
         self._console = console
         self._began = began
         self._portals = [system.portal(entry) for entry in system.portals]
-        self._streams = [
-            synthetic.applications(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals
-        ]  # fmt: skip
+        self._streams = [synthetic.messages(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals]
         self._checker = Checker(system, self._portals)
-        self._shares = [plan.submissions // 3 + (number < plan.submissions % 3) for number in range(3)]
+        share, rest = divmod(plan.submissions, len(self._portals))
+        self._shares = [share + (number < rest) for number in range(len(self._portals))]
         self._lags: dict[str, OfficeLag] = {}
         self._effects: dict[str, int] = {}
+        self._confirmed: set[UUID] = set()
 
     async def play(self) -> int:
         try:
@@ -127,7 +131,7 @@ class _Run:
     async def _trickle(self) -> None:
         """Go on, a submission now and then, until the user ends it."""
         self._console.print(f"Going on with one submission every {_TRICKLE_S:.0f} s. [bold]Ctrl-C ends the demo.[/]")
-        turns: Iterator[tuple[Portal, Iterator[Application]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
+        turns: Iterator[tuple[Portal, Iterator[Message]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
         with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
             watch = asyncio.create_task(self._watch(live))
             try:
@@ -141,30 +145,33 @@ class _Run:
         while True:
             with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
                 self._effects = await self._system.effects()
+                self._confirmed = await self._checker.told(State.ACCEPTED)
                 self._lags = {one.office: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
             live.update(self._screen())
             await asyncio.sleep(_REFRESH_S)
 
     def _screen(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 1), header_style="dim")
-        for name in ("back office", "", "accepted", "delivered", "lag", "waits", "up"):
+        table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="dim")
+        for name in ("back office", "", "submitted", "delivered", "accepted", "lag", "waits", "up"):
             table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
-        now = datetime.now().astimezone()
-        for portal, share in zip(self._portals, self._shares, strict=True):
-            accepted, delivered = len(portal.book.accepted), self._effects.get(portal.office, 0)
-            bar = ProgressBar(
-                total=max(share, accepted, 1),
-                completed=min(delivered, max(share, accepted)),
-                width=10,
-                complete_style="cyan",
-                finished_style="green",
-            )
-            waiting = self._lags.get(portal.office)
-            lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
-            table.add_row(f"[bold]{portal.office}[/]", bar, str(accepted), str(delivered), *lags)
+        for office in self._system.catalogue.offices:
+            table.add_row(f"[bold]{office}[/]", *self._figures(office))
         accepted = sum(len(portal.book.accepted) for portal in self._portals)
-        total = Text(f"{accepted} accepted, {sum(self._effects.values())} delivered, {time.monotonic() - self._began:.0f} s", style="dim")
+        total = Text(f"{accepted} submitted, {sum(self._effects.values())} delivered, {time.monotonic() - self._began:.0f} s", style="dim")
         return Panel(Group(table, Text(), total), title="portals → gateway → Kafka → adapters → back offices", title_align="left")
+
+    def _figures(self, office: str) -> list[RenderableType]:
+        """The line of an office."""
+        ways = [(portal, share) for portal, share in zip(self._portals, self._shares, strict=True) if portal.office == office]
+        submitted = set().union(*(portal.book.accepted for portal, _ in ways))
+        delivered = self._effects.get(office, 0)
+        total = max(sum(share for _, share in ways), len(submitted), 1)
+        bar = ProgressBar(total=total, completed=min(delivered, total), width=8, complete_style="cyan", finished_style="green")
+        accepted = str(len(submitted & self._confirmed)) if registry.answers_later(office) else ""
+        counts = (str(len(submitted)), str(delivered), accepted)
+        waiting, now = self._lags.get(office), datetime.now().astimezone()
+        lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
+        return [bar, *counts, *lags]
 
     def _report(self, proof: Proof, seconds: float) -> None:
         if self._plan.as_json:
@@ -205,11 +212,13 @@ def _short(path: Path) -> str:
 
 def summary(proof: Proof, seconds: float) -> RenderableType:
     """The end of a run, for people."""
-    table = Table(title="What portals sent, and what back offices hold", title_justify="left", title_style="bold")
-    for name in ("back office", "accepted", "delivered", "lost", "twice", "foreign"):
-        table.add_column(name, justify="left" if name == "back office" else "right")
+    table = Table(title="What portals sent, and what back offices hold", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.pad_edge, table.collapse_padding = False, True
+    for name in ("back office", "submitted", "delivered", "accepted", "lost", "twice", "foreign"):
+        table.add_column(name, justify="left" if name == "back office" else "right", no_wrap=True)
     for office, one in proof.offices.items():
-        table.add_row(office, *(str(figure) for figure in (one.accepted, one.delivered, one.lost, one.duplicated, one.foreign)))
+        confirmed = "" if one.confirmed is None else one.confirmed
+        table.add_row(office, *map(str, (one.accepted, one.delivered, confirmed, one.lost, one.duplicated, one.foreign)))
     verdict = (
         Text("Everything arrived, once, at the right office.", "green")
         if proof.complete

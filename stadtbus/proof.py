@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from adapters import registry
 from consumers import audit, stats
 from infra import lag
 from infra.kafka.admin import count_records
 from infra.stores import Store
 from producers.portal import Portal
+from schemas.events import State
 from stadtbus.system import LocalSystem
 
 
@@ -30,6 +32,13 @@ class OfficeProof:
     duplicated: int
     foreign: int
     """Effects that no portal asked for at this office."""
+    confirmed: int | None
+    """What the back office accepted after its delivery; None where the hand-over is the acceptance."""
+
+    @property
+    def complete(self) -> bool:
+        """Everything accepted has its one effect, and the back office has said so where it says that later."""
+        return not (self.lost or self.duplicated or self.foreign) and self.confirmed in (None, self.accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,8 @@ class Proof:
 
     @property
     def complete(self) -> bool:
-        """Everything accepted has its one effect, and audit and statistics agree with the portals."""
-        whole = all(not (office.lost or office.duplicated or office.foreign) for office in self.offices.values())
+        """Every office is complete, and audit and statistics agree with the portals."""
+        whole = all(office.complete for office in self.offices.values())
         return whole and not self.unanswered and self.audit_verified and self.statistics_verified and not self.deadlettered
 
     def total(self, name: str) -> int:
@@ -62,7 +71,8 @@ class Proof:
         cities: dict[str, dict[str, Any]] = {}
         for office, proof in self.offices.items():
             city, _, name = office.partition(".")
-            cities.setdefault(city, {})[name] = {"accepted": proof.accepted, "delivered": proof.delivered}
+            confirmed = {} if proof.confirmed is None else {"confirmed": proof.confirmed}
+            cities.setdefault(city, {})[name] = {"accepted": proof.accepted, "delivered": proof.delivered} | confirmed
         return {
             "accepted": self.total("accepted"),
             "delivered": self.total("delivered"),
@@ -89,12 +99,15 @@ class Checker:
 
     async def proof(self) -> Proof:
         """The state right now; final once everything has arrived."""
-        accepted = {portal.office: portal.book.accepted for portal in self._portals}
+        accepted: dict[str, set[UUID]] = {}
+        for portal in self._portals:
+            accepted.setdefault(portal.office, set()).update(portal.book.accepted)
         everything = set().union(*accepted.values())
-        recorded, delivered = await asyncio.to_thread(audit.recorded, self._audit)
+        recorded = await asyncio.to_thread(audit.recorded, self._audit)
+        delivered, confirmed = await self.told(State.DELIVERED), await self.told(State.ACCEPTED)
         counted = await asyncio.to_thread(stats.recorded, self._statistics)
         return Proof(
-            offices={office: _compare(ids, await self._system.held(office)) for office, ids in accepted.items()},
+            offices={office: _compare(office, ids, await self._system.held(office), confirmed) for office, ids in sorted(accepted.items())},
             unanswered=sum(len(portal.book.sent - portal.book.accepted - portal.book.rejected.keys()) for portal in self._portals),
             rejected=sum(len(portal.book.rejected) for portal in self._portals),
             deadlettered=await count_records(self._system.kafka, [f"{office}.deadletters" for office in self._system.catalogue.offices]),
@@ -103,6 +116,10 @@ class Checker:
             statistics_submissions=len(counted),
             statistics_verified=counted == everything,
         )
+
+    async def told(self, state: State) -> set[UUID]:
+        """Submissions of which the audit has this state on record."""
+        return await asyncio.to_thread(audit.told, self._audit, state)
 
     async def wait(self, limit_s: float) -> Proof:
         """The proof once everything is complete and nothing waits, so that no second effect can follow; at the latest after the limit."""
@@ -123,7 +140,7 @@ class Checker:
         self._statistics.close()
 
 
-def _compare(accepted: set[UUID], held: Sequence[str]) -> OfficeProof:
+def _compare(office: str, accepted: set[UUID], held: Sequence[str], confirmed: set[UUID]) -> OfficeProof:
     effects = Counter(UUID(one) for one in held)
     return OfficeProof(
         accepted=len(accepted),
@@ -131,4 +148,5 @@ def _compare(accepted: set[UUID], held: Sequence[str]) -> OfficeProof:
         lost=len(accepted - effects.keys()),
         duplicated=sum(count - 1 for count in effects.values()),
         foreign=len(effects.keys() - accepted),
+        confirmed=len(accepted & confirmed) if registry.answers_later(office) else None,
     )

@@ -59,10 +59,10 @@ def trace_table(submission: str, steps: Sequence[TraceStep]) -> Table:
 def statistics_table(figures: Sequence[Figure]) -> Table:
     """One line per city, office, service, portal and hour."""
     table = Table(title="Submissions by hour", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("hour", "office", "service", "portal", "accepted", "delivered", "median", "p95"):
+    for name in ("hour", "office", "service", "portal", "taken", "delivered", "accepted", "rejected", "median", "p95"):
         table.add_column(name, justify="left" if name in ("hour", "office", "service", "portal") else "right", overflow="fold")
     for one in figures:
         hour = one.hour.astimezone().strftime("%d.%m. %Hh")
-        figures_of_one = (str(one.accepted), str(one.delivered), ago(one.median_s), ago(one.p95_s))
-        table.add_row(hour, one.office, one.service, one.portal, *figures_of_one)
+        counts = (str(one.accepted), str(one.delivered), str(one.confirmed or ""), str(one.rejected or ""))
+        table.add_row(hour, one.office, one.service, one.portal, *counts, ago(one.median_s), ago(one.p95_s))
     return table

@@ -19,14 +19,14 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from adapters.twins.server import Twins
+from adapters.twins.server import Twins, ports
 from adapters.twins.settings import TwinsSettings
 from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
 from producers.portal import Portal
-from schemas import catalogue, errors, topics
-from schemas.catalogue import Route
+from schemas import catalogue, errors, table, topics
+from schemas.catalogue import City, Route
 from schemas.errors import UsageError
 from schemas.message import Authority
 from stadtbus.processes import port_of
@@ -34,14 +34,14 @@ from stadtbus.settings import CONFIG_VARIABLE, Settings
 from stadtbus.supervisor import Spec, Supervisor
 
 KAFKA_PORT: Final = 9092
-_TWIN_PORTS: Final = {"control_port": 9180, "soap_port": 9181, "sftp_port": 9182, "rest_port": 9183}
+_TWINS: Final = TwinsSettings()
 _SESSION_TIMEOUT_S: Final = 6
 """Short, so that a killed process is missed soon; production keeps the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortalEntry:
-    """A portal of the demo: which city's, where its applications go, and the token it has."""
+    """What a city's portal sends to one office: the portal has an entry for each of its routes, and one token."""
 
     id: str
     author: Authority
@@ -90,22 +90,26 @@ class LocalSystem:
         )
         self.stores = StoreSettings(folder=self.folder / "stores", url=self._shape.store_url)
         self._twins = TwinsSettings(
-            **{name: port + port_offset for name, port in _TWIN_PORTS.items()},
+            control_port=_TWINS.control_port + port_offset,
+            first_port=_TWINS.first_port + port_offset,
             password=secrets.token_urlsafe(16),
             folder=self.folder / "twins",
         )
-        self.portals = [self._portal(city) for city in self.catalogue.cities]
+        self._schemas = self.folder / "schemas"
+        self.portals = [entry for city in self.catalogue.cities.values() for entry in self._entries(city)]
         self.settings = Settings.model_validate(self._settings_without_offices())
         self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs")
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
 
-    def _portal(self, city: str) -> PortalEntry:
-        entry = self.catalogue.cities[city]
-        route = self.catalogue.routes_of(f"{city}.{entry.offices[0].id}")[0]
-        return PortalEntry(
-            f"portal-{city}", Authority(key=f"kop:{entry.ags}", name=f"Portal {entry.name}"), route, secrets.token_urlsafe(32)
-        )
+    def _entries(self, city: City) -> list[PortalEntry]:
+        """An entry for each route of a city whose adapter runs."""
+        author, token = Authority(key=f"kop:{city.ags}", name=f"Portal {city.name}"), secrets.token_urlsafe(32)
+        routes = [route for office in city.offices for route in self.catalogue.routes_of(f"{city.city}.{office.id}")]
+        return [PortalEntry(f"portal-{city.city}", author, route, token) for route in routes if self._runs(route.office)]
+
+    def _runs(self, process: str) -> bool:
+        return self._shape.processes is None or process in self._shape.processes
 
     def _offices(self) -> dict[str, dict[str, Any]]:
         """The adapters' settings by city and office; asking the twins for them draws their host key."""
@@ -121,6 +125,7 @@ class LocalSystem:
             "stores": self.stores.model_dump(mode="json"),
             "logs": {"level": "info"},
             "http": {"port_offset": self._offset},
+            "schemas": {"folder": str(self._schemas)},
             "portals": {
                 portal.id: {
                     "name": portal.author.name,
@@ -149,8 +154,7 @@ class LocalSystem:
 
     def _specs(self) -> list[Spec]:
         every = ["gateway", *self.catalogue.offices, "audit", "statistics"]
-        wanted = every if self._shape.processes is None else self._shape.processes
-        return [self.spec(name) for name in every if name in wanted]
+        return [self.spec(name) for name in every if self._runs(name)]
 
     def spec(self, name: str) -> Spec:
         """How to start one process by its name: an office stands for its adapter."""
@@ -167,6 +171,7 @@ class LocalSystem:
         """
         self._check_ports()
         self._take_folder(fresh=fresh)
+        self._write_schemas()
         self._write_config()
         if self._kafka is not None:
             self._started.callback(self._kafka.stop)
@@ -232,6 +237,16 @@ class LocalSystem:
             raise UsageError(errors.EARLIER_RUN, f"{self.folder} holds the data of an earlier run", where=str(self.config))
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def _write_schemas(self) -> None:
+        """Rows for the genuine messages that offices take, without schema sets: those are the operator's, and none is shipped."""
+        offices = [office for city in self.catalogue.cities.values() for office in city.offices]
+        namespaces = sorted({namespace for office in offices for namespace in getattr(office, "namespaces", ())})
+        for namespace in namespaces:
+            self._say(f"no schema set for {namespace}: of these messages the header is checked, not the body")
+        self._schemas.mkdir(exist_ok=True)
+        rows = [{"name": namespace, "namespace": namespace, "schema": "none"} for namespace in namespaces]
+        (self._schemas / table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+
     def _write_config(self) -> None:
         """All processes read this file. It holds the twins' secrets, so it is for its owner only."""
         configuration = self._settings_without_offices() | {"offices": self._offices()}
@@ -242,7 +257,7 @@ class LocalSystem:
     def _check_ports(self) -> None:
         """Say which port is taken before anything has started."""
         wanted = {name: port_of(self.settings, name) for name in self.processes}
-        wanted |= {f"twins {name}": port + self._offset for name, port in _TWIN_PORTS.items()}
+        wanted |= {f"twin {office}": port for office, port in ports(self._twins).items()} | {"twins": self._twins.control_port}
         for name, port in wanted.items():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -10,10 +11,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from infra import lag
 from producers import synthetic
+from producers.permits import Genuine
 from producers.portal import Portal
 from schemas import catalogue
 from stadtbus.proof import Checker, Proof
@@ -22,22 +25,23 @@ from tests.kafka_service import free_system_offset
 
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 SHARE = 40
-PROCESSES = ["gateway", *catalogue.load().offices, "audit", "statistics"]
+OFFICES = catalogue.load().offices
+PROCESSES = ["gateway", *OFFICES, "audit", "statistics"]
 
 
 class Run:
-    """A system, its portals and their streams of applications."""
+    """A system, its portals and their streams of messages."""
 
     def __init__(self, system: LocalSystem, seed: int) -> None:
         self.system = system
         self.portals: list[Portal] = [system.portal(entry) for entry in system.portals]
-        self._streams = [synthetic.applications(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
+        self.streams = [synthetic.messages(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
         self._checker = Checker(system, self.portals)
 
     async def send(self, share: int) -> None:
-        """Each portal sends its share of new applications."""
+        """Each portal sends its share of new messages to each of its offices."""
         async with asyncio.TaskGroup() as group:
-            for portal, stream in zip(self.portals, self._streams, strict=True):
+            for portal, stream in zip(self.portals, self.streams, strict=True):
                 group.create_task(portal.send_all(itertools.islice(stream, share)))
 
     async def proof(self) -> Proof:
@@ -84,7 +88,8 @@ def test_everything_arrives_once(loop: asyncio.Runner, run: Run) -> None:
     loop.run(run.send(SHARE))
     proof = loop.run(run.proof())
     assert proof.complete, proof
-    assert proof.total("delivered") == 3 * SHARE
+    assert proof.total("delivered") == len(run.portals) * SHARE
+    assert proof.offices["muenchen.gewerbe"].confirmed == SHARE
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -103,7 +108,7 @@ def test_a_killed_process_loses_and_repeats_nothing(loop: asyncio.Runner, run: R
 
     proof = loop.run(work())
     assert proof.complete, proof
-    assert sum(len(portal.book.accepted) for portal in run.portals) == before + 3 * SHARE
+    assert sum(len(portal.book.accepted) for portal in run.portals) == before + len(run.portals) * SHARE
 
 
 def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
@@ -114,7 +119,7 @@ def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
         await run.system.set_mood(office, "away")
         await run.send(10)
         async with asyncio.timeout(30):
-            while (lags := {one.office: one for one in await lag.of_offices(run.system.kafka, PROCESSES[1:4])})["augsburg.gewerbe"].behind:
+            while (lags := {one.office: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
                 await asyncio.sleep(0.2)
         await run.system.set_mood(office, "ok")
         return lags[office], lags["augsburg.gewerbe"], await run.proof()
@@ -142,15 +147,40 @@ def test_unclear_outcome_has_one_effect(loop: asyncio.Runner, run: Run) -> None:
     assert proof.complete, proof
 
 
-def test_audit_traces_the_way(loop: asyncio.Runner, run: Run) -> None:
+def test_genuine_messages_arrive_byte_for_byte(loop: asyncio.Runner, run: Run) -> None:
+    """The building office holds messages with the hashes of those that the portal sent."""
+    number = [portal.office for portal in run.portals].index("nuernberg.bau")
+    portal = run.portals[number]
+    sent = list(itertools.islice(run.streams[number], 5))
+
+    async def work() -> dict[str, str]:
+        await portal.send_all(sent)
+        proof = await run.proof()
+        assert proof.complete, proof
+        async with httpx.AsyncClient(base_url=run.system.twins_url) as http:
+            received = (await http.get("/twins/nuernberg.bau/received")).json()
+        return {one["submission_id"]: one["sha256"] for one in received}
+
+    held = loop.run(work())
+    hashes = {str(one.message_id): hashlib.sha256(one.body).hexdigest() for one in sent if isinstance(one, Genuine)}
+    assert len(hashes) == len(sent)
+    assert hashes.items() <= held.items()
+
+
+@pytest.mark.parametrize(
+    ("office", "states"),
+    [("augsburg.gewerbe", ["submitted", "delivered"]), ("muenchen.gewerbe", ["submitted", "delivered", "accepted"])],
+)
+def test_the_portal_hears_every_step(loop: asyncio.Runner, run: Run, office: str, states: list[str]) -> None:
     """The portal that asks hears what became of its submission, step by step; a foreign one is not told that it exists."""
-    own, foreign = run.portals[0], run.portals[1]
+    own = next(portal for portal in run.portals if portal.office == office)
+    foreign = next(portal for portal in run.portals if portal.name != own.name)
     submission = min(own.book.accepted)
 
     async def work() -> tuple[list[str], int]:
         async with asyncio.timeout(30):
-            while len(states := [step["state"] for step in (await own.status(submission)).json()["steps"]]) < 2:
+            while len(heard := [step["state"] for step in (await own.status(submission)).json()["steps"]]) < len(states):
                 await asyncio.sleep(0.2)
-        return states, (await foreign.status(submission)).status_code
+        return heard, (await foreign.status(submission)).status_code
 
-    assert loop.run(work()) == (["submitted", "delivered"], 404)
+    assert loop.run(work()) == (states, 404)

@@ -1,26 +1,16 @@
-"""Adapter to the registration office of München: SOAP 1.1, HTTP Basic.
-
-The back office stores whatever `anmeldungAnlegen` brings, every time. So what may have arrived has to be looked for with
-`anmeldungSuchen` before it is sent again.
-"""
+"""Adapter to the registration office of München: SOAP 1.1, HTTP Basic. Namespace, operations and elements are plausible inventions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC
-from typing import Final, NoReturn
-from uuid import UUID
+from typing import ClassVar, Final
 
-import httpx
 from lxml import etree
-from pydantic import Field, SecretStr
 
 from adapters import kit
-from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, check_answered, check_taken
-from adapters.interface import Delivered, Document, Submission
-from adapters.muenchen.meldewesen import soap
-from schemas import xml
-from schemas.errors import CaseNotReady, DeliveryFailure, DestinationDown, Refused, Rejected
+from adapters.interface import Document, Submission
+from adapters.logins import BasicSettings
+from adapters.protocols.soap import Soap, SoapAdapter
 from schemas.message import Address, Form, Person
 
 FIELDS: Final = {
@@ -44,23 +34,17 @@ ADDRESS: Final = {
     "country": "staat",
 }
 
-_CAUSES: Final[Mapping[str, type[DeliveryFailure]]] = {soap.NOT_AVAILABLE: DestinationDown, soap.CASE_LOCKED: CaseNotReady}
 
-
-class MuenchenMeldewesen:
+class MuenchenMeldewesen(SoapAdapter):
     """Hands registrations of residence (Wohnsitz anmelden) to München."""
 
-    at_once = MAX_CONNECTIONS
-
-    class Settings(HttpSettings):
-        """`url` is the address of the SOAP service."""
-
-        user: str = Field(description="User for HTTP Basic.")
-        password: SecretStr = Field(description="Its password.")
-
-    def __init__(self, settings: Settings) -> None:
-        self._url = str(settings.url)
-        self._office = HttpOffice(settings, httpx.BasicAuth(settings.user, settings.password.get_secret_value()))
+    Settings = BasicSettings
+    soap: ClassVar = Soap(
+        namespace="https://stadtbus.example/twins/muenchen/meldewesen/1",
+        create="anmeldungAnlegen",
+        search="anmeldungSuchen",
+        state="systemstand",
+    )
 
     def translate(self, submission: Submission) -> Document:
         """The payload of `anmeldungAnlegen`, one `person` per applicant in the order of the application.
@@ -68,10 +52,10 @@ class MuenchenMeldewesen:
         Raises:
             Refused: a required field is missing, or an applicant is not a person.
         """
-        application = submission.application
+        application = kit.application(submission)
         kit.require(application.form, REQUIRED)
-        root = soap.element(
-            soap.CREATE,
+        root = self.soap.element(
+            self.soap.create,
             antragsnummer=str(submission.id),
             vorgang=str(submission.case_id),
             eingang=submission.accepted_at.astimezone(UTC).isoformat(timespec="seconds"),
@@ -84,51 +68,9 @@ class MuenchenMeldewesen:
         content = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
         return Document(submission.id, f"{submission.id}.xml", "application/xml", content)
 
-    async def deliver(self, document: Document, attempt: int) -> Delivered:  # noqa: ARG002 - the contract has it
-        """Create the entry.
-
-        Raises:
-            Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http` and `_raise_fault`; anything else is unclear.
-        """
-        payload = xml.parse(document.content)
-        response = await self._office.hand_over(self._url, soap.wrap(payload), _headers(soap.CREATE))
-        if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-            _raise_fault(response.content)
-        check_taken(response)
-        return Delivered(_text(_answer(response.content, soap.CREATE), "aktenzeichen"))
-
-    async def find(self, submission_id: UUID) -> Delivered | None:
-        """Search by Antragsnummer; of several entries the first counts.
-
-        Raises:
-            DestinationDown: no answer.
-            UnclearAnswer: an answer that does not say it.
-        """
-        answer = await self._ask(soap.element(soap.SEARCH, antragsnummer=str(submission_id)), soap.SEARCH)
-        hit = answer.find(soap.name("treffer"))
-        return None if hit is None else Delivered(_text(hit, "aktenzeichen"))
-
-    async def check(self) -> str:
-        """Version and clock, as the back office states them.
-
-        Raises:
-            DestinationDown: no answer.
-        """
-        state = await self._ask(soap.element(soap.STATE), soap.STATE)
-        return f"SOAP, version {_text(state, 'version')}, clock {_text(state, 'uhrzeit')}"
-
-    async def close(self) -> None:
-        """Give connections back."""
-        await self._office.close()
-
-    async def _ask(self, payload: etree._Element, operation: str) -> etree._Element:
-        response = await self._office.ask("POST", self._url, soap.wrap(payload), _headers(operation))
-        check_answered(response)
-        return _answer(response.content, operation)
-
 
 def _add(parent: etree._Element, local: str, text: str | None = None) -> etree._Element:
-    child = etree.SubElement(parent, soap.name(local))
+    child = etree.SubElement(parent, MuenchenMeldewesen.soap.name(local))
     child.text = text
     return child
 
@@ -155,38 +97,3 @@ def _write_person(element: etree._Element, person: Person) -> None:
 def _write_address(element: etree._Element, address: Address) -> None:
     for attribute, value in address.model_dump(exclude_none=True).items():
         _add(element, ADDRESS[attribute], value)
-
-
-def _headers(operation: str) -> dict[str, str]:
-    return {"Content-Type": soap.CONTENT_TYPE, "SOAPAction": f'"{soap.NAMESPACE}/{operation}"'}
-
-
-def _answer(body: bytes, operation: str) -> etree._Element:
-    payload = _unwrap(body)
-    if payload.tag != soap.name(f"{operation}Antwort"):
-        raise kit.UnclearAnswer(f"the answer is not one to {operation}")
-    return payload
-
-
-def _unwrap(body: bytes) -> etree._Element:
-    try:
-        return soap.unwrap(body)
-    except (Rejected, ValueError) as error:
-        raise kit.UnclearAnswer("the answer is not SOAP") from error
-
-
-def _text(parent: etree._Element, local: str) -> str:
-    if text := parent.findtext(soap.name(local)):
-        return text
-    raise kit.UnclearAnswer(f"the answer has no {local}")
-
-
-def _raise_fault(body: bytes) -> NoReturn:
-    """The office's own code decides; without a known one `Client` means never, and `Server` leaves open what happened."""
-    side, code = soap.fault_codes(_unwrap(body))
-    reason = f"SOAP fault {kit.reason_code(code)}"
-    if code in _CAUSES:
-        raise _CAUSES[code](reason)
-    if side == "Client":
-        raise Refused(reason)
-    raise kit.UnclearAnswer(reason)

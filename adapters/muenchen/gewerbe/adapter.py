@@ -1,0 +1,60 @@
+"""Adapter to the trade office of München: REST and XML, HTTP Basic, asynchronous.
+
+The back office answers a hand-over with 202 and a number, and decides afterwards; under its number it says how far it is. Paths and
+XML are plausible inventions, not those of a real product.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Final
+from urllib.parse import quote
+
+from adapters import kit
+from adapters.http import check_answered, members
+from adapters.interface import Accepted, Document, Refusal, Submission
+from adapters.logins import BasicSettings
+from adapters.mapping import Mapping
+from adapters.protocols.rest import Rest, RestAdapter
+
+REST: Final = Rest(collection="v1/vorgaenge", state="v1/stand", id_header="Antragsnummer", reference="nummer")
+DECISIONS: Final = "v1/entscheidungen"
+"""`GET` of `v1/entscheidungen/<nummer>`."""
+IN_PROGRESS: Final = "in Arbeit"
+ACCEPTED: Final = "angenommen"
+REFUSED: Final = "abgewiesen"
+"""What the back office says under `zustand`; beside the last one stands a code."""
+
+_MAPPING: Final = Mapping.load(Path(__file__).with_name("mapping.yaml"))
+
+
+class MuenchenGewerbe(RestAdapter):
+    """Hands registrations of trades, amendments and withdrawals to München."""
+
+    rest = REST
+    Settings: ClassVar = BasicSettings
+
+    def translate(self, submission: Submission) -> Document:
+        """One `vorgang` of the back office, as `mapping.yaml` says.
+
+        Raises:
+            Refused: the message has no form that the back office takes.
+        """
+        return _MAPPING.document(submission)
+
+    async def outcome(self, reference: str) -> Accepted | Refusal | None:
+        """What the back office has decided; None while it is at work.
+
+        Raises:
+            DestinationDown: no answer.
+            UnclearAnswer: an answer that does not say it.
+        """
+        response = await self.office.ask("GET", f"{DECISIONS}/{quote(reference, safe='')}")
+        check_answered(response)
+        answer = members(response)
+        state = answer.get("zustand")
+        if state not in (IN_PROGRESS, ACCEPTED, REFUSED):
+            raise kit.UnclearAnswer("the answer has no known zustand")
+        if state == REFUSED:
+            return Refusal(kit.reason_code(answer.get("code")))
+        return Accepted() if state == ACCEPTED else None

@@ -1,0 +1,25 @@
+"""Adapter to the building office of Nürnberg: REST and HTTP Basic; it takes genuine XBau messages, byte for byte as the portal sent them.
+
+Paths and answers are plausible inventions, not those of a real product; the messages are XBau's own.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from adapters.interface import Document, Submission
+from adapters.logins import BasicSettings
+from adapters.protocols.rest import Rest, RestAdapter
+
+REST: Final = Rest(collection="xbau/nachrichten", state="xbau/stand", id_header="Nachrichten-UUID", used="UUID_VERWENDET")
+
+
+class NuernbergBau(RestAdapter):
+    """Hands building applications to Nürnberg. A message is found by its UUID, which is the submission id."""
+
+    rest = REST
+    Settings: ClassVar = BasicSettings
+
+    def translate(self, submission: Submission) -> Document:
+        """The message itself: what the office gets has the hash of what the portal sent."""
+        return Document(submission.id, f"{submission.id}.xml", "application/xml", submission.body)
