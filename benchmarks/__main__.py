@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("backlog", "chain", "engine", "outage")
+NAMES = ("backlog", "chain", "engine", "outage", "translate")
 
 
 def main(arguments: list[str]) -> int:

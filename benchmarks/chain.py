@@ -20,19 +20,22 @@ from adapters import registry
 from adapters.interface import Submission
 from benchmarks.report import Figure, against
 from producers import synthetic
+from schemas import message, xml
 from schemas.message import Application
-from stadtbus.system import LocalSystem, PortalEntry
+from stadtbus.system import LocalSystem, PortalEntry, Shape
 
 SHARE: Final = 500
 AT_ONCE: Final = 24
 PORT_OFFSET: Final = 20_000
+SHAPE: Final = Shape(processes=("gateway", "augsburg.gewerbe", "muenchen.meldewesen", "nuernberg.meldewesen", "audit", "statistics"))
+"""One office per protocol, so that figures can be compared with those of earlier versions."""
 START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 
 
 async def run() -> list[Figure]:
     """Submissions per second of both, and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
-        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET)
+        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET, shape=SHAPE)
         try:
             await system.start(fresh=True)
             direct = Figure("hand-over without a bus", round(await _direct(system), 1), "submissions/s")
@@ -53,7 +56,10 @@ async def _direct(system: LocalSystem) -> float:
 
         async def one(application: Application) -> None:
             async with places:
-                submission = Submission(application.message_id, entry.route.office, datetime.now(UTC), application)
+                body = message.write(application)
+                submission = Submission(
+                    application.message_id, application.case_id, entry.route.office, datetime.now(UTC), body, xml.parse(body)
+                )
                 await adapter.deliver(adapter.translate(submission), 1)
 
         await asyncio.gather(*(one(application) for application in _stream(entry, seed=1)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from benchmarks.chain import SHAPE
 from benchmarks.report import Figure, against
 from producers import synthetic
 from producers.portal import Portal
@@ -33,7 +34,7 @@ START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 async def run() -> list[Figure]:
     """99th percentile of the delivery time of the others, without and with the outage."""
     with tempfile.TemporaryDirectory() as folder:
-        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET)
+        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET, shape=SHAPE)
         try:
             await system.start(fresh=True)
             return await _Run(system).measure()

@@ -1,0 +1,74 @@
+"""A mapping: from a message to the document of a back office."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from adapters.interface import Document, Submission
+from adapters.mapping import functions, page, render
+from adapters.mapping.entries import Compiler, Filling, elements
+from adapters.mapping.page import Draft
+from adapters.mapping.reading import Place
+from schemas import errors
+from schemas.errors import Refused, UsageError
+from schemas.message import APPLICATION
+
+REFUSED: Final = "refuse"
+IGNORED: Final = "ignored"
+
+
+class Mapping:
+    """Loaded and compiled once. It opens nothing: neither files nor network are within reach of an XPath."""
+
+    def __init__(self, draft: Draft) -> None:
+        if draft.spec is None:
+            raise _unusable(draft)
+        self.draft = draft
+        self.spec = draft.spec
+        compiler = Compiler(draft, self.spec)
+        self.entries = compiler.entries(self.spec.document)
+        self.refused = {reason: compiler.xpath(text, REFUSED, reason) for reason, text in self.spec.refuse.items()}
+        self.ignored = [compiler.located(text, IGNORED, text) for text in self.spec.ignored]
+        self._renderer = render.renderer(draft, self.spec, self.entries)
+
+    @classmethod
+    def load(cls, path: Path) -> Mapping:
+        """The mapping in a file, with its bases.
+
+        Raises:
+            UsageError: mapping-invalid, with file and line of the first thing that is wrong; `check` finds all.
+        """
+        mapping = cls(page.read(path))
+        if mapping.draft.flaws:
+            raise _unusable(mapping.draft)
+        return mapping
+
+    @property
+    def media_type(self) -> str:
+        """Of the documents, with the character set where it is not UTF-8."""
+        return self._renderer.media_type
+
+    def document(self, submission: Submission) -> Document:
+        """The submission in the form of the back office. The same submission gives the same bytes.
+
+        Raises:
+            Refused: it has no such form; the reason names fields of the target and never a value.
+        """
+        if submission.message_type not in self.spec.messages:
+            kind = "not an application" if self.spec.messages == (APPLICATION,) else "not a message that this office takes"
+            raise Refused(kind)
+        with functions.translating(submission):
+            self._refuse(submission)
+            content = self._renderer.render(Filling().fill(self.entries, submission.root))
+        return Document(submission.id, f"{submission.id}.{self._renderer.suffix}", self.media_type, content)
+
+    def _refuse(self, submission: Submission) -> None:
+        for reason, read in self.refused.items():
+            if found := elements(read, Place(submission.root), REFUSED):
+                raise Refused(f"{reason} ({submission.root.getroottree().getelementpath(found[0])})")
+
+
+def _unusable(draft: Draft) -> UsageError:
+    first = draft.flaws[0]
+    return UsageError(errors.MAPPING, first.detail, where=str(first.spot))

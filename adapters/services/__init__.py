@@ -1,0 +1,1 @@
+"""One mapping per service, on which those of the cities are based."""
