@@ -20,6 +20,8 @@ G2G: Final = "nachrichtenkopf.g2g"
 G2G_NAMESPACE: Final = "http://xoev.de/schemata/basisnachricht/g2g/1_1"
 _XML_BLANKS: Final = " \t\r\n"
 
+Children = dict[str, etree._Element]  # noqa: SLF001 - the only name that the type has
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -45,49 +47,53 @@ class Head:
 def read(root: etree._Element) -> Head | None:
     """The header of a message, or None where it has none of the three. Elements nobody knows are passed over; never raises."""
     head = next(root.iterchildren("*"), None)
-    generation = None if head is None else _generation(head)
-    if head is None or generation is None:
+    if head is None:
         return None
-    identification = _child(head, "identifikation.nachricht")
-    kind = _child(identification, "nachrichtentyp")
+    parts = _children(head)
+    reader, author = _children(parts.get("leser")), _children(parts.get("autor"))
+    generation = _generation(head, reader, author)
+    if generation is None:
+        return None
+    identification = _children(parts.get("identifikation.nachricht"))
+    kind = _children(identification.get("nachrichtentyp"))
     return Head(
         generation=generation,
-        message_id=_text(_child(identification, "nachrichtenUUID")),
-        type_code=_text(_child(kind, "code")),
-        type_name=_text(_child(kind, "name")) or None,
-        created=_text(_child(identification, "erstellungszeitpunkt")),
-        reader=_authority(_child(head, "leser")),
-        author=_authority(_child(head, "autor")),
+        message_id=_text(identification.get("nachrichtenUUID")),
+        type_code=_text(kind.get("code")),
+        type_name=_text(kind.get("name")) or None,
+        created=_text(identification.get("erstellungszeitpunkt")),
+        reader=_authority(reader),
+        author=_authority(author),
         standard=root.get("standard"),
         version=root.get("version"),
         test=root.get("test") is not None,
     )
 
 
-def _generation(head: etree._Element) -> Generation | None:
+def _generation(head: etree._Element, *parties: Children) -> Generation | None:
     if head.tag == G2G:
         return "G2"
     if head.tag == f"{{{G2G_NAMESPACE}}}{G2G}":
         return "G3"
-    parties = (_child(head, "leser"), _child(head, "autor"))
-    if _local_name(head) == "nachrichtenkopf" and any(_child(party, "behoerdenkennung") is not None for party in parties):
-        return "G1"
-    return None
+    legacy = _local_name(head) == "nachrichtenkopf" and any("behoerdenkennung" in party for party in parties)
+    return "G1" if legacy else None
 
 
-def _authority(party: etree._Element | None) -> str:
-    legacy = _child(party, "behoerdenkennung")
+def _authority(party: Children) -> str:
+    legacy = party.get("behoerdenkennung")
     if legacy is None:
-        return _text(_child(party, "kennung"))
-    prefix, key = (_text(_child(_child(legacy, name), "code")) for name in ("praefix", "kennung"))
+        return _text(party.get("kennung"))
+    keys = _children(legacy)
+    prefix, key = (_text(_children(keys.get(name)).get("code")) for name in ("praefix", "kennung"))
     return f"{prefix}:{key}" if prefix or key else ""
 
 
-def _child(parent: etree._Element | None, name: str) -> etree._Element | None:
-    """The first child of this local name: G3 spreads the header over three namespaces, G1 qualifies or does not."""
-    if parent is None:
-        return None
-    return next((child for child in parent.iterchildren("*") if _local_name(child) == name), None)
+def _children(parent: etree._Element | None) -> Children:
+    """The first child of each local name: G3 spreads the header over three namespaces, G1 qualifies or does not."""
+    found: Children = {}
+    for child in () if parent is None else parent.iterchildren("*"):
+        found.setdefault(_local_name(child), child)
+    return found
 
 
 def _local_name(element: etree._Element) -> str:

@@ -128,8 +128,10 @@ class _Steps:
     elements = select
 
     def values(self, place: Place) -> Sequence[Value]:
-        texts = [functions.text_of(one) if len(one) else one.text for one in self.select(place)]
-        return [text for text in texts if text and not text.isspace()]
+        found = self.select(place)
+        if not found:
+            return ()
+        return [text for one in found if (text := functions.text_of(one) if len(one) else one.text) and not text.isspace()]
 
 
 class _General:

@@ -70,6 +70,7 @@ class _Xml:
         self._declared = "".join(f' xmlns:{prefix}="{uri.translate(_IN_ATTRIBUTES)}"' for prefix, uri in target.namespaces.items())
         self._root = self._prefixed(draft, target.root, "", "target", "root")
         self._names = dict(self._named(draft, entries, self._root))
+        self._tags = {entry: (f"<{name}>", f"</{name}>") for entry, name in self._names.items()}
 
     def _named(self, draft: Draft, entries: Iterable[Entry], around: str) -> Iterator[tuple[Entry, str]]:
         """Every field with its name in the document."""
@@ -102,16 +103,22 @@ class _Xml:
         """One element: its start with the attributes among the fields, text, the elements among the fields, end."""
         below: list[str] = []
         for entry, values, branches in filled:
-            name_below = self._names[entry]
-            if entry.name[0] == "@":
-                if (value := _one(entry, values)) is not None:
-                    attributes += f' {name_below}="{self._text(entry, value, _IN_ATTRIBUTES)}"'
-            elif entry.below:
+            if entry.below:
                 for branch in branches:
                     self._write_branch(below, entry, values, branch)
+            elif entry.name[0] == "@":
+                if (value := _one(entry, values)) is not None:
+                    attributes += f' {self._names[entry]}="{self._text(entry, value, _IN_ATTRIBUTES)}"'
             else:
-                below += [f"<{name_below}>{self._text(entry, value, _IN_TEXT)}</{name_below}>" for value in values]
-        parts += (f"<{name}{attributes}>", text, *below, f"</{name}>") if below or text else (f"<{name}{attributes}/>",)
+                start, end = self._tags[entry]
+                for value in values:
+                    below += (start, self._text(entry, value, _IN_TEXT), end)
+        if below or text:
+            parts += (f"<{name}{attributes}>", text)
+            parts += below
+            parts.append(f"</{name}>")
+        else:
+            parts.append(f"<{name}{attributes}/>")
 
     def _write_branch(self, parts: list[str], entry: Entry, values: Sequence[Value], branch: list[Filled]) -> None:
         value = _one(entry, values)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from infra.settings import KafkaSettings, StoreSettings
+from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from producers import gateway
 from producers.form import SubmissionForm
 from producers.outbox import Outbox
@@ -32,7 +32,7 @@ CANARY = "Kanarienvogel"
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
 TOKENS = {"portal": "token-of-portal", "other": "token-of-other"}
 PORTALS = {
-    name: PortalSettings(name="Testportal", authority="prt:0001", token_sha256=hashlib.sha256(token.encode()).hexdigest())
+    name: PortalSettings(name="Testportal", authority="kop:00000001", token_sha256=hashlib.sha256(token.encode()).hexdigest())
     for name, token in TOKENS.items()
 }
 
@@ -65,8 +65,9 @@ def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False) -> Ite
     box = Outbox(stores, limit=limit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway, "Outbox", lambda *_, **__: box)
-        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores)
+        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores, SchemaSettings())
     yield Gateway(app, box)
+    app.state.intake.close()
     box.store.close()
 
 
@@ -113,7 +114,7 @@ def problem_of(response: httpx.Response) -> tuple[int, str]:
     """Status and code of an answer that has to be a whole problem (RFC 9457)."""
     assert response.headers["content-type"] == PROBLEM
     problem = response.json()
-    assert problem.keys() - {"where", "xoev"} == {"type", "title", "status", "detail", "code", "hint"}
+    assert problem.keys() - {"where", "xoev", "findings"} == {"type", "title", "status", "detail", "code", "hint"}
     assert problem["status"] == response.status_code
     assert problem["type"] == f"https://stadtbus.example/problems/{problem['code']}"
     assert all(problem[name] for name in ("title", "detail", "hint"))
@@ -156,7 +157,7 @@ def trusted(level: int, account: str) -> tuple[Applicant, ...]:
 
 
 SERVICE = Code(code="99000000000000", list_uri=SERVICE_LIST, list_version="3")
-TRADE = Code(code="99050012104000", list_uri=SERVICE_LIST, list_version="3")
+PERMIT = Code(code="99012008000000", list_uri=SERVICE_LIST, list_version="3")
 AREA = Code(code="110000000000", list_uri=AREA_LIST_ARS, list_version="3")
 
 
@@ -219,7 +220,7 @@ WRONG = {
     "NFD": wrong_xml("text-not-nfc", changed("Schön", "Scho\u0308n")),
     "NFD in an attribute": wrong_xml("text-not-nfc", changed('produkt="Stadtbus"', 'produkt="Stadtbu\u0308s"')),
     "other reader": wrong_xml("reader-mismatch", changed("ags:09162000", "ags:09564000")),
-    "other author": wrong_xml("author-mismatch", changed("prt:0001", "prt:0002"), 403),
+    "other author": wrong_xml("author-mismatch", changed("kop:00000001", "kop:00000002"), 403),
     "test": wrong_xml("test-not-allowed", as_xml(builders.application(test=True))),
     "test is false": wrong_xml("test-not-allowed", changed(" standard=", ' test="false" standard=')),
     "XÖV inside": wrong_xml(
@@ -228,7 +229,7 @@ WRONG = {
     "attachments": wrong_xml("content-not-served", changed("</inhalt>", f"</inhalt>{ATTACHMENTS}")),
     "unknown service": wrong_xml("unknown-service", as_xml(builders.application(service=SERVICE))),
     "unknown area": wrong_xml("unknown-area", as_xml(builders.application(area=AREA))),
-    "no route": wrong_xml("no-route", as_xml(builders.application(service=TRADE))),
+    "no route": wrong_xml("no-route", as_xml(builders.application(service=PERMIT))),
     "level too low": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(2, "bayernid"))), 403),
     "other account": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(4, "mein-nuernberg"))), 403),
     # the form
@@ -267,7 +268,7 @@ WRONG = {
     "JSON test": wrong_json("test-not-allowed", form(test=True)),
     "JSON unknown service": wrong_json("unknown-service", form(service=SERVICE.code)),
     "JSON unknown area": wrong_json("unknown-area", form(area=AREA.code)),
-    "JSON no route": wrong_json("no-route", form(service=TRADE.code)),
+    "JSON no route": wrong_json("no-route", form(service=PERMIT.code)),
     "JSON level too low": wrong_json(
         "trust-level-too-low", form(applicants=[FORM["applicants"][0] | {"trust": {"level": 1, "account": "bayernid"}}]), 403
     ),
@@ -304,7 +305,10 @@ async def test_challenge(refusing: Gateway) -> None:
 async def test_hints_name_what_would_do(refusing: Gateway) -> None:
     """A refusal names the place in the message, and what is expected there."""
     problem = (await refusing.post(WRONG["other reader"].body)).json()
-    assert (problem["detail"], problem["where"]) == ("expected ags:09162000", "nachrichtenkopf.g2g/leser/kennung")
+    assert (problem["detail"], problem["where"]) == (
+        "expected ags:09162000",
+        "/e:einreichung.antrag.0100/nachrichtenkopf.g2g/leser/kennung",
+    )
     assert "level 3 (substanziell) by bayernid" in (await refusing.post(WRONG["level too low"].body)).json()["detail"]
     problem = (await refusing.post(WRONG["JSON name of a no-break space"].body, JSON)).json()
     assert problem["where"] == "applicants.0.person.family_name"
@@ -527,7 +531,7 @@ PRIVATE_JSON = as_json(private_application())
         pytest.param(changed(CANARY, f"{CANARY}o\u0308", PRIVATE), XML, id="NFD"),
         pytest.param(changed("1990-05-17", CANARY, PRIVATE), XML, id="birth date"),
         pytest.param(changed("ags:09162000", CANARY, PRIVATE), XML, id="reader"),
-        pytest.param(changed("prt:0001", CANARY, PRIVATE), XML, id="author"),
+        pytest.param(changed("kop:00000001", CANARY, PRIVATE), XML, id="author"),
         pytest.param(changed("99115005104000", CANARY, PRIVATE), XML, id="service"),
         pytest.param(changed("091620000000", CANARY, PRIVATE), XML, id="area"),
         pytest.param(changed("bayernid", CANARY.lower(), PRIVATE), XML, id="account"),

@@ -1,0 +1,134 @@
+"""The one examination of a message, for the gateway and for `stadtbus validate` alike.
+
+ 1. safe parse: size, encoding, no DOCTYPE, limits     4. the XSD of the row
+ 2. the row of the schema table                        5. rules that say it better than an XSD
+ 3. no default namespace on messages of our own        6. rules that no XSD can express
+
+A breach of 1 to 3 ends it: what follows could only mislead. From 4 to 6 everything is told, but of one place only the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from lxml import etree
+
+from schemas import errors, heads, rules, table, xml
+from schemas.catalogue import Catalogue
+from schemas.errors import Rejected
+from schemas.findings import Finding, Severity
+from schemas.heads import Head
+from schemas.rules import Claim, Subject
+from schemas.schemaset import MAX_FINDINGS, path_of
+from schemas.table import Row, SchemaTable
+
+_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found; root, row and header as far as the examination came."""
+
+    findings: tuple[Finding, ...]
+    root: etree._Element | None = None
+    row: Row | None = None
+    head: Head | None = None
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that refuse the message."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def message_id(self) -> UUID | None:
+        """The UUID of the message, where it has a readable one."""
+        try:
+            return UUID(self.head.message_id) if self.head else None
+        except ValueError:
+            return None
+
+    def require(self) -> None:
+        """Pass if nothing refuses the message.
+
+        Raises:
+            Rejected: with the problem of the first error; all findings are in it.
+        """
+        for first in self.errors[:1]:
+            refusal = Rejected(first.problem, first.detail, where=first.path or (f"line {first.line}" if first.line else None))
+            refusal.findings, refusal.message_id = self.findings, self.message_id
+            raise refusal
+
+
+def examine(
+    body: bytes, known: SchemaTable, catalogue: Catalogue, now: datetime, *, accept_test: bool = False, claim: Claim | None = None
+) -> Examined:
+    """Everything that is wrong with a message, at a moment (with time zone). Opens nothing; schema sets are compiled when first used.
+
+    `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves.
+
+    Raises:
+        UsageError: schema-set-broken, if the operator's schemas for this message cannot be used.
+    """
+    today = now.astimezone().date()
+    try:
+        root = xml.parse(body)  # 1
+        row = known.row_for(root, today)  # 2
+    except Rejected as error:
+        return Examined((_of(error),))
+    if row.own and None in root.nsmap:  # 3
+        return Examined((_default_namespace(root),), root, row)
+    head = heads.read(root)
+    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim)
+    by_schema = row.findings(root)  # 4
+    in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
+    return Examined(_ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)]), root, row, head)  # 6
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors before warnings, of each the first at each place, and not more than anybody reads."""
+    first: dict[tuple[Severity, str], Finding] = {}
+    for finding in findings:
+        first.setdefault((finding.severity, finding.path), finding)
+    return tuple(sorted(first.values(), key=lambda finding: finding.severity)[:MAX_FINDINGS])
+
+
+def _of(error: Rejected) -> Finding:
+    """What parser or schema table refuse, as a finding."""
+    line = _LINE.match(error.where or "")
+    return Finding(error.problem, "readable", error.detail, int(line[1]) if line else None, "" if line else error.where or "")
+
+
+def _default_namespace(root: etree._Element) -> Finding:
+    """A default namespace on the root moves the header into that namespace, where no XÖV reader looks for it."""
+    detail = "the root declares a default namespace; bind it to a prefix, because header elements have no namespace"
+    return Finding(errors.NOT_VALID, "default-namespace", detail, rules.line_of(root), path_of(root))
+
+
+# --- in a worker process, which keeps what all messages are held against
+
+
+class _Loaded:
+    catalogue: Catalogue
+    table: SchemaTable
+
+
+def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
+    """Load the schema table and compile all schemas, before any message comes.
+
+    Raises:
+        UsageError: settings-invalid or schema-set-broken.
+    """
+    _Loaded.catalogue, _Loaded.table = catalogue, table.load(schema_folder)
+    for row in _Loaded.table.rows:
+        if row.schema_set is not None:
+            row.schema_set.compile()
+
+
+def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None) -> Examined:
+    """Examine a message now, with what `prepare` has loaded."""
+    return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim)

@@ -1,0 +1,127 @@
+"""Examining files in workers, as the gateway would, and what only shows between files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from infra.workers import Workers
+from schemas import errors, rules, xml
+from schemas.catalogue import Catalogue
+from schemas.errors import Rejected, UsageError
+from schemas.examine import examine_prepared, prepare
+from schemas.findings import Finding, Severity
+
+STDIN: Final = Path("-")
+_ENOUGH_BYTES: Final = xml.MAX_SIZE_BYTES + 1
+"""One byte more than is accepted is enough to refuse a file."""
+_BATCH: Final = 25
+"""Files that a worker gets at a time: so few that a limit meets few, so many that handing them over costs little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, or what the standard input gave already."""
+
+    path: Path
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found in one message, with what it takes to find the same id in another."""
+
+    path: Path
+    findings: tuple[Finding, ...]
+    message_id: UUID | None = None
+    sha512: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is an error among the findings."""
+        return any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def sources(paths: Iterable[Path]) -> Iterator[Source]:
+    """These files, and all `*.xml` in and below these folders, sorted; `-` is the standard input.
+
+    Raises:
+        UsageError: no-file.
+    """
+    for path in paths:
+        if path == STDIN:
+            yield Source(path, sys.stdin.buffer.read(_ENOUGH_BYTES))
+            continue
+        inside = sorted(one for one in path.rglob("*.xml") if one.is_file()) if path.is_dir() else [path]
+        if not inside or not path.exists():
+            raise UsageError(errors.NO_FILE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
+        yield from map(Source, inside)
+
+
+async def reports(found: Sequence[Source], catalogue: Catalogue, schema_folder: Path | None, *, accept_test: bool) -> AsyncIterator[Report]:
+    """A report of each file, in their order. Few files are under way at a time, so memory does not grow with their number."""
+    size = os.cpu_count() or 1
+    workers = Workers(partial(prepare, catalogue, schema_folder), size=size)
+    examine = partial(examine_files, accept_test=accept_test)
+    batches = (found[start : start + _BATCH] for start in range(0, len(found), _BATCH))
+    under_way = deque(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 2 * size))
+    first: dict[UUID, Report] = {}
+    try:
+        while under_way:
+            done = await under_way.popleft()
+            under_way.extend(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 1))
+            for report in done:
+                yield _compared(report, first)
+    finally:
+        await asyncio.to_thread(workers.close)
+
+
+async def _batch(workers: Workers, examine: Callable[[Sequence[Source]], list[Report]], batch: Sequence[Source]) -> list[Report]:
+    """When a batch passes a limit, its files are examined one by one, to find the one that does."""
+    try:
+        return await workers.run(examine, batch)
+    except Rejected as error:
+        if len(batch) == 1:
+            return [Report(batch[0].path, (Finding(error.problem, "readable", error.detail),))]
+        return [report for one in batch for report in await _batch(workers, examine, [one])]
+
+
+def _compared(report: Report, first: dict[UUID, Report]) -> Report:
+    """H7 (S050): an id that an earlier file has with other content."""
+    earlier = report if report.message_id is None else first.setdefault(report.message_id, report)
+    if earlier.sha512 == report.sha512:
+        return report
+    finding = Finding(errors.ID_CONFLICT, rules.ID_USED_ONCE, f"{earlier.path} has the same nachrichtenUUID")
+    return replace(report, findings=(finding, *report.findings))
+
+
+# --- in a worker
+
+
+def examine_files(batch: Sequence[Source], *, accept_test: bool) -> list[Report]:
+    """Read and examine each."""
+    return [_examine(source, accept_test=accept_test) for source in batch]
+
+
+def _examine(source: Source, *, accept_test: bool) -> Report:
+    try:
+        body = _read(source.path) if source.body is None else source.body
+    except OSError as error:
+        return Report(source.path, (Finding(errors.NO_FILE, "readable", error.strerror or type(error).__name__),))
+    examined = examine_prepared(body, accept_test=accept_test)
+    return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_ENOUGH_BYTES)
