@@ -5,10 +5,12 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-faults soak check bench docs lock clean
+.PHONY: help dev demo test test-unit test-faults mutation soak check bench docs lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: $(VENV)/.dev ## Install everything for development into .venv
 
 demo: $(VENV)/.run ## Three portals, a real Kafka, three back offices (ARGS="--once --json" for programs)
 	@$(BIN)/stadtbus demo $(ARGS)
@@ -21,6 +23,9 @@ test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
 
 test-faults: $(VENV)/.dev ## The fault suite on three brokers; half an hour; writes docs/reliability.md (ARGS="--rows F1,F2 --seeds 1")
 	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 5 --write docs/reliability.md)
+
+mutation: $(VENV)/.dev ## Change every field of every shipped mapping: do checks or samples notice?
+	@$(BIN)/python -m tests.mutation
 
 MINUTES ?= 30
 SEED    ?= 1

@@ -15,27 +15,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
-from schemas.message import Application
+from lxml import etree
 
 _LONGEST_REFERENCE: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What an adapter gets: the parsed message, and what intake found out about it."""
+    """What an adapter gets: the message, and what intake found out about it. All messages of a case carry the same `case_id`."""
 
     id: UUID
+    case_id: UUID
     office: str
     accepted_at: datetime
-    application: Application
+    body: bytes
+    """Byte for byte as the portal sent it."""
+    root: etree._Element
+    """The same, parsed; shared by all who read it, so nobody changes it."""
 
     @property
-    def case_id(self) -> UUID:
-        """All messages of a case carry the same one."""
-        return self.application.case_id
+    def message_type(self) -> str:
+        """Local name of the root, for example `einreichung.antrag.0100`."""
+        return etree.QName(self.root).localname
+
+    @property
+    def test(self) -> bool:
+        """A test submission must have no effect outside of tests; in messages of the XÖV family the attribute is the mark (XÖV-Basisnachricht)."""
+        return self.root.get("test") is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,18 @@ class Delivered:
     def __post_init__(self) -> None:
         if not (0 < len(self.reference) <= _LONGEST_REFERENCE and self.reference.isprintable()):
             raise ValueError(f"a reference has 1 to {_LONGEST_REFERENCE} printable characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The back office has decided to take a submission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The back office has decided not to take a submission; `code` is its own, without personal data."""
+
+    code: str
 
 
 class CannotFind(Exception):
@@ -105,3 +126,15 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """An adapter whose back office takes a submission first and decides on it later. The others decide when they take it."""
+
+    async def outcome(self, reference: str) -> Accepted | Refusal | None:
+        """What the back office has decided about what it has under this reference; None while it has not.
+
+        Raises:
+            Exception: it does not say now.
+        """

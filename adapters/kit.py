@@ -5,14 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from adapters.interface import Submission
+from schemas import message
 from schemas.errors import Refused
 from schemas.message import Application, Form, Person
 
 _CODE = re.compile(r"[A-Z0-9_]{1,40}")
+_LONGEST_STATE = 80
 
 
 class UnclearAnswer(Exception):
     """The back office answered, but not whether it has the submission."""
+
+
+def application(submission: Submission) -> Application:
+    """The application that was submitted.
+
+    Raises:
+        Refused: another message of ours.
+    """
+    read = message.read(submission.root)
+    if not isinstance(read, Application):
+        raise Refused("not an application; this office takes no other message")
+    return read
 
 
 def values(form: Form, field_id: str) -> tuple[str, ...]:
@@ -47,3 +62,8 @@ def persons(application: Application) -> list[Person]:
 def reason_code(answered: object) -> str:
     """A code that a back office answered, fit for logs; free text could quote the applicant and does not get through."""
     return answered if isinstance(answered, str) and _CODE.fullmatch(answered) else "UNREADABLE_CODE"
+
+
+def one_line(answered: object) -> str:
+    """What a back office says about itself, fit for a line that people read."""
+    return "".join(character for character in str(answered)[:_LONGEST_STATE] if character.isprintable())

@@ -1,23 +1,50 @@
-"""Adapters by the name of their office. They come from the entry-point group `stadtbus.adapters`, of this package or another."""
+"""Adapters and twins by the name of their office. They come from entry-point groups, of this package or another."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from typing import Any, Final
+from importlib.metadata import EntryPoint, entry_points
+from inspect import getfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from adapters.interface import Adapter
+from adapters.interface import Adapter, AnswersLater
 from schemas import errors
 from schemas.errors import UsageError
 
-GROUP: Final = "stadtbus.adapters"
+if TYPE_CHECKING:
+    from adapters.twins.twin import Site, Twin
+
+ADAPTERS: Final = "stadtbus.adapters"
+TWINS: Final = "stadtbus.twins"
 
 
-def names() -> list[str]:
-    """Offices that have an adapter, sorted."""
-    return sorted(entry_points(group=GROUP).names)
+def names(group: str = ADAPTERS) -> list[str]:
+    """Offices that have an adapter, or a twin, sorted."""
+    return sorted(entry_points(group=group).names)
+
+
+def twin(office: str, site: Site) -> Twin:
+    """The twin of an office, not open yet.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken.
+
+    """
+    made: Twin = _load(TWINS, office)(site)
+    return made
+
+
+def folder(office: str) -> Path:
+    """Where the adapter of an office lies: its module, and beside it `mapping.yaml` and `samples/`.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken.
+
+    """
+    return Path(getfile(_load(ADAPTERS, office))).parent
 
 
 def connect(office: str, settings: Mapping[str, object]) -> Adapter:
@@ -27,7 +54,7 @@ def connect(office: str, settings: Mapping[str, object]) -> Adapter:
         UsageError: as `check`.
 
     """
-    adapter: Adapter = _adapter_class(office)(check(office, settings))
+    adapter: Adapter = _load(ADAPTERS, office)(check(office, settings))
     return adapter
 
 
@@ -52,12 +79,31 @@ def settings_model(office: str) -> type[BaseModel]:
         UsageError: office-unknown.
 
     """
-    model: type[BaseModel] = _adapter_class(office).Settings
+    model: type[BaseModel] = _load(ADAPTERS, office).Settings
     return model
 
 
-def _adapter_class(office: str) -> Any:
-    found = entry_points(group=GROUP, name=office)
+def answers_later(office: str) -> bool:
+    """Whether the back office decides after the hand-over.
+
+    Raises:
+        UsageError: office-unknown.
+
+    """
+    return issubclass(_load(ADAPTERS, office), AnswersLater)
+
+
+def _load(group: str, office: str) -> Any:
+    found = tuple(entry_points(group=group, name=office))
     if not found:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"no adapter for '{office}'; known: {', '.join(names())}")
-    return found[office].load()
+        raise UsageError(errors.OFFICE_UNKNOWN, f"no entry point '{office}' in {group}; known: {', '.join(names(group))}")
+    if len(found) > 1:
+        raise UsageError(errors.PLUG_IN_BROKEN, f"'{office}' of {group} is in more than one package: {', '.join(map(_origin, found))}")
+    try:
+        return found[0].load()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise UsageError(errors.PLUG_IN_BROKEN, f"{found[0].value} cannot be loaded: {error}", where=_origin(found[0])) from None
+
+
+def _origin(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value

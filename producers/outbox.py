@@ -90,6 +90,9 @@ class Accepted:
     hotline_code: str
     office: str
     accepted_at: datetime
+    case_id: UUID
+    content_sha512: str
+    test: bool
     repeated: bool = False
 
 
@@ -155,24 +158,22 @@ class Outbox:
         if known is not None:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
                 raise Rejected(errors.ID_CONFLICT)
-            return Accepted(known["id"], known["hotline_code"], known["office"], known["accepted_at"], repeated=True)
+            return _accepted(known, repeated=True)
         if not self._has_place(connection):
             raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
-        code = hotline_code(candidate.id)
-        connection.execute(
-            _submission.insert().values(
-                id=candidate.id,
-                portal=candidate.portal,
-                content_sha512=candidate.content_sha512,
-                hotline_code=code,
-                office=candidate.office,
-                case_id=candidate.case_id,
-                accepted_at=candidate.accepted_at,
-                headers=json.dumps(candidate.headers),
-                content=candidate.content,
-            )
-        )
-        return Accepted(candidate.id, code, candidate.office, candidate.accepted_at)
+        row = {
+            "id": candidate.id,
+            "portal": candidate.portal,
+            "content_sha512": candidate.content_sha512,
+            "hotline_code": hotline_code(candidate.id),
+            "office": candidate.office,
+            "case_id": candidate.case_id,
+            "accepted_at": candidate.accepted_at,
+            "headers": json.dumps(candidate.headers),
+            "content": candidate.content,
+        }
+        connection.execute(_submission.insert().values(row))
+        return _accepted(row)
 
     def _has_place(self, connection: sa.Connection) -> bool:
         """Whether one more may wait. Rows are counted only when the places counted before are used up."""
@@ -225,9 +226,23 @@ class Outbox:
         row, history = await self.store.read(operation)
         if row is None:
             return None
-        accepted = Accepted(row["id"], row["hotline_code"], row["office"], row["accepted_at"])
+        accepted = _accepted(row)
         later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
         return accepted, [Step(State.SUBMITTED, accepted.accepted_at), *later]
+
+
+def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> Accepted:
+    """What a row of `submission` tells its portal."""
+    return Accepted(
+        row["id"],
+        row["hotline_code"],
+        row["office"],
+        row["accepted_at"],
+        row["case_id"],
+        row["content_sha512"],
+        test=Header.TEST in json.loads(row["headers"]),
+        repeated=repeated,
+    )
 
 
 def _count(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> int:
@@ -260,12 +275,12 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
             for event in events
         ],
     )
-    finished = [event.data.submission for event in events if event.data.state.final]
+    finished = [event.data.submission for event in events if event.data.state.once]
     if finished:
         _forget_content(connection, _submission.c.id.in_(finished))
 
 
 def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
     """Let go of the content of those of these rows that are on Kafka and confirmed, whichever of the two was noted last."""
-    confirmed = sa.exists().where(_said_of, _status.c.state.in_([state.value for state in State if state.final]))
+    confirmed = sa.exists().where(_said_of, _status.c.state.in_([state.value for state in State if state.once]))
     connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), confirmed).values(content=None))

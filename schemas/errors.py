@@ -16,8 +16,13 @@ Codes beside ours (`xoev`) are those of the XÖV error lists where one fits (`xb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from schemas.findings import Finding
 
 PROBLEM_TYPE_BASE: Final = "https://stadtbus.example/problems/"
 _LONGEST_PLACE: Final = 200
@@ -53,6 +58,10 @@ class StadtbusError(Exception):
         self.detail = detail
         self.where = where if where is None else where[:_LONGEST_PLACE]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, also from another process: the constructor takes other arguments than `Exception` keeps."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
     def diagnostics(self) -> str:
         """What is wrong, where, and what to do next, for a person at a terminal."""
         place = f"\n  where: {self.where}" if self.where else ""
@@ -76,7 +85,17 @@ class StadtbusError(Exception):
 
 
 class Rejected(StadtbusError):
-    """Intake refuses a submission."""
+    """Intake refuses a submission. `message_id` is that of the refused message, where it could be read.
+
+    `findings` are everything that was found in the message; the problem is that of the first error.
+    """
+
+    message_id: UUID | None = None
+    findings: Sequence[Finding] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The members of the problem, with what was found in the extension member `findings`."""
+        return super().as_dict() | ({"findings": [finding.as_dict() for finding in self.findings]} if self.findings else {})
 
 
 class UsageError(StadtbusError):
@@ -134,9 +153,7 @@ DOCTYPE = Problem(
     "doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000"
 )
 ENCODING = Problem("encoding-not-allowed", "The message is not UTF-8", "Encode the message as UTF-8 and declare it so.", xoev="S001")
-TOO_COMPLEX = Problem(
-    "message-too-complex", "The message has too many elements or attributes", "Split the content or send it as an attachment."
-)
+TOO_COMPLEX = Problem("message-too-complex", "The message asks too much of its reader", "Split the content or send it as an attachment.")
 FORM_INVALID = Problem(
     "form-invalid",
     "The JSON form is not as described",
@@ -156,6 +173,11 @@ NOT_VALID = Problem(
     "Validate the message against the XSD at /v1/schemas/einreichung-1.0.xsd.",
     xoev="X001",
 )
+NOT_CHECKED = Problem(
+    "schema-not-checked",
+    "The body of the message was not checked",
+    "The operator has no schema set for this namespace; with one in `schemas.yaml` the body is checked too.",
+)
 TYPE_MISMATCH = Problem(
     "message-type-mismatch",
     "Root element and nachrichtentyp disagree",
@@ -170,6 +192,49 @@ TIME_INCOMPLETE = Problem(
 )
 TEXT_NOT_NFC = Problem(
     "text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999"
+)
+EMPTY_TEXT = Problem(
+    "empty-text", "A text is empty", "Fill it in; where the schema allows, leave out the element or attribute.", xoev="S030"
+)
+CHARACTER = Problem(
+    "character-not-allowed",
+    "A text has a character that its field does not take",
+    "Replace the character that the detail names by one that DIN 91379 has for this datatype.",
+    xoev="S999",
+)
+TWICE_ENCODED = Problem(
+    "text-twice-encoded",
+    "A text looks as if it was encoded twice",
+    "Compare the text with its source: bytes in UTF-8 were read as Windows-1252 somewhere on the way.",
+)
+AUTHORITY_KEY = Problem(
+    "authority-key-unknown",
+    "The key of an authority is not one of DVDV",
+    "Write kennung as in the directory: a prefix of three letters, a colon, digits, for example ags:09162000.",
+    xoev="S091",
+)
+CODE_LIST = Problem("code-list-unknown", "This code list is not known here", "Set listURI to the list that the detail names.", xoev="X010")
+CODE = Problem("code-unknown", "This code is not in its list", "Use a code that the detail names.", xoev="X011")
+ATTACHMENT_SIZE = Problem(
+    "attachment-size", "An attachment is empty or too large", "Send files of the size that the detail names.", xoev="A001"
+)
+ATTACHMENT_TYPE = Problem(
+    "attachment-type",
+    "The type of an attachment is no MIME type",
+    "Write mimeType as type/subtype, for example application/pdf.",
+    xoev="A002",
+)
+ATTACHMENT_COUNT = Problem(
+    "attachment-count", "There are too many attachments", "Send the rest with a nachtrag; the detail names the limit.", xoev="A003"
+)
+ATTACHMENT_NAME = Problem(
+    "attachment-name",
+    "A file name is not accepted",
+    "Send the name alone, without folders, control characters or the signs that file systems keep for themselves.",
+    xoev="A005",
+)
+ATTACHMENT_HASH = Problem(
+    "attachment-hash", "The hash of an attachment is no SHA-512", "Write sha512 as 128 hexadecimal digits in lower case.", xoev="A006"
 )
 READER_MISMATCH = Problem(
     "reader-mismatch",
@@ -187,8 +252,16 @@ AUTHOR_MISMATCH = Problem(
 TEST_NOT_ALLOWED = Problem(
     "test-not-allowed", "Test messages are not taken here", "Leave out the attribute 'test', or use a test system.", xoev="S102"
 )
+CALL_INCOMPLETE = Problem(
+    "call-incomplete",
+    "The call does not say where the message goes",
+    "A genuine XÖV message needs the HTTP headers Stadtbus-Service (LeiKa key), Stadtbus-Area (ARS or AGS) and Stadtbus-Trust "
+    "(for example '3; bayernid') beside it.",
+)
 CONTENT_NOT_SERVED = Problem(
-    "content-not-served", "No office takes this kind of content yet", "Send the content as a form (formular), without anlagen."
+    "content-not-served",
+    "The office does not take this kind of content",
+    "Send what the detail names; an antrag carries a form (formular).",
 )
 # --- the route
 UNKNOWN_SERVICE = Problem(
@@ -229,6 +302,16 @@ INTERNAL = Problem(
 # --- the machine and its settings
 SETTINGS = Problem(
     "settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force."
+)
+CATALOGUE = Problem(
+    "catalogue-invalid",
+    "The catalogue is not valid",
+    "`stadtbus catalogue check` shows everything that is wrong, with file, line and hint.",
+)
+SCHEMA_SET = Problem(
+    "schema-set-broken",
+    "A schema set cannot be used",
+    "Put the file in the detail into a folder of its row in `schemas.yaml`, or mend it; `stadtbus schemas check` tries all rows.",
 )
 KAFKA_UNREACHABLE = Problem(
     "kafka-unreachable",
@@ -288,7 +371,20 @@ EARLIER_RUN = Problem(
     "Data of an earlier run is in the way",
     "Name a new folder with --keep, or remove the old one; use a Kafka without submissions.",
 )
+NO_FILE = Problem("no-file", "The file cannot be read", "Name XML files, folders with *.xml in them, or - for the standard input.")
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
+PLUG_IN_BROKEN = Problem(
+    "plug-in-broken", "An installed package does not fit", "Mend or uninstall the package in the detail: `pip list` names its version."
+)
+SAMPLES_MISSING = Problem(
+    "samples-missing", "The adapter has no recorded samples", "Put messages as XML files into `samples/` beside the adapter's module."
+)
+MAPPING = Problem(
+    "mapping-invalid", "A mapping cannot be used", "`stadtbus adapter check` shows everything that is wrong with it; docs/mappings.md explains it."
+)
+ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
+FILE_UNREADABLE = Problem("file-unreadable", "The file cannot be read", "Give the path of a file that this user may read.")
+FOLDER_EXISTS = Problem("folder-exists", "The folder is there already", "Give another place with --folder, or remove the folder first.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3
 )

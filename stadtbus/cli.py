@@ -20,15 +20,19 @@ import yaml
 
 from schemas import errors, topics
 from schemas.errors import Rejected, StadtbusError, UsageError
+from stadtbus.adapter_cli import adapter_app
+from stadtbus.catalogue_cli import catalogue_app
 from stadtbus.desk_cli import deadletters_app, offsets_app
+from stadtbus.schemas_cli import schemas_app
 from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, quiet, tell, to_people
+from stadtbus.validate_cli import validate
 
 if TYPE_CHECKING:
     from stadtbus.settings import Settings
 
 # Each command imports what it needs when it runs: `stadtbus lag` loads no web server, `--help` loads nothing.
 
-OPERATORS, CITY_IT, TRY_IT = "Operators", "City IT", "Try it"
+PORTAL_TEAMS, OPERATORS, CITY_IT, TRY_IT = "Portal teams", "Operators", "City IT", "Try it"
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -42,11 +46,15 @@ kafka_app = typer.Typer(no_args_is_help=True, help="A real Apache Kafka as local
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of the bus, from the catalogue.")
 statistics_app = typer.Typer(no_args_is_help=True, help="Throughput and delivery times.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
+app.command(rich_help_panel=PORTAL_TEAMS)(validate)
 app.add_typer(run_app, name="run", rich_help_panel=CITY_IT)
 app.add_typer(kafka_app, name="kafka", rich_help_panel=TRY_IT)
 app.add_typer(topics_app, name="topics", rich_help_panel=OPERATORS)
 app.add_typer(statistics_app, name="statistics", rich_help_panel=OPERATORS)
+app.add_typer(adapter_app, name="adapter", rich_help_panel=CITY_IT)
 app.add_typer(config_app, name="config", rich_help_panel=CITY_IT)
+app.add_typer(catalogue_app, name="catalogue", rich_help_panel=CITY_IT)
+app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 
@@ -181,6 +189,7 @@ def config_check(*, as_json: AsJson = False) -> None:
     offices = sorted(f"{city}.{office}" for city, its_offices in loaded.offices.items() for office in its_offices)
     for office in offices:
         processes.check_office(loaded, office)
+    loaded.load_schemas()
     known = loaded.load_catalogue().offices
     text = f"settings and catalogue are fine: {len(loaded.portals)} portals, adapters of {', '.join(offices) or 'no office'}"
     tell(

@@ -47,7 +47,8 @@ async def run_gateway(settings: Settings, port: int | None) -> None:
 
     if not settings.portals:
         raise UsageError(errors.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
-    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores)
+    settings.load_schemas()  # its faults are told before a worker meets them
+    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas)
     await web.serve(app, settings.http.host, port or port_of(settings, "gateway"))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
-from schemas import catalogue, errors, topics
+from schemas import catalogue, datatypes, errors, message, topics
 from schemas.headers import Header
 from stadtbus import cli
 from stadtbus.settings import Settings
@@ -42,6 +42,34 @@ def topic_list() -> str:
         f"# Topics\n\n{_table(('topic', 'key', 'content', 'kept'), rows)}\n"
         f"## Headers\n\nThe closed list of header names; never personal data.\n\n{names}"
     )
+
+
+def messages() -> str:
+    """Every message of our own, with its fields; the common header once."""
+    names = datatypes.messages()
+    head = (
+        "# Messages\n\nThe fields of each message, in their order. Paths begin below the root element; `@` marks an attribute; a branch of a choice counts as "
+        "optional.\nThe column DIN is the datatype of DIN 91379 that the text has to fit. The schema is "
+        f"[{message.SCHEMA}.xsd](../../schemas/xsd/{message.SCHEMA}.xsd); the gateway hands it out at `/v1/schemas/{message.SCHEMA}.xsd`.\n\n"
+    )
+    common = [field for field in datatypes.fields(names[0]) if _in_header(field)]
+    parts = [f"## What all messages have\n\n{_fields(common)}", *(_message(name) for name in names)]
+    return head + "\n".join(parts)
+
+
+def _message(name: str) -> str:
+    own = [field for field in datatypes.fields(name) if not _in_header(field)]
+    sample = f"[A sample](../../schemas/samples/{name}.xml)."
+    return f"## `{name}`\n\n{datatypes.documentation(name)} {sample}\n\n{_fields(own)}"
+
+
+def _in_header(field: datatypes.Field) -> bool:
+    return field.path.startswith(("@", "nachrichtenkopf.g2g"))
+
+
+def _fields(fields: Sequence[datatypes.Field]) -> str:
+    rows = [(f"`{one.path}`", one.occurs, one.type_name, one.datatype or "", one.documentation) for one in fields]
+    return _table(("path", "occurs", "type", "DIN", "meaning"), rows)
 
 
 def metrics() -> str:
@@ -135,6 +163,7 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": command_line,
+    "messages.md": messages,
     "metrics.md": metrics,
     "problems.md": problems,
     "settings.md": settings,

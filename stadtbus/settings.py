@@ -16,11 +16,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
-from infra.settings import HttpSettings, KafkaSettings, LogSettings, StoreSettings
+from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, errors
+from schemas import catalogue, errors, table
 from schemas.catalogue import Catalogue
 from schemas.errors import UsageError
+from schemas.table import SchemaTable
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
     )
     twins: TwinsSettings = TwinsSettings()
+    schemas: SchemaSettings = SchemaSettings()
     catalogue: Path | None = Field(
         default=None, description="Folder of the catalogue's YAML files; without one, the catalogue of the package."
     )
@@ -65,6 +67,10 @@ class Settings(BaseSettings):
     def load_catalogue(self) -> Catalogue:
         """The catalogue in force."""
         return catalogue.load(self.catalogue)
+
+    def load_schemas(self) -> SchemaTable:
+        """The schema table in force."""
+        return table.load(self.schemas.folder)
 
 
 def load() -> Settings:

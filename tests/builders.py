@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from adapters.interface import Submission
 from infra.settings import StoreSettings
 from infra.stores import UtcDateTime
+from producers import permits
 from producers.outbox import Outbox, Pending
-from schemas import catalogue
+from producers.permits import Genuine, Permit
+from schemas import catalogue, message, xml
 from schemas.events import EventWriter, State, StatusEvent, Step
 from schemas.message import (
     AREA_LIST_ARS,
@@ -64,7 +66,18 @@ def trade_application(**changes: Any) -> Application:
 
 def submission(application: Application, office: str) -> Submission:
     """The application as an adapter gets it; the submission id is the message id."""
-    return Submission(id=application.message_id, office=office, accepted_at=CREATED_AT, application=application)
+    body = message.write(application)
+    return Submission(application.message_id, application.case_id, office, CREATED_AT, body, xml.parse(body))
+
+
+def permit() -> Genuine:
+    """A building application as a genuine XBau message, which no adapter has to understand."""
+    message_id, case_id = uuid4(), uuid4()
+    reader, author = Authority(key="bab:09564000", name="Bauordnungsbehörde"), Authority(key="kop:09564000", name="Testportal")
+    site = Address(street="Äußere Laufer Gasse", house_number="7", postal_code="90403", city="Nürnberg")
+    builder = Person(family_name="Đặng", given_names="Łukasz", address=site)
+    body = permits.write(Permit(message_id, case_id, CREATED_AT, reader, author, "Anbau eines Wintergartens", site, builder))
+    return Genuine(message_id, case_id, "99012008000000", "095640000000", Trust(level=3, account="bayernid"), body)
 
 
 def person(family_name: str | None, given_names: str | None, *, account: str = "bayernid", **changes: Any) -> Applicant:
@@ -112,7 +125,7 @@ def _application(values: dict[str, Any]) -> Application:
     common = {
         "message_id": uuid4(),
         "created_at": CREATED_AT,
-        "author": Authority(key="prt:0001", name="Testportal"),
+        "author": Authority(key="kop:00000001", name="Testportal"),
         "case_id": uuid4(),
     }
     return Application(**(common | values))

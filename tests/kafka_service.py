@@ -101,7 +101,7 @@ def free_system_offset() -> int:
     """A port offset at which a whole `LocalSystem` finds its ports free."""
     while True:
         offset = random.randrange(12000, 22000)
-        if all(_is_free(port + offset) for port in (*range(8080, 8090), *range(9180, 9184))):
+        if all(_is_free(port + offset) for port in (*range(8080, 8090), *range(9180, 9190))):
             return offset
 
 

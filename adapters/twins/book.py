@@ -6,6 +6,7 @@ import hashlib
 import random
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,6 +78,8 @@ class Book:
     """Effects in the order of their arrival. The same submission twice makes two entries: double effects stay visible."""
 
     def __init__(self, prefix: str) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        """Called after each change of mood."""
         self.set(Temper())
         self.entries: list[Entry] = []
         self._prefix = prefix
@@ -91,6 +94,7 @@ class Book:
         """Behave like this from now on."""
         self.temper = temper
         self._chance = random.Random(temper.seed)  # noqa: S311 - repeatable, guards nothing
+        self.changed()
 
     def mood_towards(self, submission_id: str) -> Mood:
         """How one hand-over of a submission is treated. `flaky` is drawn anew each time, the others stay the same for a submission."""

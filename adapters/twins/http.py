@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import secrets
 import socket
-from collections.abc import AsyncIterator
-from typing import Final
+import time
+from collections.abc import AsyncIterator, Sequence
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import ClassVar, Final
 
 import uvicorn
-from pydantic import SecretStr
-from starlette.responses import Response, StreamingResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.logins import basic
 from adapters.twins.book import Book, Mood
+from adapters.twins.twin import Site
 
 BACKLOG: Final = 512
 GARBAGE: Final = b"\x00<html>\xff Wartungsarbeiten"
 """Neither XML nor JSON nor UTF-8."""
 _ENDLESS_PART: Final = b"\x00" * 16_384
 _ENDLESS_PAUSE_S: Final = 0.01
+TOKEN_LIFE_S: Final = 60
 KEEP_ALIVE_S: Final = 30
 """Longer than httpx keeps idle connections (5 s), so that no request meets a connection that is just being closed."""
 
@@ -73,18 +81,102 @@ class HttpListener:
         self._server = self._socket = None
 
 
+class Guard:
+    """How an HTTP twin knows who comes."""
+
+    routes: Sequence[Route] = ()
+    """Beside those of the protocol."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.secret = site.password.get_secret_value()
+
+    def turns_away(self, request: Request) -> bool:
+        """Whether the login is not the right one."""
+        raise NotImplementedError
+
+    def office_settings(self) -> dict[str, object]:
+        """What the adapter needs to log in."""
+        raise NotImplementedError
+
+
+class BasicGuard(Guard):
+    """HTTP Basic."""
+
+    def turns_away(self, request: Request) -> bool:
+        """See `Guard`."""
+        return not compare_digest(request.headers.get("Authorization", ""), basic(self.site.user, self.site.password))
+
+    def office_settings(self) -> dict[str, object]:
+        """See `Guard`."""
+        return {"user": self.site.user, "password": self.secret}
+
+
+class TokenGuard(Guard):
+    """A fixed bearer token."""
+
+    def turns_away(self, request: Request) -> bool:
+        """See `Guard`."""
+        return not compare_digest(request.headers.get("Authorization", ""), f"Bearer {self.secret}")
+
+    def office_settings(self) -> dict[str, object]:
+        """See `Guard`."""
+        return {"token": self.secret}
+
+
+class ClientGuard(Guard):
+    """OAuth 2 client credentials: tokens at `/oauth/token`."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.tokens: dict[str, float] = {}
+        """Token -> its end on the monotonic clock."""
+        self.routes = (Route("/oauth/token", self._issue, methods=["POST"]),)
+
+    def turns_away(self, request: Request) -> bool:
+        """See `Guard`."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.tokens.get(token, 0) < time.monotonic()
+
+    def office_settings(self) -> dict[str, object]:
+        """See `Guard`."""
+        return {"client_id": self.site.user, "client_secret": self.secret}
+
+    async def _issue(self, request: Request) -> Response:
+        if not compare_digest(request.headers.get("Authorization", ""), basic(self.site.user, self.site.password)):
+            return JSONResponse({"error": "invalid_client"}, HTTPStatus.UNAUTHORIZED)
+        if await request.body() != b"grant_type=client_credentials":
+            return JSONResponse({"error": "unsupported_grant_type"}, HTTPStatus.BAD_REQUEST)
+        token = secrets.token_urlsafe()
+        self.tokens[token] = time.monotonic() + TOKEN_LIFE_S
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_S})
+
+
 class HttpTwin:
-    """A book behind an HTTP port. A subclass brings the protocol; this holds answers back in the mood `slow`.
+    """A book behind an HTTP port. A subclass brings `prefix`, `guard` and the protocol; this holds answers back in the mood `slow`.
 
     Where one hand-over is treated differently from the rest, the subclass asks for the answers here.
     """
 
-    def __init__(self, book: Book, app: ASGIApp, host: str, port: int) -> None:
-        self.book = book
-        self._app = app
-        self._listener = HttpListener(self._serve, host, port)
+    prefix: ClassVar[str]
+    """Of the references."""
+    guard: ClassVar[type[Guard]] = BasicGuard
+
+    def __init__(self, site: Site) -> None:
+        self.book = Book(self.prefix)
+        self.door = self.guard(site)
+        self._app = Starlette(routes=[*self.door.routes, *self.routes()])
+        self._listener = HttpListener(self._serve, site.host, site.port)
         self.open = self._listener.open
         self.close = self._listener.close
+
+    def routes(self) -> list[Route]:
+        """The protocol."""
+        raise NotImplementedError
+
+    def office_settings(self) -> dict[str, object]:
+        """Settings of the adapter that reaches this twin."""
+        return {"url": self.url, **self.door.office_settings()}
 
     @property
     def url(self) -> str:
@@ -98,6 +190,11 @@ class HttpTwin:
             await send(message)
 
         await self._app(scope, receive, send_late)
+
+    async def before_answering(self, mood: Mood) -> None:
+        """Where a single hand-over is treated as slow; a whole twin that is slow holds every answer back when it is sent."""
+        if mood is not self.book.mood and mood is Mood.SLOW:
+            await self.hold_back()
 
     async def hold_back(self) -> None:
         """Wait as long as the mood says, or until the port closes."""
@@ -114,8 +211,3 @@ class HttpTwin:
         while not self._listener.closing.is_set():
             yield _ENDLESS_PART
             await asyncio.sleep(_ENDLESS_PAUSE_S)
-
-
-def basic(user: str, password: SecretStr) -> str:
-    """The header `Authorization` of HTTP Basic (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{password.get_secret_value()}".encode()).decode()

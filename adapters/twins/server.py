@@ -1,4 +1,4 @@
-"""All twins together, for tests and for a process of the demo."""
+"""All twins together, for tests and for a process of the demo. They come from the entry-point group `stadtbus.twins`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,15 @@ import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
-from adapters.augsburg.gewerbe.twin import AugsburgTwin
-from adapters.muenchen.meldewesen.twin import MuenchenTwin
-from adapters.nuernberg.meldewesen.twin import NuernbergTwin
+from adapters import registry
 from adapters.twins import control
-from adapters.twins.book import Book, Mood, Temper
+from adapters.twins.book import Mood, Temper
 from adapters.twins.http import HttpListener
 from adapters.twins.settings import TwinsSettings
+from adapters.twins.twin import Site, Twin
 from schemas import errors
 from schemas.errors import UsageError
-
-
-class Twin(Protocol):
-    """One simulated back office. `open` and `close` concern its protocol port; the book outlives both."""
-
-    book: Book
-
-    async def open(self) -> None:
-        """Listen; OSError where the port is taken."""
-
-    async def close(self) -> None:
-        """Close port and connections; nothing happens where they are closed already."""
-
-    def office_settings(self) -> dict[str, object]:
-        """What the adapter needs to reach this twin, ready for JSON or TOML."""
 
 
 class Twins:
@@ -40,11 +23,9 @@ class Twins:
     def __init__(self, settings: TwinsSettings) -> None:
         self._cleanup = ExitStack()
         folder = settings.folder or Path(self._cleanup.enter_context(TemporaryDirectory(prefix="stadtbus-twins-")))
-        login = (settings.user, settings.password)
         self.twins: dict[str, Twin] = {
-            "muenchen.meldewesen": MuenchenTwin(settings.host, settings.soap_port, *login),
-            "augsburg.gewerbe": AugsburgTwin(settings.host, settings.sftp_port, *login, folder),
-            "nuernberg.meldewesen": NuernbergTwin(settings.host, settings.rest_port, *login),
+            office: registry.twin(office, Site(settings.host, port, settings.user, settings.password, folder / office))
+            for office, port in ports(settings).items()
         }
         app = control.app({office: twin.book for office, twin in self.twins.items()}, self.set_temper)
         self._control = HttpListener(app, settings.host, settings.control_port)
@@ -84,11 +65,21 @@ class Twins:
 
     async def set_temper(self, office: str, temper: Temper) -> None:
         """Change how a twin behaves from now on; returns when its port is open or closed accordingly."""
-        twin = self.twins[office]
         async with self._mood_lock:
-            was_away = twin.book.mood is Mood.AWAY
-            twin.book.set(temper)
-            if temper.mood is Mood.AWAY:
-                await twin.close()
-            elif was_away:
-                await twin.open()
+            await change(self.twins[office], temper)
+
+
+async def change(twin: Twin, temper: Temper) -> None:
+    """Give one twin another temper; returns when its port is open or closed accordingly."""
+    was_away = twin.book.mood is Mood.AWAY
+    twin.book.set(temper)
+    if temper.mood is Mood.AWAY:
+        await twin.close()
+    elif was_away:
+        await twin.open()
+
+
+def ports(settings: TwinsSettings) -> dict[str, int]:
+    """The protocol port of each twin by office, one after the other; 0 stands for any free one."""
+    offices = registry.names(registry.TWINS)
+    return {office: settings.first_port and settings.first_port + number for number, office in enumerate(offices)}

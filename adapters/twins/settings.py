@@ -14,12 +14,10 @@ class TwinsSettings(Part):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     control_port: int = Field(default=9180, ge=0, le=65_535, description="What the twins hold, and how they behave.")
-    soap_port: int = Field(default=9181, ge=0, le=65_535, description="SOAP of muenchen.meldewesen.")
-    sftp_port: int = Field(default=9182, ge=0, le=65_535, description="SFTP of augsburg.gewerbe.")
-    rest_port: int = Field(default=9183, ge=0, le=65_535, description="REST of nuernberg.meldewesen.")
-    user: str = Field(default="stadtbus", description="User of SOAP and SFTP, client id of REST.")
-    password: SecretStr = Field(default=SecretStr("only-for-twins"), description="Their password and client secret.")
+    first_port: int = Field(default=9181, ge=0, le=65_000, description="Port of the first office in alphabetical order; the others follow.")
+    user: str = Field(default="stadtbus", description="User of all twins, or client id.")
+    password: SecretStr = Field(default=SecretStr("only-for-twins"), description="Their password, client secret or token.")
     folder: Path | None = Field(
         default=None,
-        description="Home of the SFTP twin: its files, and its host key, which is then the same after a restart. Else a temporary folder.",
+        description="Home of the twins, a folder each: files, and host keys, which are then the same after a restart. Else a temporary one.",
     )

@@ -18,7 +18,7 @@ from adapters.twins.settings import TwinsSettings
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running_twins() -> AsyncIterator[Twins]:
     """All twins, with the books of the whole module."""
-    twins = Twins(TwinsSettings(control_port=0, soap_port=0, sftp_port=0, rest_port=0))
+    twins = Twins(TwinsSettings(control_port=0, first_port=0))
     await twins.start()
     yield twins
     await twins.stop()

@@ -1,7 +1,4 @@
-"""What every adapter promises, against the twin of its back office over real sockets.
-
-`AdapterContract` is the suite; a subclass says how to build its adapter and how to read what the back office holds.
-"""
+"""What is special about each office's adapter, against its twin over real sockets. What all promise: `test_conformance.py`."""
 
 from __future__ import annotations
 
@@ -10,29 +7,26 @@ import base64
 import contextlib
 import csv
 import io
-import json
-import time
-import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import ClassVar
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from adapters import registry
 from adapters.augsburg.gewerbe import latin9
 from adapters.augsburg.gewerbe.adapter import AugsburgGewerbe
-from adapters.augsburg.gewerbe.twin import AugsburgTwin
 from adapters.http import MAX_ANSWER_BYTES, MAX_CONNECTIONS, check_taken
 from adapters.interface import Adapter, Delivered, Document, Submission
 from adapters.kit import UnclearAnswer
-from adapters.muenchen.meldewesen import soap
-from adapters.muenchen.meldewesen.adapter import _raise_fault
-from adapters.nuernberg.meldewesen.twin import NuernbergTwin
-from adapters.twins.book import Mood, Temper
+from adapters.muenchen.meldewesen import MuenchenMeldewesen
+from adapters.protocols.soap import CASE_LOCKED, wrap
+from adapters.twins.book import Mood
+from adapters.twins.http import ClientGuard
+from adapters.twins.rest import RestTwin
 from adapters.twins.server import Twins
+from adapters.twins.sftp import SftpTwin
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 from schemas.message import Applicant, Application
@@ -40,37 +34,20 @@ from tests import builders
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Names = list[tuple[str, str]]
-"""Family name and given names of each applicant; empty where the person has none."""
 NAMES = (("Schön", "Łukasz Đặng"), ("Müller-Żurek", "İpek"), (None, "Ana"))
 CANARY = "Kanarienvogel"
+soap = MuenchenMeldewesen.soap
 
 
-class AdapterContract:
-    """The suite."""
+class OfOffice:
+    """Tests of one office's adapter, beside the conformance suite."""
 
     office: ClassVar[str]
-    impatient: ClassVar[dict[str, object]]
-    """Settings with limits well below a second."""
-    held_names: ClassVar[Names] = [("Schön", "Łukasz Đặng"), ("Müller-Żurek", "İpek"), ("", "Ana")]
-    busy: ClassVar[type[DeliveryFailure]] = CaseNotReady
-    """What a case in use is to the adapter."""
     build: ClassVar[Callable[..., Application]] = staticmethod(builders.application)
-
-    def names_in(self, content: bytes) -> Names:
-        """The applicants in a document as the back office holds it."""
-        raise NotImplementedError
 
     def submission(self, *applicants: Applicant) -> Submission:
         """A new submission, of these applicants where some are given."""
         return builders.submission(self.build(applicants=applicants) if applicants else self.build(), self.office)
-
-    @pytest_asyncio.fixture(loop_scope="module")
-    async def impatient_adapter(self, twins: Twins) -> AsyncIterator[Adapter]:
-        """The adapter with short limits."""
-        adapter = registry.connect(self.office, twins.office_settings()[self.office] | self.impatient)
-        yield adapter
-        await adapter.close()
 
     @pytest.fixture
     def document(self, adapter: Adapter) -> Document:
@@ -84,133 +61,6 @@ class AdapterContract:
             return []
         return [base64.b64decode(entry["content_base64"]) for entry in response.json()]
 
-    async def test_delivered_submission_is_held_once_with_all_applicants(self, adapter: Adapter, control: httpx.AsyncClient) -> None:
-        """A delivered submission has one effect, and every applicant arrives with all letters that the office can write."""
-        submission = self.submission(*(builders.person(*names) for names in NAMES))
-        await adapter.deliver(adapter.translate(submission), 1)
-        (content,) = await self.held(control, submission.id)
-        assert self.held_names == self.names_in(content)
-
-    async def test_find_before_and_after(self, adapter: Adapter, document: Document) -> None:
-        """`find` says None before a hand-over, and the same reference as `deliver` after it."""
-        assert await adapter.find(document.submission_id) is None
-        delivered = await adapter.deliver(document, 1)
-        assert delivered == await adapter.find(document.submission_id)
-
-    async def test_refusal(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A back office that refuses leads to Refused with its code, and nothing is held."""
-        await twins.set_mood(self.office, Mood.REFUSE)
-        with pytest.raises(Refused, match="FACHLICH_ABGELEHNT"):
-            await adapter.deliver(document, 1)
-        assert await self.held(control, document.submission_id) == []
-
-    async def test_delivery_after_refusal(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """What was refused once can be handed over again, and then the new answer counts."""
-        await twins.set_mood(self.office, Mood.REFUSE)
-        with pytest.raises(Refused):
-            await adapter.deliver(document, 1)
-        await twins.set_mood(self.office, Mood.OK)
-        await adapter.deliver(document, 2)
-        assert len(await self.held(control, document.submission_id)) == 1
-
-    async def test_technical_error(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A technical error before the effect is named as one that allows another try; nothing is held, `find` does not guess."""
-        await twins.set_mood(self.office, Mood.FAIL)
-        with pytest.raises((Blip, DestinationDown)):
-            await adapter.deliver(document, 1)
-        with pytest.raises(DestinationDown):
-            await adapter.find(document.submission_id)
-        with pytest.raises(DestinationDown):
-            await adapter.check()
-        assert await self.held(control, document.submission_id) == []
-
-    async def test_error_after_effect(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A technical error after the effect is unclear, `find` clears it up, and there is one effect."""
-        await twins.set_mood(self.office, Mood.FAIL_AFTER)
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - unclear is whatever is not a DeliveryFailure
-            await adapter.deliver(document, 1)
-        assert not isinstance(caught.value, DeliveryFailure)
-        assert isinstance(await adapter.find(document.submission_id), Delivered)
-        assert len(await self.held(control, document.submission_id)) == 1
-
-    async def test_away_and_back(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A closed port is DestinationDown at once, also on a connection that was open; afterwards all works again."""
-        await adapter.check()
-        await twins.set_mood(self.office, Mood.AWAY)
-        began = time.monotonic()
-        with pytest.raises(DestinationDown):
-            await adapter.deliver(document, 1)
-        with pytest.raises(DestinationDown):
-            await adapter.find(document.submission_id)
-        with pytest.raises(DestinationDown):
-            await adapter.check()
-        assert time.monotonic() - began < 2
-        await twins.set_mood(self.office, Mood.OK)
-        await adapter.deliver(document, 2)
-        assert len(await self.held(control, document.submission_id)) == 1
-
-    @pytest.mark.parametrize("mood", [Mood.GARBAGE, Mood.ENDLESS])
-    async def test_strange_answer(
-        self, adapter: Adapter, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient, mood: Mood
-    ) -> None:
-        """An answer that is not of the protocol, or never ends, leaves the outcome unclear in good time; `find` does not guess from one."""
-        await twins.set_mood(self.office, mood)
-        began = time.monotonic()
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - unclear is whatever is not a DeliveryFailure
-            await impatient_adapter.deliver(document, 1)
-        assert not isinstance(caught.value, DeliveryFailure)
-        with pytest.raises(Exception):  # noqa: B017, PT011 - it tells the truth or raises
-            await impatient_adapter.find(document.submission_id)
-        assert time.monotonic() - began < 4
-        await twins.set_mood(self.office, Mood.OK)
-        assert isinstance(await adapter.find(document.submission_id), Delivered)
-        assert len(await self.held(control, document.submission_id)) == 1
-
-    async def test_busy(self, adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient) -> None:
-        """A case that somebody has open is named as one that has to wait; nothing is held, and `find` knows it."""
-        await twins.set_mood(self.office, Mood.BUSY)
-        with pytest.raises(self.busy):
-            await adapter.deliver(document, 1)
-        await twins.set_mood(self.office, Mood.OK)
-        assert await adapter.find(document.submission_id) is None
-        assert await self.held(control, document.submission_id) == []
-
-    async def test_flaky_office_has_one_effect_each(self, adapter: Adapter, twins: Twins, control: httpx.AsyncClient) -> None:
-        """With answers late, lost and refused at random, asking `find` before each repeat gives one effect per submission."""
-        await twins.set_temper(self.office, Temper(Mood.FLAKY, delay_s=0.05, share=0.8, seed=1))
-        documents = [adapter.translate(self.submission()) for _ in range(20)]
-        for document in documents:
-            while await adapter.find(document.submission_id) is None:
-                with contextlib.suppress(Exception):
-                    await adapter.deliver(document, 1)
-        assert [len(await self.held(control, document.submission_id)) for document in documents] == [1] * 20
-
-    async def test_slow_beyond_the_limit(
-        self, adapter: Adapter, impatient_adapter: Adapter, document: Document, twins: Twins, control: httpx.AsyncClient
-    ) -> None:
-        """An answer that comes too late leaves the outcome unclear in good time, and `find` clears it up later."""
-        await impatient_adapter.check()
-        await twins.set_mood(self.office, Mood.SLOW, 1.5)
-        began = time.monotonic()
-        with pytest.raises((TimeoutError, httpx.ReadTimeout)):
-            await impatient_adapter.deliver(document, 1)
-        assert time.monotonic() - began < 1.4
-        await twins.set_mood(self.office, Mood.OK)
-        assert isinstance(await adapter.find(document.submission_id), Delivered)
-        assert len(await self.held(control, document.submission_id)) == 1
-
-    async def test_slow_within_the_limit(self, adapter: Adapter, document: Document, twins: Twins) -> None:
-        """A slow answer is still an answer."""
-        await twins.set_mood(self.office, Mood.SLOW, 0.1)
-        assert isinstance(await adapter.deliver(document, 1), Delivered)
-
-    async def test_translation_repeats(self, adapter: Adapter) -> None:
-        """The same submission gives the same bytes, and the name of the document is made of its id."""
-        submission = self.submission()
-        document = adapter.translate(submission)
-        assert document == adapter.translate(submission)
-        assert document.name.startswith(str(submission.id))
-
     async def test_missing_field(self, adapter: Adapter) -> None:
         """A form without a field that the office needs is refused by the id of the field."""
         form = self.build().form
@@ -219,49 +69,11 @@ class AdapterContract:
         with pytest.raises(Refused, match=first.id):
             adapter.translate(builders.submission(incomplete, self.office))
 
-    async def test_test_submission_is_marked(self, adapter: Adapter) -> None:
-        """A test submission differs from a real one in the document."""
-        real = self.build()
-        documents = {
-            adapter.translate(builders.submission(real.model_copy(update={"test": test}), self.office)).content for test in (True, False)
-        }
-        assert len(documents) == 2
 
-    async def test_check(self, adapter: Adapter) -> None:
-        """`check` answers with one line."""
-        assert len((await adapter.check()).splitlines()) == 1
-
-    async def test_many_at_once(self, adapter: Adapter, control: httpx.AsyncClient) -> None:
-        """Fifty deliveries at once have fifty effects, each with its own reference."""
-        documents = [adapter.translate(self.submission()) for _ in range(50)]
-        delivered = await asyncio.gather(*(adapter.deliver(document, 1) for document in documents))
-        assert len(set(delivered)) == 50
-        assert [len(await self.held(control, document.submission_id)) for document in documents] == [1] * 50
-
-    async def test_nothing_personal_leaves(self, adapter: Adapter, twins: Twins, caplog: pytest.LogCaptureFixture) -> None:
-        """Logs, failures and references hold no name of an applicant, whatever happens."""
-        caplog.set_level("DEBUG")
-        said: list[str] = []
-        for mood in (Mood.REFUSE, Mood.FAIL, Mood.FAIL_AFTER, Mood.AWAY, Mood.OK):
-            await twins.set_mood(self.office, mood)
-            document = adapter.translate(self.submission(builders.person(CANARY, CANARY)))
-            try:
-                said.append(f"{await adapter.deliver(document, 1)} {document.name}")
-            except Exception as error:  # noqa: BLE001 - any way of failing
-                said += [repr(error), *traceback.format_exception(error)]
-        assert CANARY not in "\n".join([*said, caplog.text])
-
-
-class TestMuenchenMeldewesen(AdapterContract):
+class TestMuenchenMeldewesen(OfOffice):
     """SOAP 1.1."""
 
     office = "muenchen.meldewesen"
-    impatient: ClassVar[dict[str, object]] = {"connect_limit_s": 0.3, "answer_limit_s": 0.3}
-
-    def names_in(self, content: bytes) -> Names:
-        """The envelope is held as it came."""
-        persons = soap.unwrap(content).findall(soap.name("person"))
-        return [(person.findtext(soap.name("familienname"), ""), person.findtext(soap.name("vornamen"), "")) for person in persons]
 
     async def test_missing_name_is_said(self, adapter: Adapter) -> None:
         """A person without a family name is not a person whose name was forgotten."""
@@ -282,7 +94,7 @@ class TestMuenchenMeldewesen(AdapterContract):
     async def test_locked_case(self) -> None:
         """The fault VORGANG_GESPERRT makes the case wait."""
         with pytest.raises(CaseNotReady):
-            _raise_fault(soap.wrap(soap.fault("Server", soap.CASE_LOCKED)))
+            soap.raise_fault(wrap(soap.fault("Server", CASE_LOCKED)))
 
     async def test_wrong_password(self, twins: Twins, document: Document) -> None:
         """A login that is not accepted says nothing about the submission: everything waits."""
@@ -343,18 +155,11 @@ class TestMuenchenMeldewesen(AdapterContract):
         assert sent_bytes < 64 * MAX_ANSWER_BYTES
 
 
-class TestAugsburgGewerbe(AdapterContract):
+class TestAugsburgGewerbe(OfOffice):
     """CSV over SFTP."""
 
     office = "augsburg.gewerbe"
-    impatient: ClassVar[dict[str, object]] = {"ack_limit_s": 0.3, "ack_poll_s": 0.05}
-    held_names: ClassVar[Names] = [("Schön", "Lukasz Dang"), ("Müller-Zurek", "Ipek"), ("", "Ana")]
-    busy = DestinationDown  # SFTP has no word for a case in use
     build = staticmethod(builders.trade_application)
-
-    def names_in(self, content: bytes) -> Names:
-        """The file, row by row."""
-        return [(row["Name"], row["Vornamen"]) for row in self.rows_in(content)]
 
     def rows_in(self, content: bytes) -> list[dict[str, str]]:
         """Cells by column."""
@@ -382,7 +187,7 @@ class TestAugsburgGewerbe(AdapterContract):
         """After the server has dropped the connection, the next delivery opens another."""
         await adapter.check()
         twin = twins.twins[self.office]
-        assert isinstance(twin, AugsburgTwin)
+        assert isinstance(twin, SftpTwin)
         for connection in list(twin.connections):
             connection.abort()
             await connection.wait_closed()
@@ -401,7 +206,7 @@ class TestAugsburgGewerbe(AdapterContract):
     async def test_waiting_file_is_taken_up_after_restart(self, adapter: Adapter, twins: Twins) -> None:
         """A file that lay in the inbox when the office went away is taken up when it comes back, and `find` waits for it."""
         await twins.set_mood(self.office, Mood.SLOW, 60)
-        impatient = registry.connect(self.office, twins.office_settings()[self.office] | self.impatient)
+        impatient = registry.connect(self.office, twins.office_settings()[self.office] | {"answer_limit_s": 0.3, "ack_poll_s": 0.05})
         document = impatient.translate(self.submission())
         with pytest.raises(TimeoutError):
             await impatient.deliver(document, 1)
@@ -413,15 +218,10 @@ class TestAugsburgGewerbe(AdapterContract):
         assert isinstance(await adapter.find(document.submission_id), Delivered)
 
 
-class TestNuernbergMeldewesen(AdapterContract):
+class TestNuernbergMeldewesen(OfOffice):
     """REST, JSON, OAuth 2."""
 
     office = "nuernberg.meldewesen"
-    impatient: ClassVar[dict[str, object]] = {"connect_limit_s": 0.3, "answer_limit_s": 0.3}
-
-    def names_in(self, content: bytes) -> Names:
-        """A missing name is null."""
-        return [(person["familienname"] or "", person["vornamen"] or "") for person in json.loads(content)["personen"]]
 
     async def test_repeated_delivery_has_one_effect(self, adapter: Adapter, document: Document, control: httpx.AsyncClient) -> None:
         """The same submission again gets the same reference and has no second effect."""
@@ -439,11 +239,12 @@ class TestNuernbergMeldewesen(AdapterContract):
         """When the office forgets all tokens, twenty deliveries at once go through with one new token."""
         await adapter.check()
         twin = twins.twins[self.office]
-        assert isinstance(twin, NuernbergTwin)
-        twin.tokens.clear()
+        assert isinstance(twin, RestTwin)
+        assert isinstance(twin.door, ClientGuard)
+        twin.door.tokens.clear()
         documents = [adapter.translate(self.submission()) for _ in range(20)]
         assert len(await asyncio.gather(*(adapter.deliver(document, 1) for document in documents))) == 20
-        assert len(twin.tokens) == 1
+        assert len(twin.door.tokens) == 1
 
     async def test_wrong_secret(self, twins: Twins, document: Document) -> None:
         """A client that is not known says nothing about the submission: everything waits."""

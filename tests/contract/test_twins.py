@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import httpx
@@ -12,14 +13,13 @@ import pytest
 
 from adapters import registry
 from adapters.twins.book import Book, Mood, Temper
-from adapters.twins.server import Twins
+from adapters.twins.server import Twins, ports
 from adapters.twins.settings import TwinsSettings
+from schemas import catalogue
 from schemas.errors import UsageError
 from tests import builders
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-OFFICES = ["augsburg.gewerbe", "muenchen.meldewesen", "nuernberg.meldewesen"]
 
 
 async def test_control_shows_what_arrived(twins: Twins, control: httpx.AsyncClient) -> None:
@@ -59,12 +59,12 @@ async def test_share_of_a_mood(mood: Mood) -> None:
     assert (mood is Mood.FLAKY) == (treated != [book.mood_towards(str(number)) for number in range(2_000)])
 
 
-async def test_control_changes_moods(control: httpx.AsyncClient) -> None:
+async def test_control_changes_moods(twins: Twins, control: httpx.AsyncClient) -> None:
     """A mood set over the control port shows there, and the port stays up when the twin is away."""
     await control.put("/twins/muenchen.meldewesen/mood", json={"mood": "away"})
     await control.put("/twins/augsburg.gewerbe/mood", json={"mood": "slow", "delay_s": 1.5})
     moods = {office: (state["mood"], state["delay_s"]) for office, state in (await control.get("/twins")).json().items()}
-    assert moods == {"muenchen.meldewesen": ("away", 0), "augsburg.gewerbe": ("slow", 1.5), "nuernberg.meldewesen": ("ok", 0)}
+    assert moods == dict.fromkeys(twins.twins, ("ok", 0)) | {"muenchen.meldewesen": ("away", 0), "augsburg.gewerbe": ("slow", 1.5)}
     assert (await control.get("/livez")).is_success
     assert (await control.get("/readyz")).is_success
 
@@ -91,14 +91,42 @@ async def test_host_key_survives_in_a_folder(tmp_path: Path) -> None:
 async def test_port_taken(twins: Twins) -> None:
     """Twins that cannot listen say so and leave no port open."""
     taken = httpx.URL(twins.control_url).port
-    others = Twins(TwinsSettings(control_port=taken, soap_port=0, sftp_port=0, rest_port=0))
+    others = Twins(TwinsSettings(control_port=taken, first_port=0))
     with pytest.raises(UsageError, match="port-taken"):
         await others.start()
 
 
-async def test_registry_knows_the_offices() -> None:
-    """Every office of this part has its adapter."""
-    assert set(OFFICES) <= set(registry.names())
+async def test_every_office_of_the_catalogue_has_adapter_and_twin() -> None:
+    """Whoever is in the catalogue can be delivered to, and is simulated in the demo."""
+    offices = set(catalogue.load().offices)
+    assert offices <= set(registry.names())
+    assert offices <= set(registry.names(registry.TWINS))
+
+
+async def test_ports_follow_each_other() -> None:
+    """Each twin has a fixed port of its own, in alphabetical order; port 0 is any free one for all."""
+    fixed, free = ports(TwinsSettings(first_port=9_181)), ports(TwinsSettings(first_port=0))
+    assert list(fixed.values()) == list(range(9_181, 9_181 + len(fixed)))
+    assert list(fixed) == sorted(fixed)
+    assert set(free.values()) == {0}
+
+
+@pytest.mark.parametrize(("value", "text"), [("adapters.nowhere:Adapter", "No module named"), ("adapters.kit:Nothing", "no attribute")])
+async def test_registry_names_what_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch, value: str, text: str) -> None:
+    """An installed package whose adapter cannot be imported is named, with the reason."""
+    entry = EntryPoint("regensburg.gewerbe", value, registry.ADAPTERS)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints([entry]))
+    with pytest.raises(UsageError, match=text) as caught:
+        registry.connect("regensburg.gewerbe", {})
+    assert caught.value.problem.code == "plug-in-broken"
+
+
+async def test_registry_refuses_an_office_that_is_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two packages with an adapter for the same office are both named; neither is taken by chance."""
+    values = ("adapters.kit:one", "adapters.kit:other")
+    monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints(EntryPoint("a.b", value, registry.ADAPTERS) for value in values))
+    with pytest.raises(UsageError, match=r"adapters\.kit:one, adapters\.kit:other"):
+        registry.connect("a.b", {})
 
 
 async def test_registry_refuses_unknown_office() -> None:

@@ -19,10 +19,10 @@ import httpx
 
 from infra.kafka.clients import Outgoing, Sender
 from infra.settings import KafkaSettings
-from producers import intake, synthetic
+from producers import intake, letters, synthetic
 from producers.portal import Portal
 from producers.settings import PortalSettings
-from schemas import catalogue, message, topics, xml
+from schemas import catalogue, message, topics
 from schemas.errors import CannotTell
 from schemas.headers import Header
 from schemas.message import Application, Authority
@@ -137,8 +137,8 @@ def _templates(office: str, seed: int) -> Iterator[_Template]:
     portal = intake.Portal("portal-faults", PortalSettings(name=author.name, authority=author.key, token_sha256="0" * 64))
     for application in synthetic.applications(route, author, seed=seed, start=START):
         content = message.write(application)
-        read = intake._Read(xml.parse(content), content, hashlib.sha512(content).hexdigest())
-        candidate = intake._candidate(application, route, portal, read, {})
+        sent = intake.Content(content, hashlib.sha512(content).hexdigest())
+        candidate = intake.candidate(letters.of(application), route, portal, sent, {})
         yield _Template(office, application, candidate.headers, content)
 
 

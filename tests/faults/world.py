@@ -40,7 +40,7 @@ SESSION_TIMEOUT_S: Final = 6.0
 _LOOK_S: Final = 0.1
 _LIMIT_S: Final = 60.0
 _OFFICE_SETTINGS: Final[Mapping[str, Mapping[str, object]]] = {
-    "augsburg.gewerbe": {"ack_limit_s": ANSWER_LIMIT_S, "ack_poll_s": 0.1, "upload_limit_s": ANSWER_LIMIT_S, "connect_limit_s": 2},
+    "augsburg.gewerbe": {"answer_limit_s": ANSWER_LIMIT_S, "ack_poll_s": 0.1, "upload_limit_s": ANSWER_LIMIT_S, "connect_limit_s": 2},
     "muenchen.meldewesen": {"answer_limit_s": ANSWER_LIMIT_S, "connect_limit_s": 2},
     "nuernberg.meldewesen": {"answer_limit_s": ANSWER_LIMIT_S, "connect_limit_s": 2},
 }

@@ -15,9 +15,11 @@ import yaml
 from typer.testing import CliRunner
 
 from adapters import registry
+from adapters.twins.server import ports
+from adapters.twins.settings import TwinsSettings
 from infra.kafka.jars import kafka_version
 from infra.kafka.local import cluster_settings
-from schemas import catalogue
+from schemas import catalogue, table
 from stadtbus import settings
 from stadtbus.cli import app
 
@@ -40,6 +42,15 @@ def test_every_office_has_its_adapter() -> None:
     """Each office of the catalogue is served by one container, and there is no other adapter."""
     commands = [service["command"] for service in OURS.values()]
     assert sorted(command[2] for command in commands if command[:2] == ["run", "adapter"]) == sorted(catalogue.load().offices)
+
+
+def test_gateway_knows_every_namespace(tmp_path: Path) -> None:
+    """The gateway's schema table has a row for each genuine message that an office takes."""
+    (tmp_path / table.PAGE).write_text(COMPOSE["configs"]["schemas"]["content"], encoding="utf-8")
+    taken = {namespace for route in catalogue.load().routes for namespace in route.office_entry.namespaces}
+    assert {row.namespace for row in table.load(tmp_path).rows if not row.own} == taken
+    (config,) = SERVICES["gateway"]["configs"]
+    assert config["target"] == f"{SERVICES['gateway']['environment']['STADTBUS_SCHEMAS__FOLDER']}/{table.PAGE}"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -100,6 +111,16 @@ def test_settings_are_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         if command[2] == "augsburg.gewerbe":  # asked from the twin when the container starts
             found["host_key"] = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
         registry.check(command[2], found)
+
+
+@pytest.mark.parametrize("name", [name for name, service in OURS.items() if service["command"][:2] == ["run", "adapter"]])
+def test_ports_of_the_twins(name: str) -> None:
+    """Each adapter reaches the twin of its own office."""
+    office = OURS[name]["command"][2]
+    prefix = f"STADTBUS_OFFICES__{office.replace('.', '__').upper()}__"
+    environment = {key.removeprefix(prefix): str(value) for key, value in SERVICES[name]["environment"].items()}
+    port = environment.get("PORT") or re.search(r":(\d+)", environment["URL"].removeprefix("http:")).group(1)  # type: ignore[union-attr]
+    assert int(port) == ports(TwinsSettings())[office]
 
 
 def test_portals_and_their_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

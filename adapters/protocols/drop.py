@@ -1,0 +1,195 @@
+"""A drop: files in folders, answered by acknowledgement files. `adapters.protocols.sftp` and `.file` say where the folders are.
+
+    eingang/<submission>.csv.part   being written, ignored by the back office
+    eingang/<submission>.csv        handed over (by renaming), not taken up yet
+    verarbeitet/<submission>.csv    taken up by the back office
+    quittung/<submission>.ack       its answer: `ANGENOMMEN;<reference>` or `ABGEWIESEN;<code>`
+
+Nothing is handed over before the renaming; what fails up to there is the way, not the submission. The back office moves a
+file from `eingang` to `verarbeitet` and acknowledges it, so who looks in that order never misses one. Names and suffix may differ
+per office (`Drop`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, Protocol
+from uuid import UUID
+
+from pydantic import Field, PositiveFloat
+
+from adapters import kit
+from adapters.interface import Delivered, Document
+from infra.settings import Part
+from schemas.errors import DestinationDown, Refused
+
+ACCEPTED: Final = "ANGENOMMEN"
+REFUSED: Final = "ABGEWIESEN"
+MAX_ACK_BYTES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The names of one back office. Adapter and twin share them."""
+
+    suffix: str
+    """Of the files handed over, for example `.csv`."""
+    inbox: str = "eingang"
+    taken_up: str = "verarbeitet"
+    answers: str = "quittung"
+
+    def waiting(self, submission_id: UUID) -> str:
+        """Where a file is handed over."""
+        return f"{self.inbox}/{submission_id}{self.suffix}"
+
+    def ack(self, submission_id: UUID) -> str:
+        """Where its acknowledgement comes."""
+        return f"{self.answers}/{submission_id}.ack"
+
+    def places(self, submission_id: UUID) -> tuple[str, str, str]:
+        """Where a file comes past, in this order."""
+        return self.waiting(submission_id), f"{self.taken_up}/{submission_id}{self.suffix}", self.ack(submission_id)
+
+
+class Shelf(Protocol):
+    """The folders, wherever they are. Every failure is an OSError; only FileNotFoundError means that a file is not there."""
+
+    async def is_there(self, path: str) -> bool:
+        """Whether there is such a file or folder. "No permission" is a failure, not a no."""
+
+    async def read(self, path: str, limit_bytes: int) -> bytes:
+        """The first bytes of a file."""
+
+    async def write(self, path: str, content: bytes) -> None:
+        """A whole new file, kept even if the machine stops now, where that can be had."""
+
+    async def rename(self, path: str, target: str) -> None:
+        """Give a file its final name."""
+
+    async def remove(self, path: str) -> None:
+        """Remove a file."""
+
+
+class DropSettings(Part):
+    """How long to wait for what."""
+
+    upload_limit_s: PositiveFloat = Field(default=30, description="How long an upload may take.")
+    answer_limit_s: PositiveFloat = Field(default=60, description="How long to wait for the acknowledgement; then the outcome is unclear.")
+    ack_poll_s: PositiveFloat = Field(default=0.5, description="Pause between two looks for the acknowledgement.")
+
+
+class DropAdapter:
+    """Hands over by files. A protocol says where the `shelf` is; a subclass of that says `drop` and `translate`."""
+
+    drop: ClassVar[Drop]
+    at_once = 50
+
+    def __init__(self, settings: DropSettings) -> None:
+        self._limits = settings
+
+    async def shelf(self) -> Shelf:
+        """The folders.
+
+        Raises:
+            OSError: they cannot be reached.
+        """
+        raise NotImplementedError
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:  # noqa: ARG002 - the contract has it
+        """Write, rename, and wait for the acknowledgement. One that is there already is the answer.
+
+        Raises:
+            DestinationDown: certainly nothing was handed over.
+            Refused: the acknowledgement says so.
+            TimeoutError: the acknowledgement did not come in time: unclear, as is everything else.
+        """
+        target = self.drop.waiting(document.submission_id)
+        with nothing_handed_over():
+            async with asyncio.timeout(self._limits.upload_limit_s):
+                shelf = await self.shelf()
+                if earlier := await self._accepted_earlier(shelf, document.submission_id):
+                    return earlier
+                await shelf.write(f"{target}.part", document.content)
+        async with asyncio.timeout(self._limits.answer_limit_s):
+            await shelf.rename(f"{target}.part", target)
+            return await self._answer(shelf, document.submission_id)
+
+    async def find(self, submission_id: UUID) -> Delivered | None:
+        """The acknowledgement; waited for where the file is still on its way.
+
+        Raises:
+            DestinationDown: no connection, or a folder is missing: then a missing file would say nothing.
+            Refused: the acknowledgement says so.
+            TimeoutError: the file is there, but its acknowledgement did not come in time.
+        """
+        with nothing_handed_over():
+            async with asyncio.timeout(self._limits.upload_limit_s):
+                shelf = await self.shelf()
+                await self._check_folders(shelf)
+                if not await _any_is_there(shelf, self.drop.places(submission_id)):
+                    return None
+        async with asyncio.timeout(self._limits.answer_limit_s):
+            return await self._answer(shelf, submission_id)
+
+    async def check(self) -> str:
+        """Whether the folders are there; they tell neither version nor clock.
+
+        Raises:
+            DestinationDown: they are not.
+        """
+        with nothing_handed_over():
+            async with asyncio.timeout(self._limits.upload_limit_s):
+                await self._check_folders(await self.shelf())
+        return "folders, no version, no clock"
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    async def _check_folders(self, shelf: Shelf) -> None:
+        for folder in (self.drop.inbox, self.drop.taken_up, self.drop.answers):
+            if not await shelf.is_there(folder):
+                raise DestinationDown(f"there is no folder {folder}")
+
+    async def _accepted_earlier(self, shelf: Shelf, submission_id: UUID) -> Delivered | None:
+        """A refusal from before is removed: it must not answer for the file that comes now."""
+        try:
+            return await self._read_answer(shelf, submission_id)
+        except Refused:
+            await shelf.remove(self.drop.ack(submission_id))
+            return None
+
+    async def _answer(self, shelf: Shelf, submission_id: UUID) -> Delivered:
+        while (answer := await self._read_answer(shelf, submission_id)) is None:  # noqa: ASYNC110 - the other side only writes files
+            await asyncio.sleep(self._limits.ack_poll_s)
+        return answer
+
+    async def _read_answer(self, shelf: Shelf, submission_id: UUID) -> Delivered | None:
+        try:
+            line = (await shelf.read(self.drop.ack(submission_id), MAX_ACK_BYTES)).decode("ascii")
+        except FileNotFoundError:
+            return None
+        verdict, _, value = line.strip().partition(";")
+        if verdict == ACCEPTED and value:
+            return Delivered(value)
+        if verdict == REFUSED:
+            raise Refused(kit.reason_code(value))
+        raise kit.UnclearAnswer("the acknowledgement cannot be read")
+
+
+@contextlib.contextmanager
+def nothing_handed_over() -> Iterator[None]:
+    """What fails in here is the way to the back office, time-outs included."""
+    try:
+        yield
+    except OSError as error:
+        raise DestinationDown(f"{type(error.__cause__ or error).__name__}") from error
+
+
+async def _any_is_there(shelf: Shelf, paths: tuple[str, ...]) -> bool:
+    for path in paths:
+        if await shelf.is_there(path):
+            return True
+    return False

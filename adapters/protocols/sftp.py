@@ -1,0 +1,149 @@
+"""A drop reached by SFTP. All deliveries of an adapter share one SSH connection, which is opened anew when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, cast
+
+import asyncssh
+from pydantic import Field, PositiveFloat, SecretStr, field_validator
+
+from adapters.protocols.drop import DropAdapter, DropSettings
+
+KEEPALIVE_S: Final = 15
+"""Between signs of life; three unanswered ones, and the connection counts as lost."""
+
+
+class SftpSettings(DropSettings):
+    """`host_key` is the server's public key in OpenSSH form, `ssh-ed25519 AAAA…`; no other key is trusted."""
+
+    host: str = Field(description="Name or address of the SFTP server.")
+    port: int = Field(default=22, ge=1, le=65535, description="Its port.")
+    user: str = Field(description="User for the login.")
+    password: SecretStr = Field(description="Its password.")
+    host_key: str = Field(description="The server's public key, OpenSSH form; no other is trusted.")
+    connect_limit_s: PositiveFloat = Field(default=10, description="How long to wait for a connection.")
+
+    @field_validator("host_key")
+    @classmethod
+    def _is_key(cls, text: str) -> str:
+        asyncssh.import_public_key(text)
+        return text
+
+
+class SftpAdapter(DropAdapter):
+    """Hands over by files on an SFTP server. A subclass says `drop` and `translate`."""
+
+    Settings: ClassVar = SftpSettings
+
+    def __init__(self, settings: SftpSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+        self._connecting = asyncio.Lock()
+        self._line: _Line | None = None
+
+    async def shelf(self) -> SftpShelf:
+        """The folders, by the one connection.
+
+        Raises:
+            OSError: there is no connection to be had.
+        """
+        async with self._connecting:
+            if self._line is None or self._line.end.done():
+                await self.close()
+                with _as_os_error():
+                    self._line = await self._connect()
+            return SftpShelf(self._line.sftp)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._line is not None:
+            await self._line.close()
+
+    async def _connect(self) -> _Line:
+        settings = self._settings
+        async with asyncio.timeout(settings.connect_limit_s):
+            connection = await asyncssh.connect(
+                settings.host,
+                settings.port,
+                username=settings.user,
+                password=settings.password.get_secret_value(),
+                known_hosts=([asyncssh.import_public_key(settings.host_key)], [], []),
+                # Nothing of the account that the process runs under: no ssh_config, keys or agent.
+                config=None,
+                client_keys=None,
+                agent_path=None,
+                preferred_auth="password",
+                keepalive_interval=KEEPALIVE_S,
+            )
+            try:
+                sftp = await connection.start_sftp_client()
+            except BaseException:
+                connection.abort()
+                raise
+        return _Line(connection, sftp, asyncio.create_task(sftp.wait_closed()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection with its one session. `end` is done as soon as either is lost."""
+
+    connection: asyncssh.SSHClientConnection
+    sftp: asyncssh.SFTPClient
+    end: asyncio.Task[None]
+
+    async def close(self) -> None:
+        self.connection.close()
+        await self.connection.wait_closed()
+        await self.end
+
+
+class SftpShelf:
+    """A `Shelf` in the home of an SFTP user."""
+
+    def __init__(self, sftp: asyncssh.SFTPClient) -> None:
+        self._sftp = sftp
+
+    async def is_there(self, path: str) -> bool:
+        """Only "no such file" counts as no; `exists` of the library would count "no permission" too."""
+        with _as_os_error():
+            try:
+                await self._sftp.stat(path)
+            except asyncssh.SFTPNoSuchFile:
+                return False
+        return True
+
+    async def read(self, path: str, limit_bytes: int) -> bytes:
+        """See `Shelf`."""
+        with _as_os_error():
+            async with self._sftp.open(path, "rb") as file:
+                return cast("bytes", await file.read(limit_bytes))
+
+    async def write(self, path: str, content: bytes) -> None:
+        """See `Shelf`."""
+        with _as_os_error():
+            async with self._sftp.open(path, "wb") as file:
+                await file.write(content)
+
+    async def rename(self, path: str, target: str) -> None:
+        """See `Shelf`."""
+        with _as_os_error():
+            await self._sftp.rename(path, target)
+
+    async def remove(self, path: str) -> None:
+        """See `Shelf`."""
+        with _as_os_error():
+            await self._sftp.remove(path)
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except asyncssh.SFTPNoSuchFile as error:
+        raise FileNotFoundError("no such file") from error
+    except asyncssh.Error as error:  # its text may quote a path of the server; the type says enough
+        raise ConnectionError("SFTP failed") from error

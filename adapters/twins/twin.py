@@ -1,0 +1,37 @@
+"""What every twin is made with, and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from adapters.twins.book import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a twin is, and who may come. Port 0 stands for any free one; `folder` is the twin's own."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+    folder: Path
+
+
+class Twin(Protocol):
+    """One simulated back office, made with a `Site`. `open` and `close` concern its protocol port; the book outlives both."""
+
+    book: Book
+
+    async def open(self) -> None:
+        """Listen; OSError where the port is taken."""
+
+    async def close(self) -> None:
+        """Close port and connections; nothing happens where they are closed already."""
+
+    def office_settings(self) -> dict[str, object]:
+        """What the adapter needs to reach this twin, ready for JSON or TOML."""

@@ -1,0 +1,123 @@
+"""City IT's commands `adapter list|new|check|try|diff`: connecting an office, and being sure that it is right."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+
+if TYPE_CHECKING:
+    from stadtbus.adapters import Report
+
+adapter_app = typer.Typer(no_args_is_help=True, help="Adapters to back offices: make, try, check.")
+
+ALL: Final = "all"
+Office = Annotated[str, typer.Argument(metavar="CITY.OFFICE", help="For example regensburg.gewerbe.")]
+
+
+@adapter_app.command("list")
+def list_adapters(*, as_json: AsJson = False) -> None:
+    """Offices with an adapter, and the package that it comes from; exit code 1 when an office of the catalogue has none."""
+    from stadtbus import adapters
+    from stadtbus import show_adapters as show
+
+    rows = adapters.known(quiet().load_catalogue())
+    if as_json:
+        print_json(rows)
+    else:
+        console.print(show.known_view(rows))
+    if any(not row["adapter"] for row in rows):
+        raise typer.Exit(FINDINGS)
+
+
+@adapter_app.command("check")
+def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all")], *, as_json: AsJson = False) -> None:
+    """Look at mapping and samples of an adapter, then run the conformance suite on it, against its twin; exit code 1 for findings."""
+    from adapters import registry
+    from adapters.conformance import CHECKS
+    from stadtbus import adapters
+    from stadtbus import show_adapters as show
+
+    reports: list[Report] = []
+    for one in registry.names() if office == ALL else [office]:
+        with show.progress(to_people, one, len(CHECKS)) as step:
+            reports.append(asyncio.run(adapters.check(one, step)))
+    if as_json:
+        print_json([report.as_dict() for report in reports])
+    else:
+        console.print(show.reports_view(reports))
+    if any(report.broken for report in reports):
+        raise typer.Exit(FINDINGS)
+
+
+@adapter_app.command("new")
+def new_adapter(
+    office: Office,
+    *,
+    protocol: Annotated[str, typer.Option(help="What the back office speaks: rest, soap, sftp or file.")],
+    service: Annotated[str, typer.Option(help="The service that it takes, as `stadtbus catalogue show` names it.")] = "gewerbe-anmelden",
+    ags: Annotated[str | None, typer.Option(help="Key of a city that is new in the catalogue, 8 digits.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of a city that is new in the catalogue.", show_default=False)] = None,
+    folder: Annotated[Path, typer.Option(help="Where the folder of the package is made.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Write the package of a new adapter that works at once: mapping, twin, samples and tests are in it, for a city to change."""
+    from stadtbus import scaffold
+    from stadtbus.terminal import tell
+
+    wish = scaffold.Wish(office, protocol, service, ags, name)
+    made = scaffold.write(wish, quiet().load_catalogue(), folder)
+    next_steps = f"next: pip install --no-build-isolation -e {made.folder} && stadtbus adapter check {office}"
+    tell("\n".join([*map(str, made.files), next_steps]), made.as_dict(), as_json=as_json)
+
+
+@adapter_app.command("try")
+def try_adapter(
+    file: Annotated[Path, typer.Argument(help="A message.")],
+    *,
+    adapter: Annotated[str, typer.Option(metavar="CITY.OFFICE", help="The adapter that translates it.")],
+    html: Annotated[Path | None, typer.Option(help="Write the page to this file too.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a message beside what the adapter makes of it, and mark values that do not get there. It prints what is in the message.
+
+    Exit code 1 when values are left out or the adapter refuses the message.
+    """
+    from stadtbus import show_adapters as show
+    from stadtbus import trial
+
+    quiet()
+    outcome = asyncio.run(trial.translate(adapter, file))
+    if html is not None:
+        html.write_text(show.as_html(show.trial_view(outcome)), encoding="utf-8")
+    if as_json:
+        print_json(outcome.as_dict())
+    else:
+        console.print(show.trial_view(outcome))
+    if outcome.refused or any(not leaf.read for leaf in outcome.leaves):
+        raise typer.Exit(FINDINGS)
+
+
+@adapter_app.command("diff")
+def diff_mapping(
+    office: Office,
+    *,
+    against: Annotated[Path, typer.Option(metavar="OLD_MAPPING", help="An earlier mapping.yaml.")],
+    as_json: AsJson = False,
+) -> None:
+    """What a changed mapping changes on the recorded samples; exit code 1 when it changes anything."""
+    from stadtbus import show_adapters as show
+    from stadtbus import trial
+
+    quiet()
+    found = trial.differences(office, against)
+    if as_json:
+        print_json([{"sample": one.sample, "diff": one.lines} for one in found])
+    else:
+        console.print(show.differences_view(found))
+    if any(one.lines for one in found):
+        raise typer.Exit(FINDINGS)

@@ -1,0 +1,150 @@
+"""`stadtbus adapter new`: the package of an adapter that works at once, from the files in `stadtbus/templates`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+import yaml
+
+from producers import synthetic
+from schemas import errors, message
+from schemas.catalogue import Catalogue, City
+from schemas.errors import UsageError
+from schemas.message import Authority
+
+PROTOCOLS: Final = {"rest": "json", "soap": "xml", "sftp": "csv", "file": "csv"}
+"""And the format of the mapping that is written for each."""
+SAMPLES: Final = 6
+_START: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be made. `ags` and `city_name` are for a city that the catalogue does not have."""
+
+    office: str
+    protocol: str
+    service: str
+    ags: str | None
+    city_name: str | None
+
+    @property
+    def city(self) -> str:
+        """The part before the dot."""
+        return self.office.partition(".")[0]
+
+    @property
+    def slug(self) -> str:
+        """Name of the folder, and in that of the package."""
+        return self.office.replace(".", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What has been written."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {"folder": str(self.folder), "files": [str(file) for file in self.files]}
+
+
+def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
+    """Write the package of an adapter into a new folder.
+
+    Raises:
+        UsageError: adapter-wish-invalid, folder-exists; then nothing is written.
+    """
+    _check(wish, catalogue)
+    folder = parent / wish.slug
+    if folder.exists():
+        raise UsageError(errors.FOLDER_EXISTS, f"there is a '{folder}' already", where=str(folder))
+    values = _values(wish, catalogue)
+    pages = dict(_pages(wish, catalogue, values))
+    for path, content in pages.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return Made(folder, tuple(folder / path for path in pages))
+
+
+def _check(wish: Wish, catalogue: Catalogue) -> None:
+    if not _NAME.fullmatch(wish.office):
+        raise _wrong(f"'{wish.office}' is not CITY.OFFICE, 2 to 40 small letters, digits and '-' each, for example regensburg.gewerbe")
+    if wish.protocol not in PROTOCOLS:
+        raise _wrong(f"the protocols are {', '.join(PROTOCOLS)}, not '{wish.protocol}'")
+    if wish.service not in catalogue.services:
+        raise _wrong(f"the catalogue has no service '{wish.service}'; it has: {', '.join(catalogue.services)}")
+    if wish.city not in catalogue.cities and not (wish.city_name and re.fullmatch(r"\d{8}", wish.ags or "")):
+        raise _wrong(f"'{wish.city}' is not in the catalogue: say --name and --ags (8 digits), for example --ags 09362000")
+
+
+def _wrong(detail: str) -> UsageError:
+    return UsageError(errors.ADAPTER_WISH, detail)
+
+
+def _values(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
+    """What stands for the names in the templates."""
+    known, module = catalogue.cities.get(wish.city), re.sub(r"[^a-z0-9]", "_", wish.office)
+    offer = next(
+        (route.offer for office in catalogue.offices for route in catalogue.routes_of(office) if route.service.id == wish.service), None
+    )
+    ags = known.ags if known else wish.ags or ""
+    return {
+        "office": wish.office,
+        "city": wish.city,
+        "office_id": wish.office.partition(".")[2],
+        "city_name": known.name if known else wish.city_name or "",
+        "service": wish.service,
+        "service_name": catalogue.services[wish.service].name,
+        "ags": ags,
+        "ars": known.ars if known else f"{ags[:5]}0000000",
+        "minimum_level": str(offer.minimum_level if offer else 3),
+        "accounts": ", ".join(offer.accounts if offer else ("bundid",)),
+        "slug": wish.slug,
+        "module": module,
+        "class_name": "".join(part.title() for part in module.split("_")),
+        "prefix": "".join(part[0].upper() for part in wish.office.split(".")),
+        "namespace": f"https://{wish.city}.example/{wish.office.partition('.')[2]}/1",
+        "city_entry": "" if known else f'\n[project.entry-points."stadtbus.cities"]\n"{wish.city}" = "{module}"\n',
+    }
+
+
+def _pages(wish: Wish, catalogue: Catalogue, values: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Every file of the package: path in its folder, and content."""
+    module = values["module"]
+    yield "pyproject.toml", _fill("common/pyproject.toml", values)
+    yield f"{module}/__init__.py", _fill("common/module.py", values)
+    yield f"{module}/adapter.py", _fill(f"{wish.protocol}/adapter.py", values)
+    yield f"{module}/twin.py", _fill(f"{wish.protocol}/twin.py", values)
+    yield f"{module}/mapping.yaml", _fill(f"{wish.protocol}/mapping.yaml", values)
+    if wish.city not in catalogue.cities:
+        yield f"{module}/city.yaml", _fill("common/city.yaml", values)
+    for number, sample in enumerate(_samples(values, catalogue), start=1):
+        yield f"{module}/samples/{number:02}.xml", sample
+    yield "tests/test_adapter.py", _fill("common/test_adapter.py", values)
+
+
+def _fill(template: str, values: dict[str, str]) -> bytes:
+    text = files("stadtbus").joinpath("templates", f"{template}.in").read_text(encoding="utf-8")
+    return Template(text).substitute(values).encode()
+
+
+def _samples(values: dict[str, str], catalogue: Catalogue) -> Iterator[bytes]:
+    """Applications that a portal of the city could send; the same each time."""
+    city = City.model_validate(yaml.safe_load(_fill("common/city.yaml", values)))
+    (route,) = Catalogue(catalogue.services.values(), catalogue.accounts.values(), [city]).routes
+    author = Authority(key=f"kop:{values['ags']}", name=f"Portal {values['city_name']}")
+    applications = synthetic.applications(route, author, seed=1, start=_START)
+    return (message.write(application) for application in islice(applications, SAMPLES))

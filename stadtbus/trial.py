@@ -1,0 +1,148 @@
+"""`stadtbus adapter try` and `diff`: what an adapter makes of a message, and what another mapping would make of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from adapters.mapping import Mapping
+from adapters.mapping.view import as_json
+from lxml import etree
+
+from adapters import conformance
+from adapters.conformance import bench
+from adapters.interface import Adapter, Document, Submission
+from adapters.registry import folder
+from schemas import errors, heads, xml
+from schemas.errors import DeliveryFailure, UsageError
+
+_HEAD: Final = "nachrichtenkopf"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value of the message; `read` says whether the document depends on it."""
+
+    path: str
+    value: str
+    read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A message beside what the adapter makes of it, which is nothing where it refuses it for a reason."""
+
+    message: dict[str, Any]
+    leaves: tuple[Leaf, ...]
+    document: Document | None
+    refused: str = ""
+
+    @property
+    def text(self) -> str:
+        """The document as text."""
+        return "" if self.document is None else readable(self.document)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "message": self.message,
+            "unmapped": [leaf.path for leaf in self.leaves if not leaf.read],
+            "content_type": self.document.content_type if self.document else None,
+            "document": self.text,
+            "refused": self.refused,
+        }
+
+
+async def translate(office: str, file: Path) -> Trial:
+    """Translate a message from a file.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken, file-unreadable.
+        Rejected: the file holds no message.
+    """
+    submission = _read(office, file)
+    async with conformance.Bench.of(office) as at_work:
+        document, refused = _outcome(at_work.adapter, submission)
+        leaves = tuple(_leaves(at_work.adapter, submission, document)) if document else ()
+    return Trial(as_json(submission.root), leaves, document, refused)
+
+
+def _read(office: str, file: Path) -> Submission:
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise UsageError(errors.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
+    head = heads.read(xml.parse(body))
+    message_id = UUID(head.message_id) if head and re.fullmatch(r"[0-9a-fA-F-]{36}", head.message_id) else uuid4()
+    return bench.as_submission(office, body, message_id, message_id)
+
+
+def _outcome(adapter: Adapter, submission: Submission) -> tuple[Document | None, str]:
+    try:
+        return adapter.translate(submission), ""
+    except DeliveryFailure as failure:
+        return None, failure.reason
+
+
+def _leaves(adapter: Adapter, submission: Submission, document: Document) -> Iterator[Leaf]:
+    """Each value below the header; it is read if another value in its place makes another document, or none."""
+    tree = submission.root.getroottree()
+    for element in submission.root.iter("*"):
+        path = tree.getelementpath(element)
+        if len(element) or not (element.text or "").strip() or path.startswith(_HEAD):
+            continue
+        root = deepcopy(submission.root)
+        changed = root.find(path)
+        if changed is not None:
+            changed.text = _other(element.text or "")
+        other = Submission(submission.id, submission.case_id, submission.office, submission.accepted_at, etree.tostring(root), root)
+        yield Leaf(path, element.text or "", read=_outcome(adapter, other)[0] != document)
+
+
+def _other(text: str) -> str:
+    """Of the same shape: other digits and letters."""
+    swapped = text.translate(str.maketrans("0123456789", "1032547698"))
+    return swapped if swapped != text else f"{text}x"
+
+
+def readable(document: Document) -> str:
+    """The document as text, in the character set that it names."""
+    charset = re.search(r"charset=([\w-]+)", document.content_type)
+    return document.content.decode(charset.group(1) if charset else "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a changed mapping changes on one sample: lines of a unified diff, none where nothing changes."""
+
+    sample: str
+    lines: tuple[str, ...]
+
+
+def differences(office: str, old: Path) -> list[Difference]:
+    """Every recorded sample, translated by an old mapping and by the adapter's own.
+
+    Raises:
+        UsageError: office-unknown, samples-missing, or a mapping that cannot be loaded.
+    """
+    before, after = Mapping.load(old), Mapping.load(folder(office) / "mapping.yaml")
+    return [_difference(before, after, _read(office, path)) for path in bench.sample_paths(office)]
+
+
+def _difference(before: Mapping, after: Mapping, submission: Submission) -> Difference:
+    old, new = _text(before, submission), _text(after, submission)
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "before", "after", lineterm="")
+    return Difference(str(submission.id), tuple(lines))
+
+
+def _text(mapping: Mapping, submission: Submission) -> str:
+    try:
+        return readable(mapping.document(submission))
+    except DeliveryFailure as failure:
+        return f"refused: {failure.reason}"

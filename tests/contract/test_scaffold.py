@@ -1,0 +1,100 @@
+"""`stadtbus adapter new`: what it writes works at once, as a package of its own; what it cannot make, it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from schemas import catalogue
+from stadtbus import scaffold
+from stadtbus.cli import app
+
+NEW_CITY = ("--ags", "09362000", "--name", "Stadt Regensburg")
+
+
+def new(office: str, protocol: str, folder: Path, *more: str) -> Result:
+    """What the command does."""
+    return CliRunner().invoke(app, ["adapter", "new", office, "--protocol", protocol, "--folder", str(folder), *more])
+
+
+@pytest.mark.parametrize("protocol", scaffold.PROTOCOLS)
+def test_package_works_at_once(tmp_path: Path, protocol: str) -> None:
+    """Installed, the new package's own tests pass: adapter, twin, mapping, samples and city fit each other."""
+    assert new("regensburg.gewerbe", protocol, tmp_path, *NEW_CITY).exit_code == 0
+    made, installed = tmp_path / "regensburg-gewerbe", tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index", "--target", installed, made]
+    subprocess.run(pip, check=True, capture_output=True)
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", made / "tests"]
+    done = subprocess.run(tests, cwd=made, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_known_city_keeps_its_own_page(tmp_path: Path) -> None:
+    """A city that is in the catalogue already gets no second page there."""
+    result = CliRunner().invoke(
+        app,
+        [
+            "adapter",
+            "new",
+            "augsburg.meldewesen",
+            "--protocol",
+            "rest",
+            "--service",
+            "wohnsitz-anmelden",
+            "--folder",
+            str(tmp_path),
+            "--json",
+        ],
+    )
+    made = json.loads(result.stdout)
+    assert made["folder"] == str(tmp_path / "augsburg-meldewesen")
+    assert not [file for file in made["files"] if file.endswith("city.yaml")]
+    assert "stadtbus.cities" not in (tmp_path / "augsburg-meldewesen/pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_new_city_fits_into_the_catalogue(tmp_path: Path) -> None:
+    """The page of a new city is one that the catalogue takes, with the key of its area made from the AGS."""
+    new("regensburg.gewerbe", "rest", tmp_path, *NEW_CITY)
+    page = yaml.safe_load((tmp_path / "regensburg-gewerbe/regensburg_gewerbe/city.yaml").read_text(encoding="utf-8"))
+    city = catalogue.City.model_validate(page)
+    assert (city.ags, city.ars, city.offices[0].id) == ("09362000", "093620000000", "gewerbe")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Regensburg", "rest"), "is not CITY.OFFICE"),
+        (("regensburg.gewerbe.amt", "rest"), "is not CITY.OFFICE"),
+        (("../regensburg.gewerbe", "rest"), "is not CITY.OFFICE"),
+        (("regensburg.gewerbe", "ftp"), "the protocols are rest, soap, sftp, file"),
+        (("regensburg.gewerbe", "rest"), "say --name and --ags"),
+        (("augsburg.hunde", "rest", "--service", "hund-baden"), "has no service 'hund-baden'"),
+    ],
+)
+def test_wish_that_cannot_be_met(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    """What is wrong with the command is said, and nothing is written."""
+    office, protocol, *more = arguments
+    with pytest.raises(scaffold.UsageError, match="adapter-wish-invalid") as caught:
+        scaffold.write(_wish(office, protocol, *more), catalogue.load(), tmp_path)
+    assert said in caught.value.detail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_there(tmp_path: Path) -> None:
+    """A second time, nothing is overwritten."""
+    wish = scaffold.Wish("regensburg.gewerbe", "rest", "gewerbe-anmelden", "09362000", "Stadt Regensburg")
+    made = scaffold.write(wish, catalogue.load(), tmp_path)
+    (made.folder / "pyproject.toml").write_text("mine", encoding="utf-8")
+    with pytest.raises(scaffold.UsageError, match="folder-exists"):
+        scaffold.write(wish, catalogue.load(), tmp_path)
+    assert (made.folder / "pyproject.toml").read_text(encoding="utf-8") == "mine"
+
+
+def _wish(office: str, protocol: str, *more: str) -> scaffold.Wish:
+    return scaffold.Wish(office, protocol, more[1] if more else "gewerbe-anmelden", None, None)
