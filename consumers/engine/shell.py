@@ -186,6 +186,7 @@ class Engine(Generic[WorkT]):
                 await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
             finally:
                 await consumer.stop()
+                await self._forget()  # what a take-over that was under way has still begun
 
     def _raise_what_failed(self, committer: asyncio.Task[None]) -> None:
         if self._failure is not None:
@@ -374,6 +375,7 @@ class Engine(Generic[WorkT]):
 
     async def take_over(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Partitions were assigned: fence off whoever had them, find out where to start, begin."""
+        await self._forget()  # else something of before would begin work under the new epoch, or under none
         try:
             known, cases = await self._handler.take_over(partitions)
             starts = await self._starts(consumer, partitions, known)
@@ -424,9 +426,7 @@ class Engine(Generic[WorkT]):
             log.warning("work_cancelled", group=self._group, count=len(self._handing_over))
         finally:
             offsets = self.core.committable()
-            self._assignment += 1
-            self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
-            await self._end_tasks()
+            await self._forget()
         await self._commit(consumer, offsets)
 
     def _unfinished(self) -> bool:
@@ -436,8 +436,10 @@ class Engine(Generic[WorkT]):
         under_way = self._begun or self._handing_over or self._done or self._busy
         return bool(under_way or (self.core.ready and self._handler.places(1)))
 
-    async def _end_tasks(self) -> None:
-        """What runs too long has an unclear outcome now; its record comes again and the ledger knows."""
+    async def _forget(self) -> None:
+        """No partition is ours any more. What still runs has an unclear outcome now; its record comes again and the ledger knows."""
+        self._assignment += 1
+        self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
         running = [*self._workers, *self._tasks]
         for task in running:
             task.cancel()

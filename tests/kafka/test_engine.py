@@ -596,3 +596,37 @@ def in_state(folder: Path, office: str, state: str) -> list[Any]:
     """Submissions that the ledger of an office has in this state, read past everything."""
     with closing(sqlite3.connect(folder / f"ledger-{office}.sqlite")) as connection:
         return connection.execute("SELECT submission FROM delivery WHERE state = ?", (state,)).fetchall()
+
+
+async def test_engine_that_fails_during_a_take_over_leaves_nothing_behind(kafka: KafkaSettings) -> None:
+    """Partitions that arrive while the engine is already leaving are let go again; begun anew, it works."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 20))
+    office = Reluctant()
+    engine = engine_of(kafka, topic, office)
+    task = asyncio.create_task(engine.run())
+    await office.asked.wait()
+    engine._failure = Fenced()
+    office.may_go.set()
+    with pytest.raises(Fenced):
+        await task
+    assert (list(engine.core.partitions), engine._tasks) == ([], [])
+    async with running(engine):
+        await eventually(lambda: office.got == 20, 30)
+
+
+class Reluctant(Office):
+    """An office whose first take-over waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may_go = asyncio.Event(), asyncio.Event()
+
+    async def take_over(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+        if not self.asked.is_set():
+            self.asked.set()
+            await self.may_go.wait()
+            await asyncio.sleep(0.3)  # by now the engine is on its way out
+        return await super().take_over(partitions)

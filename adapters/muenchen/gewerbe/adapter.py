@@ -6,15 +6,14 @@ XML are plausible inventions, not those of a real product.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Final
 from urllib.parse import quote
 
 from adapters import kit
 from adapters.http import check_answered, members
-from adapters.interface import Accepted, Document, Refusal, Submission
+from adapters.interface import Accepted, Refusal
 from adapters.logins import BasicSettings
-from adapters.mapping import Mapping
+from adapters.protocols.mapped import Mapped
 from adapters.protocols.rest import Rest, RestAdapter
 
 REST: Final = Rest(collection="v1/vorgaenge", state="v1/stand", id_header="Antragsnummer", reference="nummer")
@@ -25,22 +24,12 @@ ACCEPTED: Final = "angenommen"
 REFUSED: Final = "abgewiesen"
 """What the back office says under `zustand`; beside the last one stands a code."""
 
-_MAPPING: Final = Mapping.load(Path(__file__).with_name("mapping.yaml"))
 
-
-class MuenchenGewerbe(RestAdapter):
+class MuenchenGewerbe(Mapped, RestAdapter):
     """Hands registrations of trades, amendments and withdrawals to München."""
 
     rest = REST
     Settings: ClassVar = BasicSettings
-
-    def translate(self, submission: Submission) -> Document:
-        """One `vorgang` of the back office, as `mapping.yaml` says.
-
-        Raises:
-            Refused: the message has no form that the back office takes.
-        """
-        return _MAPPING.document(submission)
 
     async def outcome(self, reference: str) -> Accepted | Refusal | None:
         """What the back office has decided; None while it is at work.

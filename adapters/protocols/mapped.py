@@ -1,0 +1,33 @@
+"""Translation by the `mapping.yaml` that lies beside the adapter."""
+
+from __future__ import annotations
+
+from inspect import getfile
+from pathlib import Path
+from typing import Any, Final
+
+from adapters.interface import Document, Submission
+from adapters.mapping import Mapping
+
+MAPPING: Final = "mapping.yaml"
+
+
+class Mapped:
+    """What an adapter hands over stands in its mapping. To be named before the protocol: `class Ours(Mapped, RestAdapter)`."""
+
+    def __init__(self, settings: Any) -> None:
+        """The mapping is loaded before anything is connected.
+
+        Raises:
+            UsageError: mapping-invalid, with file and line.
+        """
+        self._mapping = Mapping.load(Path(getfile(type(self))).with_name(MAPPING))
+        super().__init__(settings)  # type: ignore[call-arg] # the protocol's
+
+    def translate(self, submission: Submission) -> Document:
+        """The document that the mapping makes of it.
+
+        Raises:
+            Refused: the message has no form that the back office takes.
+        """
+        return self._mapping.document(submission)
