@@ -628,5 +628,5 @@ class Reluctant(Office):
         if not self.asked.is_set():
             self.asked.set()
             await self.may_go.wait()
-            await asyncio.sleep(0.3)  # by now the engine is on its way out
+            await asyncio.sleep(1.5)  # the reader looks once a second: by now the engine is on its way out
         return await super().take_over(partitions)
