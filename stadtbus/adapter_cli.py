@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
-
-if TYPE_CHECKING:
-    from stadtbus.adapters import Report
 
 adapter_app = typer.Typer(no_args_is_help=True, help="Adapters to back offices: make, try, check.")
 
@@ -41,16 +38,17 @@ def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all
     from adapters.conformance import CHECKS
     from stadtbus import adapters
     from stadtbus import show_adapters as show
+    from stadtbus.adapters import Report
 
-    reports: list[Report] = []
+    catalogue, reports = quiet().load_catalogue(), list[Report]()
     for one in registry.names() if office == ALL else [office]:
-        with show.progress(to_people, one, len(CHECKS)) as step:
-            reports.append(asyncio.run(adapters.check(one, step)))
+        with show.progress(to_people, one, 1 + len(CHECKS)) as step:
+            reports.append(asyncio.run(adapters.check(one, catalogue, step)))
     if as_json:
         print_json([report.as_dict() for report in reports])
     else:
         console.print(show.reports_view(reports))
-    if any(report.broken for report in reports):
+    if not all(report.fine for report in reports):
         raise typer.Exit(FINDINGS)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from adapters import conformance, registry
 from adapters.conformance import CHECKS, Verdict
+from adapters.mapping import Mapping, lint, samples
+from adapters.protocols.mapped import MAPPING
 from schemas.catalogue import Catalogue
+from schemas.catalogue.pages import Flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +20,32 @@ class Report:
     """What came of looking at one adapter."""
 
     office: str
+    flaws: tuple[Flaw, ...]
+    """Of its mapping."""
+    differing: tuple[str, ...]
+    """Recorded samples of which something else comes than was recorded."""
     verdicts: tuple[Verdict, ...]
+    """Of the conformance suite; none where the mapping has flaws, because those come first."""
 
     @property
     def broken(self) -> list[Verdict]:
         """Promises that it does not keep."""
         return [verdict for verdict in self.verdicts if verdict.broken]
 
+    @property
+    def fine(self) -> bool:
+        """Whether there is nothing to mend."""
+        return not (self.flaws or self.differing or self.broken)
+
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
-        return {"office": self.office, "kept": not self.broken, "checks": [asdict(verdict) for verdict in self.verdicts]}
+        return {
+            "office": self.office,
+            "fine": self.fine,
+            "flaws": [{"rule": one.rule, "page": one.spot.page, "line": one.spot.line, "detail": one.detail} for one in self.flaws],
+            "differing": list(self.differing),
+            "checks": [asdict(verdict) for verdict in self.verdicts],
+        }
 
 
 def known(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -45,14 +64,27 @@ def known(catalogue: Catalogue) -> list[dict[str, Any]]:
     ]
 
 
-async def check(office: str, step: Callable[[str], None]) -> Report:
-    """Run all checks; `step` hears of each before it runs.
+async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) -> Report:
+    """Look at the mapping, then at the recorded samples, then run the conformance suite; `step` hears of each before it runs.
 
     Raises:
         UsageError: office-unknown, plug-in-broken, samples-missing.
     """
+    folder = registry.folder(office)
+    path = folder / MAPPING
+    if not path.exists():  # it translates without one
+        return Report(office, (), (), await _verdicts(office, step))
+    step("the mapping")
+    flaws = lint.check(path, [route.service for route in catalogue.routes_of(office)])
+    if flaws:
+        return Report(office, tuple(flaws), (), ())
+    differing = tuple(sample.name for sample in samples.differing(Mapping.load(path), folder / "samples"))
+    return Report(office, (), differing, await _verdicts(office, step))
+
+
+async def _verdicts(office: str, step: Callable[[str], None]) -> tuple[Verdict, ...]:
     verdicts: list[Verdict] = []
     for one in CHECKS:
         step(conformance.title(one))
         verdicts.append(await conformance.run(one, office))
-    return Report(office, tuple(verdicts))
+    return tuple(verdicts)

@@ -14,15 +14,24 @@ from typing import Any, Final
 
 import yaml
 
+from adapters.mapping import Mapping, page, samples
+from adapters.protocols.mapped import MAPPING
 from producers import synthetic
 from schemas import errors, message
-from schemas.catalogue import Catalogue, City
+from schemas.catalogue import Catalogue, City, FieldSpec, Service
 from schemas.errors import UsageError
 from schemas.message import Authority
 
-PROTOCOLS: Final = {"rest": "json", "soap": "xml", "sftp": "csv", "file": "csv"}
-"""And the format of the mapping that is written for each."""
+_CSV: Final = '{format: csv, separator: ";", encoding: UTF-8, join: " / "}'
+PROTOCOLS: Final = {
+    "rest": "{format: json}",
+    "soap": "{format: xml, root: 'n:antragAnlegen', namespaces: {n: $namespace}}",
+    "sftp": _CSV,
+    "file": _CSV,
+}
+"""And the target of the mapping that is written for each."""
 SAMPLES: Final = 6
+_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _START: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}")
 
@@ -71,12 +80,19 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
     if folder.exists():
         raise UsageError(errors.FOLDER_EXISTS, f"there is a '{folder}' already", where=str(folder))
     values = _values(wish, catalogue)
-    pages = dict(_pages(wish, catalogue, values))
-    for path, content in pages.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return Made(folder, tuple(folder / path for path in pages))
+    for path, content in _pages(wish, catalogue, values):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    _record(folder / values["module"])
+    return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())))
+
+
+def _record(package: Path) -> None:
+    """Beside each sample what the mapping makes of it now: who changes the mapping sees what that changes."""
+    mapping = Mapping.load(package / MAPPING)
+    for path in sorted((package / "samples").glob("*.xml")):
+        document = mapping.document(samples.submission(path))
+        path.with_name(f"{path.stem}.expected{Path(document.name).suffix}").write_bytes(document.content)
 
 
 def _check(wish: Wish, catalogue: Catalogue) -> None:
@@ -101,6 +117,7 @@ def _values(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
         (route.offer for office in catalogue.offices for route in catalogue.routes_of(office) if route.service.id == wish.service), None
     )
     ags = known.ags if known else wish.ags or ""
+    namespace = f"https://{wish.city}.example/{wish.office.partition('.')[2]}/1"
     return {
         "office": wish.office,
         "city": wish.city,
@@ -115,10 +132,32 @@ def _values(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
         "slug": wish.slug,
         "module": module,
         "class_name": "".join(part.title() for part in module.split("_")),
+        "base": wish.service if wish.service in page.bases() else "antragsteller",
+        "target": PROTOCOLS[wish.protocol].replace("$namespace", namespace),
+        "document": "".join(_document(catalogue.services[wish.service], table=PROTOCOLS[wish.protocol] is _CSV)),
         "prefix": "".join(part[0].upper() for part in wish.office.split(".")),
-        "namespace": f"https://{wish.city}.example/{wish.office.partition('.')[2]}/1",
+        "namespace": namespace,
         "city_entry": "" if known else f'\n[project.entry-points."stadtbus.cities"]\n"{wish.city}" = "{module}"\n',
     }
+
+
+def _document(service: Service, *, table: bool) -> Iterator[str]:
+    """The lines of the mapping that its base does not say."""
+    if service.id not in page.bases():
+        yield from map(_of_field, service.fields)
+    elif table:  # where a name can stand once only, that of the dwelling or the business is not that of the applicant
+        branch = "wohnung" if service.id == "wohnsitz-anmelden" else "betrieb"
+        yield f"  {branch}:\n    fields:\n"
+        yield from (f"      {name}: {{name: {branch}_{name}}}\n" for name in ("strasse", "hausnummer", "postleitzahl", "ort"))
+    else:
+        yield "  {}\n"
+
+
+def _of_field(field: FieldSpec) -> str:
+    """A field of the form, named as people call it."""
+    name = re.sub(r"[^a-z0-9]+", "_", field.name.lower().translate(_UMLAUTS)).strip("_")
+    more = "".join(f", {key}: true" for key, said in (("required", field.required), ("many", field.many)) if said)
+    return f"  formular_{name}: {{value: feld('{field.id}'){more}}}\n"
 
 
 def _pages(wish: Wish, catalogue: Catalogue, values: dict[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -128,7 +167,7 @@ def _pages(wish: Wish, catalogue: Catalogue, values: dict[str, str]) -> Iterator
     yield f"{module}/__init__.py", _fill("common/module.py", values)
     yield f"{module}/adapter.py", _fill(f"{wish.protocol}/adapter.py", values)
     yield f"{module}/twin.py", _fill(f"{wish.protocol}/twin.py", values)
-    yield f"{module}/mapping.yaml", _fill(f"{wish.protocol}/mapping.yaml", values)
+    yield f"{module}/{MAPPING}", _fill("common/mapping.yaml", values)
     if wish.city not in catalogue.cities:
         yield f"{module}/city.yaml", _fill("common/city.yaml", values)
     for number, sample in enumerate(_samples(values, catalogue), start=1):

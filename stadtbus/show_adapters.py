@@ -45,10 +45,19 @@ def reports_view(reports: Sequence[Report]) -> RenderableType:
     """A line per adapter, and what each does not keep."""
     lines: list[RenderableType] = []
     for report in reports:
-        sum_up = f"{len(report.verdicts) - len(report.broken)} of {len(report.verdicts)} checks kept"
-        lines.append(Text(f"{report.office}: {sum_up}", style="red" if report.broken else "green"))
+        lines.append(Text(f"{report.office}: {_sum_up(report)}", style="green" if report.fine else "red"))
+        lines += [Text(f"  {one.spot}: {one.detail} ({one.rule})") for one in report.flaws]
+        lines += [Text(f"  samples/{name}: something else comes of it than was recorded") for name in report.differing]
         lines += [Text(f"  {one.check}: {one.title}\n    but: {one.broken}") for one in report.broken]
+        if report.flaws:
+            lines.append(Text(f"  next: {report.flaws[0].hint}"))
     return Group(*lines)
+
+
+def _sum_up(report: Report) -> str:
+    if report.flaws:
+        return f"the mapping has {len(report.flaws)} flaw(s); the checks come when it has none"
+    return f"{len(report.verdicts) - len(report.broken)} of {len(report.verdicts)} checks kept"
 
 
 def trial_view(trial: Trial) -> RenderableType:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from adapters.mapping import Mapping
-from adapters.mapping.view import as_json
 from lxml import etree
 
 from adapters import conformance
 from adapters.conformance import bench
 from adapters.interface import Adapter, Document, Submission
+from adapters.mapping import Mapping
+from adapters.mapping.view import as_json
 from adapters.registry import folder
 from schemas import errors, heads, xml
 from schemas.errors import DeliveryFailure, UsageError

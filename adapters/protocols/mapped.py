@@ -13,7 +13,10 @@ MAPPING: Final = "mapping.yaml"
 
 
 class Mapped:
-    """What an adapter hands over stands in its mapping. To be named before the protocol: `class Ours(Mapped, RestAdapter)`."""
+    """What an adapter hands over stands in its mapping. To be named before the protocol: `class Ours(Mapped, RestAdapter)`.
+
+    The mapping lies beside the class that names this one; what derives from that class has the same.
+    """
 
     def __init__(self, settings: Any) -> None:
         """The mapping is loaded before anything is connected.
@@ -21,7 +24,8 @@ class Mapped:
         Raises:
             UsageError: mapping-invalid, with file and line.
         """
-        self._mapping = Mapping.load(Path(getfile(type(self))).with_name(MAPPING))
+        named_by = next(one for one in type(self).__mro__ if Mapped in one.__bases__)
+        self._mapping = Mapping.load(Path(getfile(named_by)).with_name(MAPPING))
         super().__init__(settings)  # type: ignore[call-arg] # the protocol's
 
     def translate(self, submission: Submission) -> Document:

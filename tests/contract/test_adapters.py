@@ -81,7 +81,9 @@ class TestMuenchenMeldewesen(OfOffice):
 
     async def test_organisation_is_refused(self, adapter: Adapter) -> None:
         """An organisation cannot register a residence; the reason does not name it."""
-        with pytest.raises(Refused, match=r"^an applicant is an organisation, and this service is for persons \(antragsteller\[2\]/organisation\)$"):
+        with pytest.raises(
+            Refused, match=r"^an applicant is an organisation, and this service is for persons \(antragsteller\[2\]/organisation\)$"
+        ):
             adapter.translate(self.submission(builders.person("Schön", "Ana"), builders.company("Schön GmbH")))
 
     async def test_create_is_not_idempotent_at_the_twin(self, adapter: Adapter, document: Document, control: httpx.AsyncClient) -> None:

@@ -11,13 +11,14 @@ import httpx
 import pytest
 
 from adapters import registry
-from adapters.augsburg.gewerbe import AugsburgGewerbe
 from adapters.conformance import CHECKS, run
 from adapters.conformance.contract import AdapterContract
 from adapters.interface import Delivered, Document, Submission
+from adapters.mapping import Mapping
 from adapters.nuernberg.meldewesen import NuernbergMeldewesen
 from adapters.protocols.drop import Drop
 from adapters.protocols.file import FileAdapter
+from adapters.protocols.mapped import MAPPING
 from adapters.twins.file import FileTwin
 from schemas.errors import Blip, Refused, UsageError
 
@@ -46,7 +47,10 @@ class FileOffice(FileAdapter):
     """Augsburg's files in a folder."""
 
     drop = Drop(suffix=".csv")
-    translate = AugsburgGewerbe.translate
+    mapping = Mapping.load(registry.folder("augsburg.gewerbe") / MAPPING)
+
+    def translate(self, submission: Submission) -> Document:
+        return self.mapping.document(submission)
 
 
 class FileOfficeTwin(FileTwin):

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from schemas import catalogue
+from schemas.errors import UsageError
 from stadtbus import scaffold
 from stadtbus.cli import app
 
@@ -28,9 +29,21 @@ def test_package_works_at_once(tmp_path: Path, protocol: str) -> None:
     """Installed, the new package's own tests pass: adapter, twin, mapping, samples and city fit each other."""
     assert new("regensburg.gewerbe", protocol, tmp_path, *NEW_CITY).exit_code == 0
     made, installed = tmp_path / "regensburg-gewerbe", tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index", "--target", installed, made]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(installed),
+        str(made),
+    ]
     subprocess.run(pip, check=True, capture_output=True)
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", made / "tests"]
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made / "tests")]
     done = subprocess.run(tests, cwd=made, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -80,7 +93,7 @@ def test_new_city_fits_into_the_catalogue(tmp_path: Path) -> None:
 def test_wish_that_cannot_be_met(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     """What is wrong with the command is said, and nothing is written."""
     office, protocol, *more = arguments
-    with pytest.raises(scaffold.UsageError, match="adapter-wish-invalid") as caught:
+    with pytest.raises(UsageError, match="adapter-wish-invalid") as caught:
         scaffold.write(_wish(office, protocol, *more), catalogue.load(), tmp_path)
     assert said in caught.value.detail
     assert list(tmp_path.iterdir()) == []
@@ -91,7 +104,7 @@ def test_folder_that_is_there(tmp_path: Path) -> None:
     wish = scaffold.Wish("regensburg.gewerbe", "rest", "gewerbe-anmelden", "09362000", "Stadt Regensburg")
     made = scaffold.write(wish, catalogue.load(), tmp_path)
     (made.folder / "pyproject.toml").write_text("mine", encoding="utf-8")
-    with pytest.raises(scaffold.UsageError, match="folder-exists"):
+    with pytest.raises(UsageError, match="folder-exists"):
         scaffold.write(wish, catalogue.load(), tmp_path)
     assert (made.folder / "pyproject.toml").read_text(encoding="utf-8") == "mine"
 
