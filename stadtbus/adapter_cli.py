@@ -96,8 +96,22 @@ def try_adapter(
         print_json(outcome.as_dict())
     else:
         console.print(show.trial_view(outcome))
-    if outcome.refused or any(not leaf.read for leaf in outcome.leaves):
+    if outcome.refused or outcome.unmapped:
         raise typer.Exit(FINDINGS)
+
+
+@adapter_app.command("record")
+def record_samples(office: Office, *, as_json: AsJson = False) -> None:
+    """Write anew what the mapping makes of the recorded samples; look at it with `git diff` before you keep it."""
+    from adapters import registry
+    from adapters.mapping import Mapping, samples
+    from adapters.protocols.mapped import MAPPING
+    from stadtbus.terminal import tell
+
+    quiet()
+    folder = registry.folder(office)
+    written = samples.record(Mapping.load(folder / MAPPING), folder / "samples")
+    tell("\n".join(map(str, written)), {"written": [str(path) for path in written]}, as_json=as_json)
 
 
 @adapter_app.command("diff")

@@ -83,16 +83,9 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
     for path, content in _pages(wish, catalogue, values):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    _record(folder / values["module"])
+    package = folder / values["module"]
+    samples.record(Mapping.load(package / MAPPING), package / "samples")
     return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())))
-
-
-def _record(package: Path) -> None:
-    """Beside each sample what the mapping makes of it now: who changes the mapping sees what that changes."""
-    mapping = Mapping.load(package / MAPPING)
-    for path in sorted((package / "samples").glob("*.xml")):
-        document = mapping.document(samples.submission(path))
-        path.with_name(f"{path.stem}.expected{Path(document.name).suffix}").write_bytes(document.content)
 
 
 def _check(wish: Wish, catalogue: Catalogue) -> None:

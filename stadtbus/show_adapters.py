@@ -63,8 +63,10 @@ def _sum_up(report: Report) -> str:
 def trial_view(trial: Trial) -> RenderableType:
     """Left the values of the message, right the document."""
     left = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
+    left.add_column(overflow="fold", ratio=2)
+    left.add_column(overflow="fold", ratio=1)
     for leaf in trial.leaves:
-        style = "" if leaf.read else _UNMAPPED
+        style = "" if leaf.read else "dim" if leaf.ignored else _UNMAPPED
         left.add_row(Text(leaf.path, style=style or "cyan"), Text(leaf.value, style=style))
     right = Text(f"refused: {trial.refused}", style="red") if trial.refused else Text(trial.text)
     sides = Table(box=SIMPLE_HEAD, expand=True)
@@ -75,8 +77,10 @@ def trial_view(trial: Trial) -> RenderableType:
 
 
 def _summary(trial: Trial) -> str:
-    unmapped = [leaf.path for leaf in trial.leaves if not leaf.read]
-    return "not in the document: " + ", ".join(unmapped) if unmapped else f"{len(trial.leaves)} values, all of them in the document"
+    if trial.unmapped:
+        return "not in the document: " + ", ".join(trial.unmapped)
+    left_out = sum(1 for leaf in trial.leaves if not leaf.read)
+    return f"{len(trial.leaves) - left_out} values in the document; {left_out} left out, as the mapping says under 'ignored'"
 
 
 def as_html(view: RenderableType) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -16,8 +17,9 @@ from lxml import etree
 from adapters import conformance
 from adapters.conformance import bench
 from adapters.interface import Adapter, Document, Submission
-from adapters.mapping import Mapping
+from adapters.mapping import Mapping, lint
 from adapters.mapping.view import as_json
+from adapters.protocols.mapped import MAPPING
 from adapters.registry import folder
 from schemas import errors, heads, xml
 from schemas.errors import DeliveryFailure, UsageError
@@ -27,11 +29,12 @@ _HEAD: Final = "nachrichtenkopf"
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value of the message; `read` says whether the document depends on it."""
+    """A value of the message; `read` says whether the document depends on it, `ignored` whether the mapping says that it need not."""
 
     path: str
     value: str
     read: bool
+    ignored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Trial:
     refused: str = ""
 
     @property
+    def unmapped(self) -> list[str]:
+        """Paths of values that do not get into the document, and nobody said that they need not."""
+        return [leaf.path for leaf in self.leaves if not (leaf.read or leaf.ignored)]
+
+    @property
     def text(self) -> str:
         """The document as text."""
         return "" if self.document is None else readable(self.document)
@@ -52,7 +60,8 @@ class Trial:
         """For programs."""
         return {
             "message": self.message,
-            "unmapped": [leaf.path for leaf in self.leaves if not leaf.read],
+            "unmapped": self.unmapped,
+            "ignored": [leaf.path for leaf in self.leaves if leaf.ignored and not leaf.read],
             "content_type": self.document.content_type if self.document else None,
             "document": self.text,
             "refused": self.refused,
@@ -69,7 +78,7 @@ async def translate(office: str, file: Path) -> Trial:
     submission = _read(office, file)
     async with conformance.Bench.of(office) as at_work:
         document, refused = _outcome(at_work.adapter, submission)
-        leaves = tuple(_leaves(at_work.adapter, submission, document)) if document else ()
+        leaves = tuple(_leaves(at_work.adapter, submission, document, _ignored(office, submission))) if document else ()
     return Trial(as_json(submission.root), leaves, document, refused)
 
 
@@ -90,7 +99,13 @@ def _outcome(adapter: Adapter, submission: Submission) -> tuple[Document | None,
         return None, failure.reason
 
 
-def _leaves(adapter: Adapter, submission: Submission, document: Document) -> Iterator[Leaf]:
+def _ignored(office: str, submission: Submission) -> set[str]:
+    """What the mapping of the office says nobody needs; nothing where it has none."""
+    path = folder(office) / MAPPING
+    return lint.ignored_paths(Mapping.load(path), submission.root) if path.exists() else set()
+
+
+def _leaves(adapter: Adapter, submission: Submission, document: Document, ignored: set[str]) -> Iterator[Leaf]:
     """Each value below the header; it is read if another value in its place makes another document, or none."""
     tree = submission.root.getroottree()
     for element in submission.root.iter("*"):
@@ -102,7 +117,7 @@ def _leaves(adapter: Adapter, submission: Submission, document: Document) -> Ite
         if changed is not None:
             changed.text = _other(element.text or "")
         other = Submission(submission.id, submission.case_id, submission.office, submission.accepted_at, etree.tostring(root), root)
-        yield Leaf(path, element.text or "", read=_outcome(adapter, other)[0] != document)
+        yield Leaf(path, element.text or "", _outcome(adapter, other)[0] != document, lint.is_ignored(path, ignored))
 
 
 def _other(text: str) -> str:
@@ -112,9 +127,12 @@ def _other(text: str) -> str:
 
 
 def readable(document: Document) -> str:
-    """The document as text, in the character set that it names."""
+    """The document as text that people can read: XML and JSON with a line per value."""
+    if "xml" in document.content_type:
+        return etree.tostring(xml.parse(document.content), pretty_print=True, encoding="unicode")
     charset = re.search(r"charset=([\w-]+)", document.content_type)
-    return document.content.decode(charset.group(1) if charset else "utf-8")
+    text = document.content.decode(charset.group(1) if charset else "utf-8")
+    return json.dumps(json.loads(text), ensure_ascii=False, indent=2) if "json" in document.content_type else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +149,7 @@ def differences(office: str, old: Path) -> list[Difference]:
     Raises:
         UsageError: office-unknown, samples-missing, or a mapping that cannot be loaded.
     """
-    before, after = Mapping.load(old), Mapping.load(folder(office) / "mapping.yaml")
+    before, after = Mapping.load(old), Mapping.load(folder(office) / MAPPING)
     return [_difference(before, after, _read(office, path)) for path in bench.sample_paths(office)]
 
 

@@ -132,10 +132,10 @@ def _on(mapping: Mapping, group: Iterable[etree._Element]) -> Iterator[Flaw]:
 def _unread(mapping: Mapping, submission: Submission, document: Document) -> Iterator[tuple[str, str]]:
     """Path of each element or attribute without which, or with another text in which, the document is the same; and what people call it."""
     root = submission.root
-    tree, ignored = root.getroottree(), _ignored(mapping, root)
+    tree, ignored = root.getroottree(), ignored_paths(mapping, root)
     for element in list(root.iter("*")):
         path = tree.getelementpath(element)
-        if any(path == one or path.startswith(f"{one}/") for one in ignored):
+        if is_ignored(path, ignored):
             continue
         for name in list(map(str, element.attrib)):
             attribute = f"@{name}" if element is root else f"{path}/@{name}"
@@ -148,7 +148,12 @@ def _unread(mapping: Mapping, submission: Submission, document: Document) -> Ite
                 yield path, _named(element, path)
 
 
-def _ignored(mapping: Mapping, root: etree._Element) -> set[str]:
+def is_ignored(path: str, ignored: Iterable[str]) -> bool:
+    """Whether a path is one of these, or below one."""
+    return any(path == one or path.startswith(f"{one}/") for one in ignored)
+
+
+def ignored_paths(mapping: Mapping, root: etree._Element) -> set[str]:
     """Paths of what the mapping names under `ignored`, attributes with their element's."""
     paths: set[str] = set()
     with functions.translating(_submission(root)):

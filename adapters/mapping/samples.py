@@ -38,6 +38,22 @@ def submission(path: Path) -> Submission:
     return Submission(UUID(message_id), UUID(root.findtext("antragsidentifikation", "")), "", ACCEPTED_AT, body, root)
 
 
+def record(mapping: Mapping, folder: Path) -> list[Path]:
+    """Write beside every message of a folder the document that comes of it now; those that are written.
+
+    Raises:
+        Refused: a message of which no document comes; those before it are written.
+    """
+    written = []
+    for path in sorted(path for path in folder.glob("*.xml") if _EXPECTED not in path.name):
+        document = mapping.document(submission(path))
+        for old in folder.glob(f"{path.stem}{_EXPECTED}*"):
+            old.unlink()
+        written.append(path.with_name(f"{path.stem}{_EXPECTED}{Path(document.name).suffix[1:]}"))
+        written[-1].write_bytes(document.content)
+    return written
+
+
 def differing(mapping: Mapping, folder: Path) -> Iterator[Path]:
     """The samples of which something else comes than expected."""
     for message, expected in recorded(folder).items():
