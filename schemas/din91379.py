@@ -54,14 +54,17 @@ def misfits(text: str, datatype: Datatype) -> Iterator[Misfit]:
 
 
 def looks_like_mojibake(text: str) -> bool:
-    """Was UTF-8 read as Windows-1252 on the way here, as in `MÃ¼nchen`? A suspicion: such text fits datatype C."""
+    """Was UTF-8 read as Windows-1252 on the way here, as in `MÃ¼nchen`? A suspicion: such text fits datatype C.
+
+    What comes of reading it back has to fit too: of `Ó’Brien` comes a letter that the norm does not have, so it is a name.
+    """
     if text.isascii():
         return False
     try:
-        text.encode("cp1252").decode("utf-8")
+        meant = text.encode("cp1252").decode("utf-8")
     except UnicodeError:
         return False
-    return True
+    return misfit(meant, "E") is None
 
 
 def search_form(text: str) -> str:

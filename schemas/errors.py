@@ -380,7 +380,9 @@ SAMPLES_MISSING = Problem(
     "samples-missing", "The adapter has no recorded samples", "Put messages as XML files into `samples/` beside the adapter's module."
 )
 MAPPING = Problem(
-    "mapping-invalid", "A mapping cannot be used", "`stadtbus adapter check` shows everything that is wrong with it; docs/mappings.md explains it."
+    "mapping-invalid",
+    "A mapping cannot be used",
+    "`stadtbus adapter check` shows everything that is wrong with it; docs/mappings.md explains it.",
 )
 ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
 FILE_UNREADABLE = Problem("file-unreadable", "The file cannot be read", "Give the path of a file that this user may read.")

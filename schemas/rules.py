@@ -236,6 +236,12 @@ def _no_empty_text(subject: Subject) -> Iterator[Breach]:
         yield Breach(f"the attribute {names[0]} is empty" if names else "the element is empty", element, names[0] if names else "")
 
 
+def _version_known(subject: Subject) -> Iterator[Breach]:
+    sent = subject.root.get("version")
+    if sent and sent != message.VERSION:
+        yield Breach(f"accepted: {message.VERSION}", subject.root, "version", sent)
+
+
 def _attachments(subject: Subject, name: str, fits: Callable[[str], bool], detail: str) -> Iterator[Breach]:
     for attachment in subject.attachments:
         element = attachment.find(name)
@@ -419,6 +425,17 @@ BESIDE_SCHEMA: Final = (
         "Füllen; oder das Element oder Attribut weglassen, wo das Schema es erlaubt.",
         "XInneres fehlercodes 2, S030",
         _no_empty_text,
+    ),
+    Rule(
+        "version-known",
+        "C2",
+        errors.UNKNOWN_VERSION,
+        "The attribute version names a version that the bus knows; that of the namespace is the schema table's.",
+        "Das Attribut version nennt eine Version, die der Bus kennt; die des Namensraums steht in der Schematabelle.",
+        "Eine Nachricht der genannten Version senden.",
+        "xbau-fehlerkennzahlen 2.2, V000",
+        _version_known,
+        genuine=None,
     ),
     Rule(
         "attachment-count",

@@ -1,0 +1,126 @@
+"""The rules beside the XSD: each has its words, its code and a message that breaks it and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas import catalogue, message, rules, table
+from schemas.examine import Examined, examine
+from schemas.findings import Severity
+from schemas.rules import RULES, Claim
+from tests import builders
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+VALID = message.write(builders.application()).decode()
+FILE = (
+    "<anlagen><anlage><anlagenID>0b7d3c52-61a4-4b0e-8f0a-3f6f1d2c9a01</anlagenID><zweck>attachment</zweck><dateiname>plan.pdf</dateiname>"
+    f"<mimeType>application/pdf</mimeType><groesseBytes>10</groesseBytes><sha512>{'a' * 128}</sha512></anlage></anlagen>"
+)
+WITH_FILE = VALID.replace("</inhalt>", f"</inhalt>{FILE}")
+BROKEN = {
+    "no-empty-text": VALID.replace("<name>Schön</name>", "<name></name>"),
+    "version-known": VALID.replace('version="1.0"', 'version="1.7"'),
+    "attachment-count": WITH_FILE.replace(FILE, "<anlagen>" + FILE[len("<anlagen>") : -len("</anlagen>")] * 101 + "</anlagen>"),
+    "attachment-hash": WITH_FILE.replace("a" * 128, "A" * 128),
+    "type-matches-root": VALID.replace("<code>0100</code>", "<code>0170</code>"),
+    "time-complete": VALID.replace(".000+00:00</erst", "</erst"),
+    "key-in-directory": VALID.replace("<kennung>kop:00000001", "<kennung>kop-1"),
+    "text-in-nfc": VALID.replace("Schön", "Scho\u0308n"),
+    "din-91379": VALID.replace("<name>Schön", "<name>Schön\u2014"),
+    "encoded-once": VALID.replace("<ort>Augsburg", "<ort>KÃ¶ln"),
+    "test-flag": VALID.replace(' version="1.0"', ' test="true" version="1.0"'),
+    "attachment-size": WITH_FILE.replace("<groesseBytes>10<", "<groesseBytes>0<"),
+    "attachment-type": WITH_FILE.replace("application/pdf", "pdf"),
+    "attachment-name": WITH_FILE.replace("plan.pdf", "../plan.pdf"),
+    "code-list-known": VALID.replace(message.SERVICE_LIST, "urn:another:list"),
+    "service-known": VALID.replace("99115005104000", "99000000000000"),
+    "area-known": VALID.replace("091620000000", "099990000000"),
+    "code-known": VALID.replace("<code>DVDV</code>", "<code>FAX</code>", 1),
+    "service-offered": VALID.replace("091620000000", "097610000000"),
+    "reader-agrees": VALID.replace("<kennung>ags:09162000", "<kennung>psw:09162000"),
+}
+"""By rule the message that breaks it."""
+
+
+def examined(text: str, **more: Any) -> Examined:
+    """What the examination finds."""
+    return examine(text.encode(), table.load(), catalogue.load(), NOW, **more)
+
+
+def test_every_rule_has_its_message() -> None:
+    """No rule is without a message that breaks it; what the messages are derived from breaks none."""
+    assert [rule.name for rule in RULES] == list(BROKEN)
+    assert (examined(VALID).findings, examined(WITH_FILE).findings) == ((), ())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_is_broken_alone(rule: rules.Rule) -> None:
+    """The message that breaks a rule breaks this rule only, with its problem, at a place with a line."""
+    (found,) = examined(BROKEN[rule.name]).findings
+    assert (found.rule, found.problem, found.severity) == (rule.name, rule.problem, rule.own)
+    assert found.line
+    assert found.path.startswith("/e:einreichung.antrag.0100")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_explains_itself(rule: rules.Rule) -> None:
+    """Every rule says in German and English what it asks and how to go on, where it comes from, and a code."""
+    assert all(text.endswith((".", ").")) for text in (rule.text_en, rule.text_de, rule.hint_en, rule.hint_de))
+    assert rule.source
+    assert rule.text_en != rule.text_de
+    assert rule.problem.code
+
+
+def test_names_are_distinct() -> None:
+    """A rule is known by its name."""
+    assert len({rule.name for rule in RULES} | {rules.ID_USED_ONCE}) == len(RULES) + 1
+
+
+def test_time_in_the_future() -> None:
+    """A clock that is a little ahead is forgiven, one that is an hour ahead is not."""
+    soon, late = ((NOW + ahead).isoformat(timespec="milliseconds") for ahead in (timedelta(minutes=5), timedelta(hours=1)))
+    assert [bool(examined(VALID.replace("2026-03-01T08:30:00.000+00:00", time)).findings) for time in (soon, late)] == [False, True]
+
+
+def test_test_messages_where_they_may_be() -> None:
+    """A system without real back offices takes messages with the test flag."""
+    assert examined(BROKEN["test-flag"], accept_test=True).findings == ()
+
+
+def genuine(text: str) -> Examined:
+    """A genuine message, of a standard without a schema set."""
+    row = table.Row("XBau", "http://www.xleitstelle.de/xbau/2/6", own=False, schema_set=None)
+    known = table.SchemaTable([row])
+    return examine(text.encode(), known, catalogue.load(), NOW, claim=Claim("99012008000000", "095640000000"))
+
+
+PERMIT = builders.permit().body.decode()
+
+
+@pytest.mark.parametrize(
+    ("rule", "changed", "severity"),
+    [
+        ("type-matches-root", PERMIT.replace("<code>0200</code>", "<code>0201</code>"), Severity.WARNING),
+        ("time-complete", PERMIT.replace("+00:00</erst", "</erst"), Severity.WARNING),
+        ("no-empty-text", PERMIT.replace("<name>Testportal</name>", "<name></name>"), Severity.WARNING),
+        ("key-in-directory", PERMIT.replace("<kennung>kop:09564000", "<kennung>xxx:1"), Severity.WARNING),
+        ("text-in-nfc", PERMIT.replace("Äußere", "A\u0308ußere"), Severity.WARNING),
+        ("test-flag", PERMIT.replace(' version="', ' test="false" version="', 1), Severity.ERROR),
+        ("reader-agrees", PERMIT.replace("<kennung>bab:09564000", "<kennung>bab:09162000"), Severity.ERROR),
+    ],
+)
+def test_genuine_messages_are_judged_less_strictly(rule: str, changed: str, severity: Severity) -> None:
+    """Genuine messages travel unchanged: a breach of most header rules is recorded, not refused; wrong reader and test flag refuse."""
+    assert changed != PERMIT
+    assert (rule, severity) in {(found.rule, found.severity) for found in genuine(changed).findings}
+    assert [found.rule for found in genuine(PERMIT).findings] == ["xsd"]  # that nobody has its schema here
+
+
+def test_no_value_leaves_by_the_words() -> None:
+    """The value at a finding is beside it, for those who ask for it, and never in its words."""
+    (found,) = examined(BROKEN["din-91379"].replace("Schön", "Kanarienvogel")).findings
+    assert "Kanarienvogel" in (found.value or "")
+    assert "Kanarienvogel" not in f"{found.detail}{found.path}{found!r}{found.as_dict()}"
