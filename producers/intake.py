@@ -5,8 +5,9 @@
  3. safe parse                         7. trust level of the service at that office
  4. schema                             8. store once: same id and content, same answer
 
-Steps 3 to 5 are those of `schemas.examine`, as in `stadtbus validate`, in a worker under limits of time and memory. Genuine XÖV messages pass the same steps unchanged; what the bus
-has to know beside their header, the portal says in headers of the call (docs/genuine-messages.md).
+Steps 3 to 5 are those of `schemas.examine`, as in `stadtbus validate`, in a worker under limits of time and memory. Genuine XÖV
+messages pass the same steps unchanged; what the bus has to know beside their header, the portal says in headers of the call
+(docs/genuine-messages.md).
 A submission that fails is answered with a coded problem and leaves nothing behind.
 """
 
@@ -103,15 +104,23 @@ class Intake:
         body = await _read_body(request)  # 2
         content = self._content(portal, request.headers.get("Content-Type", ""), body)
         letter = await self._workers.run(self._open_letter, content.xml, Call.of(request.headers))  # 3, 4, 5
+        try:
+            accepted = await self._accept(portal, letter, content, _trace(request.headers))
+        except Rejected as error:
+            error.message_id = letter.message_id
+            raise
+        if not accepted.repeated:
+            metrics.ACCEPTED.labels(accepted.office, portal.id).inc()
+        return accepted
+
+    async def _accept(self, portal: Portal, letter: Letter, content: Content, trace: Mapping[Header, str]) -> Accepted:
+        """What has to be right about a message beside itself: its author, its way, its applicants' logins."""
         if letter.author not in (portal.settings.authority, None):
             raise Rejected(errors.AUTHOR_MISMATCH, where="nachrichtenkopf.g2g/autor/kennung")
         route = self._catalogue.route(letter.service, letter.area)  # 6
         _require_taken(letter, route)
         route.check_trust(letter.trust)  # 7
-        accepted = await self._outbox.accept(candidate(letter, route, portal, content, _trace(request.headers)))  # 8
-        if not accepted.repeated:
-            metrics.ACCEPTED.labels(accepted.office, portal.id).inc()
-        return accepted
+        return await self._outbox.accept(candidate(letter, route, portal, content, trace))  # 8
 
     def authenticate(self, authorization: str | None) -> Portal:
         """The portal whose token this is. Tokens are long and random, so a plain hash is enough to look them up.

@@ -371,7 +371,6 @@ EARLIER_RUN = Problem(
     "Data of an earlier run is in the way",
     "Name a new folder with --keep, or remove the old one; use a Kafka without submissions.",
 )
-NO_FILE = Problem("no-file", "The file cannot be read", "Name XML files, folders with *.xml in them, or - for the standard input.")
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
 PLUG_IN_BROKEN = Problem(
     "plug-in-broken", "An installed package does not fit", "Mend or uninstall the package in the detail: `pip list` names its version."
@@ -385,7 +384,9 @@ MAPPING = Problem(
     "`stadtbus adapter check` shows everything that is wrong with it; docs/mappings.md explains it.",
 )
 ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
-FILE_UNREADABLE = Problem("file-unreadable", "The file cannot be read", "Give the path of a file that this user may read.")
+FILE_UNREADABLE = Problem(
+    "file-unreadable", "The file cannot be read", "Give the path of a file that this user may read; a folder has to have *.xml in it."
+)
 FOLDER_EXISTS = Problem("folder-exists", "The folder is there already", "Give another place with --folder, or remove the folder first.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
-from schemas import catalogue, datatypes, errors, message, topics
+from schemas import catalogue, datatypes, errors, message, rules, topics
+from schemas.findings import Severity
 from schemas.headers import Header
 from stadtbus import cli
 from stadtbus.settings import Settings
@@ -70,6 +71,35 @@ def _in_header(field: datatypes.Field) -> bool:
 def _fields(fields: Sequence[datatypes.Field]) -> str:
     rows = [(f"`{one.path}`", one.occurs, one.type_name, one.datatype or "", one.documentation) for one in fields]
     return _table(("path", "occurs", "type", "DIN", "meaning"), rows)
+
+
+def rule_list() -> str:
+    """Every rule beside the XSD, in German and English."""
+    rows = [
+        (
+            f"`{one.name}`",
+            one.number,
+            f"`{one.problem.code}`",
+            one.problem.xoev or "",
+            _on_genuine(one),
+            one.text_en,
+            one.text_de,
+            one.hint_de,
+            one.source,
+        )
+        for one in rules.RULES
+    ]
+    head = (
+        "# Rules\n\nWhat gateway and `stadtbus validate` ask of a message beside its XSD. For messages of our own a breach refuses, but for "
+        "`encoded-once`, which is a suspicion.\nThe hint in English is that of the error ([errors](problems.md)). The rule "
+        f"`{rules.ID_USED_ONCE}` (H7, S050) is about two messages: the same UUID stands for the same content.\n\n"
+    )
+    columns = ("rule", "number", "error", "XÖV", "in genuine XÖV messages", "asks", "verlangt", "Hinweis", "source")
+    return head + _table(columns, rows)
+
+
+def _on_genuine(rule: rules.Rule) -> str:
+    return {None: "not asked", Severity.WARNING: "a warning", Severity.ERROR: "refused"}[rule.genuine]
 
 
 def metrics() -> str:
@@ -164,6 +194,7 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": command_line,
     "messages.md": messages,
+    "rules.md": rule_list,
     "metrics.md": metrics,
     "problems.md": problems,
     "settings.md": settings,

@@ -56,7 +56,7 @@ def sources(paths: Iterable[Path]) -> Iterator[Source]:
     """These files, and all `*.xml` in and below these folders, sorted; `-` is the standard input.
 
     Raises:
-        UsageError: no-file.
+        UsageError: file-unreadable.
     """
     for path in paths:
         if path == STDIN:
@@ -64,7 +64,7 @@ def sources(paths: Iterable[Path]) -> Iterator[Source]:
             continue
         inside = sorted(one for one in path.rglob("*.xml") if one.is_file()) if path.is_dir() else [path]
         if not inside or not path.exists():
-            raise UsageError(errors.NO_FILE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
+            raise UsageError(errors.FILE_UNREADABLE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
         yield from map(Source, inside)
 
 
@@ -117,7 +117,7 @@ def _examine(source: Source, *, accept_test: bool) -> Report:
     try:
         body = _read(source.path) if source.body is None else source.body
     except OSError as error:
-        return Report(source.path, (Finding(errors.NO_FILE, "readable", error.strerror or type(error).__name__),))
+        return Report(source.path, (Finding(errors.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
     examined = examine_prepared(body, accept_test=accept_test)
     return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest())
 
