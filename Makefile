@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-unit test-faults mutation soak check bench docs lock clean
+.PHONY: help dev demo test test-unit test-faults mutation fuzz soak check bench docs lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
 
 test-faults: $(VENV)/.dev ## The fault suite on three brokers; half an hour; writes docs/reliability.md (ARGS="--rows F1,F2 --seeds 1")
 	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 5 --write docs/reliability.md)
+
+SECONDS ?= 60
+TARGET  ?= message
+fuzz: $(VENV)/.dev ## Coverage-guided fuzzing for SECONDS=60 of TARGET=message, header or mapping (fetches atheris once)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install -q --disable-pip-version-check 'atheris>=3,<4'
+	@$(BIN)/python -m tests.fuzz $(TARGET) $(SECONDS)
 
 mutation: $(VENV)/.dev ## Change every field of every shipped mapping: do checks or samples notice?
 	@$(BIN)/python -m tests.mutation
