@@ -170,6 +170,15 @@ async def test_rejection(portal: httpx.AsyncClient, body: bytes, status: int) ->
     assert CANARY not in response.text
 
 
+async def test_rejection_names_the_message(portal: httpx.AsyncClient) -> None:
+    """A message that can be read is named in its rejection, also where its author, its way or its login is what is wrong."""
+    application = builders.application(author=Authority(key="kop:1", name="x"))
+    rejection = read(await portal.post("/v1/submissions", content=message.write(application)))
+    assert isinstance(rejection, RejectionMessage)
+    assert rejection.reference is not None
+    assert rejection.reference.message_id == application.message_id
+
+
 async def test_rejection_of_other_content(portal: httpx.AsyncClient) -> None:
     """A UUID that was used for other content is rejected with the code of XÖV for it."""
     body = message.write(builders.application())
