@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import structlog
 
 from schemas import errors
-from schemas.errors import Rejected, StadtbusError
+from schemas.errors import Problem, Rejected, StadtbusError
 
 log = structlog.get_logger()
 
@@ -39,9 +39,12 @@ _starting = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call may use: seconds on the clock, seconds of processor, bytes of address space of its worker."""
+    """What one call may use: seconds on the clock, seconds of processor, bytes of address space of its worker.
 
-    time_s: float = 5.0
+    Processor and memory are what a message can use up; more time than that passes only where the machine has none to give.
+    """
+
+    time_s: float = 30.0
     cpu_s: int = 5
     memory_bytes: int = 1 << 30
 
@@ -65,7 +68,7 @@ class Workers:
 
         Raises:
             StadtbusError: as the function raises it.
-            Rejected: message-too-complex, when the call passes a limit or its worker ends twice.
+            Rejected: message-too-complex, when the call passes a limit or its worker ends twice; reading-stalled, when it gets no time.
             RuntimeError: the function raised something else. Class and place are told, not its text, which may quote the input.
         """
         result: Result = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, pickle.dumps((function, args)))
@@ -88,7 +91,7 @@ class Workers:
                 continue
             if isinstance(answer, _Spent):
                 worker.end()
-                raise Rejected(errors.TOO_COMPLEX, answer.reason)
+                raise Rejected(answer.problem, answer.reason)
             self._idle.append(worker)
             return _unpacked(answer)
         raise Rejected(errors.TOO_COMPLEX, "the process that reads messages ended over it")
@@ -117,6 +120,7 @@ class _Spent:
     """The call passed a limit, so its worker is of no use any more."""
 
     reason: str
+    problem: Problem = errors.TOO_COMPLEX
 
 
 class _Worker:
@@ -158,7 +162,7 @@ class _Worker:
 
     def _answer(self, timeout_s: float) -> Any:
         if not self._connection.poll(timeout_s):
-            return _Spent(f"reading it takes longer than {timeout_s:g} s")
+            return _Spent(f"no answer within {timeout_s:g} s", errors.READING_STALLED)
         return self._connection.recv()
 
 

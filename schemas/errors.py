@@ -294,6 +294,13 @@ NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check
 INTAKE_FULL = Problem(
     "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
 )
+READING_STALLED = Problem(
+    "reading-stalled",
+    "The bus could not read the message in time",
+    "Nothing was taken. Send the same message again after the time in Retry-After; if it stays, tell the operator.",
+    503,
+    exit_code=3,
+)
 NO_SUCH_PAGE = Problem("no-such-page", "There is nothing at this address", "The addresses are listed at /openapi.json.", 404)
 METHOD = Problem("method-not-allowed", "This address does not take that method", "Use a method that the header Allow names.", 405)
 INTERNAL = Problem(

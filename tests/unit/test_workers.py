@@ -13,11 +13,11 @@ import pytest
 
 from infra.workers import Limits, Workers
 from schemas import errors
-from schemas.errors import Rejected, UsageError
+from schemas.errors import Problem, Rejected, UsageError
 from tests import worker_calls as calls
 
 CANARY = b"Kanarienvogel"
-LIMITS = Limits(time_s=1.0, cpu_s=1, memory_bytes=1 << 29)
+LIMITS = Limits(time_s=5.0, cpu_s=1, memory_bytes=1 << 29)
 
 
 def runs(process: int) -> bool:
@@ -44,14 +44,22 @@ async def test_workers_are_other_processes_and_stay(workers: Workers) -> None:
     assert len(set(await asyncio.gather(*(workers.run(calls.process_id) for _ in range(50))))) <= 2
 
 
-@pytest.mark.parametrize("function", [calls.loop, calls.sleep, calls.eat, calls.end_itself])
-async def test_what_passes_a_limit_is_refused(workers: Workers, function: Callable[[bytes], int]) -> None:
-    """The caller hears message-too-complex and no value; meanwhile and afterwards others get their results."""
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (calls.loop, errors.TOO_COMPLEX),
+        (calls.sleep, errors.READING_STALLED),
+        (calls.eat, errors.TOO_COMPLEX),
+        (calls.end_itself, errors.TOO_COMPLEX),
+    ],
+)
+async def test_what_passes_a_limit_is_refused(workers: Workers, function: Callable[[bytes], int], problem: Problem) -> None:
+    """The caller hears that the message is too complex, or that the machine had no time, and no value; others get their results."""
     bad = asyncio.create_task(workers.run(function, CANARY))
     good = await asyncio.gather(*(workers.run(calls.length, b"x") for _ in range(20)))
     with pytest.raises(Rejected) as refused:
         await bad
-    assert (refused.value.problem, set(good)) == (errors.TOO_COMPLEX, {1})
+    assert (refused.value.problem, set(good)) == (problem, {1})
     assert CANARY.decode() not in refused.value.diagnostics()
     assert await workers.run(calls.length, b"xy") == 2
 
