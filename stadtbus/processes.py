@@ -108,15 +108,19 @@ async def _recorded_offices(settings: Settings) -> list[str]:
 
 
 def check_office(settings: Settings, office: str) -> None:
-    """An office has to be in the catalogue and its adapter's settings complete.
+    """An office has to be in the catalogue, its adapter's settings complete and its mapping, where it has one, fit to load.
 
     Raises:
-        UsageError: office-unknown or settings-invalid.
+        UsageError: office-unknown, settings-invalid or mapping-invalid.
 
     """
     from adapters import registry
+    from adapters.mapping import Mapping
+    from adapters.protocols.mapped import MAPPING
 
     known = settings.load_catalogue().offices
     if office not in known:
         raise UsageError(errors.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
     registry.check(office, settings.office(office))
+    if (mapping := registry.folder(office) / MAPPING).exists():
+        Mapping.load(mapping)

@@ -39,12 +39,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in one message, with what it takes to find the same id in another."""
+    """What was found in one message, with what it takes to find the same id in another; `own` are messages of our own family."""
 
     path: Path
     findings: tuple[Finding, ...]
     message_id: UUID | None = None
     sha512: str = ""
+    own: bool = True
 
     @property
     def refused(self) -> bool:
@@ -97,12 +98,13 @@ async def _batch(workers: Workers, examine: Callable[[Sequence[Source]], list[Re
 
 
 def _compared(report: Report, first: dict[UUID, Report]) -> Report:
-    """H7 (S050): an id that an earlier file has with other content."""
+    """H7 (S050): an id that an earlier file has with other content. Published samples of genuine messages share ids: there it is a warning."""
     earlier = report if report.message_id is None else first.setdefault(report.message_id, report)
     if earlier.sha512 == report.sha512:
         return report
-    finding = Finding(errors.ID_CONFLICT, rules.ID_USED_ONCE, f"{earlier.path} has the same nachrichtenUUID")
-    return replace(report, findings=(finding, *report.findings))
+    severity = Severity.ERROR if report.own else Severity.WARNING
+    finding = Finding(errors.ID_CONFLICT, rules.ID_USED_ONCE, f"{earlier.path} has the same nachrichtenUUID", severity=severity)
+    return replace(report, findings=tuple(sorted((finding, *report.findings), key=lambda one: one.severity)))
 
 
 # --- in a worker
@@ -119,7 +121,8 @@ def _examine(source: Source, *, accept_test: bool) -> Report:
     except OSError as error:
         return Report(source.path, (Finding(errors.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
     examined = examine_prepared(body, accept_test=accept_test)
-    return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest())
+    own = examined.row is not None and examined.row.own
+    return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), own)
 
 
 def _read(path: Path) -> bytes:

@@ -155,6 +155,20 @@ def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -
     assert (code, json.loads(output)["adapters"]) == (0, ["muenchen.meldewesen"])
 
 
+@pytest.mark.parametrize("command", [["config", "check"], ["run", "adapter", "nuernberg.meldewesen"]])
+def test_broken_mapping_is_named(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]) -> None:
+    """An adapter whose mapping does not load does not start; the error has file and line, and no traceback."""
+    (tmp_path / "mapping.yaml").write_text("base: wohnsitz-anmelden\ntarget: {format: yaml}\n", encoding="utf-8")
+    monkeypatch.setattr("adapters.registry.folder", lambda _: tmp_path)
+    file = tmp_path / "stadtbus.yaml"
+    settings = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
+    file.write_text(json.dumps({"offices": {"nuernberg": {"meldewesen": settings}}}), encoding="utf-8")
+    code, _, error = stadtbus("--config", str(file), *command)
+    assert (code, "Traceback" in error) == (2, False)
+    assert "mapping-invalid" in error
+    assert "mapping.yaml, line 2" in " ".join(error.split())
+
+
 def test_secrets_are_not_shown(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """`config show` prints what is in force, but no password."""
     monkeypatch.setenv("STADTBUS_TWINS__PASSWORD", "hush-hush")

@@ -10,23 +10,37 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import sqlalchemy as sa
+import yaml
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
-from producers import gateway
+from producers import gateway, permits
 from producers.form import SubmissionForm
 from producers.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, message
+from schemas import catalogue, message, table
 from schemas.headers import Header
-from schemas.message import AREA_LIST_ARS, SERVICE_LIST, Applicant, Application, Authority, Code, Form, FormField, Trust
-from tests import builders
+from schemas.message import (
+    AREA_LIST_ARS,
+    SERVICE_LIST,
+    Amendment,
+    Applicant,
+    Application,
+    Authority,
+    Code,
+    Form,
+    FormField,
+    MessageReference,
+    Trust,
+    Withdrawal,
+)
+from tests import builders, family
 
 CANARY = "Kanarienvogel"
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
@@ -58,14 +72,14 @@ class Gateway:
         return await self.call("POST", "/v1/submissions", portal=portal, content=body, headers=headers)
 
 
-def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False) -> Iterator[Gateway]:
-    """A gateway whose outbox can be looked into."""
+def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None) -> Iterator[Gateway]:
+    """A gateway whose outbox can be looked into. `schemas` is the operator's folder."""
     stores = StoreSettings(folder=folder)
     settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
     box = Outbox(stores, limit=limit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway, "Outbox", lambda *_, **__: box)
-        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores, SchemaSettings())
+        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores, SchemaSettings(folder=schemas))
     yield Gateway(app, box)
     app.state.intake.close()
     box.store.close()
@@ -93,6 +107,15 @@ def lenient(tmp_path: Path) -> Iterator[Gateway]:
 def narrow(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway whose outbox holds one submission."""
     yield from opened(tmp_path, limit=1)
+
+
+@pytest.fixture(scope="module")
+def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that knows XBau, without its schemas, and a standard whose header nobody reads."""
+    folder = tmp_path_factory.mktemp("building")
+    rows = [{"name": name, "namespace": namespace, "schema": "none"} for name, namespace in (("XBau", permits.NAMESPACE), ("X", "urn:x"))]
+    (folder / table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+    yield from opened(folder, schemas=folder)
 
 
 def as_xml(application: Application) -> bytes:
@@ -378,6 +401,118 @@ async def test_trace_travels(bus: Gateway, sent: str, kept: bool) -> None:
     await bus.post(as_xml(builders.application()), traceparent=sent)
     (pending,) = (await builders.waiting(bus.box))[:1]
     assert pending.headers.get(Header.TRACEPARENT) == (sent if kept else None)
+
+
+# --- genuine XÖV messages
+
+AUTHOR = b"kop:09564000"
+BESIDE = {"Stadtbus-Service": "99012008000000", "Stadtbus-Area": "095640000000", "Stadtbus-Trust": "3; bayernid"}
+
+
+def genuine() -> tuple[UUID, bytes]:
+    """A building application of the test portal with blanks, line ends and a comment that no writer of ours would put there."""
+    permit = builders.permit()
+    body = permit.body.replace(AUTHOR, PORTALS["portal"].authority.encode()).replace(b"><", b">\r\n\t<!-- x --><")
+    return permit.message_id, body
+
+
+async def test_genuine_message_is_taken_unchanged(building: Gateway) -> None:
+    """The outbox holds the bytes that the portal sent (by hash), under the message's id, routed by what the portal says beside it."""
+    message_id, body = genuine()
+    case_id = uuid4()
+    response = await building.post(body, **BESIDE, **{"Stadtbus-Case": str(case_id)})
+    assert (response.status_code, response.json()["id"], response.json()["office"]) == (202, str(message_id), "nuernberg.bau")
+    (pending,) = [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)]
+    assert hashlib.sha512(pending.content).hexdigest() == hashlib.sha512(body).hexdigest()
+    assert pending.case_id == case_id
+    told = {name: pending.headers[name] for name in (Header.TYPE, Header.DATASCHEMA, Header.SERVICE, Header.TRUST, Header.TIME)}
+    assert told == {
+        Header.TYPE: permits.ROOT,
+        Header.DATASCHEMA: permits.NAMESPACE,
+        Header.SERVICE: "99012008000000",
+        Header.TRUST: "3",
+        Header.TIME: "2026-03-01T08:30:00.000+00:00",
+    }
+
+
+async def test_genuine_message_without_a_case_or_zone(building: Gateway) -> None:
+    """Without a case the message is one; a time without zone is not guessed, and the time of acceptance stands for it."""
+    message_id, body = genuine()
+    assert (await building.post(body.replace(b"+00:00</erst", b"</erst"), **BESIDE)).status_code == 202
+    (pending,) = [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)]
+    assert pending.case_id == message_id
+    assert pending.headers[Header.TIME] == pending.headers[Header.ACCEPTED_AT]
+
+
+async def test_genuine_message_again(building: Gateway) -> None:
+    """The same bytes have one effect; other bytes under the same id are refused (S050)."""
+    _, body = genuine()
+    first, again, other = [await building.post(sent, **BESIDE) for sent in (body, body, body.replace(b"Wintergarten", b"Balkon"))]
+    assert (first.status_code, again.status_code, again.json()) == (202, 202, first.json())
+    assert problem_of(other) == (409, "id-conflict")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "beside", "status", "code"),
+    [
+        pytest.param(b"", b"", {"Stadtbus-Service": None}, 422, "call-incomplete", id="no service"),
+        pytest.param(b"", b"", {"Stadtbus-Area": None}, 422, "call-incomplete", id="no area"),
+        pytest.param(b"", b"", {"Stadtbus-Trust": None}, 422, "call-incomplete", id="no trust"),
+        pytest.param(b"", b"", {"Stadtbus-Trust": "high"}, 422, "call-incomplete", id="odd trust"),
+        pytest.param(b"", b"", {"Stadtbus-Case": "1"}, 422, "call-incomplete", id="odd case"),
+        pytest.param(b"", b"", {"Stadtbus-Trust": "1; bayernid"}, 403, "trust-level-too-low", id="trust too low"),
+        pytest.param(b"", b"", {"Stadtbus-Service": "99000000000000"}, 422, "unknown-service", id="unknown service"),
+        pytest.param(b"", b"", {"Stadtbus-Area": "091620000000"}, 422, "no-route", id="other city"),
+        pytest.param(b"", b"", {"Stadtbus-Service": "99115005104000"}, 422, "reader-mismatch", id="service of another office"),
+        pytest.param(b"bab:09564000", b"bab:09162000", {}, 422, "reader-mismatch", id="other reader"),
+        pytest.param(b"kop:00000001", b"kop:00000002", {}, 403, "author-mismatch", id="other author"),
+        pytest.param(b"xbau/2/6", b"xbau/2/7", {}, 422, "unknown-version", id="other version"),
+        pytest.param(b"http://www.xleitstelle.de/xbau/2/6", b"urn:y", {}, 422, "unknown-message", id="unknown namespace"),
+        pytest.param(b"http://www.xleitstelle.de/xbau/2/6", b"urn:x", {}, 422, "content-not-served", id="namespace of no office"),
+        pytest.param(b" standard=", b' test="false" standard=', {}, 422, "test-not-allowed", id="test"),
+    ],
+)
+async def test_genuine_message_refused(
+    building: Gateway, old: bytes, new: bytes, beside: dict[str, str | None], status: int, code: str
+) -> None:
+    """A genuine message that goes nowhere, or not there, has its problem and leaves nothing behind."""
+    message_id, body = genuine()
+    headers = {name: value for name, value in (BESIDE | beside).items() if value is not None}
+    assert problem_of(await building.post(body.replace(old, new), **headers)) == (status, code)
+    assert [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)] == []
+
+
+# --- amendments and withdrawals
+
+
+def later(kind: type[Amendment | Withdrawal], **changes: Any) -> bytes:
+    """An amendment or withdrawal of a trade registration."""
+    first = builders.trade_application(**changes)
+    shared = {name: getattr(first, name) for name in Withdrawal.model_fields if hasattr(first, name) and name != "reference"}
+    own = {"content": first.content} if kind is Amendment else {"reason": "mistake"}
+    return message.write(kind(**shared | own | {"reference": MessageReference(message_id=uuid4())}))
+
+
+IN_MUNICH = {
+    "reader": Authority(key="ags:09162000", name="Gewerbeamt"),
+    "area": Code(code="091620000000", list_uri=AREA_LIST_ARS, list_version="3"),
+}
+
+
+@pytest.mark.parametrize("kind", [Amendment, Withdrawal])
+async def test_later_messages_go_where_they_are_taken(bus: Gateway, kind: type[Amendment | Withdrawal]) -> None:
+    """An office that takes amendments and withdrawals gets them like applications; for another they are no content."""
+    taken = await bus.post(later(kind, **IN_MUNICH))
+    assert (taken.status_code, taken.json()["office"]) == (202, "muenchen.gewerbe")
+    (pending,) = await builders.waiting(bus.box)
+    assert pending.headers[Header.TYPE] == message.NAMES[kind]
+    assert problem_of(await bus.post(later(kind))) == (422, "content-not-served")
+
+
+async def test_answers_are_not_for_portals_to_send(refusing: Gateway) -> None:
+    """A receipt is valid, and still nothing that a portal sends."""
+    receipt = family.SAMPLES[message.RECEIPT]
+    assert problem_of(await refusing.post(receipt)) == (422, "unknown-message")
 
 
 # --- the same again

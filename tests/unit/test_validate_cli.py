@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
-from schemas import message
+from producers import permits
+from schemas import message, table
 from stadtbus.cli import app as commands
 from stadtbus.cli import main
 from tests import builders
@@ -64,6 +66,20 @@ def test_warning_is_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_bytes(valid().replace(b"<ort>Augsburg", "<ort>KÃ¶ln".encode()))
     result = give(tmp_path)
     assert (result.exit_code, "1 warnings" in result.stdout, "text-twice-encoded" in result.stdout) == (0, True, True)
+
+
+def test_genuine_messages_may_share_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two genuine messages with one id are told and not refused: collections of samples are like that."""
+    row = {"name": "XBau", "namespace": permits.NAMESPACE, "schema": "none"}
+    (tmp_path / table.PAGE).write_text(yaml.safe_dump([row]), encoding="utf-8")
+    monkeypatch.setenv("STADTBUS_SCHEMAS__FOLDER", str(tmp_path))
+    body = builders.permit().body
+    (tmp_path / "1.xml").write_bytes(body)
+    (tmp_path / "2.xml").write_bytes(body.replace(b"Wintergarten", b"Balkon"))
+    answer = json.loads(give(tmp_path, "--json").stdout)
+    told = {(Path(result["file"]).name, one["code"], one["severity"]) for result in answer["results"] for one in result["findings"]}
+    assert ("2.xml", "id-conflict", "warning") in told
+    assert answer["refused"] == 0
 
 
 def test_folders_and_standard_input(tmp_path: Path) -> None:
