@@ -394,6 +394,9 @@ ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made",
 FILE_UNREADABLE = Problem(
     "file-unreadable", "The file cannot be read", "Give the path of a file that this user may read; a folder has to have *.xml in it."
 )
+FILE_UNWRITABLE = Problem(
+    "file-unwritable", "The file cannot be written", "Give a place in a folder that exists and that this user may write to."
+)
 FOLDER_EXISTS = Problem("folder-exists", "The folder is there already", "Give another place with --folder, or remove the folder first.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3

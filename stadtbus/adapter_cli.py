@@ -1,4 +1,4 @@
-"""City IT's commands `adapter list|new|check|try|diff`: connecting an office, and being sure that it is right."""
+"""City IT's commands `adapter list|new|check|try|record|diff`: connecting an office, and being sure that it is right."""
 
 from __future__ import annotations
 
@@ -91,13 +91,23 @@ def try_adapter(
     quiet()
     outcome = asyncio.run(trial.translate(adapter, file))
     if html is not None:
-        html.write_text(show.as_html(show.trial_view(outcome)), encoding="utf-8")
+        _write(html, show.as_html(show.trial_view(outcome)))
     if as_json:
         print_json(outcome.as_dict())
     else:
         console.print(show.trial_view(outcome))
     if outcome.refused or outcome.unmapped:
         raise typer.Exit(FINDINGS)
+
+
+def _write(path: Path, text: str) -> None:
+    from schemas import errors
+    from schemas.errors import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(errors.FILE_UNWRITABLE, error.strerror or "", where=str(path)) from None
 
 
 @adapter_app.command("record")

@@ -73,16 +73,19 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
     """Write the package of an adapter into a new folder.
 
     Raises:
-        UsageError: adapter-wish-invalid, folder-exists; then nothing is written.
+        UsageError: adapter-wish-invalid, folder-exists; then nothing is written. file-unwritable.
     """
     _check(wish, catalogue)
     folder = parent / wish.slug
     if folder.exists():
         raise UsageError(errors.FOLDER_EXISTS, f"there is a '{folder}' already", where=str(folder))
     values = _values(wish, catalogue)
-    for path, content in _pages(wish, catalogue, values):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
+    try:
+        for path, content in _pages(wish, catalogue, values):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+    except OSError as error:
+        raise UsageError(errors.FILE_UNWRITABLE, error.strerror or "", where=str(folder)) from None
     package = folder / values["module"]
     samples.record(Mapping.load(package / MAPPING), package / "samples")
     return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _UNMAPPED: Final = "bold red"
 _PAGE_WIDTH: Final = 160
+_DIFF: Final = {"-": "red", "+": "green", "@": "cyan", " ": ""}
 
 
 def known_view(rows: Sequence[dict[str, Any]]) -> RenderableType:
@@ -51,6 +52,8 @@ def reports_view(reports: Sequence[Report]) -> RenderableType:
         lines += [Text(f"  {one.check}: {one.title}\n    but: {one.broken}") for one in report.broken]
         if report.flaws:
             lines.append(Text(f"  next: {report.flaws[0].hint}"))
+        if report.differing:
+            lines.append(Text(f"  next: if that is meant, `stadtbus adapter record {report.office}`; if not, mend the mapping."))
     return Group(*lines)
 
 
@@ -77,6 +80,8 @@ def trial_view(trial: Trial) -> RenderableType:
 
 
 def _summary(trial: Trial) -> str:
+    if trial.refused:
+        return "the adapter refuses this message, so nothing is in a document"
     if trial.unmapped:
         return "not in the document: " + ", ".join(trial.unmapped)
     left_out = sum(1 for leaf in trial.leaves if not leaf.read)
@@ -93,5 +98,8 @@ def as_html(view: RenderableType) -> str:
 def differences_view(found: Sequence[Difference]) -> RenderableType:
     """A diff per sample that changes."""
     changed = [one for one in found if one.lines]
-    blocks = [Text(f"{one.sample}\n" + "\n".join(one.lines)) for one in changed]
-    return Group(*blocks, Text(f"{len(changed)} of {len(found)} samples change"))
+    lines: list[RenderableType] = []
+    for one in changed:
+        lines.append(Text(f"samples/{one.sample}", style="bold"))
+        lines += [Text(line, style=_DIFF[line[0]]) for line in one.lines]
+    return Group(*lines, Text(f"{len(changed)} of {len(found)} samples change"))

@@ -7,20 +7,19 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from lxml import etree
 
-from adapters import conformance
+from adapters import conformance, registry
 from adapters.conformance import bench
 from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint
 from adapters.mapping.view import as_json
 from adapters.protocols.mapped import MAPPING
-from adapters.registry import folder
 from schemas import errors, heads, xml
 from schemas.errors import DeliveryFailure, UsageError
 
@@ -29,7 +28,10 @@ _HEAD: Final = "nachrichtenkopf"
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value of the message; `read` says whether the document depends on it, `ignored` whether the mapping says that it need not."""
+    """A value of the message; `read` says whether the document depends on it, `ignored` whether the mapping says that it need not.
+
+    Where there is no document, every value counts as read. `path` is as in a mapping: `feld('F99000101')` for a field of the form.
+    """
 
     path: str
     value: str
@@ -78,7 +80,7 @@ async def translate(office: str, file: Path) -> Trial:
     submission = _read(office, file)
     async with conformance.Bench.of(office) as at_work:
         document, refused = _outcome(at_work.adapter, submission)
-        leaves = tuple(_leaves(at_work.adapter, submission, document, _ignored(office, submission))) if document else ()
+        leaves = tuple(_leaves(at_work.adapter, submission, document, _ignored(office, submission)))
     return Trial(as_json(submission.root), leaves, document, refused)
 
 
@@ -101,23 +103,33 @@ def _outcome(adapter: Adapter, submission: Submission) -> tuple[Document | None,
 
 def _ignored(office: str, submission: Submission) -> set[str]:
     """What the mapping of the office says nobody needs; nothing where it has none."""
-    path = folder(office) / MAPPING
+    path = registry.folder(office) / MAPPING
     return lint.ignored_paths(Mapping.load(path), submission.root) if path.exists() else set()
 
 
-def _leaves(adapter: Adapter, submission: Submission, document: Document, ignored: set[str]) -> Iterator[Leaf]:
-    """Each value below the header; it is read if another value in its place makes another document, or none."""
+def _leaves(adapter: Adapter, submission: Submission, document: Document | None, ignored: set[str]) -> Iterator[Leaf]:
+    """Each value below the header."""
     tree = submission.root.getroottree()
     for element in submission.root.iter("*"):
         path = tree.getelementpath(element)
         if len(element) or not (element.text or "").strip() or path.startswith(_HEAD):
             continue
-        root = deepcopy(submission.root)
-        changed = root.find(path)
-        if changed is not None:
-            changed.text = _other(element.text or "")
-        other = Submission(submission.id, submission.case_id, submission.office, submission.accepted_at, etree.tostring(root), root)
-        yield Leaf(path, element.text or "", _outcome(adapter, other)[0] != document, lint.is_ignored(path, ignored))
+        read = document is None or _outcome(adapter, _changed(submission, path))[0] != document
+        yield Leaf(_named(element, path), element.text or "", read, lint.is_ignored(path, ignored))
+
+
+def _changed(submission: Submission, path: str) -> Submission:
+    """With another value in one place: where that is read, it makes another document, or none."""
+    root = deepcopy(submission.root)
+    element = root.find(path)
+    if element is not None:
+        element.text = _other(element.text or "")
+    return replace(submission, body=etree.tostring(root), root=root)
+
+
+def _named(element: etree._Element, path: str) -> str:
+    field = element.getparent()
+    return f"feld('{field.get('id')}')" if field is not None and field.tag == "feld" else path
 
 
 def _other(text: str) -> str:
@@ -137,7 +149,7 @@ def readable(document: Document) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a changed mapping changes on one sample: lines of a unified diff, none where nothing changes."""
+    """What a changed mapping changes on one sample, a file name: lines of a unified diff, none where nothing changes."""
 
     sample: str
     lines: tuple[str, ...]
@@ -149,14 +161,14 @@ def differences(office: str, old: Path) -> list[Difference]:
     Raises:
         UsageError: office-unknown, samples-missing, or a mapping that cannot be loaded.
     """
-    before, after = Mapping.load(old), Mapping.load(folder(office) / MAPPING)
-    return [_difference(before, after, _read(office, path)) for path in bench.sample_paths(office)]
+    before, after = Mapping.load(old), Mapping.load(registry.folder(office) / MAPPING)
+    return [_difference(before, after, path.name, _read(office, path)) for path in bench.sample_paths(office)]
 
 
-def _difference(before: Mapping, after: Mapping, submission: Submission) -> Difference:
+def _difference(before: Mapping, after: Mapping, sample: str, submission: Submission) -> Difference:
     old, new = _text(before, submission), _text(after, submission)
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "before", "after", lineterm="")
-    return Difference(str(submission.id), tuple(lines))
+    return Difference(sample, tuple(lines))
 
 
 def _text(mapping: Mapping, submission: Submission) -> str:

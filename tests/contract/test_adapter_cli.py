@@ -1,19 +1,26 @@
-"""`stadtbus adapter list|check`: what they print, and how they end."""
+"""`stadtbus adapter list|check|try|record|diff`: what they print, and how they end."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters import registry
 from adapters.conformance import checks
 from adapters.conformance.bench import Bench, Broken
 from schemas import catalogue
+from schemas.errors import UsageError
 from stadtbus import adapters
 from stadtbus.cli import app
 
 OFFICE = "nuernberg.meldewesen"
+TRADE = "muenchen.gewerbe"
+SAMPLE = registry.folder(TRADE) / "samples" / "antrag-person.xml"
+BEGIN = 'beginn: {required: "self::e:einreichung.antrag.0100"}'
 
 
 def give(*arguments: str) -> Result:
@@ -67,6 +74,95 @@ def test_check_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1 of 2 checks kept" in (said := give("check", OFFICE).stdout)
     assert "Nothing is ever lost." in said
     assert "but: it was lost" in said
+
+
+@pytest.fixture
+def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The mapping of an office, in a copy of its folder that a test can change."""
+    folder = tmp_path / "office"
+    copytree(registry.folder(TRADE), folder)
+    monkeypatch.setattr(registry, "folder", lambda _: folder)
+    return folder / "mapping.yaml"
+
+
+def change(page: Path, old: str, new: str) -> None:
+    """Write the mapping with something else in one place."""
+    before = page.read_text(encoding="utf-8")
+    assert before.count(old) == 1
+    page.write_text(before.replace(old, new), encoding="utf-8")
+
+
+def test_check_names_what_a_mapping_loses(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that nobody reads any more is named with file and line; the promises wait until that is mended."""
+    monkeypatch.setattr(adapters, "CHECKS", (not_kept,))
+    change(changed, BEGIN, "beginn: null")
+    result = give("check", TRADE, "--json")
+    assert result.exit_code == 1
+    (report,) = json.loads(result.stdout)
+    (flaw,) = report["flaws"]
+    assert (flaw["rule"], flaw["page"], report["checks"]) == ("lost", str(changed), [])
+    assert flaw["line"]
+    assert "nobody reads feld('F99000202')" in flaw["detail"]
+    assert "docs/mappings.md" in give("check", TRADE).stdout
+
+
+def test_samples_that_differ(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes out otherwise than recorded is a finding, until it is recorded anew."""
+    monkeypatch.setattr(adapters, "CHECKS", (kept,))
+    change(changed, BEGIN, "beginn: date(feld('F99000202'), 'DD.MM.YYYY')")
+    assert "samples/antrag-person.xml: something else" in give("check", TRADE).stdout
+    assert "antrag-person.expected.xml" in give("record", TRADE).stdout.replace("\n", "")
+    assert give("check", TRADE).exit_code == 0
+
+
+def test_diff(changed: Path, tmp_path: Path) -> None:
+    """The line that a changed mapping changes is shown before and after, under the name of the sample; no change ends with 0."""
+    (tmp_path / "old.yaml").write_bytes(changed.read_bytes())
+    assert give("diff", TRADE, "--against", str(tmp_path / "old.yaml")).exit_code == 0
+    change(changed, BEGIN, "beginn: date(feld('F99000202'), 'DD.MM.YYYY')")
+    result = give("diff", TRADE, "--against", str(tmp_path / "old.yaml"), "--json")
+    assert result.exit_code == 1
+    lines = {one["sample"]: one["diff"] for one in json.loads(result.stdout)}[SAMPLE.name]
+    assert [line.strip("+- ") for line in lines if line.startswith(("- ", "+ "))] == [
+        "<beginn>2026-04-01</beginn>",
+        "<beginn>01.04.2026</beginn>",
+    ]
+    assert f"samples/{SAMPLE.name}" in give("diff", TRADE, "--against", str(tmp_path / "old.yaml")).stdout
+
+
+def test_try(tmp_path: Path) -> None:
+    """Message and document stand side by side, on the terminal and on a page; all of it is in the document or left out on purpose."""
+    page = tmp_path / "page.html"
+    result = give("try", str(SAMPLE), "--adapter", TRADE, "--html", str(page))
+    assert result.exit_code == 0
+    for said in (result.stdout, page.read_text(encoding="utf-8")):
+        assert "feld(" in said
+        assert "application/xml" in said
+
+
+def test_try_marks_what_is_left_out(changed: Path) -> None:
+    """A value that does not get into the document, and of which the mapping does not say that it need not, is named."""
+    change(changed, "ignored:\n", "ignored:\n  antragsteller/vertrauensniveau: null\n")
+    result = give("try", str(SAMPLE), "--adapter", TRADE, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["unmapped"] == [f"antragsteller/vertrauensniveau/{name}" for name in ("niveau", "konto")]
+    assert "not in the document: antragsteller/" in give("try", str(SAMPLE), "--adapter", TRADE).stdout
+
+
+def test_try_with_a_message_that_is_refused() -> None:
+    """The message is shown beside the reason."""
+    result = give("try", str(SAMPLE.with_name("nachtrag.xml")), "--adapter", "augsburg.gewerbe")
+    assert result.exit_code == 1
+    assert "refused: not an application" in result.stdout
+    assert "leistung/code" in result.stdout
+
+
+def test_page_that_cannot_be_written(tmp_path: Path) -> None:
+    """A place that does not exist is an error of the caller."""
+    with pytest.raises(UsageError, match="file-unwritable"):
+        CliRunner().invoke(
+            app, ["adapter", "try", str(SAMPLE), "--adapter", TRADE, "--html", str(tmp_path / "no" / "page.html")], catch_exceptions=False
+        )
 
 
 def test_every_check_says_what_it_is_about() -> None:
