@@ -71,16 +71,16 @@ def read(examined: Examined, body: bytes, call: Call) -> Letter:
     """The letter in a message that was examined.
 
     Raises:
-        Rejected: what the examination refuses; or not-schema-valid, unknown-message, content-not-served, call-incomplete.
+        Rejected: what the examination refuses; or not-schema-valid, unknown-message, content-not-served, call-incomplete. It names the message.
     """
     examined.require()
     if examined.root is None or examined.row is None:
         raise LookupError("an examination without errors has come to its end")
-    if not examined.row.own:
-        return _genuine(examined, examined.root, body, call)
-    filing = _filing(examined.root)
-    _require_served(filing)
-    return of(filing)
+    try:
+        return _own(examined.root) if examined.row.own else _genuine(examined, examined.root, body, call)
+    except Rejected as error:
+        error.message_id = examined.message_id
+        raise
 
 
 # --- messages of our own
@@ -101,6 +101,12 @@ def of(filing: Filing) -> Letter:
         trust=tuple(applicant.trust for applicant in filing.applicants),
         test=filing.test,
     )
+
+
+def _own(root: etree._Element) -> Letter:
+    filing = _filing(root)
+    _require_served(filing)
+    return of(filing)
 
 
 def _filing(root: etree._Element) -> Filing:

@@ -24,7 +24,7 @@ from schemas.errors import Problem, Rejected
 from schemas.events import State
 from schemas.findings import Finding, Severity
 from schemas.message import Authority, Message, Receipt, RejectionMessage, StatusMessage
-from tests import builders
+from tests import builders, family
 
 XML, JSON = "application/xml", "application/json"
 TOKEN = "token-of-portal"
@@ -170,13 +170,21 @@ async def test_rejection(portal: httpx.AsyncClient, body: bytes, status: int) ->
     assert CANARY not in response.text
 
 
-async def test_rejection_names_the_message(portal: httpx.AsyncClient) -> None:
-    """A message that can be read is named in its rejection, also where its author, its way or its login is what is wrong."""
-    application = builders.application(author=Authority(key="kop:1", name="x"))
-    rejection = read(await portal.post("/v1/submissions", content=message.write(application)))
+NAMED: dict[str, bytes] = {
+    "author of another portal": REFUSED["author of another portal"][0],
+    "breach of a rule": message.write(builders.application()).replace(b">ags:", b">psw:"),
+    "login too weak": message.write(builders.application()).replace(b"Level-3<", b"Level-1<"),
+    "answer of the bus": family.SAMPLES[message.RECEIPT],
+}
+
+
+@pytest.mark.parametrize("body", NAMED.values(), ids=NAMED)
+async def test_rejection_names_the_message(portal: httpx.AsyncClient, body: bytes) -> None:
+    """A message that can be read is named in its rejection, whatever it is that is wrong with it."""
+    rejection = read(await portal.post("/v1/submissions", content=body))
     assert isinstance(rejection, RejectionMessage)
     assert rejection.reference is not None
-    assert rejection.reference.message_id == application.message_id
+    assert str(rejection.reference.message_id) == xml.parse(body).findtext(".//nachrichtenUUID")
 
 
 async def test_rejection_of_other_content(portal: httpx.AsyncClient) -> None:

@@ -184,7 +184,7 @@ def test_search_form(text: str, expected: str) -> None:
     assert search_form(text) == expected
 
 
-@pytest.mark.parametrize("text", ["MÃ¼nchen", "StraÃŸe", "Ãœber", "â€žPostâ€œ"[:6], "CafÃ©"])
+@pytest.mark.parametrize("text", ["MÃ¼nchen", "StraÃŸe", "GrÃ¶ÃŸe", "Ãœber", "â€žPostâ€œ"[:6], "CafÃ©"])
 def test_mojibake_is_suspected(text: str) -> None:
     """UTF-8 read as Windows-1252 is seen."""
     assert looks_like_mojibake(text)

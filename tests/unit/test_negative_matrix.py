@@ -71,7 +71,7 @@ MATRIX = {
     "default namespace on the root": Wrong("not-schema-valid", "X001", changed("xmlns:e=", 'xmlns="urn:x" xmlns:e=')),
     "test flag, even false": Wrong("test-not-allowed", "S102", changed(' version="1.0"', ' test="false" version="1.0"')),
     "reader of another city": Wrong("reader-mismatch", "T080", changed("ags:09162000", "ags:09564000")),
-    "reader without a known prefix": Wrong("authority-key-unknown", "S091", changed("<kennung>kop:", "<kennung>xxx:")),
+    "author without a known prefix": Wrong("authority-key-unknown", "S091", changed("<kennung>kop:", "<kennung>xxx:")),
     "element nobody knows": Wrong("not-schema-valid", "X001", changed("<rueckkanalVorhanden>", "<neu>x</neu><rueckkanalVorhanden>")),
     "30 February": Wrong("not-schema-valid", "X001", changed("1990-05-17", "1990-02-30")),
     "case id that is none": Wrong("not-schema-valid", "X001", changed("<antragsidentifikation>", "<antragsidentifikation>x")),
@@ -135,6 +135,11 @@ def test_from_the_gateway(intake: Any, name: str) -> None:
     problem = answer.json()
     assert (problem["code"], problem.get("xoev") or "") == MATRIX[name][:2]
     assert answer.status_code in (413, 422)
+
+
+def test_byte_order_mark_at_the_gateway(intake: Any) -> None:
+    """The gateway takes a byte order mark too."""
+    assert asyncio.run(post(intake, b"\xef\xbb\xbf" + message.write(builders.application()))).status_code == 202
 
 
 def test_the_same_id_with_other_content(intake: Any, tmp_path: Path) -> None:

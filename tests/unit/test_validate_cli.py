@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from producers import permits
 from schemas import message, table
+from stadtbus import validate_cli
 from stadtbus.cli import app as commands
 from stadtbus.cli import main
 from tests import builders
 
 CANARY = "Kanarienvogel"
+SAMPLES = Path(message.__file__).parents[1] / "samples"
 
 
 def valid() -> bytes:
@@ -102,6 +106,16 @@ def test_many_files_keep_their_order(tmp_path: Path) -> None:
     assert [Path(result["file"]).name for result in answer["results"]] == [f"{number:03}.xml" for number in range(120)]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    """People see how far it is; a log or a pipe gets nothing of it."""
+    (tmp_path / "a.xml").write_bytes(valid())
+    shown = io.StringIO()
+    monkeypatch.setattr(validate_cli, "to_people", Console(file=shown, force_terminal=terminal))
+    assert "examined" not in give(tmp_path).stdout
+    assert ("examined" in shown.getvalue()) == terminal
+
+
 @pytest.mark.parametrize("name", ["nothing.xml", "empty"])
 def test_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """A name that leads nowhere, or to a folder without XML, is a wrong command."""
@@ -113,8 +127,16 @@ def test_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "next:" in capsys.readouterr().err
 
 
+def test_the_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example in docs/validate.md is what the command prints."""
+    monkeypatch.chdir(tmp_path)
+    sample = (SAMPLES / f"{message.APPLICATION}.xml").read_text(encoding="utf-8")
+    Path("flawed.xml").write_text(sample.replace("Đặng-Müller", "Đặng–Müller"), encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/validate.md").read_text(encoding="utf-8")
+    assert f"```\n{give('flawed.xml').stdout}```" in page
+
+
 def test_samples_of_the_project_are_valid() -> None:
     """Every sample that the project ships passes."""
-    folder = Path(message.__file__).parents[1] / "samples"
-    result = give(folder)
+    result = give(SAMPLES)
     assert (result.exit_code, "0 errors" in result.stdout) == (0, True), result.stdout
