@@ -9,6 +9,7 @@ r"""YAML that knows its lines, so that what is wrong with a page can be told wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ Step = str | int
 """A key of a mapping or the index of a list, as pydantic's `loc` has them."""
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotYaml(ValueError):
@@ -65,7 +67,13 @@ def load(text: str) -> Page:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word, and the first is lost."""
+    """PyYAML keeps the last of two equal keys without a word, and takes half a character for a text that no file can hold."""
+
+    def compose_scalar_node(self, anchor: dict[Any, yaml.Node]) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if _SURROGATE.search(node.value):
+            raise yaml.composer.ComposerError(problem="\\ud800 to \\udfff are no characters", problem_mark=node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()

@@ -8,19 +8,26 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from adapters.mapping import Mapping as FieldMapping
 from adapters.mapping import lint
-from schemas import catalogue, heads, table, xml
+from schemas import catalogue, heads, xml
 from schemas.errors import Rejected, UsageError
 from schemas.examine import examine
+from schemas.rules import Claim
+from schemas.table import Row, SchemaTable
 from tests import evil
+from tests.fuzz import changes
+from tests.unit import test_heads
 
 LIMIT_S: Final = 1.0
 NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
-_SECRETS: Final = ("Schön", "Łukasz", "Sendlinger", "Hauptstra")
-"""Values of the valid message, which no error text may quote."""
+_SECRETS: Final = (changes.CANARY, "Schön", "Łukasz", "Sendlinger", "Hauptstra")
+"""Values of the messages, which no error text may quote."""
+_GENUINE: Final = Row("Probe", "http://example.org/probe/2.1", own=False, schema_set=None)
+_CLAIM: Final = Claim("99012008000000", "095640000000")
 
 
 class Misbehaved(AssertionError):
@@ -29,13 +36,13 @@ class Misbehaved(AssertionError):
 
 @cache
 def _known() -> tuple[Any, Any]:
-    return table.load(), catalogue.load()
+    return SchemaTable([_GENUINE]), catalogue.load()
 
 
 def message(body: bytes) -> None:
-    """The whole examination; it never raises."""
-    said = [f"{found.detail} {found.path} {found!r}" for found in examine(body, *_known(), NOW).findings]
-    _keeps_quiet(" ".join(said))
+    """The whole examination, of messages of our own and of genuine ones; it never raises."""
+    found = examine(body, *_known(), NOW, claim=_CLAIM).findings
+    _keeps_quiet(" ".join(f"{finding!r} {finding.as_dict()}" for finding in found))
 
 
 def header(body: bytes) -> None:
@@ -63,6 +70,11 @@ def mapping(body: bytes) -> None:
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {"message": message, "header": header, "mapping": mapping}
+CHANGES: Final[Mapping[str, Callable[[bytes, Random], bytes]]] = {
+    "message": changes.tree,
+    "header": changes.tree,
+    "mapping": changes.lines,
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -71,7 +83,8 @@ def seeds(target: str) -> list[bytes]:
         root = Path(__file__).parents[2] / "adapters"
         return [path.read_bytes() for path in sorted(root.glob("*/*/mapping.yaml"))]
     samples = Path(xml.__file__).parent / "samples"
-    return [evil.VALID, *(path.read_bytes() for path in sorted(samples.glob("*.xml")))]
+    generations = [test_heads.g1(""), test_heads.g1("g:"), test_heads.g2(), test_heads.G3]
+    return [evil.VALID, *(path.read_bytes() for path in sorted(samples.glob("*.xml"))), *(text.encode() for text in generations)]
 
 
 def once(target: str, body: bytes) -> None:

@@ -60,6 +60,7 @@ def test_empty_page() -> None:
         pytest.param("b:\n  - {x: 1,\n     x: 2}", 3, "the key 'x' occurs twice", id="key twice inside"),
         pytest.param("a: 1\nb: [", 2, "expected", id="list without end"),
         pytest.param("a: \x00", 1, "unacceptable character", id="control character"),
+        pytest.param('a: 1\nb: "\\ud800"', 2, "are no characters", id="half a character"),
         pytest.param("a: 2026-02-31", 1, "day is out of range", id="no such day"),
         pytest.param("a: 1\nb: !!python/object:os.system {}", 2, "could not determine a constructor", id="object of Python"),
         pytest.param("? [a]\n: 1", 1, "unhashable", id="a list as key"),
