@@ -32,6 +32,7 @@ from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
+from infra import memory
 from infra.kafka.admin import create_topics
 from infra.kafka.clients import Outgoing, Sender, start_consumer
 from infra.kafka.local import LocalKafka
@@ -111,6 +112,7 @@ class WithoutNews(Delivery):
 async def run() -> list[Figure]:
     """Records per second of all, and their ratios."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    memory.keep_freed()  # the engine does it, and the others shall have it as good
     with tempfile.TemporaryDirectory() as folder:
         broker = LocalKafka(Path(folder), port=PORT)
         await asyncio.to_thread(broker.start, outlive=False, say=lambda _: None)

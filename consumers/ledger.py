@@ -125,7 +125,8 @@ class Entry:
         self.state = state
         self.attempt = attempt
         self.started_ms = started_ms
-        self.__dict__.update(more)
+        if more:
+            self.__dict__.update(more)
 
     @property
     def final(self) -> bool:
@@ -215,7 +216,7 @@ class Ledger:
         def operation(connection: sa.Connection) -> None:
             self._check(connection, epochs, partitions)
             same = {"office": self._office, "state": STARTED, "attempt": 1, "started_ms": now_ms}
-            if put_new(connection, _rows, "submission", submissions, key=_KEY, same=same) < len(submissions):
+            if put_new(connection, _rows, "submission", submissions, unique=_KEY, same=same) < len(submissions):
                 raise _NotAllNew  # undoes it
 
         try:

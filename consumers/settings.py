@@ -13,7 +13,7 @@ class DeliverySettings(Part):
     at_once: int = Field(
         default=500, ge=1, le=10_000, description="Hand-overs at the same time, each of another case; an adapter may want fewer."
     )
-    in_flight: int = Field(default=10_000, ge=10, description="Records read and not finished; above it reading waits.")
+    in_flight: int = Field(default=6_000, ge=10, description="Records read and not finished; above it reading waits.")
     in_flight_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, description="Their size; the same.")
     attempt_limit_s: float = Field(default=900, gt=0, description="After it a hand-over is given up as unclear and its case parked.")
     gap_limit: int = Field(

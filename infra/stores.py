@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -195,30 +196,50 @@ def put_rows(
 
 
 def put_new(
-    connection: sa.Connection, table: sa.Table, column: str, values: Sequence[object], *, key: Sequence[str], same: Mapping[str, Any]
+    connection: sa.Connection, table: sa.Table, column: str, keys: Sequence[bytes], *, unique: Sequence[str], same: Mapping[str, Any]
 ) -> int:
-    """Insert rows that differ in one column only, where there is none with the same key, and say how many were new."""
-    one = _mark(connection)
-    head = f"INSERT INTO {table.name} ({_names([*same, column])}) SELECT {', '.join([one] * len(same))}, column1 FROM (VALUES "  # noqa: S608 - as above
-    tail = f") AS new WHERE true ON CONFLICT ({_names(key)}) DO NOTHING"
-    count = 0
-    for chunk in _chunks(values, 1):
-        count += connection.exec_driver_sql(head + _marks(connection, 1, len(chunk)) + tail, (*same.values(), *chunk)).rowcount
-    return count
+    """Insert rows that differ in one column only, where `unique` has none yet, and say how many were new. All keys are of one length."""
+    if not keys:
+        return 0
+    given, parameters = _given(connection, keys, [None] * len(keys))
+    values = ", ".join([_mark(connection)] * len(same))
+    statement = (
+        f"INSERT INTO {table.name} ({_names([*same, column])}) SELECT {values}, new.key FROM {given} "  # noqa: S608 - our own names
+        f"WHERE true ON CONFLICT ({_names(unique)}) DO NOTHING"
+    )
+    return connection.exec_driver_sql(statement, (*same.values(), *parameters)).rowcount
 
 
 def change_rows(
-    connection: sa.Connection, table: sa.Table, columns: tuple[str, str], rows: Sequence[tuple[object, object]], *, where: Mapping[str, Any],
-    same: Mapping[str, Any],
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, str], rows: Sequence[tuple[bytes, str | None]], *,
+    where: Mapping[str, Any], same: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Set a column for each of these rows (key, value), and others to the same for all."""
-    key, column = columns
-    one = _mark(connection)
-    head = f"UPDATE {table.name} SET {', '.join(f'{name} = {one}' for name in same)}, {column} = new.column2 FROM (VALUES "  # noqa: S608 - as above
-    tail = f") AS new WHERE {' AND '.join(f'{table.name}.{name} = {one}' for name in where)} AND {table.name}.{key} = new.column1"
-    for chunk in _chunks(rows, 2):
-        parameters = (*same.values(), *itertools.chain.from_iterable(chunk), *where.values())
-        connection.exec_driver_sql(head + _marks(connection, 2, len(chunk)) + tail, parameters)
+    """Set a column for each of these rows (key, text), and others to the same for all. All keys are of one length."""
+    if not rows:
+        return
+    keys, texts = zip(*rows, strict=True)
+    given, parameters = _given(connection, keys, texts)
+    one, (key, text) = _mark(connection), columns
+    changes = ", ".join([*(f"{name} = {one}" for name in same), f"{text} = new.text"])
+    conditions = " AND ".join([*(f"{table.name}.{name} = {one}" for name in where), f"{table.name}.{key} = new.key"])
+    statement = f"UPDATE {table.name} SET {changes} FROM {given} WHERE {conditions}"  # noqa: S608 - as above
+    connection.exec_driver_sql(statement, (*same.values(), *parameters, *where.values()))
+
+
+def _given(connection: sa.Connection, keys: Sequence[bytes], texts: Sequence[str | None]) -> tuple[str, tuple[object, ...]]:
+    """What stands in a FROM clause for these pairs, as `new.key` and `new.text`, and its parameters.
+
+    It is the same for any number of them: a statement with a mark for each is another one for each number, and to read it costs
+    the database more than the index. Materialised, because SQLite else may look at all rows for each pair.
+    """
+    if connection.dialect.name == "postgresql":
+        pairs = "SELECT * FROM unnest(%s::bytea[], %s::text[])"
+        parameters: tuple[object, ...] = (list(keys), list(texts))
+    else:
+        width = len(keys[0])
+        pairs = f"SELECT substr(?, 1 + key * {width}, {width}), value FROM json_each(?)"  # noqa: S608 - as above
+        parameters = (b"".join(keys), json.dumps(texts))
+    return f"(WITH given (key, text) AS MATERIALIZED ({pairs}) SELECT * FROM given) AS new", parameters  # noqa: S608 - as above
 
 
 def _chunks(rows: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:

@@ -29,7 +29,7 @@ from aiokafka.errors import KafkaError
 
 from consumers.engine.core import CaseState, Core, Work
 from consumers.settings import DeliverySettings
-from infra import crashpoints, metrics
+from infra import crashpoints, memory, metrics
 from infra.health import Progress
 from infra.kafka.clients import start_consumer
 from infra.settings import KafkaSettings
@@ -169,6 +169,7 @@ class Engine(Generic[WorkT]):
             Fenced: somebody else has our partitions; begin anew.
         """
         self._failure = None
+        memory.keep_freed()
         with _few_collections():
             await self._run()
 

@@ -213,7 +213,7 @@ THINGS = sa.Table(
     sa.Column("flag", sa.Boolean),
 )
 COLUMNS = ("owner", "id", "state", "count", "flag")
-ODD = [b"\0", b"\xff", b"", b"'", b"%s", b"?"]
+ODD = [b"\0\0", b"\xff\0", b"''", b"%s", b"??", b'["']
 """Ids that a statement made of text would stumble over."""
 
 
@@ -233,7 +233,7 @@ def rows_of(store: Store) -> list[tuple[object, ...]]:
 async def test_put_rows_overwrites_what_it_is_told(store: Store) -> None:
     """New rows are inserted; of those that are there only the named columns change, or none; nothing to put is no error."""
     first: list[tuple[object, ...]] = [("a", one, "'; --", 1, None) for one in sorted(ODD)]
-    second: list[tuple[object, ...]] = [("a", one, None, 2, True) for one in sorted(ODD)[:2]] + [("b", b"", "new", 3, False)]
+    second: list[tuple[object, ...]] = [("a", one, None, 2, True) for one in sorted(ODD)[:2]] + [("b", b"xy", "new", 3, False)]
     await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, first, key=2, update=("state",)))
     await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, second, key=2))
     assert rows_of(store) == [*first, second[2]]
@@ -243,32 +243,30 @@ async def test_put_rows_overwrites_what_it_is_told(store: Store) -> None:
     assert len(rows_of(store)) == 7
 
 
-@pytest.mark.usefixtures("small_statements")
 async def test_put_new_counts_what_was_not_there(store: Store) -> None:
     """Rows that differ in one column: those that are there stay as they are, the others are counted."""
 
     def put(owner: str, values: list[bytes], state: str) -> Operation[int]:
         same = {"owner": owner, "state": state, "count": 1, "flag": None}
-        return lambda connection: put_new(connection, THINGS, "id", values, key=("owner", "id"), same=same)
+        return lambda connection: put_new(connection, THINGS, "id", values, unique=("owner", "id"), same=same)
 
     assert await store.write(put("a", ODD, "first")) == 6
-    assert await store.write(put("a", [*ODD, b"7", b"8"], "second")) == 2
+    assert await store.write(put("a", [*ODD, b"77", b"88"], "second")) == 2
     assert await store.write(put("b", ODD[:3], "third")) == 3
     assert await store.write(put("a", [], "fourth")) == 0
     states = [row[2] for row in rows_of(store)]
     assert [states.count(state) for state in ("first", "second", "third", "fourth")] == [6, 2, 3, 0]
 
 
-@pytest.mark.usefixtures("small_statements")
 async def test_change_rows_changes_only_those(store: Store) -> None:
     """Each named row gets its own value and what is the same for all; rows that are not there, and other owners', stay out."""
     rows = [(owner, one, "old", 1, None) for owner in "ab" for one in sorted(ODD)]
     await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, rows, key=2))
-    news: list[tuple[object, object]] = [(one, f"new {number}" if number else None) for number, one in enumerate(sorted(ODD)[:4])]
+    news: list[tuple[bytes, str | None]] = [(one, f'new "ü" {number}' if number else None) for number, one in enumerate(sorted(ODD)[:4])]
 
     def change(connection: sa.Connection) -> None:
         same = {"count": 9, "flag": True}
-        change_rows(connection, THINGS, ("id", "state"), [*news, (b"missing", "x")], where={"owner": "a"}, same=same)
+        change_rows(connection, THINGS, ("id", "state"), [*news, (b"no", "x")], where={"owner": "a"}, same=same)
         change_rows(connection, THINGS, ("id", "state"), [], where={"owner": "b"}, same=same)
 
     await store.write(change)
@@ -280,7 +278,7 @@ async def test_many_rows_at_once(store: Store) -> None:
     ids = [number.to_bytes(4, "big") for number in range(12_001)]
     rows = [("a", one, "x", 1, None) for one in ids]
     await store.write(lambda connection: put_rows(connection, THINGS, COLUMNS, rows, key=2))
-    changes: list[tuple[object, object]] = [(one, "y") for one in ids]
+    changes: list[tuple[bytes, str | None]] = [(one, "y") for one in ids]
     where, same = {"owner": "a"}, {"count": 2}
     await store.write(lambda connection: change_rows(connection, THINGS, ("id", "state"), changes, where=where, same=same))
     assert {row[2:4] for row in rows_of(store)} == {("y", 2)}
