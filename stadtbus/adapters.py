@@ -42,7 +42,7 @@ class Report:
         return {
             "office": self.office,
             "fine": self.fine,
-            "flaws": [{"rule": one.rule, "page": one.spot.page, "line": one.spot.line, "detail": one.detail} for one in self.flaws],
+            "flaws": [flaw.as_dict() for flaw in self.flaws],
             "differing": list(self.differing),
             "checks": [asdict(verdict) for verdict in self.verdicts],
         }

@@ -54,7 +54,7 @@ def check(
         "warnings": len(flaws) - wrong,
     }
     lines = [*_lines(flaws), ", ".join(f"{number} {name}" for name, number in counts.items())]
-    _tell("\n".join(lines), counts | {"findings": [_flaw_as_dict(flaw) for flaw in flaws]}, as_json=as_json)
+    _tell("\n".join(lines), counts | {"findings": [flaw.as_dict() for flaw in flaws]}, as_json=as_json)
     if wrong:
         raise typer.Exit(FINDINGS)
 
@@ -69,17 +69,6 @@ def _lines(flaws: Iterable[Flaw]) -> Iterable[str]:
         hint = flaw.hint
     if hint is not None:
         yield f"  next: {hint}"
-
-
-def _flaw_as_dict(flaw: Flaw) -> dict[str, Any]:
-    return {
-        "page": flaw.spot.page,
-        "line": flaw.spot.line,
-        "severity": flaw.severity,
-        "rule": flaw.rule,
-        "detail": flaw.detail,
-        "hint": flaw.hint,
-    }
 
 
 # --- explain

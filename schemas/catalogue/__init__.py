@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schemas import errors
 from schemas.catalogue import pages, rules
-from schemas.catalogue.model import LEVEL_NAMES, Account, City, FieldSpec, Offer, Office, Service, level_of
+from schemas.catalogue.model import LEVEL_NAMES, Account, City, FieldSpec, Offer, Office, Service
 from schemas.catalogue.pages import Pages
 from schemas.catalogue.routing import Catalogue, Route
 from schemas.errors import UsageError
@@ -28,7 +28,6 @@ __all__ = [
     "Route",
     "Service",
     "build",
-    "level_of",
     "load",
 ]
 

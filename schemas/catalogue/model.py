@@ -14,13 +14,6 @@ from schemas.message.models import FieldId
 LEVEL_NAMES: Final = {1: "Basisregistrierung", 2: "normal", 3: "substanziell", 4: "hoch"}
 """Vertrauensniveaus of OZG and eIDAS by their STORK QAA number."""
 
-_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
-    {f"STORK-QAA-Level-{level}": level for level in LEVEL_NAMES}
-    | {"UNTERGEORDNET": 1, "NORMAL": 2, "SUBSTANTIELL": 3, "HOCH": 4}
-    | {"http://eidas.europa.eu/LoA/low": 2, "http://eidas.europa.eu/LoA/substantial": 3, "http://eidas.europa.eu/LoA/high": 4}
-    | {"http://bsi.bund.de/eID/LoA/normal": 2, "http://bsi.bund.de/eID/LoA/substanziell": 3, "http://bsi.bund.de/eID/LoA/hoch": 4}
-)
-
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Level = Annotated[int, Field(ge=1, le=4)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
@@ -31,15 +24,6 @@ Kind = Literal["text", "date", "integer", "code"]
 _CANONICAL: Final[Mapping[Kind, Callable[[str], str]]] = MappingProxyType(
     {"date": lambda value: date.fromisoformat(value).isoformat(), "integer": lambda value: str(int(value))}
 )
-
-
-def level_of(value: str) -> int:
-    """The level a login stands for, in the words of BayernID (STORK, AKDB), eIDAS or BSI; of an unknown word the lowest.
-
-    >>> level_of("STORK-QAA-Level-3"), level_of("http://eidas.europa.eu/LoA/high"), level_of("very high")
-    (3, 4, 1)
-    """
-    return _LEVELS.get(value, min(LEVEL_NAMES))
 
 
 class _Entry(BaseModel):

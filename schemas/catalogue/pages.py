@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -58,6 +58,11 @@ class Flaw:
     detail: str
     hint: str
     severity: Severity = Severity.ERROR
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        place = {"page": self.spot.page, "line": self.spot.line}
+        return place | {"severity": self.severity, "rule": self.rule, "detail": self.detail, "hint": self.hint}
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,25 +153,6 @@ def moving(folder: Path) -> Catalogue:
     return catalogue.load(write(folder, city=CITY | {"offices": [before, after]}))
 
 
-@pytest.mark.parametrize(
-    ("word", "level"),
-    [
-        pytest.param("STORK-QAA-Level-1", 1),
-        pytest.param("STORK-QAA-Level-4", 4),
-        pytest.param("NORMAL", 2),
-        pytest.param("http://eidas.europa.eu/LoA/substantial", 3),
-        pytest.param("http://bsi.bund.de/eID/LoA/hoch", 4),
-        pytest.param("unknown", 1),
-        pytest.param("STORK-QAA-Level-9", 1),
-        pytest.param("stork-qaa-level-4", 1),
-        pytest.param("", 1),
-    ],
-)
-def test_level_of_a_login(word: str, level: int) -> None:
-    """The words of BayernID, eIDAS and BSI have their level; a word that nobody knows is the lowest."""
-    assert catalogue.level_of(word) == level
-
-
 # --- what is wrong with a page
 
 
