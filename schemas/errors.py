@@ -215,6 +215,12 @@ AUTHORITY_KEY = Problem(
 )
 CODE_LIST = Problem("code-list-unknown", "This code list is not known here", "Set listURI to the list that the detail names.", xoev="X010")
 CODE = Problem("code-unknown", "This code is not in its list", "Use a code that the detail names.", xoev="X011")
+FORM_MISFIT = Problem(
+    "form-misfit",
+    "The form does not fit the service",
+    "Fill in what the detail names as the catalogue has it; `stadtbus catalogue explain` lists the fields.",
+    xoev="S999",
+)
 ATTACHMENT_SIZE = Problem(
     "attachment-size", "An attachment is empty or too large", "Send files of the size that the detail names.", xoev="A001"
 )

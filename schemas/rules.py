@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from schemas import errors, message
+from schemas import errors, forms, message
 from schemas.catalogue import Catalogue, Route
 from schemas.catalogue.rules import OFFICE_PREFIXES
 from schemas.datatypes import datatypes
@@ -377,6 +377,15 @@ def _reader_agrees(subject: Subject) -> Iterator[Breach]:
         )
 
 
+def _form_fits(subject: Subject) -> Iterator[Breach]:
+    """Amendments may have a part of the form only."""
+    form = subject.root.find("inhalt/formular")
+    if form is not None and isinstance(subject.routed, Route):
+        whole = etree.QName(subject.root).localname == message.APPLICATION
+        for found in forms.misfits(form, subject.routed.service, whole=whole):
+            yield Breach(found.detail, found.element, value=found.value)
+
+
 # --- what they need
 
 
@@ -633,6 +642,17 @@ AFTER_SCHEMA: Final = (
         "XInneres fehlercodes 2, T080",
         _reader_agrees,
         genuine=Severity.ERROR,
+    ),
+    Rule(
+        "form-fits",
+        "C3",
+        errors.FORM_MISFIT,
+        "The form is the one that the service has in the catalogue, with its required fields, and each value is of its field's kind.",
+        "Das Formular ist das, das die Leistung im Katalog hat, mit dessen Pflichtfeldern, und jeder Wert ist von der Art seines Feldes.",
+        "Das genannte Feld so füllen, wie der Katalog es beschreibt.",
+        "catalogue",
+        _form_fits,
+        genuine=None,
     ),
 )
 """Rules that the XSD knows nothing of. They are asked of invalid messages too, and pass over what is missing."""

@@ -11,7 +11,7 @@ import typer
 from rich.table import Column, Table
 
 from schemas import catalogue, errors
-from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, Offer, Route, Service, pages, rules
+from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, Offer, Route, Service, pages, rules
 from schemas.catalogue.pages import Flaw, Spot
 from schemas.errors import Problem, Rejected, UsageError
 from schemas.findings import Severity
@@ -127,8 +127,18 @@ def _explanation(route: Route, place: Spot, logins: Iterable[Mapping[str, Any]])
         "login": "; ".join(f"{one['name']} ({one['id']}) at level {' or '.join(map(str, one['levels'])) or 'none'}" for one in logins),
         "messages": ", ".join(office.messages) or "none of ours",
         "genuine": ", ".join(office.namespaces) or "none",
+        "form": "\n          ".join([route.service.form, *map(_field, route.service.fields)]),
     }
     return "\n".join(f"{name:9} {fact}" for name, fact in facts.items())
+
+
+def _field(spec: FieldSpec) -> str:
+    """What a portal has to know of a field: the gateway holds every form against it."""
+    often = f"{'required' if spec.required else 'may be left out'}{', several values' if spec.many else ''}"
+    kind = (
+        f"one of {', '.join(spec.codes)}" if spec.codes else f"{spec.kind}, datatype {spec.datatype}" if spec.kind == "text" else spec.kind
+    )
+    return f"{spec.id} {spec.name}: {kind}; {often}"
 
 
 def _days(offer: Offer) -> str:
@@ -154,6 +164,8 @@ def _explanation_as_dict(route: Route, place: Spot, logins: Iterable[Mapping[str
         "namespaces": office.namespaces,
         "valid_from": offer.valid_from,
         "valid_to": offer.valid_to,
+        "form": route.service.form,
+        "fields": [field.model_dump(mode="json") for field in route.service.fields],
     }
 
 

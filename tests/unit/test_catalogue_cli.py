@@ -91,7 +91,7 @@ def test_check_of_the_shared_pages(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("service", ["gewerbe-anmelden", "99050012104000"])
 @pytest.mark.parametrize("area", ["097610000000", "09761000", "augsburg"])
 def test_explain(run: Run, service: str, area: str) -> None:
-    """Key or id, ARS, AGS or name: the answer has office, page and line, level, logins and messages."""
+    """Key or id, ARS, AGS or name: the answer has office, page and line, level, logins, messages and the fields of the form."""
     output = run("explain", "--service", service, "--ars", area).output
     line = (Path(catalogue.__file__).parents[1] / "cities/augsburg.yaml").read_text(encoding="utf-8").splitlines().index
     number = line("      - service: gewerbe-anmelden") + 1
@@ -101,6 +101,9 @@ def test_explain(run: Run, service: str, area: str) -> None:
         "level 3 (substanziell)",
         "Unternehmenskonto (ELSTER) (unternehmenskonto-elster) at level 3",
         "einreichung.antrag.0100",
+        "F99000202 Beginn der Tätigkeit: date; required",
+        "F99000204 Hausnummer der Betriebsstätte: text, datatype B; required",
+        "F99000208 Art des Betriebs: one of Industrie, Handwerk, Handel, Sonstiges; may be left out, several values",
     ):
         assert part in output
 

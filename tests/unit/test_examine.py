@@ -132,7 +132,7 @@ def test_quick_look_overlooks_nothing(as_references: bool, name: str, street: st
     """A message judged as a whole gets what its texts get one by one, also where letters are written as references."""
     person = builders.person(name, "Ana", address=builders.ADDRESS.model_copy(update={"street": street}))
     plain = builders.application()
-    form = plain.form.model_copy(update={"fields": (FormField(id="F99000101", values=(value,)),)})
+    form = plain.form.model_copy(update={"fields": (*plain.form.fields, FormField(id="F99000107", values=(value,)))})
     text = message.write(plain.model_copy(update={"applicants": (person,), "content": form})).decode()
     body = text.encode("ascii", "xmlcharrefreplace") if as_references else text.encode()
     found = examine(body, table.load(), CATALOGUE, NOW)

@@ -34,7 +34,6 @@ from schemas.message import (
     Application,
     Authority,
     Code,
-    Form,
     FormField,
     MessageReference,
     Trust,
@@ -618,10 +617,12 @@ async def test_no_such_page(refusing: Gateway, method: str, path: str, status: i
 def private_application() -> Application:
     """An application in which everything about the person is a canary."""
     address = builders.ADDRESS.model_copy(update={"street": CANARY, "city": CANARY, "addition": CANARY})
+    form = builders.application().form
+    fields = tuple(FormField(id=one.id, values=(CANARY,)) if one.id == "F99000102" else one for one in form.fields)
     return builders.application(
         applicants=(builders.person(CANARY, CANARY, birth_name=CANARY, address=address),),
         reader=Authority(key="ags:09162000", name=CANARY),
-        content=Form(schema_uri="https://stadtbus.example/x", fields=(FormField(id="F99000102", values=(CANARY,)),)),
+        content=form.model_copy(update={"fields": fields}),
     )
 
 

@@ -41,6 +41,7 @@ BROKEN = {
     "code-known": VALID.replace("<code>DVDV</code>", "<code>FAX</code>", 1),
     "service-offered": VALID.replace("091620000000", "097610000000"),
     "reader-agrees": VALID.replace("<kennung>ags:09162000", "<kennung>psw:09162000"),
+    "form-fits": VALID.replace("<wert>2026-03-01</wert>", "<wert>bald</wert>"),
 }
 """By rule the message that breaks it."""
 

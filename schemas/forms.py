@@ -1,0 +1,65 @@
+"""A form that was filled in, held against what the catalogue says of its fields: what passes here, every office can rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lxml import etree
+
+from schemas.catalogue import FieldSpec, Service
+from schemas.din91379 import misfit
+
+
+class Misfit(NamedTuple):
+    """What does not fit, at which element; the value is for `--reveal` only."""
+
+    detail: str
+    element: etree._Element
+    value: str | None = None
+
+
+def misfits(form: etree._Element, service: Service, *, whole: bool) -> Iterator[Misfit]:
+    """What does not fit in a form (the element `formular`). Required fields have to be there where it is `whole`, as in an application.
+
+    Services without fields in the catalogue take any. A value may be empty; then the field counts as left out.
+    """
+    if not service.fields:
+        return
+    uri = form.find("schemaUri")
+    if uri is not None and (uri.text or "").strip() != service.form:
+        yield Misfit(f"expected {service.form}", uri, uri.text)
+        return
+    specs, filled = {spec.id: spec for spec in service.fields}, set()
+    for field in form.iterchildren("feld"):
+        field_id = (field.get("id") or "").strip()
+        values = [wert for wert in field if wert.text]
+        yield from _in_field(field, field_id, values, specs.get(field_id), again=field_id in filled)
+        if values:
+            filled.add(field_id)
+    if whole and (missing := [spec.id for spec in service.fields if spec.required and spec.id not in filled]):
+        yield Misfit(f"required and not filled: {', '.join(missing)}", form)
+
+
+def _in_field(
+    field: etree._Element, field_id: str, values: list[etree._Element], spec: FieldSpec | None, *, again: bool
+) -> Iterator[Misfit]:
+    if spec is None:
+        yield Misfit("this form has no such field", field, field_id)
+    elif (again or len(values) > 1) and not spec.many:
+        yield Misfit(f"the field {field_id} has one value at most", field)
+    else:
+        for wert in values:
+            if flaw := _flaw(wert.text or "", spec):
+                yield Misfit(f"{field_id}: {flaw}", wert, wert.text)
+
+
+def _flaw(value: str, spec: FieldSpec) -> str:
+    """What is wrong with a value; empty when nothing is."""
+    if not spec.takes(value):
+        return f"expected {_WANTED[spec.kind]}" + (f" {', '.join(spec.codes)}" if spec.codes else "")
+    found = misfit(value, spec.datatype)
+    return f"{found.code_points} ({found.group}) at position {found.position + 1} is not of datatype {spec.datatype}" if found else ""
+
+
+_WANTED = {"date": "a date like 2026-04-01", "integer": "an integer in digits", "code": "one of", "text": "text"}
