@@ -9,8 +9,8 @@ Other headers (XJustiz, XGewerbesteuer) are not read: then namespace and the por
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple
 
 from lxml import etree
 
@@ -18,14 +18,21 @@ Generation = Literal["G1", "G2", "G3"]
 
 G2G: Final = "nachrichtenkopf.g2g"
 G2G_NAMESPACE: Final = "http://xoev.de/schemata/basisnachricht/g2g/1_1"
-_XML_BLANKS: Final = " \t\r\n"
+_PATHS: Final = (
+    "identifikation.nachricht/nachrichtenUUID",
+    "identifikation.nachricht/nachrichtentyp/code",
+    "identifikation.nachricht/nachrichtentyp/name",
+    "identifikation.nachricht/erstellungszeitpunkt",
+)
+_LEGACY_KEY: Final = ("behoerdenkennung/praefix/code", "behoerdenkennung/kennung/code")
+_NO_LEGACY_KEY: Final = ":"
+_SEPARATOR: Final = "\n"
+"""Between the texts, which one XPath reads; normalize-space leaves none in them."""
 
-Children = dict[str, etree._Element]  # noqa: SLF001 - the only name that the type has
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What every generation says. Values are as sent, without outer blanks; what is missing is empty, nothing is checked here.
+class Head(NamedTuple):
+    """What every generation says. Values are as sent, as tokens of XML Schema: without outer blanks, and inside one each. What is
+    missing is empty, nothing is checked here.
 
     `reader` and `author` are the keys of the authorities as one text, for example `psw:01003110`.
     `created` is `erstellungszeitpunkt`, not parsed: many real messages leave out the time zone.
@@ -47,58 +54,55 @@ class Head:
 def read(root: etree._Element) -> Head | None:
     """The header of a message, or None where it has none of the three. Elements nobody knows are passed over; never raises."""
     head = next(root.iterchildren("*"), None)
-    if head is None:
+    if head is None or (generation := _generation(head)) is None:
         return None
-    parts = _children(head)
-    reader, author = _children(parts.get("leser")), _children(parts.get("autor"))
-    generation = _generation(head, reader, author)
-    if generation is None:
-        return None
-    identification = _children(parts.get("identifikation.nachricht"))
-    kind = _children(identification.get("nachrichtentyp"))
+    message_id, type_code, type_name, created, reader, author = _TEXTS[generation](head).split(_SEPARATOR)
     return Head(
         generation=generation,
-        message_id=_text(identification.get("nachrichtenUUID")),
-        type_code=_text(kind.get("code")),
-        type_name=_text(kind.get("name")) or None,
-        created=_text(identification.get("erstellungszeitpunkt")),
-        reader=_authority(reader),
-        author=_authority(author),
+        message_id=message_id,
+        type_code=type_code,
+        type_name=type_name or None,
+        created=created,
+        reader="" if reader == _NO_LEGACY_KEY else reader,
+        author="" if author == _NO_LEGACY_KEY else author,
         standard=root.get("standard"),
         version=root.get("version"),
         test=root.get("test") is not None,
     )
 
 
-def _generation(head: etree._Element, *parties: Children) -> Generation | None:
+def _generation(head: etree._Element) -> Generation | None:
     if head.tag == G2G:
         return "G2"
     if head.tag == f"{{{G2G_NAMESPACE}}}{G2G}":
         return "G3"
-    legacy = _local_name(head) == "nachrichtenkopf" and any("behoerdenkennung" in party for party in parties)
-    return "G1" if legacy else None
+    return "G1" if _IS_LEGACY(head) else None
 
 
-def _authority(party: Children) -> str:
-    legacy = party.get("behoerdenkennung")
-    if legacy is None:
-        return _text(party.get("kennung"))
-    keys = _children(legacy)
-    prefix, key = (_text(_children(keys.get(name)).get("code")) for name in ("praefix", "kennung"))
-    return f"{prefix}:{key}" if prefix or key else ""
+# --- the XPaths
+
+_BY_NAME: Final = "{}[1]"
+_BY_LOCAL_NAME: Final = "*[local-name()='{}'][1]"
+"""G3 spreads the header over three namespaces, G1 qualifies or does not."""
 
 
-def _children(parent: etree._Element | None) -> Children:
-    """The first child of each local name: G3 spreads the header over three namespaces, G1 qualifies or does not."""
-    found: Children = {}
-    for child in () if parent is None else parent.iterchildren("*"):
-        found.setdefault(_local_name(child), child)
-    return found
+def _texts(step: str, *key: str) -> Callable[[etree._Element], Any]:
+    """Reads all texts of a header; `key` are the parts of the key of an authority."""
+    parties = (", ':', ".join(_text(step, f"{party}/{part}") for part in key) for party in ("leser", "autor"))
+    parts = (*(_text(step, path) for path in _PATHS), *parties)
+    joined = f", '{_SEPARATOR}', ".join(parts)
+    return etree.XPath(f"concat({joined})", smart_strings=False)
 
 
-def _local_name(element: etree._Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _text(step: str, path: str) -> str:
+    return f"normalize-space({'/'.join(map(step.format, path.split('/')))})"
 
 
-def _text(element: etree._Element | None) -> str:
-    return "" if element is None else (element.text or "").strip(_XML_BLANKS)
+_IS_LEGACY: Final[Callable[[etree._Element], Any]] = etree.XPath(
+    "boolean(self::*[local-name()='nachrichtenkopf']/*[local-name()='leser' or local-name()='autor']/*[local-name()='behoerdenkennung'])"
+)
+_TEXTS: Final[Mapping[Generation, Callable[[etree._Element], Any]]] = {
+    "G1": _texts(_BY_LOCAL_NAME, *_LEGACY_KEY),
+    "G2": _texts(_BY_NAME, "kennung"),
+    "G3": _texts(_BY_LOCAL_NAME, "kennung"),
+}

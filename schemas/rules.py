@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 from lxml import etree
@@ -53,7 +54,11 @@ _FILE_NAME = re.compile(r"""(?![. ])[^\x00-\x1f\x7f/\\:*?"<>|\u202a-\u202e\u2066
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 _MARK = re.compile("[\u0300-\u036f]")
 _ASCII: Final = bytes(range(128))
-_CONTROLS: Final = bytes((*range(32), 127))
+_CONTROLS: Final = (b"\t", b"\n", b"\r", b"\x7f")
+"""All of ASCII that is XML without being printable."""
+
+
+_Select = Callable[[etree._Element], Any]  # noqa: SLF001 - the only name that the type has
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +112,12 @@ class Subject:
         return found
 
     @cached_property
-    def codes(self) -> dict[str, etree._Element]:
-        """`leistung` and `gebiet` of a message of our own, by name."""
-        return {str(element.tag): element for element in self.root.iterchildren("leistung", "gebiet")}
-
-    @cached_property
     def routed(self) -> Route | Rejected | None:
         """Where service and area lead; None where the message has none and the portal did not say."""
         claim = self.claim
         if self.own:
-            sent = [(element.findtext("code") or "").strip() for element in self.codes.values()]
-            claim = Claim(*sent) if len(sent) == len(fields(Claim)) else None
+            service, area = _CLAIMED(self.root).split("\n")
+            claim = Claim(service, area) if service and area else None
         return None if claim is None else _route(self.catalogue, claim, self.today)
 
     def texts(self) -> Iterator[Text]:
@@ -130,6 +130,11 @@ class Subject:
                     yield Text(value, types.get(path, "C"), element)
             for name in map(str, element.attrib):
                 yield Text(element.get(name, ""), types.get(f"{path}/@{name}".lstrip("/"), "C"), element, name)
+
+    @cached_property
+    def inconspicuous(self) -> bool:
+        """Whether there is nothing that one of the rules with XPaths is about; told by one XPath for all of them."""
+        return not _CONSPICUOUS(self.root)
 
     @cached_property
     def clean(self) -> bool:
@@ -151,7 +156,7 @@ class Subject:
         """Whether a text of our own messages may break A, B or D. All printable ASCII is of B, which is a part of D."""
         narrow = _narrow()
         content = self.body.partition(b"?>")[2].lstrip() if self.body.startswith(b"<?xml") else self.body
-        if misfit(letters, "B") is None and len(content.translate(None, _CONTROLS)) == len(content):
+        if misfit(letters, "B") is None and not any(control in content for control in _CONTROLS):
             narrow = {"A": narrow["A"]}
         return any(misfit(" ".join(texts(self.root)), datatype) for datatype, texts in narrow.items())
 
@@ -174,7 +179,7 @@ def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
     return [
         rule.finding(breach, severity)
         for rule in rules
-        if (severity := rule.own if subject.own else rule.genuine) is not None
+        if (severity := rule.own if subject.own else rule.genuine) is not None and not (rule.kept and rule.kept(subject))
         for breach in islice(rule.check(subject), MAX_FINDINGS)
     ]
 
@@ -183,7 +188,8 @@ def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
 class Rule:
     """One rule. `number` is that of the XÖV conventions it comes from; the hint in English is that of the problem.
 
-    `genuine` is how a breach counts in genuine XÖV messages; None where the rule is not for them.
+    `genuine` is how a breach counts in genuine XÖV messages; None where the rule is not for them. `kept` tells cheaply of most messages
+    that they keep the rule; of the others it says nothing.
     """
 
     name: str
@@ -196,6 +202,7 @@ class Rule:
     check: Check
     genuine: Severity | None = Severity.WARNING
     own: Severity = Severity.ERROR
+    kept: Callable[[Subject], bool] | None = None
 
     @property
     def hint_en(self) -> str:
@@ -216,15 +223,29 @@ def _not_in(codes: Iterable[str]) -> str:
     return f"not(contains(' {' '.join(codes)} ', concat(' ', normalize-space(), ' ')))"
 
 
-_EMPTY: Final[Callable[[etree._Element], Any]] = etree.XPath(
+def _none_of(texts: Iterable[str]) -> str:
+    """An XPath condition: the text is, to the letter, none of these."""
+    return " and ".join(f". != '{text}'" for text in texts)
+
+
+_EMPTY: Final[_Select] = etree.XPath(
     "descendant::*[not(node()) and not(self::wert) and not(ancestor::fachnachricht)]"
     " | descendant-or-self::*/@*[.='' and name() != 'test' and not(ancestor::fachnachricht)]/.."
 )
 
 
-_UNKNOWN_CODES: Final[Callable[[etree._Element], Any]] = etree.XPath(
-    f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(_DIRECTORIES)}] | nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code[{_not_in(_CHANNELS)}]"
+_OF_LISTS: Final = " | ".join(f"{name}[@listURI[{_none_of(uris)}]]" for name, uris in _LISTS.items())
+_OF_CODES: Final = " | ".join(
+    (
+        f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(_DIRECTORIES)}]",
+        f"nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code[{_not_in(_CHANNELS)}]",
+        *(f"gebiet[@listURI = '{uri}']/code[string-length(normalize-space()) != {digits}]" for uri, digits in _AREA_DIGITS.items()),
+    )
 )
+_UNKNOWN_LISTS: Final[_Select] = etree.XPath(_OF_LISTS)
+_UNKNOWN_CODES: Final[_Select] = etree.XPath(_OF_CODES)
+_CONSPICUOUS: Final[_Select] = etree.XPath(f"boolean(anlagen | @test | {_OF_LISTS} | {_OF_CODES})")
+_CLAIMED: Final[_Select] = etree.XPath("concat(normalize-space(leistung/code), '\n', normalize-space(gebiet/code))", smart_strings=False)
 
 
 def _no_empty_text(subject: Subject) -> Iterator[Breach]:
@@ -276,7 +297,7 @@ def _attachment_type(subject: Subject) -> Iterator[Breach]:
 def _type_matches_root(subject: Subject) -> Iterator[Breach]:
     if subject.head is None:
         return
-    name = etree.QName(subject.root).localname
+    name = str(subject.root.tag).rpartition("}")[2]
     number = name.rpartition(".")[2]
     for place, sent, expected in (("code", subject.head.type_code, number), ("name", subject.head.type_name, name)):
         if sent and sent != expected:
@@ -314,13 +335,13 @@ def _key_in_directory(subject: Subject) -> Iterator[Breach]:
 
 
 def _text_in_nfc(subject: Subject) -> Iterator[Breach]:
-    for text in () if subject.clean else subject.texts():
+    for text in subject.texts():
         if not unicodedata.is_normalized("NFC", text.value):
             yield Breach("", text.element, text.attribute, text.value)
 
 
 def _characters_fit(subject: Subject) -> Iterator[Breach]:
-    for text in () if subject.clean else subject.texts():
+    for text in subject.texts():
         found = misfit(text.value, text.datatype)
         if found is not None:
             detail = f"{found.code_points} ({found.group}) at position {found.position + 1} is not of datatype {text.datatype}"
@@ -328,7 +349,7 @@ def _characters_fit(subject: Subject) -> Iterator[Breach]:
 
 
 def _encoded_once(subject: Subject) -> Iterator[Breach]:
-    for text in () if subject.clean else subject.texts():
+    for text in subject.texts():
         if looks_like_mojibake(text.value):
             yield Breach("", text.element, text.attribute, text.value)
 
@@ -339,21 +360,18 @@ def _test_flag(subject: Subject) -> Iterator[Breach]:
 
 
 def _lists_known(subject: Subject) -> Iterator[Breach]:
-    for name, element in subject.codes.items():
-        sent, known = element.get("listURI"), _LISTS[name]
-        if sent is not None and sent not in known:
-            yield Breach(f"expected {' or '.join(known)}", element, "listURI", sent)
+    for element in _UNKNOWN_LISTS(subject.root):
+        yield Breach(f"expected {' or '.join(_LISTS[element.tag])}", element, "listURI", element.get("listURI"))
 
 
 def _codes_known(subject: Subject) -> Iterator[Breach]:
     for element in _UNKNOWN_CODES(subject.root):
-        known = _DIRECTORIES if element.getparent().tag == "verzeichnisdienst" else _CHANNELS
-        yield Breach(f"known codes: {', '.join(known)}", element, value=element.text)
-    area = subject.codes.get("gebiet")
-    code = None if area is None else area.find("code")
-    digits = None if area is None else _AREA_DIGITS.get(area.get("listURI", ""))
-    if digits is not None and code is not None and len((code.text or "").strip()) != digits:
-        yield Breach(f"the codes of this list have {digits} digits", code, value=code.text)
+        around = element.getparent()
+        if around.tag == "gebiet":
+            detail = f"the codes of this list have {_AREA_DIGITS[around.get('listURI')]} digits"
+        else:
+            detail = f"known codes: {', '.join(_DIRECTORIES if around.tag == 'verzeichnisdienst' else _CHANNELS)}"
+        yield Breach(detail, element, value=element.text)
 
 
 def _refused_by_catalogue(problem: Problem, place: str) -> Check:
@@ -511,6 +529,7 @@ AFTER_SCHEMA: Final = (
         "Vor dem Senden nach NFC normalisieren.",
         "DIN 91379:2022-08",
         _text_in_nfc,
+        kept=attrgetter("clean"),
     ),
     Rule(
         "din-91379",
@@ -521,6 +540,7 @@ AFTER_SCHEMA: Final = (
         "Das genannte Zeichen durch eines ersetzen, das DIN 91379 für diesen Datentyp hat.",
         "DIN 91379:2022-08",
         _characters_fit,
+        kept=attrgetter("clean"),
     ),
     Rule(
         "encoded-once",
@@ -532,6 +552,7 @@ AFTER_SCHEMA: Final = (
         "Stadtbus",
         _encoded_once,
         own=Severity.WARNING,
+        kept=attrgetter("clean"),
     ),
     Rule(
         "test-flag",
@@ -543,6 +564,7 @@ AFTER_SCHEMA: Final = (
         _XOEV,
         _test_flag,
         genuine=Severity.ERROR,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "attachment-size",
@@ -554,6 +576,7 @@ AFTER_SCHEMA: Final = (
         "Stadtbus",
         _attachment_size,
         genuine=None,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "attachment-type",
@@ -565,6 +588,7 @@ AFTER_SCHEMA: Final = (
         "RFC 6838, section 4.2",
         _attachment_type,
         genuine=None,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "attachment-name",
@@ -576,6 +600,7 @@ AFTER_SCHEMA: Final = (
         "Stadtbus",
         _attachment_name,
         genuine=None,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "code-list-known",
@@ -587,6 +612,7 @@ AFTER_SCHEMA: Final = (
         "xbau-fehlerkennzahlen 2.2, X010",
         _lists_known,
         genuine=None,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "service-known",
@@ -620,6 +646,7 @@ AFTER_SCHEMA: Final = (
         "xbau-fehlerkennzahlen 2.2, X011",
         _codes_known,
         genuine=None,
+        kept=attrgetter("inconspicuous"),
     ),
     Rule(
         "service-offered",

@@ -38,6 +38,7 @@ _XPATH_1_0: Final = frozenset(
         *("text", "node", "comment", "processing-instruction"),  # tests of nodes, written like functions
     )
 )
+_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
 _LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CALL: Final = re.compile(r"([\w.:-]+)\s*\(")
 _PREFIX: Final = re.compile(r"([\w.-]+):(?!:)(?=[\w*])")
@@ -61,9 +62,9 @@ class Moment:
             "test": submission.test,
         }
         self.fields: dict[str, list[etree._Element]] = {}
-        for one in submission.root.iterfind("inhalt/formular/feld"):
-            values = self.fields.setdefault(one.get("id", "").strip(), [])
-            values += [value for value in one if (value.text or "").strip()]
+        for value in _VALUES(submission.root):
+            if (text := value.text) and not text.isspace():
+                self.fields.setdefault(value.getparent().get("id", "").strip(), []).append(value)
 
 
 META: Final = ("id", "case", "accepted_at", "test")

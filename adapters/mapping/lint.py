@@ -72,8 +72,9 @@ def _never(mapping: Mapping, roots: Iterable[etree._Element]) -> Iterator[Flaw]:
 
 def _found(mapping: Mapping, root: etree._Element) -> Iterator[tuple[Step, ...]]:
     """The places of XPaths that find something in a message."""
-    yield from (("refuse", reason) for reason, read in mapping.refused.items() if read.select(Place(root)))
-    yield from _found_below(mapping.entries, Place(root))
+    place = mapping.paths.place(root)
+    yield from (("refuse", reason) for reason, read in mapping.refused.items() if read.select(place))
+    yield from _found_below(mapping.entries, place)
 
 
 def _found_below(below: tuple[Entry, ...], at: Place) -> Iterator[tuple[Step, ...]]:
@@ -82,7 +83,7 @@ def _found_below(below: tuple[Entry, ...], at: Place) -> Iterator[tuple[Step, ..
             if (read := getattr(entry, key)) is not None and _finds(read, at):
                 yield (*entry.place, key)
         inner = entry.each or entry.at
-        for one in [at] if inner is None else map(Place, _selected(inner, at)):
+        for one in [at] if inner is None else map(entry.paths.place, _selected(inner, at)):
             yield from _found_below(entry.below, one)
 
 
@@ -117,7 +118,7 @@ def _on(mapping: Mapping, group: Iterable[etree._Element]) -> Iterator[Flaw]:
     """What is wrong with a mapping on messages that are the same but for their codes. Lost is what no one of them shows: tables may join codes."""
     lost: list[dict[str, str]] = []
     for root in group:
-        if any(read.select(Place(root)) for read in mapping.refused.values()):
+        if any(read.select(mapping.paths.place(root)) for read in mapping.refused.values()):
             return
         submission = _submission(root)
         try:

@@ -9,7 +9,7 @@ from adapters.interface import Document, Submission
 from adapters.mapping import functions, page, render
 from adapters.mapping.entries import Compiler, Filling, elements
 from adapters.mapping.page import Draft
-from adapters.mapping.reading import Place
+from adapters.mapping.reading import Paths, Place
 from schemas import errors
 from schemas.errors import Refused, UsageError
 from schemas.message import APPLICATION
@@ -27,8 +27,9 @@ class Mapping:
         self.draft = draft
         self.spec = draft.spec
         compiler = Compiler(draft, self.spec)
-        self.entries = compiler.entries(self.spec.document)
-        self.refused = {reason: compiler.xpath(text, REFUSED, reason) for reason, text in self.spec.refuse.items()}
+        self.paths = Paths()
+        self.entries = compiler.entries(self.spec.document, self.paths)
+        self.refused = {reason: compiler.xpath(text, self.paths, REFUSED, reason) for reason, text in self.spec.refuse.items()}
         self.ignored = [compiler.located(text, IGNORED, text) for text in self.spec.ignored]
         self._renderer = render.renderer(draft, self.spec, self.entries)
 
@@ -59,14 +60,15 @@ class Mapping:
             kind = "not an application" if self.spec.messages == (APPLICATION,) else "not a message that this office takes"
             raise Refused(kind)
         with functions.translating(submission):
-            self._refuse(submission)
-            content = self._renderer.render(Filling().fill(self.entries, submission.root))
+            root = self.paths.place(submission.root)
+            self._refuse(root)
+            content = self._renderer.render(Filling().fill(self.entries, root))
         return Document(submission.id, f"{submission.id}.{self._renderer.suffix}", self.media_type, content)
 
-    def _refuse(self, submission: Submission) -> None:
+    def _refuse(self, root: Place) -> None:
         for reason, read in self.refused.items():
-            if found := elements(read, Place(submission.root), REFUSED):
-                raise Refused(f"{reason} ({submission.root.getroottree().getelementpath(found[0])})")
+            if found := elements(read, root, REFUSED):
+                raise Refused(f"{reason} ({root.element.getroottree().getelementpath(found[0])})")
 
 
 def _unusable(draft: Draft) -> UsageError:

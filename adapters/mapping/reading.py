@@ -16,29 +16,55 @@ from adapters.mapping.functions import Selected, UnfitError, Value
 
 _LITERAL: Final = re.compile(r"'([^']*)'")
 _CALL: Final = re.compile(r"(feld|meta)\('([^']*)'\)")
-_STEPS: Final = re.compile(r"[A-Za-z_][\w.-]*(/[A-Za-z_][\w.-]*)*")
+_STEPS: Final = re.compile(r"[A-Za-z_][\w.-]*(?:/[A-Za-z_][\w.-]*)*")
+_NORMALIZED: Final = re.compile(rf"normalize-space\(({_STEPS.pattern})\)")
+_WORDS: Final = re.compile(r"[^ \t\r\n]+")
 _NONE: Final[Sequence[etree._Element]] = ()
+
+_Wanted = dict[Any, tuple[str, "_Wanted"]]
+"""Names of children, each with its path and what is wanted below it."""
 
 Failed = (UnfitError, etree.XPathError, AttributeError, KeyError, TypeError)
 """What reading can raise; beside the first two it is a function that got other arguments than it takes."""
 
 
 class Place:
-    """An element that XPaths start from. Its children are sorted by name once, for all paths that begin with them."""
+    """An element that XPaths start from, with what the paths of names among them lead to."""
 
-    __slots__ = ("_children", "element")
+    __slots__ = ("element", "found")
 
     def __init__(self, element: etree._Element) -> None:
         self.element = element
-        self._children: dict[Any, list[etree._Element]] | None = None
+        self.found: dict[str, list[etree._Element]] = {}
 
-    def children(self) -> Mapping[Any, Sequence[etree._Element]]:
-        """By their names, those of one name in their order."""
-        if self._children is None:
-            self._children = {}
-            for child in self.element:
-                self._children.setdefault(child.tag, []).append(child)
-        return self._children
+
+class Paths:
+    """The paths of names that are read at one kind of place. One walk over an element finds what all of them lead to."""
+
+    def __init__(self) -> None:
+        self._wanted: _Wanted = {}
+
+    def add(self, path: str) -> None:
+        """One more of them."""
+        wanted, names = self._wanted, path.split("/")
+        for end, name in enumerate(names, start=1):
+            _, wanted = wanted.setdefault(name, ("/".join(names[:end]), {}))
+
+    def place(self, element: etree._Element) -> Place:
+        """An element to read at."""
+        place = Place(element)
+        _find(element, self._wanted, place.found)
+        return place
+
+
+def _find(element: etree._Element, wanted: _Wanted, found: dict[str, list[etree._Element]]) -> None:
+    for child in element:
+        step = wanted.get(child.tag)
+        if step is not None:
+            path, below = step
+            found.setdefault(path, []).append(child)
+            if below:
+                _find(child, below, found)
 
 
 class Read(Protocol):
@@ -62,14 +88,18 @@ class Read(Protocol):
         """
 
 
-def compile_xpath(text: str, prefixes: Mapping[str, str], extensions: Mapping[Any, Callable[..., Any]]) -> Read:
-    """Compile an XPath that has no flaws."""
+def compile_xpath(text: str, paths: Paths, prefixes: Mapping[str, str], extensions: Mapping[Any, Callable[..., Any]]) -> Read:
+    """Compile an XPath that has no flaws, for the places of these paths."""
     if literal := _LITERAL.fullmatch(text):
         return _Constant(literal.group(1))
     if call := _CALL.fullmatch(text):
         return _Field(call.group(2)) if call.group(1) == "feld" else _Meta(call.group(2))
     if _STEPS.fullmatch(text):
-        return _Steps(text.split("/"))
+        paths.add(text)
+        return _Steps(text)
+    if normalized := _NORMALIZED.fullmatch(text):
+        paths.add(normalized.group(1))
+        return _Normalized(normalized.group(1))
     return _General(etree.XPath(text, namespaces=dict(prefixes), extensions=dict(extensions), smart_strings=False))
 
 
@@ -116,22 +146,34 @@ class _Meta:
 
 
 class _Steps:
-    def __init__(self, names: list[str]) -> None:
-        self._first, *self._others = names
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def select(self, place: Place) -> Sequence[etree._Element]:
-        found = place.children().get(self._first, _NONE)
-        for name in self._others:
-            found = [child for one in found for child in one.iterchildren(name)]
-        return found
+        return place.found.get(self._path, _NONE)
 
     elements = select
 
     def values(self, place: Place) -> Sequence[Value]:
-        found = self.select(place)
-        if not found:
+        found = place.found.get(self._path)
+        if found is None:
             return ()
         return [text for one in found if (text := functions.text_of(one) if len(one) else one.text) and not text.isspace()]
+
+
+class _Normalized:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def select(self, place: Place) -> Selected:
+        found = place.found.get(self._path)
+        return " ".join(_WORDS.findall(functions.text_of(found[0]))) if found else ""
+
+    def elements(self, place: Place) -> Sequence[etree._Element]:
+        return _only_elements(self.select(place))
+
+    def values(self, place: Place) -> Sequence[Value]:
+        return functions.texts(self.select(place))
 
 
 class _General:
