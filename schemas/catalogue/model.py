@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 
@@ -79,6 +80,16 @@ class Service(_Entry):
     leika: tuple[LeikaKey, ...] = Field(min_length=1)
     form: Text
     fields: tuple[FieldSpec, ...] = ()
+
+    @cached_property
+    def by_field_id(self) -> dict[str, FieldSpec]:
+        """The fields by their ids."""
+        return {field.id: field for field in self.fields}
+
+    @cached_property
+    def required_ids(self) -> frozenset[str]:
+        """The fields that have to be filled."""
+        return frozenset(field.id for field in self.fields if field.required)
 
 
 class Account(_Entry):
