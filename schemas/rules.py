@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from itertools import islice
@@ -116,8 +116,9 @@ class Subject:
         """Where service and area lead; None where the message has none and the portal did not say."""
         claim = self.claim
         if self.own:
-            service, area = _CLAIMED(self.root).split("\n")
-            claim = Claim(service, area) if service and area else None
+            coded = {element.tag: element for element in self.root.iterchildren("leistung", "gebiet")}
+            sent = [_code_of(element) for element in coded.values()]
+            claim = Claim(*sent) if len(sent) == len(fields(Claim)) else None
         return None if claim is None else _route(self.catalogue, claim, self.today)
 
     def texts(self) -> Iterator[Text]:
@@ -245,7 +246,6 @@ _OF_CODES: Final = " | ".join(
 _UNKNOWN_LISTS: Final[_Select] = etree.XPath(_OF_LISTS)
 _UNKNOWN_CODES: Final[_Select] = etree.XPath(_OF_CODES)
 _CONSPICUOUS: Final[_Select] = etree.XPath(f"boolean(anlagen | @test | {_OF_LISTS} | {_OF_CODES})")
-_CLAIMED: Final[_Select] = etree.XPath("concat(normalize-space(leistung/code), '\n', normalize-space(gebiet/code))", smart_strings=False)
 
 
 def _no_empty_text(subject: Subject) -> Iterator[Breach]:
@@ -410,6 +410,11 @@ def _form_fits(subject: Subject) -> Iterator[Breach]:
 def line_of(element: etree._Element) -> int | None:
     """The line that an element begins on."""
     return element.sourceline  # type: ignore[return-value] # the stubs have it wrong
+
+
+def _code_of(element: etree._Element) -> str:
+    code = next(element.iterchildren("code"), None)
+    return "" if code is None else (code.text or "").strip()
 
 
 def _route(catalogue: Catalogue, claim: Claim, on: date) -> Route | Rejected:

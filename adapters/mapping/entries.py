@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lxml import etree
@@ -36,8 +36,7 @@ class Entry:
     at: Read | None = None
     when: Read | None = None
     required: Read | None = None
-    plain: Callable[[Place], Sequence[Value]] | None = None
-    """The values of a field that has nothing else to it, as most have; raises one of `Failed` where one has to look closer."""
+    fill: Fill = field(init=False)
 
     def is_needed(self, at: Place) -> bool:
         """Whether the field must not be missing."""
@@ -54,6 +53,12 @@ class Entry:
 
 Filled = tuple[Entry, Sequence[Value], Sequence[list[Any]]]
 """A field with its values, and a branch of `Filled` for each element it is repeated for; without repetition one or none."""
+
+
+Fill = Callable[[Place, str, list[str]], Filled]
+"""Fills a field at a place. The text says in which repetition, the list takes what is missing."""
+Branches = Callable[[Place, str, list[str]], list[list[Filled]]]
+"""Fills what is below a field, in the same way."""
 
 
 def every(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -81,8 +86,7 @@ class Compiler:
         for key in XPATHS:
             if isinstance(text := getattr(spec, key), str):
                 setattr(entry, key, self.xpath(text, paths, *entry.place, key))
-        if entry.value and not (spec.fields or spec.when or isinstance(spec.required, str) or spec.default is not None):
-            entry.plain = _required(entry.value) if spec.required else entry.value.values
+        entry.fill = _filling(entry)
         if spec.value is None and not spec.fields and spec.default is None:
             self._draft.add("unset", f"{entry} has neither value nor fields nor default", *entry.place)
         return entry
@@ -114,66 +118,83 @@ class Compiler:
         yield from (f"meta knows {', '.join(META)}, not '{name}'" for name in functions.literals(text, "meta") if name not in META)
 
 
-def _required(read: Read) -> Callable[[Place], Sequence[Value]]:
-    def values(at: Place) -> Sequence[Value]:
-        found = read.values(at)
-        if not found:
-            raise UnfitError("missing")
-        return found
-
-    return values
+# --- filling
 
 
-class Filling:
-    """Fills the target from one message. What is missing is collected, so that it can be told all at once."""
+def fill(entries: tuple[Entry, ...], root: Place) -> list[Filled]:
+    """The whole target. What is missing is collected, so that it can be told all at once.
 
-    def __init__(self) -> None:
-        self._missing: list[str] = []
+    Raises:
+        Refused: a value does not fit, or required ones are missing; by name of the field, never by value.
+    """
+    missing: list[str] = []
+    filled = [entry.fill(root, "", missing) for entry in entries]
+    if missing:
+        raise Refused(f"missing: {', '.join(missing)}")
+    return filled
 
-    def fill(self, entries: tuple[Entry, ...], root: Place) -> list[Filled]:
-        """The whole target.
 
-        Raises:
-            Refused: a value does not fit, or required ones are missing; by name of the field, never by value.
-        """
-        filled = self._fill(entries, root, "")
-        if self._missing:
-            raise Refused(f"missing: {', '.join(self._missing)}")
-        return filled
+def _filling(entry: Entry) -> Fill:
+    """Compiled once for every field: nothing that a mapping says is looked up while a message waits."""
+    values = _no_values if entry.value is None else entry.value.values
+    when, default, branches = entry.when, entry.spec.default, _branches(entry)
 
-    def _fill(self, entries: tuple[Entry, ...], at: Place, said: str) -> list[Filled]:
-        known = len(self._missing)
+    def filled(at: Place, said: str, missing: list[str]) -> Filled:
         try:
-            return [(entry, entry.plain(at), ()) if entry.plain else self._one(entry, at, said) for entry in entries]
-        except Failed:  # of a plain field: look which
-            del self._missing[known:]
-            return [self._one(entry, at, said) for entry in entries]
-
-    def _one(self, entry: Entry, at: Place, said: str) -> Filled:
-        try:
-            if entry.when is not None and not entry.when.select(at):
+            if when is not None and not when.select(at):
                 return entry, (), ()
-            found = () if entry.value is None else entry.value.values(at)
+            found = values(at)
             needed = not found and entry.is_needed(at)
         except Failed as error:
             raise _refusal(entry, error) from None
-        if not found and entry.spec.default is not None:
-            found = (entry.spec.default,)
-        branches = self._branches(entry, at, said) if entry.below else ()
-        if needed and not found and not branches:
-            self._missing.append(f"{entry}{said} ({entry.spec.value or entry.spec.each or entry.spec.at or 'no value'})")
-        return entry, found, branches
+        if not found and default is not None:
+            found = (default,)
+        below = () if branches is None else branches(at, said, missing)
+        if needed and not found and not below:
+            missing.append(f"{entry}{said} ({entry.spec.value or entry.spec.each or entry.spec.at or 'no value'})")
+        return entry, found, below
 
-    def _branches(self, entry: Entry, at: Place, said: str) -> list[list[Filled]]:
-        if entry.each is not None:
-            found = elements(entry.each, at, entry)
-            return [self._fill(entry.below, entry.paths.place(one), f" of number {number}") for number, one in enumerate(found, start=1)]
-        if entry.at is None:
-            return [self._fill(entry.below, at, said)]
-        found = elements(entry.at, at, entry)
+    return filled
+
+
+def _no_values(_: Place) -> Sequence[Value]:
+    return ()
+
+
+def _branches(entry: Entry) -> Branches | None:
+    """The fields below, once for each place that they are to be filled at."""
+    if not entry.below:
+        return None
+    if entry.each is not None:
+        return _at_each(entry, entry.each)
+    return _here(entry) if entry.at is None else _at_one(entry, entry.at)
+
+
+def _here(entry: Entry) -> Branches:
+    below = [one.fill for one in entry.below]
+    return lambda at, said, missing: [[fill(at, said, missing) for fill in below]]
+
+
+def _at_one(entry: Entry, read: Read) -> Branches:
+    place, here = entry.paths.place, _here(entry)
+
+    def branches(at: Place, said: str, missing: list[str]) -> list[list[Filled]]:
+        found = elements(read, at, entry)
         if len(found) > 1:
             raise Refused(f"{entry}: several elements where there can be one")
-        return [self._fill(entry.below, entry.paths.place(one), said) for one in found]
+        return here(place(found[0]), said, missing) if found else []
+
+    return branches
+
+
+def _at_each(entry: Entry, read: Read) -> Branches:
+    place, here = entry.paths.place, _here(entry)
+
+    def branches(at: Place, _: str, missing: list[str]) -> list[list[Filled]]:
+        found = enumerate(elements(read, at, entry), start=1)
+        return [branch for number, one in found for branch in here(place(one), f" of number {number}", missing)]
+
+    return branches
 
 
 def elements(read: Read, at: Place, entry: object) -> Sequence[etree._Element]:

@@ -38,7 +38,7 @@ _XPATH_1_0: Final = frozenset(
         *("text", "node", "comment", "processing-instruction"),  # tests of nodes, written like functions
     )
 )
-_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
+_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/*")
 _LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CALL: Final = re.compile(r"([\w.:-]+)\s*\(")
 _PREFIX: Final = re.compile(r"([\w.-]+):(?!:)(?=[\w*])")

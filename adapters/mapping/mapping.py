@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.interface import Document, Submission
 from adapters.mapping import functions, page, render
-from adapters.mapping.entries import Compiler, Filling, elements
+from adapters.mapping.entries import Compiler, elements, fill
 from adapters.mapping.page import Draft
 from adapters.mapping.reading import Paths, Place
 from schemas import errors
@@ -62,7 +62,7 @@ class Mapping:
         with functions.translating(submission):
             root = self.paths.place(submission.root)
             self._refuse(root)
-            content = self._renderer.render(Filling().fill(self.entries, root))
+            content = self._renderer.render(fill(self.entries, root))
         return Document(submission.id, f"{submission.id}.{self._renderer.suffix}", self.media_type, content)
 
     def _refuse(self, root: Place) -> None:

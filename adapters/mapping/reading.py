@@ -1,6 +1,7 @@
 """XPaths of a mapping, compiled. The simplest kinds, which most are, go without libxml2, which makes documents twice as fast.
 
-They are literals, one call of `feld` or `meta`, and paths of names (`familienname/name`). A test compares them with XPath.
+They are literals, one call of `feld` or `meta`, and paths of names (`familienname/name`), also inside `normalize-space`. A test compares
+them with XPath.
 """
 
 from __future__ import annotations

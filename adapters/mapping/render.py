@@ -122,7 +122,7 @@ class _Xml:
 
     def _write_branch(self, parts: list[str], entry: Entry, values: Sequence[Value], branch: list[Filled]) -> None:
         value = _one(entry, values)
-        if value is None and entry.value is not None and not any(one[1] for one in branch):
+        if value is None and entry.value is not None and not _has_values(branch):
             return
         text = "" if value is None else self._text(entry, value, _IN_TEXT)
         self._write(parts, self._names[entry], "", text, branch)
@@ -138,6 +138,10 @@ class _Xml:
         if fitted is None:
             raise Refused(f"{entry} has a character that {self._target.encoding} cannot represent")
         return fitted
+
+
+def _has_values(branch: list[Filled]) -> bool:
+    return any(values or any(map(_has_values, branches)) for _, values, branches in branch)
 
 
 class _Json:

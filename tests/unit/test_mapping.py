@@ -261,6 +261,13 @@ def test_xml_names_and_text(mapping: Any) -> None:
     )
 
 
+def test_xml_without_its_text_keeps_what_is_below(mapping: Any) -> None:
+    """A field that has no value of its own is written for the sake of any value below it, however deep."""
+    below = {"fields": {"b": {"fields": {"c": "feld('F99000105')"}}}}
+    loaded = mapping({"a": {"value": "feld('F99000199')", **below}}, target={"format": "xml", "root": "r"})
+    assert loaded.document(submission()).content.decode().partition("\n")[2] == "<r><a><b><c>München</c></b></a></r>"
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"), [(None, "Ł&#321;"), ("transliterate", "L"), ("replace", "?"), ("refuse", "cannot represent")]
 )
