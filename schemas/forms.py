@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
 from schemas.catalogue import FieldSpec, Service
 from schemas.din91379 import misfit
+
+_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("feld/wert[. != '']")
 
 
 class Misfit(NamedTuple):
@@ -30,21 +32,32 @@ def misfits(form: etree._Element, service: Service, *, whole: bool) -> Iterator[
     if uri is not None and (uri.text or "").strip() != service.form:
         yield Misfit(f"expected {service.form}", uri, uri.text)
         return
-    specs, filled = service.by_field_id, set()
-    for field in form.iterchildren("feld"):
-        field_id = (field.get("id") or "").strip()
-        values = [(text, wert) for wert in field if (text := wert.text)]
-        spec = specs.get(field_id)
+    filled = _filled(form)
+    for field_id, values in filled.items():
+        spec = service.by_field_id.get(field_id)
         if spec is None:
-            yield Misfit("this form has no such field", field, field_id)
-        elif (len(values) > 1 or field_id in filled) and not spec.many:
-            yield Misfit(f"the field {field_id} has one value at most", field)
+            yield Misfit("this form has no such field", values[0], field_id)
+        elif len(values) > 1 and not spec.many:
+            yield Misfit(f"the field {field_id} has one value at most", values[1])
         else:
-            yield from (Misfit(f"{field_id}: {flaw}", wert, text) for text, wert in values if (flaw := _flaw(text, spec)))
-        if values:
-            filled.add(field_id)
-    if whole and not service.required_ids <= filled:
-        yield Misfit(f"required and not filled: {', '.join(sorted(service.required_ids - filled))}", form)
+            yield from _among(values, spec)
+    if whole and not service.required_ids <= filled.keys():
+        yield Misfit(f"required and not filled: {', '.join(sorted(service.required_ids - filled.keys()))}", form)
+
+
+def _filled(form: etree._Element) -> dict[str, list[etree._Element]]:
+    """By the ids of fields their values that are not empty (elements `wert`)."""
+    filled: dict[str, list[etree._Element]] = {}
+    for wert in _VALUES(form):
+        filled.setdefault(wert.getparent().get("id", "").strip(), []).append(wert)
+    return filled
+
+
+def _among(values: list[etree._Element], spec: FieldSpec) -> Iterator[Misfit]:
+    for wert in values:
+        text = wert.text or ""
+        if flaw := _flaw(text, spec):
+            yield Misfit(f"{spec.id}: {flaw}", wert, text)
 
 
 def _flaw(value: str, spec: FieldSpec) -> str:

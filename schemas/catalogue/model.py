@@ -64,10 +64,12 @@ class FieldSpec(_Entry):
 
     def takes(self, value: str) -> bool:
         """Whether a value is of this kind, and one of the codes where there are codes."""
+        if self.kind == "text":
+            return True
         if self.codes:
             return value in self.codes
         try:
-            return value == _CANONICAL.get(self.kind, str)(value)
+            return value == _CANONICAL[self.kind](value)
         except ValueError:
             return False
 
