@@ -22,7 +22,7 @@ from tests import evil
 from tests.fuzz import changes
 from tests.unit import test_heads
 
-LIMIT_S: Final = 1.0
+LIMIT_S: Final = 2.0
 NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
 _SECRETS: Final = (changes.CANARY, "Schön", "Łukasz", "Sendlinger", "Hauptstra")
 """Values of the messages, which no error text may quote."""
