@@ -396,6 +396,11 @@ MAPPING = Problem(
     "A mapping cannot be used",
     "`stadtbus adapter check` shows everything that is wrong with it; docs/mappings.md explains it.",
 )
+MAPPING_MISSING = Problem(
+    "mapping-missing",
+    "This office has no mapping",
+    "Only what a mapping makes can be recorded and compared; `stadtbus adapter try` shows what the back office gets.",
+)
 ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
 FILE_UNREADABLE = Problem(
     "file-unreadable", "The file cannot be read", "Give the path of a file that this user may read; a folder has to have *.xml in it."

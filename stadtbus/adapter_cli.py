@@ -114,13 +114,12 @@ def _write(path: Path, text: str) -> None:
 def record_samples(office: Office, *, as_json: AsJson = False) -> None:
     """Write anew what the mapping makes of the recorded samples; look at it with `git diff` before you keep it."""
     from adapters import registry
-    from adapters.mapping import Mapping, samples
-    from adapters.protocols.mapped import MAPPING
+    from adapters.mapping import samples
+    from stadtbus import trial
     from stadtbus.terminal import tell
 
     quiet()
-    folder = registry.folder(office)
-    written = samples.record(Mapping.load(folder / MAPPING), folder / "samples")
+    written = samples.record(trial.mapping_of(office), registry.folder(office) / "samples")
     tell("\n".join(map(str, written)), {"written": [str(path) for path in written]}, as_json=as_json)
 
 

@@ -155,13 +155,25 @@ class Difference:
     lines: tuple[str, ...]
 
 
+def mapping_of(office: str) -> Mapping:
+    """The mapping of an office.
+
+    Raises:
+        UsageError: office-unknown, mapping-missing where its adapter has none, or one that cannot be loaded.
+    """
+    path = registry.folder(office) / MAPPING
+    if not path.exists():
+        raise UsageError(errors.MAPPING_MISSING, "its adapter translates by itself, or not at all", where=office)
+    return Mapping.load(path)
+
+
 def differences(office: str, old: Path) -> list[Difference]:
     """Every recorded sample, translated by an old mapping and by the adapter's own.
 
     Raises:
-        UsageError: office-unknown, samples-missing, or a mapping that cannot be loaded.
+        UsageError: office-unknown, samples-missing, mapping-missing, or a mapping that cannot be loaded.
     """
-    before, after = Mapping.load(old), Mapping.load(registry.folder(office) / MAPPING)
+    before, after = Mapping.load(old), mapping_of(office)
     return [_difference(before, after, path.name, _read(office, path)) for path in bench.sample_paths(office)]
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from adapters import registry
 from adapters.conformance import checks
 from adapters.conformance.bench import Bench, Broken
-from schemas import catalogue
+from schemas import catalogue, errors
 from schemas.errors import UsageError
 from stadtbus import adapters
 from stadtbus.cli import app
@@ -169,3 +169,11 @@ def test_every_check_says_what_it_is_about() -> None:
     """The first line of each check is a promise; no two have the same name."""
     assert len({check.__name__ for check in checks.CHECKS}) == len(checks.CHECKS)
     assert all((check.__doc__ or "").splitlines()[0].endswith(".") for check in checks.CHECKS)
+
+
+@pytest.mark.parametrize("command", [["record"], ["diff", "--against", str(SAMPLE.parents[1] / "mapping.yaml")]], ids=["record", "diff"])
+def test_office_without_a_mapping(command: list[str]) -> None:
+    """An office that gets messages unchanged has nothing to record or to compare, and is told so."""
+    refused = give(*command, "nuernberg.bau").exception
+    assert isinstance(refused, UsageError)
+    assert refused.problem is errors.MAPPING_MISSING
