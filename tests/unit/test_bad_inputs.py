@@ -23,7 +23,7 @@ from schemas import catalogue, errors, message, table, xml
 from schemas.errors import Problem, Rejected
 from schemas.examine import examine
 from tests import builders, evil
-from tests.unit.test_intake import JSON, XML, Gateway, as_form, opened, problem_of
+from tests.gateway import JSON, XML, Gateway, as_form, opened, problem_of
 
 ROOT = Path(__file__).parents[2]
 FORM = as_form(builders.application())

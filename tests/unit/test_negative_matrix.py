@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator
@@ -11,18 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import httpx
 import pytest
 from typer.testing import CliRunner
 
-from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
-from producers import gateway
-from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, message
+from schemas import message
 from stadtbus.cli import app
 from tests import builders
+from tests.gateway import Gateway, opened
 
-TOKEN = "token-of-the-matrix"
 APPLICATION = builders.application()
 VALID = message.write(APPLICATION)
 
@@ -74,6 +69,10 @@ MATRIX = {
     "author without a known prefix": Wrong("authority-key-unknown", "S091", changed("<kennung>kop:", "<kennung>xxx:")),
     "element nobody knows": Wrong("not-schema-valid", "X001", changed("<rueckkanalVorhanden>", "<neu>x</neu><rueckkanalVorhanden>")),
     "30 February": Wrong("not-schema-valid", "X001", changed("1990-05-17", "1990-02-30")),
+    "date in words": Wrong("form-misfit", "S999", changed("<wert>2026-03-01</wert>", "<wert>bald</wert>")),
+    "field that the form does not have": Wrong("form-misfit", "S999", changed('id="F99000106"', 'id="F99000199"')),
+    "required field missing": Wrong("form-misfit", "S999", changed("<wert>80331</wert>", "<wert></wert>")),
+    "form of another service": Wrong("form-misfit", "S999", changed("forms/wohnsitz-anmelden/1.0", "forms/gewerbe-anmelden/1.0")),
     "case id that is none": Wrong("not-schema-valid", "X001", changed("<antragsidentifikation>", "<antragsidentifikation>x")),
     "100,000 elements": Wrong("message-too-complex", "", changed("</e:", "<x/>" * 100_000 + "</e:")),
 }  # fmt: skip
@@ -103,20 +102,9 @@ def renewed(body: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def intake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The gateway as an ASGI app that never starts, so that nothing looks for Kafka."""
-    portal = PortalSettings(name="Testportal", authority="kop:00000001", token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest())
-    stores = StoreSettings(folder=tmp_path_factory.mktemp("gateway"))
-    made = gateway.create_app(catalogue.load(), {"portal": portal}, GatewaySettings(), KafkaSettings(), stores, SchemaSettings())
-    yield made
-    made.state.intake.close()
-
-
-async def post(intake: Any, body: bytes) -> httpx.Response:
-    """Submit a message as the portal."""
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/xml"}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(intake), base_url="http://bus", headers=headers) as client:
-        return await client.post("/v1/submissions", content=body)
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for all."""
+    yield from opened(tmp_path_factory.mktemp("gateway"))
 
 
 @pytest.mark.parametrize("name", MATRIX)
@@ -129,20 +117,20 @@ def test_from_the_command_line(told_by_command: dict[str, list[Any]], name: str)
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_from_the_gateway(intake: Any, name: str) -> None:
+def test_from_the_gateway(bus: Gateway, name: str) -> None:
     """The gateway answers with the same code, and leaves nothing behind."""
-    answer = asyncio.run(post(intake, renewed(MATRIX[name].body)))
+    answer = asyncio.run(bus.post(renewed(MATRIX[name].body)))
     problem = answer.json()
     assert (problem["code"], problem.get("xoev") or "") == MATRIX[name][:2]
     assert answer.status_code in (413, 422)
 
 
-def test_byte_order_mark_at_the_gateway(intake: Any) -> None:
+def test_byte_order_mark_at_the_gateway(bus: Gateway) -> None:
     """The gateway takes a byte order mark too."""
-    assert asyncio.run(post(intake, b"\xef\xbb\xbf" + message.write(builders.application()))).status_code == 202
+    assert asyncio.run(bus.post(b"\xef\xbb\xbf" + message.write(builders.application()))).status_code == 202
 
 
-def test_the_same_id_with_other_content(intake: Any, tmp_path: Path) -> None:
+def test_the_same_id_with_other_content(bus: Gateway, tmp_path: Path) -> None:
     """S050 from both: a corrected message needs a new UUID; the same message again is no finding."""
     (tmp_path / "1.xml").write_bytes(VALID)
     (tmp_path / "2.xml").write_bytes(changed("Schön", "Schöner"))
@@ -151,6 +139,6 @@ def test_the_same_id_with_other_content(intake: Any, tmp_path: Path) -> None:
     assert [(Path(one["file"]).name, one["findings"][0]["code"], one["findings"][0]["xoev"]) for one in told] == [
         ("2.xml", "id-conflict", "S050")
     ]
-    answers = [asyncio.run(post(intake, body)) for body in (VALID, changed("Schön", "Schöner"), VALID)]
+    answers = [asyncio.run(bus.post(body)) for body in (VALID, changed("Schön", "Schöner"), VALID)]
     assert [answer.status_code for answer in answers] == [202, 409, 202]
     assert answers[1].json()["code"] == "id-conflict"

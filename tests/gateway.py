@@ -1,0 +1,89 @@
+"""The gateway for tests that call it: an ASGI app that never starts, with an outbox to look into."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
+from producers import gateway
+from producers.form import SubmissionForm
+from producers.outbox import Outbox
+from producers.settings import GatewaySettings, PortalSettings
+from schemas import catalogue, message
+from schemas.message import Application
+
+XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
+TOKENS = {"portal": "token-of-portal", "other": "token-of-other"}
+PORTALS = {
+    name: PortalSettings(name="Testportal", authority="kop:00000001", token_sha256=hashlib.sha256(token.encode()).hexdigest())
+    for name, token in TOKENS.items()
+}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway as an ASGI app that never starts, so that nothing looks for Kafka."""
+
+    app: FastAPI
+    box: Outbox
+
+    async def call(self, method: str, path: str, *, portal: str | None = "portal", **request: Any) -> httpx.Response:
+        """Call as a portal, or as nobody."""
+        headers = {"Authorization": f"Bearer {TOKENS[portal]}"} if portal else {}
+        headers |= request.pop("headers", {})
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://bus", headers=headers) as client:
+            return await client.request(method, path, **request)
+
+    async def post(self, body: Any, content_type: str = XML, *, portal: str | None = "portal", **headers: str) -> httpx.Response:
+        """Submit a body."""
+        headers = {"Content-Type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.call("POST", "/v1/submissions", portal=portal, content=body, headers=headers)
+
+
+def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None) -> Iterator[Gateway]:
+    """A gateway whose outbox can be looked into. `schemas` is the operator's folder."""
+    stores = StoreSettings(folder=folder)
+    settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
+    box = Outbox(stores, limit=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gateway, "Outbox", lambda *_, **__: box)
+        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores, SchemaSettings(folder=schemas))
+    yield Gateway(app, box)
+    app.state.intake.close()
+    box.store.close()
+
+
+def as_xml(application: Application) -> bytes:
+    """What a portal sends that writes XML."""
+    return message.write(application)
+
+
+def as_form(application: Application) -> dict[str, Any]:
+    """What a portal sends that does not, before it becomes JSON."""
+    return SubmissionForm.of(application).model_dump(mode="json", exclude_defaults=True)
+
+
+def as_json(application: Application) -> bytes:
+    """The same as JSON."""
+    return json.dumps(as_form(application)).encode()
+
+
+def problem_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of an answer that has to be a whole problem (RFC 9457)."""
+    assert response.headers["content-type"] == PROBLEM
+    problem = response.json()
+    assert problem.keys() - {"where", "xoev", "findings"} == {"type", "title", "status", "detail", "code", "hint"}
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"https://stadtbus.example/problems/{problem['code']}"
+    assert all(problem[name] for name in ("title", "detail", "hint"))
+    return response.status_code, problem["code"]
