@@ -10,7 +10,7 @@ from lxml import etree
 from schemas.catalogue import FieldSpec, Service
 from schemas.din91379 import misfit
 
-_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("feld/wert[. != '']")
+_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
 
 
 class Misfit(NamedTuple):
@@ -21,18 +21,28 @@ class Misfit(NamedTuple):
     value: str | None = None
 
 
-def misfits(form: etree._Element, service: Service, *, whole: bool) -> Iterator[Misfit]:
-    """What does not fit in a form (the element `formular`). Required fields have to be there where it is `whole`, as in an application.
+def filled_in(message: etree._Element) -> dict[str, list[etree._Element]]:
+    """By the ids of fields their values that are not blank (elements `wert`)."""
+    filled: dict[str, list[etree._Element]] = {}
+    for wert in _VALUES(message):
+        if (text := wert.text) and not text.isspace():
+            filled.setdefault(wert.getparent().get("id", "").strip(), []).append(wert)
+    return filled
 
-    Services without fields in the catalogue take any. A value may be empty; then the field counts as left out.
+
+def misfits(message: etree._Element, service: Service, *, whole: bool) -> Iterator[Misfit]:
+    """What does not fit in the form of a message. Required fields have to be there where it is `whole`, as in an application.
+
+    Services without fields in the catalogue take any form. A value may be blank; then the field counts as left out.
     """
-    if not service.fields:
+    form = message.find("inhalt/formular") if service.fields else None
+    if form is None:
         return
     uri = form.find("schemaUri")
     if uri is not None and (uri.text or "").strip() != service.form:
         yield Misfit(f"expected {service.form}", uri, uri.text)
         return
-    filled = _filled(form)
+    filled = filled_in(message)
     for field_id, values in filled.items():
         spec = service.by_field_id.get(field_id)
         if spec is None:
@@ -43,14 +53,6 @@ def misfits(form: etree._Element, service: Service, *, whole: bool) -> Iterator[
             yield from _among(values, spec)
     if whole and not service.required_ids <= filled.keys():
         yield Misfit(f"required and not filled: {', '.join(sorted(service.required_ids - filled.keys()))}", form)
-
-
-def _filled(form: etree._Element) -> dict[str, list[etree._Element]]:
-    """By the ids of fields their values that are not empty (elements `wert`)."""
-    filled: dict[str, list[etree._Element]] = {}
-    for wert in _VALUES(form):
-        filled.setdefault(wert.getparent().get("id", "").strip(), []).append(wert)
-    return filled
 
 
 def _among(values: list[etree._Element], spec: FieldSpec) -> Iterator[Misfit]:

@@ -397,10 +397,9 @@ def _reader_agrees(subject: Subject) -> Iterator[Breach]:
 
 def _form_fits(subject: Subject) -> Iterator[Breach]:
     """Amendments may have a part of the form only."""
-    form = subject.root.find("inhalt/formular")
-    if form is not None and isinstance(subject.routed, Route):
+    if isinstance(subject.routed, Route):
         whole = etree.QName(subject.root).localname == message.APPLICATION
-        for found in forms.misfits(form, subject.routed.service, whole=whole):
+        for found in forms.misfits(subject.root, subject.routed.service, whole=whole):
             yield Breach(found.detail, found.element, value=found.value)
 
 

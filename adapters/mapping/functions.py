@@ -25,6 +25,7 @@ from lxml import etree
 
 from adapters.interface import Submission
 from adapters.mapping.page import ANY_OTHER
+from schemas import forms
 
 Value = str | bool | float
 Selected = list[etree._Element | str] | Value  # noqa: SLF001 - the only name that the type has
@@ -38,7 +39,6 @@ _XPATH_1_0: Final = frozenset(
         *("text", "node", "comment", "processing-instruction"),  # tests of nodes, written like functions
     )
 )
-_VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/*")
 _LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CALL: Final = re.compile(r"([\w.:-]+)\s*\(")
 _PREFIX: Final = re.compile(r"([\w.-]+):(?!:)(?=[\w*])")
@@ -61,10 +61,7 @@ class Moment:
             "accepted_at": submission.accepted_at.astimezone(UTC).isoformat(timespec="seconds"),
             "test": submission.test,
         }
-        self.fields: dict[str, list[etree._Element]] = {}
-        for value in _VALUES(submission.root):
-            if (text := value.text) and not text.isspace():
-                self.fields.setdefault(value.getparent().get("id", "").strip(), []).append(value)
+        self.fields = forms.filled_in(submission.root)
 
 
 META: Final = ("id", "case", "accepted_at", "test")

@@ -24,15 +24,16 @@ SERVICE = Service(
 
 
 def form(fields: str, uri: str = FORM) -> etree._Element:
-    """A form with these fields, written as `F00000001=value F00000002=value;value`."""
-    root = etree.Element("formular")
+    """A message whose form has these fields, written as `F00000001=value F00000002=value;value`."""
+    message = etree.Element("message")
+    root = etree.SubElement(etree.SubElement(message, "inhalt"), "formular")
     etree.SubElement(root, "schemaUri").text = uri
     for field in fields.split():
         field_id, _, values = field.partition("=")
         element = etree.SubElement(root, "feld", id=field_id)
         for value in values.split(";"):
             etree.SubElement(element, "wert").text = value
-    return root
+    return message
 
 
 @pytest.mark.parametrize(
