@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from typing import Final
 
@@ -17,9 +18,9 @@ def keep_freed() -> None:
 
     Records come and go by megabytes. By itself glibc moves its thresholds while it watches them, and now and then settles where
     each record costs two page faults, a tenth of the time; with fixed ones memory is also flat over a long backlog. Other
-    C libraries and systems are left as they are.
+    C libraries and systems are left as they are, and so is what an operator has set for malloc.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # musl has none

@@ -230,16 +230,14 @@ def _given(connection: sa.Connection, keys: Sequence[bytes], texts: Sequence[str
     """What stands in a FROM clause for these pairs, as `new.key` and `new.text`, and its parameters.
 
     It is the same for any number of them: a statement with a mark for each is another one for each number, and to read it costs
-    the database more than the index. Materialised, because SQLite else may look at all rows for each pair.
+    the database more than the index.
     """
     if connection.dialect.name == "postgresql":
-        pairs = "SELECT * FROM unnest(%s::bytea[], %s::text[])"
-        parameters: tuple[object, ...] = (list(keys), list(texts))
-    else:
-        width = len(keys[0])
-        pairs = f"SELECT substr(?, 1 + key * {width}, {width}), value FROM json_each(?)"  # noqa: S608 - as above
-        parameters = (b"".join(keys), json.dumps(texts))
-    return f"(WITH given (key, text) AS MATERIALIZED ({pairs}) SELECT * FROM given) AS new", parameters  # noqa: S608 - as above
+        return "unnest(%s::bytea[], %s::text[]) AS new (key, text)", (list(keys), list(texts))
+    width = len(keys[0])
+    key = f"substr(?, 1 + key * {width}, {width})"
+    # The limit, which is none, keeps SQLite from mixing this with the rest: it might look at all rows for each pair then.
+    return f"(SELECT {key} AS key, value AS text FROM json_each(?) LIMIT -1) AS new", (b"".join(keys), json.dumps(texts))  # noqa: S608 - as above
 
 
 def _chunks(rows: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
