@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.din91379 import misfit
 from schemas.message.models import FieldId
 
 LEVEL_NAMES: Final = {1: "Basisregistrierung", 2: "normal", 3: "substanziell", 4: "hoch"}
@@ -60,6 +61,8 @@ class FieldSpec(_Entry):
         for value in self.examples:
             if not self.takes(value):
                 raise ValueError(f"the example '{value}' is not of kind '{self.kind}'")
+            if misfit(value, self.datatype):
+                raise ValueError(f"the example '{value}' is not of datatype {self.datatype}")
         return self
 
     def takes(self, value: str) -> bool:

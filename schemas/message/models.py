@@ -131,10 +131,6 @@ class Form(Model):
     schema_uri: Annotated[str, StringConstraints(min_length=1, max_length=250)]
     fields: tuple[FormField, ...] = Field(min_length=1, max_length=500)
 
-    def value(self, field_id: str) -> str | None:
-        """The first value of a field, or None where the form does not have it."""
-        return next((field.values[0] for field in self.fields if field.id == field_id), None)
-
 
 class Attachment(Model):
     """A file that belongs to a message; its bytes lie in the object store."""

@@ -213,6 +213,7 @@ def test_all_faults_of_a_page_are_found(tmp_path: Path) -> None:
         pytest.param({"kind": "date", "example": "2026-W14-3"}, "not of kind 'date'", id="week date"),
         pytest.param({"kind": "integer", "example": "1.5"}, "not of kind 'integer'", id="example is no integer"),
         pytest.param({"kind": "integer", "example": "1_000"}, "not of kind 'integer'", id="integer of Python"),
+        pytest.param({"datatype": "A"}, "not of datatype A", id="example of another datatype"),
         pytest.param({"many": True}, "a list where 'many' is true", id="one example for many values"),
         pytest.param({"example": ["a", "b"]}, "a list where 'many' is true", id="many examples for one value"),
         pytest.param({"id": "Kennzeichen"}, "id", id="id is not shaped like FIM's"),
