@@ -10,7 +10,7 @@ from typing import Any
 from adapters import conformance, registry
 from adapters.conformance import CHECKS, Verdict
 from adapters.mapping import Mapping, lint, samples
-from adapters.protocols.mapped import MAPPING
+from adapters.protocols import mapped
 from schemas.catalogue import Catalogue
 from schemas.catalogue.pages import Flaw
 
@@ -70,15 +70,14 @@ async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) 
     Raises:
         UsageError: office-unknown, plug-in-broken, samples-missing.
     """
-    folder = registry.folder(office)
-    path = folder / MAPPING
-    if not path.exists():  # it translates without one
+    path = mapped.page_of(office)
+    if path is None:  # it translates without one
         return Report(office, (), (), await _verdicts(office, step))
     step("the mapping")
     flaws = lint.check(path, [route.service for route in catalogue.routes_of(office)])
     if flaws:
         return Report(office, tuple(flaws), (), ())
-    differing = tuple(sample.name for sample in samples.differing(Mapping.load(path), folder / "samples"))
+    differing = tuple(sample.name for sample in samples.differing(Mapping.load(path), path.with_name("samples")))
     return Report(office, (), differing, await _verdicts(office, step))
 
 

@@ -116,11 +116,11 @@ def check_office(settings: Settings, office: str) -> None:
     """
     from adapters import registry
     from adapters.mapping import Mapping
-    from adapters.protocols.mapped import MAPPING
+    from adapters.protocols import mapped
 
     known = settings.load_catalogue().offices
     if office not in known:
         raise UsageError(errors.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
     registry.check(office, settings.office(office))
-    if (mapping := registry.folder(office) / MAPPING).exists():
+    if mapping := mapped.page_of(office):
         Mapping.load(mapping)

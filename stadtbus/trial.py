@@ -14,12 +14,12 @@ from uuid import UUID, uuid4
 
 from lxml import etree
 
-from adapters import conformance, registry
+from adapters import conformance
 from adapters.conformance import bench
 from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint
 from adapters.mapping.view import as_json
-from adapters.protocols.mapped import MAPPING
+from adapters.protocols import mapped
 from schemas import errors, heads, xml
 from schemas.errors import DeliveryFailure, UsageError
 
@@ -103,8 +103,8 @@ def _outcome(adapter: Adapter, submission: Submission) -> tuple[Document | None,
 
 def _ignored(office: str, submission: Submission) -> set[str]:
     """What the mapping of the office says nobody needs; nothing where it has none."""
-    path = registry.folder(office) / MAPPING
-    return lint.ignored_paths(Mapping.load(path), submission.root) if path.exists() else set()
+    path = mapped.page_of(office)
+    return lint.ignored_paths(Mapping.load(path), submission.root) if path else set()
 
 
 def _leaves(adapter: Adapter, submission: Submission, document: Document | None, ignored: set[str]) -> Iterator[Leaf]:
@@ -161,8 +161,8 @@ def mapping_of(office: str) -> Mapping:
     Raises:
         UsageError: office-unknown, mapping-missing where its adapter has none, or one that cannot be loaded.
     """
-    path = registry.folder(office) / MAPPING
-    if not path.exists():
+    path = mapped.page_of(office)
+    if path is None:
         raise UsageError(errors.MAPPING_MISSING, "its adapter translates by itself, or not at all", where=office)
     return Mapping.load(path)
 

@@ -6,10 +6,21 @@ from inspect import getfile
 from pathlib import Path
 from typing import Any, Final
 
+from adapters import registry
 from adapters.interface import Document, Submission
 from adapters.mapping import Mapping
 
 MAPPING: Final = "mapping.yaml"
+
+
+def page_of(office: str) -> Path | None:
+    """The mapping of an office, or None where its adapter has none.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken.
+    """
+    path = registry.folder(office) / MAPPING
+    return path if path.exists() else None
 
 
 class Mapped:
