@@ -35,6 +35,10 @@ class Misfit:
     code_points: str
     group: str
 
+    def told(self, datatype: Datatype) -> str:
+        """For people, who count from 1: what does not fit this datatype."""
+        return f"{self.code_points} ({self.group}) at position {self.position + 1} is not of datatype {datatype}"
+
 
 def misfit(text: str, datatype: Datatype) -> Misfit | None:
     """The first code point that does not fit; None when all do."""

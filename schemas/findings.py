@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lxml import etree
+
 from schemas.errors import Problem
 
 
@@ -14,6 +16,16 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One place where a rule is broken; `attribute` names one of the element. The value is for `--reveal` only."""
+
+    detail: str
+    element: etree._Element
+    attribute: str = ""
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

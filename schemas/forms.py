@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from lxml import etree
 
 from schemas.catalogue import FieldSpec, Service
 from schemas.din91379 import misfit
+from schemas.findings import Breach
 
 _VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
-
-
-class Misfit(NamedTuple):
-    """What does not fit, at which element; the value is for `--reveal` only."""
-
-    detail: str
-    element: etree._Element
-    value: str | None = None
 
 
 def filled_in(message: etree._Element) -> dict[str, list[etree._Element]]:
@@ -30,7 +23,7 @@ def filled_in(message: etree._Element) -> dict[str, list[etree._Element]]:
     return filled
 
 
-def misfits(message: etree._Element, service: Service, *, whole: bool) -> Iterator[Misfit]:
+def breaches(message: etree._Element, service: Service, *, whole: bool) -> Iterator[Breach]:
     """What does not fit in the form of a message. Required fields have to be there where it is `whole`, as in an application.
 
     Services without fields in the catalogue take any form. A value may be blank; then the field counts as left out.
@@ -40,26 +33,26 @@ def misfits(message: etree._Element, service: Service, *, whole: bool) -> Iterat
         return
     uri = form.find("schemaUri")
     if uri is not None and (uri.text or "").strip() != service.form:
-        yield Misfit(f"expected {service.form}", uri, uri.text)
+        yield Breach(f"expected {service.form}", uri, value=uri.text)
         return
     filled = filled_in(message)
     for field_id, values in filled.items():
         spec = service.by_field_id.get(field_id)
         if spec is None:
-            yield Misfit("this form has no such field", values[0], field_id)
+            yield Breach("this form has no such field", values[0], value=field_id)
         elif len(values) > 1 and not spec.many:
-            yield Misfit(f"the field {field_id} has one value at most", values[1])
+            yield Breach(f"the field {field_id} has one value at most", values[1])
         else:
             yield from _among(values, spec)
     if whole and not service.required_ids <= filled.keys():
-        yield Misfit(f"required and not filled: {', '.join(sorted(service.required_ids - filled.keys()))}", form)
+        yield Breach(f"required and not filled: {', '.join(sorted(service.required_ids - filled.keys()))}", form)
 
 
-def _among(values: list[etree._Element], spec: FieldSpec) -> Iterator[Misfit]:
+def _among(values: list[etree._Element], spec: FieldSpec) -> Iterator[Breach]:
     for wert in values:
         text = wert.text or ""
         if flaw := _flaw(text, spec):
-            yield Misfit(f"{spec.id}: {flaw}", wert, text)
+            yield Breach(f"{spec.id}: {flaw}", wert, value=text)
 
 
 def _flaw(value: str, spec: FieldSpec) -> str:
@@ -67,7 +60,7 @@ def _flaw(value: str, spec: FieldSpec) -> str:
     if not spec.takes(value):
         return f"expected {_WANTED[spec.kind]}" + (f" {', '.join(spec.codes)}" if spec.codes else "")
     found = misfit(value, spec.datatype) if spec.datatype != "C" else None  # that every text has to fit, by a rule of its own
-    return f"{found.code_points} ({found.group}) at position {found.position + 1} is not of datatype {spec.datatype}" if found else ""
+    return found.told(spec.datatype) if found else ""
 
 
-_WANTED = {"date": "a date like 2026-04-01", "integer": "an integer in digits", "code": "one of", "text": "text"}
+_WANTED = {"date": "a date like 2026-04-01", "integer": "an integer in digits", "code": "one of"}

@@ -24,7 +24,7 @@ from schemas.catalogue.rules import OFFICE_PREFIXES
 from schemas.datatypes import datatypes
 from schemas.din91379 import Datatype, looks_like_mojibake, misfit
 from schemas.errors import Problem, Rejected
-from schemas.findings import Finding, Severity
+from schemas.findings import Breach, Finding, Severity
 from schemas.heads import Head
 from schemas.schemaset import MAX_FINDINGS, path_of
 
@@ -67,16 +67,6 @@ class Claim:
 
     service: str
     area: str
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """One place where a rule is broken; `attribute` names one of the element. The value is for `--reveal` only."""
-
-    detail: str
-    element: etree._Element
-    attribute: str = ""
-    value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -344,8 +334,7 @@ def _characters_fit(subject: Subject) -> Iterator[Breach]:
     for text in subject.texts():
         found = misfit(text.value, text.datatype)
         if found is not None:
-            detail = f"{found.code_points} ({found.group}) at position {found.position + 1} is not of datatype {text.datatype}"
-            yield Breach(detail, text.element, text.attribute, text.value)
+            yield Breach(found.told(text.datatype), text.element, text.attribute, text.value)
 
 
 def _encoded_once(subject: Subject) -> Iterator[Breach]:
@@ -399,8 +388,7 @@ def _form_fits(subject: Subject) -> Iterator[Breach]:
     """Amendments may have a part of the form only."""
     if isinstance(subject.routed, Route):
         whole = etree.QName(subject.root).localname == message.APPLICATION
-        for found in forms.misfits(subject.root, subject.routed.service, whole=whole):
-            yield Breach(found.detail, found.element, value=found.value)
+        yield from forms.breaches(subject.root, subject.routed.service, whole=whole)
 
 
 # --- what they need

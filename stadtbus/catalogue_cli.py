@@ -135,10 +135,9 @@ def _explanation(route: Route, place: Spot, logins: Iterable[Mapping[str, Any]])
 def _field(spec: FieldSpec) -> str:
     """What a portal has to know of a field: the gateway holds every form against it."""
     often = f"{'required' if spec.required else 'may be left out'}{', several values' if spec.many else ''}"
-    kind = (
-        f"one of {', '.join(spec.codes)}" if spec.codes else f"{spec.kind}, datatype {spec.datatype}" if spec.kind == "text" else spec.kind
-    )
-    return f"{spec.id} {spec.name}: {kind}; {often}"
+    kind = f"one of {', '.join(spec.codes)}" if spec.codes else spec.kind
+    datatype = f", datatype {spec.datatype}" if spec.kind == "text" else ""
+    return f"{spec.id} {spec.name}: {kind}{datatype}; {often}"
 
 
 def _days(offer: Offer) -> str:

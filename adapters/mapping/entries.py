@@ -172,7 +172,7 @@ def _branches(entry: Entry) -> Branches | None:
 
 def _here(entry: Entry) -> Branches:
     below = [one.fill for one in entry.below]
-    return lambda at, said, missing: [[fill(at, said, missing) for fill in below]]
+    return lambda at, said, missing: [[one(at, said, missing) for one in below]]
 
 
 def _at_one(entry: Entry, read: Read) -> Branches:

@@ -118,7 +118,8 @@ def _on(mapping: Mapping, group: Iterable[etree._Element]) -> Iterator[Flaw]:
     """What is wrong with a mapping on messages that are the same but for their codes. Lost is what no one of them shows: tables may join codes."""
     lost: list[dict[str, str]] = []
     for root in group:
-        if any(read.select(mapping.paths.place(root)) for read in mapping.refused.values()):
+        place = mapping.paths.place(root)
+        if any(read.select(place) for read in mapping.refused.values()):
             return
         submission = _submission(root)
         try:

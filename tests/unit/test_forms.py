@@ -47,7 +47,7 @@ def form(fields: str, uri: str = FORM) -> etree._Element:
 )
 def test_form_that_fits(fields: str) -> None:
     """Required fields are there, every value is of its kind, and a field that may be left out may be empty."""
-    assert list(forms.misfits(form(fields), SERVICE, whole=True)) == []
+    assert list(forms.breaches(form(fields), SERVICE, whole=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -73,22 +73,22 @@ def test_form_that_fits(fields: str) -> None:
 )
 def test_form_that_does_not_fit(fields: str, detail: str, tag: str, value: str | None) -> None:
     """The one thing that does not fit is told with its field, at its element; its value stands apart."""
-    (found,) = forms.misfits(form(fields), SERVICE, whole=True)
+    (found,) = forms.breaches(form(fields), SERVICE, whole=True)
     assert (found.detail, found.element.tag, found.value) == (detail, tag, value)
 
 
 def test_form_of_another_service() -> None:
     """The form is another one: then its fields are not looked at."""
-    (found,) = forms.misfits(form("F00000009=x", "https://stadtbus.example/forms/other/1.0"), SERVICE, whole=True)
+    (found,) = forms.breaches(form("F00000009=x", "https://stadtbus.example/forms/other/1.0"), SERVICE, whole=True)
     assert (found.detail, found.element.tag) == (f"expected {FORM}", "schemaUri")
 
 
 def test_part_of_a_form() -> None:
     """An amendment has only what changes."""
-    assert list(forms.misfits(form("F00000002=4"), SERVICE, whole=False)) == []
+    assert list(forms.breaches(form("F00000002=4"), SERVICE, whole=False)) == []
 
 
 def test_service_without_fields() -> None:
     """Where the catalogue says nothing of a form, it takes any."""
     bare = SERVICE.model_copy(update={"fields": ()})
-    assert list(forms.misfits(form("F00000009=x", "urn:any"), bare, whole=True)) == []
+    assert list(forms.breaches(form("F00000009=x", "urn:any"), bare, whole=True)) == []
