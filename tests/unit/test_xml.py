@@ -94,3 +94,35 @@ def test_text_of_unreadable_input_is_not_repeated(body: str) -> None:
     with pytest.raises(Rejected) as refused:
         xml.parse(body.encode())
     assert CANARY not in told(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"),
+    [
+        *((encoding, None) for encoding in ("ISO-8859-1", "ISO-8859-15", "windows-1252", "UTF-8", "UTF-16", "IBM850")),
+        ("ISO-8859-1", "iso-8859-1"),
+        ("UTF-8", "windows-1252"),
+    ],
+)
+def test_documents_of_offices_are_read_as_they_declare(encoding: str, charset: str | None) -> None:
+    """What a back office wrote is read in the encoding of the Content-Type, or else in that of its declaration."""
+    content = f"<?xml version='1.0' encoding='{encoding}'?>\n<a>Müller</a>".encode(charset or encoding)
+    assert xml.parse_declared(content, charset).text == "Müller"
+
+
+@pytest.mark.parametrize(
+    ("content", "charset", "code"),
+    [
+        (b"<a/>", "klingon", "encoding-not-allowed"),
+        (evil.declared("klingon").encode(), None, "not-well-formed"),
+        ("<a>ü</a>".encode("iso-8859-1"), None, "not-well-formed"),
+        (b"<!DOCTYPE a><a/>", None, "doctype-forbidden"),
+        (evil.nested(xml.MAX_DEPTH + 1).decode().encode("utf-16"), None, "message-too-complex"),
+        (b"<a>" + b"x" * xml.MAX_SIZE_BYTES + b"</a>", None, "message-too-large"),
+    ],
+    ids=["charset", "declaration", "not as it declares", "document type", "deep", "large"],
+)
+def test_documents_of_offices_are_read_within_limits(content: bytes, charset: str | None, code: str) -> None:
+    """Another encoding opens no other door: what a message may not have, a document of a back office may not have either."""
+    with pytest.raises(ValueError, match=code):
+        xml.parse_declared(content, charset)
