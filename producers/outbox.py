@@ -30,6 +30,7 @@ from schemas.errors import Rejected
 from schemas.events import State, StatusEvent
 from schemas.headers import Header
 
+_NAME: Final = "outbox"
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 _metadata = sa.MetaData()
@@ -118,6 +119,28 @@ class Step:
     next_try_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What of one office was accepted and is not on Kafka."""
+
+    count: int
+    oldest_accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A submission as the gateway knows it."""
+
+    accepted: Accepted
+    portal: str
+    published_at: datetime | None
+    """When Kafka took it; None while it waits here."""
+    position: Position | None
+    """Where it is on the office's topic."""
+    steps: Sequence[Step]
+    """What became of it, as its portal is told; the last one is its state."""
+
+
 def hotline_code(submission_id: UUID) -> str:
     """Eight characters to say on the telephone (Crockford's letters, no I, L, O, U); it tells nothing about anybody."""
     letters = base64.b32encode(hashlib.sha256(submission_id.bytes).digest()[:5]).decode()
@@ -129,7 +152,7 @@ class Outbox:
     """The gateway's store."""
 
     def __init__(self, settings: StoreSettings, *, limit: int) -> None:
-        self.store = Store(settings, "outbox", _metadata, migrations=(lambda connection: add_missing_columns(connection, _status),))
+        self.store = open_store(settings)
         self._limit = limit
         self._places = 0
         """How many may still be accepted before the rows have to be counted again; the writing thread's own."""
@@ -217,18 +240,62 @@ class Outbox:
 
     async def steps(self, submission_id: UUID, portal: str) -> tuple[Accepted, list[Step]] | None:
         """What became of a portal's submission; None for one that is not there or not this portal's."""
+        mine = (_submission.c.id == submission_id, _submission.c.portal == portal)
+        found = await self.store.read(lambda connection: _find(connection, *mine))
+        return (found[0].accepted, list(found[0].steps)) if found else None
 
-        def operation(connection: sa.Connection) -> tuple[Any, Sequence[Any]]:
-            mine = sa.select(_submission).where(_submission.c.id == submission_id, _submission.c.portal == portal)
-            history = sa.select(_status).join(_submission, _said_of).where(_submission.c.id == submission_id).order_by(_status.c.at)
-            return connection.execute(mine).mappings().one_or_none(), connection.execute(history).mappings().all()
 
-        row, history = await self.store.read(operation)
-        if row is None:
-            return None
-        accepted = _accepted(row)
-        later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
-        return accepted, [Step(State.SUBMITTED, accepted.accepted_at), *later]
+def open_store(settings: StoreSettings) -> Store:
+    """The database of the outbox.
+
+    Raises:
+        CannotTell: store-unreachable.
+    """
+    return Store(settings, _NAME, _metadata, migrations=(lambda connection: add_missing_columns(connection, _status),))
+
+
+def is_here(settings: StoreSettings) -> bool:
+    """Whether there is an outbox to look into; opening one that is not would make an empty one."""
+    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
+
+
+def waiting(store: Store) -> dict[str, Waiting]:
+    """By office, what was accepted and is not on Kafka; offices of which nothing waits are left out."""
+    columns = (_submission.c.office, sa.func.count(), sa.func.min(_submission.c.accepted_at))
+    query = sa.select(*columns).where(_unpublished).group_by(_submission.c.office)
+    rows = store.read_now(lambda connection: connection.execute(query).all())
+    return {office: Waiting(count, oldest_at) for office, count, oldest_at in rows}
+
+
+def find(store: Store, submission_id: UUID) -> Found | None:
+    """A submission by its id, whichever portal sent it."""
+    found = store.read_now(lambda connection: _find(connection, _submission.c.id == submission_id))
+    return found[0] if found else None
+
+
+def find_spoken(store: Store, code: str) -> list[Found]:
+    """The submissions with this hotline code, as somebody says or writes it: nearly always one. Case, blanks and the hyphen do not
+    matter, and letters that look like digits are these.
+    """
+    letters = "".join(letter for letter in code.upper() if letter.isalnum()).translate(str.maketrans("OIL", "011"))
+    return store.read_now(lambda connection: _find(connection, _submission.c.hotline_code == f"{letters[:4]}-{letters[4:]}"))
+
+
+def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Found]:
+    rows = connection.execute(sa.select(_submission).where(*conditions).order_by(_submission.c.seq)).mappings().all()
+    return [_found(row, _steps(connection, row)) for row in rows]
+
+
+def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
+    position = None if row["record_offset"] is None else Position(row["partition"], row["record_offset"])
+    return Found(_accepted(row), row["portal"], row["published_at"], position, steps)
+
+
+def _steps(connection: sa.Connection, submission: sa.RowMapping) -> list[Step]:
+    of_it = sa.select(_status).join(_submission, _said_of).where(_submission.c.seq == submission["seq"]).order_by(_status.c.at)
+    history = connection.execute(of_it).mappings().all()
+    later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
+    return [Step(State.SUBMITTED, submission["accepted_at"]), *later]
 
 
 def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> Accepted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
@@ -210,6 +211,37 @@ async def test_steps_are_for_the_portal_that_sent(box: Outbox) -> None:
     sent = candidate()
     await box.accept(sent)
     assert [await box.steps(sent.id, "other"), await box.steps(uuid4(), "portal")] == [None, None]
+
+
+async def test_operators_see_what_waits(box: Outbox) -> None:
+    """By office, how many are not on Kafka and since when the oldest of them waits; what is on Kafka does not wait."""
+    assert outbox.waiting(box.store) == {}
+    first, second = candidate(), candidate()
+    later = replace(second, accepted_at=ACCEPTED_AT + timedelta(hours=1))
+    for one in (first, later, replace(candidate(), office="augsburg.gewerbe")):
+        await box.accept(one)
+    assert outbox.waiting(box.store) == {
+        "muenchen.meldewesen": outbox.Waiting(2, ACCEPTED_AT), "augsburg.gewerbe": outbox.Waiting(1, ACCEPTED_AT)
+    }  # fmt: skip
+    oldest = (await box.next_pending(first.office, 1))[0]
+    await box.published([(oldest, Position(2, 7))])
+    assert outbox.waiting(box.store)[first.office] == outbox.Waiting(1, later.accepted_at)
+
+
+async def test_operators_find_a_submission(box: Outbox) -> None:
+    """By its id, or by its hotline code as somebody says it: where it is and what became of it, whichever portal sent it."""
+    sent = candidate()
+    accepted = await box.accept(sent)
+    found = outbox.find(box.store, sent.id)
+    assert found == outbox.Found(accepted, "portal", None, None, [Step(State.SUBMITTED, ACCEPTED_AT)])
+    await publish(box)
+    await hear(box, event(sent.id))
+    found = outbox.find(box.store, sent.id)
+    assert found is not None
+    assert (found.position, found.steps[-1].state) == (Position(0, 1), State.DELIVERED)
+    spoken = accepted.hotline_code.lower().replace("-", " ")
+    assert outbox.find_spoken(box.store, spoken) == outbox.find_spoken(box.store, accepted.hotline_code) == [found]
+    assert (outbox.find(box.store, uuid4()), outbox.find_spoken(box.store, "0")) == (None, [])
 
 
 def test_hotline_code_is_stable() -> None:
