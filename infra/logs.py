@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections import Counter
+from typing import Final
 
 import structlog
 
 from infra.settings import LogSettings
+
+_LINES_AT_ONCE: Final = 10.0
+_LINE_EACH_S: Final = 10.0
 
 
 def configure(settings: LogSettings, *, process: str) -> None:
@@ -35,6 +41,7 @@ def configure(settings: LogSettings, *, process: str) -> None:
     )
     structlog.contextvars.bind_contextvars(process=process)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Throttle())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -42,6 +49,34 @@ def configure(settings: LogSettings, *, process: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class Throttle(logging.Filter):
+    """Lets few lines of each library through: some log every attempt while a broker or a port is away, gigabytes a day.
+
+    The line that comes after a pause says how many were left out (`left_out`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[str, float] = {}
+        """By logger: lines that may pass at once; a fraction grows to the next."""
+        self._looked_s: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line passes. Called under the handler's lock."""
+        name, now_s = record.name, time.monotonic()
+        grown = (now_s - self._looked_s.get(name, now_s)) / _LINE_EACH_S
+        places = min(self._places.get(name, _LINES_AT_ONCE) + grown, _LINES_AT_ONCE)
+        self._looked_s[name] = now_s
+        passes = places >= 1
+        self._places[name] = places - 1 if passes else places
+        if not passes:
+            self._left_out[name] += 1
+        elif left_out := self._left_out.pop(name, 0):
+            record.msg, record.args = f"{record.getMessage()} (left out before: {left_out})", None
+        return passes
 
 
 def _name_exception(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 
 PROGRAM = """
 import logging, structlog
@@ -29,3 +30,30 @@ def test_lines_are_json_and_tell_no_texts() -> None:
     assert (ours["event"], ours["error"], ours["attempt"], ours["process"]) == ("delivery_failed", "ValueError", 2, "test")
     assert (theirs["event"], theirs["error"], theirs["logger"]) == ("library said", "ValueError", "aiokafka")
     assert "Kanarienvogel" not in done.stderr
+
+
+FLOOD = """
+import logging, structlog
+from infra import logs
+from infra.settings import LogSettings
+
+now_s = 0.0
+logs.time.monotonic = lambda: now_s
+logs.configure(LogSettings(), process="test")
+for second in range(60):
+    now_s = float(second)
+    for number in range(100):
+        logging.getLogger("aiokafka").error("Unable connect to node with id %s: %s", number, "x" * number)
+        logging.getLogger("asyncio").error("accept failed")
+    structlog.get_logger().warning("relay_waits")
+logging.getLogger("uvicorn").error("heard all the same")
+"""
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then() -> None:
+    """Of 12,000 lines of two libraries in a minute 15 of each are written; one says how many were left out. Ours all come, and others'."""
+    done = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    counts = Counter(line.get("logger", line["event"]) for line in lines)
+    assert counts == {"aiokafka": 15, "asyncio": 15, "relay_waits": 60, "uvicorn": 1}
+    assert sum("(left out before: " in line["event"] for line in lines) == 10
