@@ -31,7 +31,7 @@ from consumers.engine.core import CaseState, Core, Work
 from consumers.settings import DeliverySettings
 from infra import crashpoints, memory, metrics
 from infra.health import Progress
-from infra.kafka.clients import start_consumer
+from infra.kafka.clients import Contact, start_consumer
 from infra.settings import KafkaSettings
 from schemas import errors, topics
 from schemas.errors import CannotTell
@@ -165,7 +165,7 @@ class Engine(Generic[WorkT]):
         """Consume until cancelled, then drain and leave the group.
 
         Raises:
-            CannotTell: kafka-unreachable, at the start (later the client reconnects by itself); offsets-lost; log-shortened.
+            CannotTell: kafka-unreachable, at the start or when no broker was to be had for long; offsets-lost; log-shortened.
             Fenced: somebody else has our partitions; begin anew.
         """
         self._failure = None
@@ -178,8 +178,10 @@ class Engine(Generic[WorkT]):
         committer = asyncio.create_task(self._commit_regularly(consumer))
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
+            contact = Contact(self._settings)
             while True:
                 await self._read(consumer)
+                contact.check(consumer)
                 self._raise_what_failed(committer)
         finally:
             committer.cancel()

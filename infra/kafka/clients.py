@@ -6,6 +6,7 @@ The libraries' defaults lose data (auto-commit, `latest`, `acks=1`); the values 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
@@ -28,6 +29,8 @@ SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
 _STOP_TIMEOUT_S: Final = 10
 _RESEND_PAUSE_S: Final = 1
+_NO_CONTACT_LIMIT_S: Final = 30
+"""Longer than brokers take to elect leaders or a client to find them again."""
 
 
 class Outgoing(NamedTuple):
@@ -107,6 +110,30 @@ def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **of_a
         fetch_max_bytes=16 * MIB,
         **of_a_member,
     )
+
+
+class Contact:
+    """Notices that a consumer has lost all brokers for so long that the addresses it knows may be those of before.
+
+    aiokafka asks the bootstrap addresses only when it starts (what KIP-899 mends is not in it), so only a new client finds brokers that
+    came back elsewhere.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._last_s = time.monotonic()
+
+    def check(self, consumer: AIOKafkaConsumer) -> None:
+        """To be called now and then; costs a look at a few connections.
+
+        Raises:
+            CannotTell: kafka-unreachable, after half a minute without a connection.
+        """
+        now_s = time.monotonic()
+        if any(connection.connected() for connection in consumer._client._conns.values()):  # noqa: SLF001 - aiokafka is pinned
+            self._last_s = now_s
+        elif now_s - self._last_s > _NO_CONTACT_LIMIT_S:
+            raise unreachable(self._settings)
 
 
 class SendUnknown(Exception):

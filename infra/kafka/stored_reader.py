@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from infra import metrics
 from infra.health import Progress
-from infra.kafka.clients import start_consumer
+from infra.kafka.clients import Contact, start_consumer
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
 from schemas import errors
@@ -115,14 +115,16 @@ class StoredReader(Generic[RowT]):
         """Read until cancelled. Whatever is stored is stored with its offset, so stopping needs no care.
 
         Raises:
-            CannotTell: kafka-unreachable, at the start; later the client reconnects by itself.
+            CannotTell: kafka-unreachable, at the start or when no broker was to be had for long.
         """
         self._failure = None
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-reader")
         try:
             consumer.subscribe(list(self._topics), listener=_Listener(self, consumer))
+            contact = Contact(self._settings)
             while True:
                 await self._round(consumer)
+                contact.check(consumer)
                 self.progress.moved()
         finally:
             self.drop()
