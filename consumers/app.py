@@ -51,6 +51,7 @@ def adapter_app(
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
         outcomes = _outcomes(office, adapter, ledger, sender, settings, engine)
         _watch(health, engine, delivery, office)
+        health.ready["store"] = ledger.store.check
         try:
             async with in_background(engine.run, *(watch.run for watch in outcomes)):  # leaving it drains
                 yield
@@ -102,6 +103,7 @@ def _recorder(
         reader = make_reader(store)
         health.alive["reader"] = health.ready["reader"] = reader.progress.check
         health.ready["partitions"] = reader.check
+        health.ready["store"] = store.check
         try:
             async with in_background(reader.run):
                 yield

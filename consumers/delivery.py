@@ -29,7 +29,7 @@ from consumers.ledger import Ledger
 from consumers.outcomes import Awaited
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
-from infra import crashpoints, metrics
+from infra import crashpoints, database, metrics
 from infra.kafka.clients import Outgoing, Sender
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State
@@ -300,7 +300,7 @@ class Delivery:
             try:
                 return await write()
             except SQLAlchemyError as error:
-                log.error("store_failed", store="ledger", office=self._office, error=type(error).__name__)  # noqa: TRY400 - the class is all we log
+                log.error("store_failed", store="ledger", office=self._office, error=database.reason(error))  # noqa: TRY400 - the class is all we log
                 await asyncio.sleep(_STORE_PAUSE_S)
 
 

@@ -18,6 +18,8 @@ class Health:
 
     ready: dict[str, Check] = field(default_factory=dict)
     alive: dict[str, Check] = field(default_factory=dict)
+    degraded: dict[str, Check] = field(default_factory=dict)
+    """Told at `/readyz` too, with status 200: the process does its work, and a person has to know."""
 
     def findings(self, checks: dict[str, Check]) -> dict[str, str]:
         """What is not fine, by the name of the check."""
@@ -60,13 +62,13 @@ class Page:
 def pages(health: Health) -> list[tuple[str, Page]]:
     """`/livez`, `/readyz` and `/metrics`."""
 
-    def checked(checks: dict[str, Check]) -> tuple[int, str, bytes]:
+    def checked(checks: dict[str, Check], told: dict[str, Check]) -> tuple[int, str, bytes]:
         findings = health.findings(checks)
-        text = "".join(f"{name}: {finding}\n" for name, finding in findings.items()) or "ok\n"
+        text = "".join(f"{name}: {finding}\n" for name, finding in (findings | health.findings(told)).items()) or "ok\n"
         return (503 if findings else 200), "text/plain; charset=utf-8", text.encode()
 
     return [
-        ("/livez", Page(lambda: checked(health.alive))),
-        ("/readyz", Page(lambda: checked(health.ready))),
+        ("/livez", Page(lambda: checked(health.alive, {}))),
+        ("/readyz", Page(lambda: checked(health.ready, health.degraded))),
         ("/metrics", Page(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
     ]

@@ -7,22 +7,29 @@ write, so it is paid once for many. A write that returns is durable (SQLite WAL 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import queue
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from infra import metrics
+from infra import database, metrics
+from infra.database import StoreAway, StoreMoved
 from infra.settings import StoreSettings
 from schemas import errors
 from schemas.errors import CannotTell
+
+log = structlog.get_logger()
 
 ResultT = TypeVar("ResultT")
 Operation = Callable[[sa.Connection], ResultT]
@@ -30,20 +37,11 @@ Migration = Callable[[sa.Connection], None]
 """One step from tables of an earlier version to those of the next, within the transaction that opens the store."""
 
 _MAX_GROUP: Final = 500
-_BUSY_TIMEOUT_S: Final = 10
 _CREATE_LOCK: Final = 0x5742
-_WRITES: Final = "stadtbus_writes"
-_READERS: Final = 40
-"""Connections that may read at a time; at least as many as asyncio has threads."""
-_CONNECT_TIMEOUT_S: Final = 10
-_IDLE_LIMIT_S: Final = 3
-"""Between two statements of a transaction; ours follow each other at once."""
-_CACHE_KIB: Final = 8 * 1024
-"""Of SQLite's own; more of a large index is read from the cache of the operating system, which is nearly as quick."""
-_STATEMENTS: Final = 16
-"""Kept ready by SQLite's driver: one that writes 2,000 rows takes half a megabyte, and each number of rows is another one."""
-_CHECKPOINT_PAGES: Final = 8_000
-"""32 MiB of log before it is copied into the database: pages that are written again and again are copied once."""
+_ANSWER_LIMIT_S: Final = 15.0
+"""Whoever asks a store is answered within it; longer than it takes to notice that a host is gone."""
+_CLOSE_LIMIT_S: Final = 10.0
+_LOOK_S: Final = 5.0
 _MAX_PARAMETERS: Final = 30_000
 """In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
 
@@ -52,14 +50,23 @@ _versions = sa.Table(
 )
 
 
+class StoreSilent(sa.exc.SQLAlchemyError):
+    """The database has not answered in time; whether the operation will still be done is not known."""
+
+
 class Store:
     """One database with its tables, and the thread that writes to it."""
 
     def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration] = ()) -> None:
         self.name = name
-        self._engine = _engine(settings, name, tables, migrations)
-        self._writing = self._engine.execution_options(**{_WRITES: True})
+        self._engine = _open(settings, name, tables, migrations)
+        self._writing = self._engine.execution_options(**{database.WRITES: True})
         self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._finding: str | None = None
+        """Why the last write was not durable; None when it was."""
+        self._group_began_s: float | None = None
+        """When the transaction began that is under way, by a clock that nobody sets."""
+        self._moved = False
         self._writer = threading.Thread(target=self._write_groups, name=f"store-{name}", daemon=True)
         self._writer.start()
 
@@ -67,28 +74,49 @@ class Store:
         """Run an operation in the next transaction; it is durable when this returns.
 
         An operation that raises is rolled back alone. It may run twice when the database failed, so it has to bear that.
+
+        Raises:
+            SQLAlchemyError: the database failed; StoreSilent where it is not known whether the operation was or will be done.
         """
         result: Future[ResultT] = Future()
         self._waiting.put((operation, result))
-        return await asyncio.wrap_future(result)
+        return await _in_time(asyncio.wrap_future(result))
 
     async def read(self, operation: Operation[ResultT]) -> ResultT:
-        """Run an operation that only reads, in a thread."""
-        return await asyncio.to_thread(self.read_now, operation)
+        """Run an operation that only reads, in a thread.
+
+        Raises:
+            SQLAlchemyError: the database failed, or did not answer in time.
+        """
+        return await _in_time(asyncio.to_thread(self.read_now, operation))
 
     def read_now(self, operation: Operation[ResultT]) -> ResultT:
         """Run an operation that only reads, here."""
         with self._engine.connect() as connection:
             return operation(connection)
 
+    def check(self) -> str | None:
+        """Whether writes become durable, for `infra.health`; looked at every few seconds also while nobody writes."""
+        began_s = self._group_began_s
+        if began_s is not None and (age_s := time.monotonic() - began_s) > _LOOK_S:
+            return f"the database has not answered for {age_s:.0f} s"
+        return self._finding
+
     def close(self) -> None:
-        """Write what is waiting and stop."""
+        """Write what is waiting and stop. A database that does not answer is left after some seconds."""
         self._waiting.put(None)
-        self._writer.join()
+        self._writer.join(_CLOSE_LIMIT_S)
         self._engine.dispose()
 
     def _write_groups(self) -> None:
-        while (first := self._waiting.get()) is not None:
+        while True:
+            try:
+                first = self._waiting.get(timeout=_LOOK_S)
+            except queue.Empty:
+                self._look()
+                continue
+            if first is None:
+                return
             group = [first]
             while len(group) < _MAX_GROUP and not self._waiting.empty():
                 following = self._waiting.get()
@@ -98,15 +126,27 @@ class Store:
                 group.append(following)
             self._write_group(group)
 
+    def _look(self) -> None:
+        """Nobody has written for a while: see that it could be done, and leave a file behind that can be copied."""
+        self._commit_timed([lambda _: None])
+        with contextlib.suppress(sa.exc.SQLAlchemyError, sqlite3.Error):
+            database.checkpoint(self._engine)
+
     def _write_group(self, waiting: Sequence[tuple[Operation[Any], Future[Any]]]) -> None:
         # Whoever was cancelled before its turn is left out; from here on nobody can cancel.
         group = [(operation, result) for operation, result in waiting if result.set_running_or_notify_cancel()]
-        outcomes = self._commit_together([operation for operation, _ in group])
+        outcomes = self._commit_timed([operation for operation, _ in group])
         for (_, result), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 result.set_exception(outcome)
             else:
                 result.set_result(outcome)
+
+    def _commit_timed(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        self._group_began_s = time.monotonic()
+        outcomes = self._commit_together(operations) if operations else []
+        self._group_began_s = None
+        return outcomes
 
     def _commit_together(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """The results of operations, or the exceptions they raised, after one commit.
@@ -115,14 +155,69 @@ class Store:
         with it: none of the group is stored then. So each gets a transaction of its own, and the error goes to its cause alone.
         """
         try:
-            with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time(), self._writing.begin() as connection:
-                if len(operations) == 1:  # the transaction is its savepoint
-                    return [operations[0](connection)]
-                return [_run_alone(connection, operation) for operation in operations]
+            outcomes = self._commit_again(operations)
         except Exception as error:  # noqa: BLE001 - a transaction that failed is the failure of what was in it
-            if len(operations) == 1:
-                return [error]
-        return [self._commit_together([operation])[0] for operation in operations]
+            self._note_failure(error)
+            if len(operations) == 1 or isinstance(error, StoreAway | StoreMoved):
+                return [error] * len(operations)
+        else:
+            self._finding = None
+            return outcomes
+        outcomes = []
+        for number, operation in enumerate(operations):
+            outcomes += self._commit_together([operation])
+            if isinstance(outcomes[-1], StoreAway):
+                return outcomes + outcomes[-1:] * (len(operations) - number - 1)
+        return outcomes
+
+    def _commit_again(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Once more over a new connection, where the first was lost."""
+        try:
+            return self._commit(operations)
+        except Exception as error:
+            if not database.is_lost(error):
+                raise
+        return self._commit(operations)
+
+    def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time():
+            with self._connected() as connection, connection.begin():
+                database.begin_write(connection)
+                opened = database.opened_files(connection)
+                if len(operations) == 1:  # the transaction is its savepoint
+                    outcomes = [operations[0](connection)]
+                else:
+                    outcomes = [_run_alone(connection, operation) for operation in operations]
+            database.check_files(self._engine, opened)
+        return outcomes
+
+    def _connected(self) -> sa.Connection:
+        try:
+            return self._writing.connect()
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise StoreAway(f"no connection: {database.reason(error)}") from error
+
+    def _note_failure(self, error: Exception) -> None:
+        if isinstance(error, StoreMoved) and not self._moved:
+            self._moved = True
+            log.error("store_moved", store=self.name)
+            database.rescue(self._engine)
+        if _concerns_all(error):
+            self._finding = database.reason(error)
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether the database failed, and not only this operation."""
+    own = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
+    return isinstance(error, StoreAway | StoreMoved | sa.exc.DBAPIError) and not isinstance(error, own)
+
+
+async def _in_time(answer: Awaitable[ResultT]) -> ResultT:
+    try:
+        async with asyncio.timeout(_ANSWER_LIMIT_S):
+            return await answer
+    except TimeoutError:
+        raise StoreSilent(f"no answer within {_ANSWER_LIMIT_S} s") from None
 
 
 def _run_alone(connection: sa.Connection, operation: Operation[Any]) -> Any:
@@ -257,26 +352,28 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
-def _engine(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration]) -> sa.Engine:
-    url = settings.url_of(name)
+def _open(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration]) -> sa.Engine:
+    """The database with its tables.
+
+    Raises:
+        CannotTell: store-unreachable.
+    """
     if settings.url is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Error texts must not quote rows, hence hide_parameters.
-    arguments = {"cached_statements": _STATEMENTS} if url.startswith("sqlite") else {"connect_timeout": _CONNECT_TIMEOUT_S}
-    engine = sa.create_engine(url, pool_pre_ping=True, max_overflow=_READERS, hide_parameters=True, connect_args=arguments)
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
-    else:
-        _prepare_postgresql(engine)
+    engine = database.connect(settings, name)
     try:
-        with engine.execution_options(**{_WRITES: True}).begin() as connection:  # beside another process that writes, it has its turn
+        with engine.execution_options(
+            **{database.WRITES: True}
+        ).begin() as connection:  # beside another process that writes, it has its turn
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
             tables.create_all(connection)
             _migrate(connection, name, migrations)
-    except sa.exc.OperationalError:
+        database.checkpoint(engine)
+    except sa.exc.OperationalError as error:
         engine.dispose()
-        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}'", where=sa.make_url(url).render_as_string(hide_password=True)) from None
+        where = engine.url.render_as_string(hide_password=True)
+        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}': {database.reason(error)}", where=where) from None
     except BaseException:
         engine.dispose()
         raise
@@ -291,31 +388,3 @@ def _migrate(connection: sa.Connection, store: str, migrations: Sequence[Migrati
     for step in migrations[version:]:
         step(connection)
     connection.execute(_versions.update().where(_versions.c.store == store).values(version=len(migrations)))
-
-
-def _prepare_postgresql(engine: sa.Engine) -> None:
-    """A process that is stopped within a transaction would hold its locks, and with them whoever takes its work over."""
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_LIMIT_S}s'")
-        connection.commit()
-
-
-def _prepare_sqlite(engine: sa.Engine) -> None:
-    """Durable on return, readers beside the writer, and transactions that SQLAlchemy begins, not the driver."""
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A writer takes its lock at once: one that first reads and then writes fails when somebody else has written meanwhile.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from infra import database
 from infra.health import Health
 from infra.health import pages as health_pages
 from infra.kafka.records import read_event
@@ -108,9 +109,9 @@ def create_app(
     app.state.intake = door
     _add_routes(app, door, box, Authority(key=gateway.authority, name="Stadtbus"))
     _add_errors(app)
-    # Kafka being away is no reason to be taken out of service: accepting goes on.
+    # Kafka being away is no reason to be taken out of service: accepting goes on. Without its store nothing can be accepted.
     moving = {f"relay of {office}": lane.progress.check for office, lane in zip(catalogue.offices, lanes, strict=True)}
-    checks = Health(alive=moving, ready=moving)
+    checks = Health(alive=moving, ready=moving | {"store": box.store.check}, degraded={"status feed": feed.check})
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app
@@ -242,7 +243,7 @@ def _add_errors(app: FastAPI) -> None:
         return _problem(Rejected(problem), error.status_code, error.headers)
 
     async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
-        log.error("store_failed", error=type(error).__name__)
+        log.error("store_failed", store="outbox", error=database.reason(error))
         return _problem(Rejected(errors.STORE_UNREACHABLE, "it is not known whether the submission was taken: send the same again"))
 
     async def gone(_: Request, __: ClientDisconnect) -> Response:
