@@ -54,7 +54,7 @@ async def of_offices(settings: KafkaSettings, offices: Sequence[str]) -> list[Of
         CannotTell: kafka-unreachable.
     """
     try:
-        async with connected(settings) as admin, outside(settings, "stadtbus-lag") as consumer:
+        async with connected(settings) as admin, outside(settings, "stadtbus-lag", uncommitted=True) as consumer:
             return list(await asyncio.gather(*(_of_office(admin, consumer, office) for office in offices)))
     except KafkaError as error:  # for example a coordinator that is not there yet
         raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
@@ -70,7 +70,7 @@ async def _of_office(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, off
     # Copies keep their original timestamps, which do not rise with offsets in the retry topic, so there this cannot be asked.
     oldest = await _oldest(consumer, {partition: positions[partition] for partition in behind if not topics.is_retry(partition.topic)})
     parked = sum(count for partition, count in behind.items() if topics.is_retry(partition.topic))
-    expired = sum(max(0, group.first[one] - offset) for one, offset in group.committed.items() if offset is not None)
+    expired = sum(group.expired(one) + group.lost[one] for one in partitions)
     return OfficeLag(office, sum(behind.values()) - parked, parked, expired, oldest, group.state, group.members)
 
 

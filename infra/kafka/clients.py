@@ -28,6 +28,8 @@ log = structlog.get_logger()
 SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
 _STOP_TIMEOUT_S: Final = 10
+_METADATA_AGE_MS: Final = 10_000
+"""A topic that was deleted or made anew, and partitions that were added, are noticed after it; the library's five minutes are long."""
 _RESEND_PAUSE_S: Final = 1
 _NO_CONTACT_LIMIT_S: Final = 30
 """Longer than brokers take to elect leaders or a client to find them again."""
@@ -70,6 +72,7 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
         settings,
         client_id,
         group,
+        isolation_level="read_committed",
         session_timeout_ms=int(settings.session_timeout_s * 1000),
         heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 3) * 1000),
         rebalance_timeout_ms=int(settings.rebalance_timeout_s * 1000),
@@ -81,13 +84,16 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
 
 
 @asynccontextmanager
-async def outside(settings: KafkaSettings, client_id: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that joins no group: it looks, or commits for a group that has no members.
+async def outside(
+    settings: KafkaSettings, client_id: str, group: str | None = None, *, uncommitted: bool = False
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that joins no group: it looks, or commits for a group that has no members. `uncommitted` is for whoever asks for
+    ends and times only: what waits behind an open transaction waits too.
 
     Raises:
         CannotTell: kafka-unreachable.
     """
-    consumer = _consumer(settings, client_id, group)
+    consumer = _consumer(settings, client_id, group, isolation_level="read_uncommitted" if uncommitted else "read_committed")
     try:
         await consumer.start()
         yield consumer
@@ -97,18 +103,18 @@ async def outside(settings: KafkaSettings, client_id: str, group: str | None = N
         await consumer.stop()
 
 
-def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **of_a_member: Any) -> AIOKafkaConsumer:
-    """What holds for whoever reads: nothing is committed by itself, nothing skipped, nothing aborted is seen."""
+def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **more: Any) -> AIOKafkaConsumer:
+    """What holds for whoever reads: nothing is committed by itself, nothing skipped, and a topic that comes or goes is soon known."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         group_id=group,
         client_id=client_id,
         enable_auto_commit=False,
-        isolation_level="read_committed",
         auto_offset_reset="earliest",
+        metadata_max_age_ms=_METADATA_AGE_MS,
         max_partition_fetch_bytes=MIB,
         fetch_max_bytes=16 * MIB,
-        **of_a_member,
+        **more,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,14 +10,17 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from infra.kafka.admin import connected
 from infra.kafka.clients import outside
+from infra.kafka.cluster import ends
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
 
 _CLIENT: Final = "stadtbus-offsets"
+_LOST: Final = re.compile(r"lost=(\d{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,26 @@ class GroupOffsets:
     committed: Mapping[TopicPartition, int | None]
     first: Mapping[TopicPartition, int]
     end: Mapping[TopicPartition, int]
+    """Behind the last record, whether it can be read yet or not."""
+    readable: Mapping[TopicPartition, int]
+    """Behind the last record that can be read: before `end` where a transaction is open."""
+    lost: Mapping[TopicPartition, int]
+    """Records that were gone before the office's adapter had read them, as it has noted since the last reset of offsets."""
+
+    def expired(self, partition: TopicPartition) -> int:
+        """Records that are gone and that the group has not passed: retention, a clock or a person took them. A topic starts at 0, so
+        where nothing was ever committed all before the first record are.
+        """
+        return max(0, self.first[partition] - (self.committed[partition] or 0))
+
+    def held_back(self, partition: TopicPartition) -> bool:
+        """A transaction is open there, and nothing behind its first record (at `readable`) can be read before it ends."""
+        return self.readable[partition] < self.end[partition]
+
+
+def commit_of(offset: int, lost: int) -> OffsetAndMetadata:
+    """What is committed: how far the office has come, and how many records were lost on the way, for whoever looks from outside."""
+    return OffsetAndMetadata(offset, f"lost={lost}" if lost else "")
 
 
 async def look(settings: KafkaSettings, group: str, partitions: Sequence[TopicPartition]) -> GroupOffsets:
@@ -37,7 +61,7 @@ async def look(settings: KafkaSettings, group: str, partitions: Sequence[TopicPa
         CannotTell: kafka-unreachable.
     """
     try:
-        async with connected(settings) as admin, outside(settings, _CLIENT) as consumer:
+        async with connected(settings) as admin, outside(settings, _CLIENT, uncommitted=True) as consumer:
             return await ask(admin, consumer, group, partitions)
     except KafkaError as error:  # for example a coordinator that is not there yet
         raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
@@ -51,8 +75,17 @@ async def ask(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str
     _, _, state, _, _, members, *_ = (await admin.describe_consumer_groups([group]))[0].groups[0]
     answer = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
     committed = {one: answer[one].offset if one in answer and answer[one].offset >= 0 else None for one in partitions}
-    end, first = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
-    return GroupOffsets(state, len(members), committed, first, end)
+    lost = {one: _lost(answer[one].metadata) if one in answer else 0 for one in partitions}
+    first = await consumer.beginning_offsets(partitions)  # also brings the partitions' leaders
+    end = await ends(consumer, partitions, committed_only=False)  # first, so that what comes meanwhile does not look held back
+    readable = await ends(consumer, partitions, committed_only=True)
+    return GroupOffsets(state, len(members), committed, first, end, readable, lost)
+
+
+def _lost(metadata: str | None) -> int:
+    """What `commit_of` wrote; whoever else commits writes anything or nothing."""
+    found = _LOST.fullmatch(metadata or "")
+    return int(found[1]) if found else 0
 
 
 async def set_offsets(settings: KafkaSettings, group: str, offsets: Mapping[TopicPartition, int]) -> None:

@@ -19,9 +19,9 @@ def settings_for(bootstrap: str) -> KafkaSettings:
     return KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6, rebalance_timeout_s=30)
 
 
-async def new_topic(kafka: KafkaSettings, suffix: str = "submissions") -> str:
-    """A topic that no other test has."""
-    name = f"t{uuid.uuid4().hex[:12]}.office.{suffix}"
+async def new_topic(kafka: KafkaSettings, suffix: str = "submissions", name: str | None = None) -> str:
+    """A topic that no other test has, or the one of this name, which was deleted."""
+    name = name or f"t{uuid.uuid4().hex[:12]}.office.{suffix}"
     await create_topics(kafka, [Topic(name, "case", "test", 3_600_000)])
     return name
 
