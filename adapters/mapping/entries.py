@@ -55,10 +55,22 @@ Filled = tuple[Entry, Sequence[Value], Sequence[list[Any]]]
 """A field with its values, and a branch of `Filled` for each element it is repeated for; without repetition one or none."""
 
 
-Fill = Callable[[Place, str, list[str]], Filled]
+Fault = tuple[Entry, str]
+"""A field, and why it cannot be filled or written; never with a value, and the same in each repetition."""
+Missing = list[tuple[Fault, str]]
+"""What is missing, and in which repetition."""
+Fill = Callable[[Place, str, Missing], Filled]
 """Fills a field at a place. The text says in which repetition, the list takes what is missing."""
-Branches = Callable[[Place, str, list[str]], list[list[Filled]]]
+Branches = Callable[[Place, str, Missing], list[list[Filled]]]
 """Fills what is below a field, in the same way."""
+
+
+class Misfit(Refused):
+    """A message that has no form for this back office; `faults` are all that were found, for who mends the mapping."""
+
+    def __init__(self, reason: str, faults: Iterable[Fault]) -> None:
+        super().__init__(reason)
+        self.faults = tuple(faults)
 
 
 def every(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -125,12 +137,12 @@ def fill(entries: tuple[Entry, ...], root: Place) -> list[Filled]:
     """The whole target. What is missing is collected, so that it can be told all at once.
 
     Raises:
-        Refused: a value does not fit, or required ones are missing; by name of the field, never by value.
+        Misfit: a value does not fit, or required ones are missing; by name of the field, never by value.
     """
-    missing: list[str] = []
+    missing: Missing = []
     filled = [entry.fill(root, "", missing) for entry in entries]
     if missing:
-        raise Refused(f"missing: {', '.join(missing)}")
+        raise Misfit(f"missing: {', '.join(told for _, told in missing)}", (fault for fault, _ in missing))
     return filled
 
 
@@ -139,7 +151,7 @@ def _filling(entry: Entry) -> Fill:
     values = _no_values if entry.value is None else entry.value.values
     when, default, branches = entry.when, entry.spec.default, _branches(entry)
 
-    def filled(at: Place, said: str, missing: list[str]) -> Filled:
+    def filled(at: Place, said: str, missing: Missing) -> Filled:
         try:
             if when is not None and not when.select(at):
                 return entry, (), ()
@@ -151,7 +163,8 @@ def _filling(entry: Entry) -> Fill:
             found = (default,)
         below = () if branches is None else branches(at, said, missing)
         if needed and not found and not below:
-            missing.append(f"{entry}{said} ({entry.spec.value or entry.spec.each or entry.spec.at or 'no value'})")
+            source = entry.spec.value or entry.spec.each or entry.spec.at or "no value"
+            missing.append(((entry, f"missing: {entry} ({source})"), f"{entry}{said} ({source})"))
         return entry, found, below
 
     return filled
@@ -178,10 +191,10 @@ def _here(entry: Entry) -> Branches:
 def _at_one(entry: Entry, read: Read) -> Branches:
     place, here = entry.paths.place, _here(entry)
 
-    def branches(at: Place, said: str, missing: list[str]) -> list[list[Filled]]:
+    def branches(at: Place, said: str, missing: Missing) -> list[list[Filled]]:
         found = elements(read, at, entry)
         if len(found) > 1:
-            raise Refused(f"{entry}: several elements where there can be one")
+            raise misfit(entry, "several elements where there can be one")
         return here(place(found[0]), said, missing) if found else []
 
     return branches
@@ -190,14 +203,14 @@ def _at_one(entry: Entry, read: Read) -> Branches:
 def _at_each(entry: Entry, read: Read) -> Branches:
     place, here = entry.paths.place, _here(entry)
 
-    def branches(at: Place, _: str, missing: list[str]) -> list[list[Filled]]:
+    def branches(at: Place, _: str, missing: Missing) -> list[list[Filled]]:
         found = enumerate(elements(read, at, entry), start=1)
         return [branch for number, one in found for branch in here(place(one), f" of number {number}", missing)]
 
     return branches
 
 
-def elements(read: Read, at: Place, entry: object) -> Sequence[etree._Element]:
+def elements(read: Read, at: Place, entry: Entry | str) -> Sequence[etree._Element]:
     """The elements that an XPath selects.
 
     Raises:
@@ -209,6 +222,12 @@ def elements(read: Read, at: Place, entry: object) -> Sequence[etree._Element]:
         raise _refusal(entry, error) from None
 
 
-def _refusal(entry: object, error: Exception) -> Refused:
+def misfit(entry: Entry | str, detail: str) -> Refused:
+    """What one field, or something else of a mapping, is to blame for."""
+    reason = f"{entry}: {detail}"
+    return Refused(reason) if isinstance(entry, str) else Misfit(reason, [(entry, reason)])
+
+
+def _refusal(entry: Entry | str, error: Exception) -> Refused:
     """Texts of lxml could quote a value."""
-    return Refused(f"{entry}: {error if isinstance(error, UnfitError) else 'its XPath cannot be evaluated'}")
+    return misfit(entry, str(error) if isinstance(error, UnfitError) else "its XPath cannot be evaluated")

@@ -62,7 +62,7 @@ class TargetField(_Strict):
     many: bool = False
     width: Annotated[int, Field(ge=1, le=10_000)] | None = None
     align: Literal["left", "right"] = "left"
-    fill: Annotated[str, StringConstraints(min_length=1, max_length=1)] = " "
+    fill: Annotated[str, StringConstraints(pattern=r"^[^\r\n\t]$")] = " "
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -119,10 +119,14 @@ class _Table(_Encoded):
 
 
 class CsvTarget(_Table):
-    """A header line and a row per element of the one `each`; RFC 4180."""
+    """A header line and a row per element of the one `each`; RFC 4180.
+
+    With `formulas: quote`, a text that a spreadsheet would take for a formula is written with `'` before it.
+    """
 
     format: Literal["csv"]
-    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ";"
+    separator: Annotated[str, StringConstraints(pattern=r'^[^"\r\n]$')] = ";"
+    formulas: Literal["keep", "quote"] = "keep"
 
 
 class FixedTarget(_Table):

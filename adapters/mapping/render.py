@@ -10,21 +10,26 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from adapters.mapping import charsets
-from adapters.mapping.entries import Entry, Filled, every
+from adapters.mapping.entries import Entry, Fault, Filled, Misfit, every, misfit
 from adapters.mapping.functions import Value, as_text
-from adapters.mapping.page import CsvTarget, Draft, FixedTarget, JsonTarget, Spec, Unrepresentable, XmlTarget
-from schemas.errors import Refused
+from adapters.mapping.page import CsvTarget, Draft, FixedTarget, JsonTarget, Spec, TargetField, Unrepresentable, XmlTarget
+from schemas import xml
 
 _XML_NAME: Final = re.compile(r"(@)?(?:([A-Za-z_][\w.-]*):)?([A-Za-z_][\w.-]*)")
 _IN_TEXT: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
 _IN_ATTRIBUTES: Final = _IN_TEXT | {ord('"'): "&quot;", ord("\t"): "&#9;", ord("\n"): "&#10;"}
 """What has to be written as a reference (XML 1.0, sections 2.4, 2.11 and 3.3.3)."""
 _SPECIAL: Final = re.compile(r"[&<>\"\r\n\t]")
+_ENCODING: Final = ("target", "encoding")
 _LINE_END: Final = "\r\n"
+_LINE_ENDS: Final = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What begins a new line for one reader or another."""
+_FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?!\d*([.,]\d+)?\Z)")
+"""How a text begins that a spreadsheet takes for a formula; numbers are none."""
 
 
 class Renderer(Protocol):
@@ -37,7 +42,7 @@ class Renderer(Protocol):
         """The document.
 
         Raises:
-            Refused: a value does not fit, by name of the field.
+            Misfit: a value does not fit, by name of the field.
         """
 
 
@@ -53,8 +58,13 @@ def renderer(draft: Draft, spec: Spec, entries: tuple[Entry, ...]) -> Renderer:
 
 def _one(entry: Entry, values: Sequence[Value]) -> Value | None:
     if len(values) > 1:
-        raise Refused(f"{entry}: several values, and the target takes one")
+        raise misfit(entry, "several values, and the target takes one")
     return values[0] if values else None
+
+
+def _unwritable(reason: str, entry: Entry) -> Misfit:
+    fault: Fault = (entry, reason)
+    return Misfit(reason, [fault])
 
 
 def _media_type(kind: str, encoding: str) -> str:
@@ -67,10 +77,28 @@ class _Xml:
     def __init__(self, draft: Draft, target: XmlTarget, entries: tuple[Entry, ...]) -> None:
         self.media_type = _media_type("application/xml", target.encoding)
         self._target = target
+        self._declaration = f"<?xml version='1.0' encoding='{target.encoding}'?>\n"
         self._declared = "".join(f' xmlns:{prefix}="{uri.translate(_IN_ATTRIBUTES)}"' for prefix, uri in target.namespaces.items())
         self._root = self._prefixed(draft, target.root, "", "target", "root")
         self._names = dict(self._named(draft, entries, self._root))
+        self._check_encoding(draft, entries)
         self._tags = {entry: (f"<{name}>", f"</{name}>") for entry, name in self._names.items()}
+
+    def _check_encoding(self, draft: Draft, entries: Iterable[Entry]) -> None:
+        """A parser has to know it, and it has to have every letter of the names: there is no reference in a name."""
+        encoding = self._target.encoding
+        try:
+            xml.parse_declared(f"{self._declaration}<a/>".encode(encoding))
+        except ValueError:
+            known = "for example UTF-8, ISO-8859-1, ISO-8859-15, windows-1252"
+            draft.add(
+                "encoding", f"XML parsers do not know the encoding '{encoding}' by this name; write one that they know, {known}", *_ENCODING
+            )
+        for entry in every(entries):
+            if not charsets.has(self._names[entry], encoding):
+                draft.add("encoding", f"{encoding} has not every letter of the name '{self._names[entry]}'", *entry.place)
+        if not charsets.has(self._root, encoding):
+            draft.add("encoding", f"{encoding} has not every letter of the name '{self._root}'", "target", "root")
 
     def _named(self, draft: Draft, entries: Iterable[Entry], around: str) -> Iterator[tuple[Entry, str]]:
         """Every field with its name in the document."""
@@ -95,7 +123,7 @@ class _Xml:
         return f"{prefix}:{local}"
 
     def render(self, filled: list[Filled]) -> bytes:
-        parts = [f'<?xml version="1.0" encoding="{self._target.encoding}"?>'.replace('"', "'"), "\n"]
+        parts = [self._declaration]
         self._write(parts, self._root, self._declared, "", filled)
         return "".join(parts).encode(self._target.encoding, "xmlcharrefreplace")
 
@@ -136,7 +164,7 @@ class _Xml:
     def _fitted(self, entry: Entry, text: str, rule: Unrepresentable) -> str:
         fitted = charsets.fit(text, self._target.encoding, rule)
         if fitted is None:
-            raise Refused(f"{entry} has a character that {self._target.encoding} cannot represent")
+            raise _unwritable(f"{entry} has a character that {self._target.encoding} cannot represent", entry)
         return fitted
 
 
@@ -184,7 +212,7 @@ class _Table:
     def __init__(self, draft: Draft, target: CsvTarget | FixedTarget, entries: tuple[Entry, ...]) -> None:
         self._target = target
         self._entries = {entry.name: entry for entry in every(entries) if not entry.below}
-        self._columns = target.columns or tuple(self._entries)
+        self._columns = target.columns or (*self._entries, *((target.mark.column,) if target.mark else ()))
         self._check(draft, entries)
 
     def _check(self, draft: Draft, entries: tuple[Entry, ...]) -> None:
@@ -192,21 +220,48 @@ class _Table:
             draft.add("repeated-name", f"{entry}: another field is the column '{entry.name}' too; give it a name", *entry.place)
         for entry in [entry for entry in every(entries) if entry.each][1:]:
             draft.add("shape", f"{entry}: a table has one 'each', its rows", *entry.place)
+        for text, *place in self._written():
+            if not charsets.has(text, self._target.encoding):
+                draft.add("encoding", f"{self._target.encoding} has not every character of '{text}'", *place)
         named = {*self._entries, *([self._target.mark.column] if self._target.mark else [])}
         if self._target.columns and (set(self._columns) != named or len(self._columns) != len(named)):
             wrong = ", ".join(sorted(set(self._columns) ^ named)) or "one column twice"
             draft.add("columns", f"columns and fields are not the same: {wrong}", "target", "columns")
 
+    def _written(self) -> Iterator[tuple[str, ...]]:
+        """What stands in every document, beside line ends, and where the page says it."""
+        if mark := self._target.mark:
+            yield from ((text, "target", "mark", key) for key, text in mark)
+
     def _rows(self, filled: list[Filled]) -> list[list[str]]:
         rows = self._cells(filled)
         everything = "".join(text for cells in rows for text in cells.values())
-        fits = charsets.has(everything, self._target.encoding)  # of most documents; then there is no need to look at each cell
-        return [self._row(cells, cells if fits else self._fitted(cells, number)) for number, cells in enumerate(rows, start=1)]
+        if charsets.has(everything, self._target.encoding):  # as most documents are; then there is no need to look at each cell
+            return [self._row(cells, cells) for cells in rows]
+        fitted = [{name: self._fit(text) for name, text in cells.items()} for cells in rows]
+        self._refuse((row, name, _unrepresentable(self._target.encoding, text)) for row, name, text in _numbered(fitted))
+        return [self._row(*both) for both in zip(rows, fitted, strict=True)]
 
-    def _row(self, cells: dict[str, str], fitted: dict[str, str]) -> list[str]:
+    def _fit(self, text: str) -> str | None:
+        return charsets.fit(text, self._target.encoding, self._target.unrepresentable)
+
+    def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
+        """The cells in their order; after `_refuse` each has a text."""
         if mark := self._target.mark:
-            fitted = fitted | {mark.column: mark.unchanged if fitted == cells else mark.changed}
-        return [fitted.get(column, "") for column in self._columns]
+            fitted = {**fitted, mark.column: mark.unchanged if fitted == cells else mark.changed}
+        return [fitted.get(column) or "" for column in self._columns]
+
+    def _refuse(self, found: Iterable[tuple[int, str, str]]) -> None:
+        """What is wrong with each cell, by row and column, if anything.
+
+        Raises:
+            Misfit: something is; all of it is told at once.
+        """
+        wrong = [
+            (f"column {name} of row {row} {what}", (self._entries[name], f"column {name} {what}")) for row, name, what in found if what
+        ]
+        if wrong:
+            raise Misfit("; ".join(reason for reason, _ in wrong), dict.fromkeys(fault for _, fault in wrong))
 
     def _cells(self, filled: list[Filled]) -> list[dict[str, str]]:
         common: dict[str, str] = {}
@@ -227,21 +282,33 @@ class _Table:
         value = _one(entry, values)
         return "" if value is None else as_text(value)
 
-    def _fitted(self, cells: dict[str, str], number: int) -> dict[str, str]:
-        fitted = {name: charsets.fit(text, self._target.encoding, self._target.unrepresentable) for name, text in cells.items()}
-        for name, text in fitted.items():
-            if text is None:
-                raise Refused(f"column {name} of row {number} has a character that {self._target.encoding} cannot represent")
-        return {name: text for name, text in fitted.items() if text is not None}
+
+def _numbered(rows: Iterable[Mapping[str, str | None]]) -> Iterator[tuple[int, str, str | None]]:
+    """Each cell with the number of its row and the name of its column."""
+    return ((number, name, text) for number, cells in enumerate(rows, start=1) for name, text in cells.items())
+
+
+def _unrepresentable(encoding: str, fitted: str | None) -> str:
+    return f"has a character that {encoding} cannot represent" if fitted is None else ""
 
 
 class _Csv(_Table):
     suffix = "csv"
 
     def __init__(self, draft: Draft, target: CsvTarget, entries: tuple[Entry, ...]) -> None:
+        self._separator = target.separator
+        self._quotes = target.formulas == "quote"
         super().__init__(draft, target, entries)
         self.media_type = _media_type("text/csv", target.encoding)
-        self._separator = target.separator
+
+    def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
+        row = super()._row(cells, fitted)
+        return [f"'{text}" if _FORMULA.match(text) else text for text in row] if self._quotes else row
+
+    def _written(self) -> Iterator[tuple[str, ...]]:
+        yield from super()._written()
+        yield self._separator, "target", "separator"
+        yield from ((name, *entry.place) for name, entry in self._entries.items())
 
     def render(self, filled: list[Filled]) -> bytes:
         text = io.StringIO(newline="")
@@ -256,16 +323,31 @@ class _Fixed(_Table):
         super().__init__(draft, target, entries)
         self.media_type = _media_type("text/plain", target.encoding)
         for entry in self._entries.values():
+            if not charsets.has(entry.spec.fill, target.encoding):
+                draft.add("encoding", f"{target.encoding} has not the fill of {entry}", *entry.place, "fill")
             if entry.spec.width is None:
                 draft.add("width", f"{entry} has no width", *entry.place)
+        self._specs = {name: entry.spec for name, entry in self._entries.items()}
+        if mark := target.mark:
+            self._specs[mark.column] = TargetField(width=max(len(mark.changed), len(mark.unchanged)))
 
     def render(self, filled: list[Filled]) -> bytes:
-        lines = ("".join(self._padded(row, number)) + _LINE_END for number, row in enumerate(self._rows(filled), start=1))
+        rows = [dict(zip(self._columns, row, strict=True)) for row in self._rows(filled)]
+        self._refuse((row, name, self._wrong(name, text or "")) for row, name, text in _numbered(rows))
+        lines = ("".join(self._padded(name, text) for name, text in cells.items()) + _LINE_END for cells in rows)
         return "".join(lines).encode(self._target.encoding)
 
-    def _padded(self, row: Sequence[str], number: int) -> Iterator[str]:
-        for name, text in zip(self._columns, row, strict=True):
-            spec = self._entries[name].spec
-            if len(text) > (spec.width or 0) or not text.isprintable():
-                raise Refused(f"column {name} of row {number} is longer than {spec.width}, or more than one line")
-            yield text.rjust(spec.width or 0, spec.fill) if spec.align == "right" else text.ljust(spec.width or 0, spec.fill)
+    def _cell(self, entry: Entry, values: Sequence[Value]) -> str:
+        """In one line: a line end before or after the text is none of it, and a tabulator is a blank."""
+        return super()._cell(entry, values).strip("\r\n").replace("\t", " ")
+
+    def _wrong(self, name: str, text: str) -> str:
+        width = self._specs[name].width or 0
+        wrong = [f"is longer than {width}"] if len(text) > width else []
+        if _LINE_ENDS.search(text):
+            wrong.append("has more than one line")
+        return " and ".join(wrong)
+
+    def _padded(self, name: str, text: str) -> str:
+        spec = self._specs[name]
+        return text.rjust(spec.width or 0, spec.fill) if spec.align == "right" else text.ljust(spec.width or 0, spec.fill)

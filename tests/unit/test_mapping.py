@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import encodings
 import json
+import pkgutil
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from adapters.mapping.page import Draft, Spec, TargetField, XmlTarget
 from adapters.mapping.render import renderer
 from adapters.mapping.view import as_json
 from adapters.registry import folder
-from schemas import catalogue, xml
+from schemas import catalogue, din91379_tables, xml
 from schemas.errors import Refused, UsageError
 from tests import builders
 from tests.mutation.mutants import shipped
@@ -306,9 +310,75 @@ def test_fixed_width(mapping: Any) -> None:
     document = loaded.document(submission())
     assert document.content == "0080331München  \r\n".encode("cp1252")
     assert document.content_type == "text/plain; charset=cp1252"
-    for text in ("Unterschleißheim", "A\nB"):
-        with pytest.raises(Refused, match=r"^column ort of row 1 is longer than 9, or more than one line$"):
+    long, lines = "is longer than 9", "has more than one line"
+    for text, reason in (("Unterschleißheim", long), ("A\nB", lines), ("Unterschleiß\nheim", f"{long} and {lines}"), ("A\u2028B", lines)):
+        with pytest.raises(Refused, match=f"^column ort of row 1 {reason}$"):
             loaded.document(submission(content=form(F99000105=text)))
+
+
+def test_everything_that_is_too_long_is_told_at_once(mapping: Any) -> None:
+    """Columns that are too narrow are named together, with their rows."""
+    columns = {
+        "person": {
+            "each": "antragsteller",
+            "fields": {"a": {"value": "*/familienname/name", "width": 2}, "b": {"value": "*/vornamen/name", "width": 2}},
+        }
+    }
+    with pytest.raises(Refused) as caught:
+        mapping(columns, target={"format": "fixed"}).document(
+            submission(applicants=(builders.person("Abc", "Def"), builders.person("G", "Hij")))
+        )
+    assert caught.value.reason == "; ".join(f"column {column} is longer than 2" for column in ("a of row 1", "b of row 1", "b of row 2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "expected"),
+    [
+        ("Handel\u00a0mit Brot", "UTF-8", "Handel\u00a0mit Brot"),
+        ("Handel\u00a0mit Brot", "ISO-8859-15", "Handel\u00a0mit Brot"),
+        ("Handel\u00a0mit Brot", "ASCII", "Handel mit Brot"),
+        ("Handel\u202fmit\u2009Brot", "ISO-8859-15", "Handel mit Brot"),
+        ("Handel\tmit Brot", "UTF-8", "Handel mit Brot"),
+        ("Handel mit Brot\r\n", "UTF-8", "Handel mit Brot"),
+        ("Handel\u00admit\u200bBrot", "UTF-8", "Handel\u00admit\u200bBrot"),
+    ],
+)
+@pytest.mark.parametrize("rule", ["refuse", "transliterate", "replace"])
+def test_blanks_of_word_processors_in_fixed_width(mapping: Any, text: str, encoding: str, expected: str, rule: str) -> None:
+    """A blank of another kind is written as it is, or as a blank where the encoding has it not; what is not seen is no fault."""
+    target = {"format": "fixed", "encoding": encoding, "unrepresentable": rule}
+    loaded = mapping({"taetigkeit": {"value": "feld('F99000201')", "width": 30}}, target=target)
+    document = loaded.document(submission(content=form(F99000201=text)))
+    assert document.content.decode(encoding) == f"{expected:<30}\r\n"
+
+
+@pytest.mark.parametrize(("target", "content"), [({"format": "csv"}, "n;x\r\nL;ja\r\n"), ({"format": "fixed"}, "L  ja  \r\n")])
+def test_mark_without_columns(mapping: Any, target: dict[str, Any], content: str) -> None:
+    """The column that says whether something was transliterated is written last where no order is given, in fixed width as wide as it needs."""
+    rules = {"encoding": "ASCII", "unrepresentable": "transliterate", "mark": {"column": "x", "changed": "ja", "unchanged": "nein"}}
+    loaded = mapping({"n": {"value": "feld('F99000102')", "width": 3}}, target=target | rules)
+    assert loaded.document(submission(content=form(F99000102="Ł"))).content.decode() == content
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+49 821 1", "'+49 821 1"),
+        ("-2+3+cmd", "'-2+3+cmd"),
+        ("\t=1", "'\t=1"),
+        ("-5,50", "-5,50"),
+        ("+3", "+3"),
+        ("a=1", "a=1"),
+        ("-", "-"),
+    ],
+)
+def test_formulas_in_csv(mapping: Any, text: str, written: str) -> None:
+    """A table for people can have texts quoted that a spreadsheet would reckon with; one for machines has them as they are."""
+    for formulas, expected in (({}, text), ({"formulas": "keep"}, text), ({"formulas": "quote"}, written)):
+        loaded = mapping({"a": "feld('F99000102')"}, target={"format": "csv", **formulas})
+        assert loaded.document(submission(content=form(F99000102=text))).content.decode() == f"a\r\n{expected}\r\n"
 
 
 @pytest.mark.parametrize(
@@ -317,6 +387,9 @@ def test_fixed_width(mapping: Any) -> None:
         ("Schön Žižka €", "iso-8859-15", "Schön Žižka €"),
         ("Đặng Łukasz İpek – ’", "iso-8859-15", "Dang Lukasz Ipek - '"),
         ("Schön Straße Ægir €", "ascii", "Schoen Strasse AEgir EUR"),
+        ("Muʒter Ǯ Ƈ ƈ", "iso-8859-15", "Muzter Z C c"),
+        ("Ǻ Ǿ Ž̧ Ç̆", "iso-8859-15", "Å Ø Ž Ç"),
+        ("Lin\u00adden\u200bweg", "ascii", "Lindenweg"),
         ("GROẞ", "ascii", "GROss"),
         ("u\u0308", "iso-8859-15", "ü"),
         ("Παπα", "iso-8859-15", None),
@@ -326,6 +399,68 @@ def test_fixed_width(mapping: Any) -> None:
 def test_transliteration(text: str, charset: str, expected: str | None) -> None:
     """The stated rule: what is there stays, known letters are replaced, marks go, other alphabets are not guessed."""
     assert charsets.fit(text, charset, "transliterate") == expected
+
+
+CHARSETS = (
+    "ascii",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-9",
+    "iso-8859-15",
+    "cp1250",
+    "cp1252",
+    "cp1257",
+    "cp437",
+    "cp850",
+    "cp273",
+    "mac-roman",
+)
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_everything_of_the_norm_can_be_transliterated(charset: str) -> None:
+    """Whatever the gateway takes as a text of Latin letters (datatypes A, B and C) has a form in each character set."""
+    entries = [*norm("bll", "bnlreq", "bnl", "bnlopt", "bnlnot", "enl")]
+    assert len([*norm("bll")]) == 649
+    assert [entry for entry in entries if charsets.fit(entry, charset, "transliterate") is None] == []
+    assert all((charsets.fit(entry, charset, "transliterate") or "").strip() for entry in norm("bll"))
+
+
+def test_every_character_set_that_is_offered() -> None:
+    """What the norm has can be written in all character sets that a mapping may name, not only in those of today's offices."""
+    names = sorted({module.name for module in pkgutil.iter_modules(encodings.__path__) if charsets.known(module.name)})
+    assert len(names) > 90
+    assert [
+        (name, entry) for name in names for entry in norm("bll", "bnlreq", "bnl") if charsets.fit(entry, name, "transliterate") is None
+    ] == []
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "iso-8859-15", "cp1252", "cp1250", "cp850"])
+def test_umlauts_stay_umlauts(charset: str) -> None:
+    """An umlaut with a second mark stays an umlaut where the character set has it, and is written with an e where not."""
+    found = [entry for entry in norm("bll") if (parts := unicodedata.normalize("NFD", entry))[0] in "AOUaou" and "\u0308" in parts]
+    assert len(found) == 18 + len("ÄÖÜäöü")
+    for entry in found:
+        plain = unicodedata.normalize("NFD", entry)[0]
+        assert charsets.fit(entry, charset, "transliterate") == unicodedata.normalize("NFC", f"{plain}\u0308")
+        assert charsets.fit(entry, "ascii", "transliterate") == f"{plain}e"
+
+
+@pytest.mark.parametrize("codec", ["idna", "punycode", "undefined", "unicode-escape", "rot13", "base64", "klingon"])
+def test_codecs_that_are_no_character_sets(codec: str) -> None:
+    """What Python can turn texts into is not always what a back office could read."""
+    assert not charsets.known(codec)
+
+
+def norm(*groups: str) -> Iterator[str]:
+    """Characters and sequences of DIN 91379."""
+    for group in groups:
+        for part in din91379_tables.CHARACTERS[group].split():
+            first, _, last = part.partition("-")
+            yield from map(chr, range(int(first, 16), int(last or first, 16) + 1))
+    if "bll" in groups:
+        for marks, letters in din91379_tables.SEQUENCES.items():
+            yield from (letter + "".join(chr(int(mark, 16)) for mark in marks.split()) for letter in letters)
 
 
 def test_view() -> None:
@@ -354,6 +489,13 @@ def test_view() -> None:
         ("target: {format: json}\ndocument: {}", 2, "document"),
         ("target: {format: yaml}\ndocument: {a: b}", 1, "target"),
         ("target: {format: csv, encoding: klingon}\ndocument: {a: b}", 1, "no encoding 'klingon'"),
+        ("target: {format: xml, root: a, encoding: latin-1}\ndocument: {a: b}", 1, "XML parsers do not know the encoding 'latin-1'"),
+        ("target: {format: xml, root: a, encoding: ASCII}\ndocument:\n  straße: b", 3, "has not every letter of the name 'straße'"),
+        ("target: {format: xml, root: straße, encoding: ASCII}\ndocument: {a: b}", 1, "has not every letter of the name 'straße'"),
+        ("target: {format: csv, encoding: ASCII}\ndocument:\n  straße: b", 3, "has not every character of 'straße'"),
+        ("target: {format: csv, encoding: ASCII, separator: ¦}\ndocument: {a: b}", 1, "has not every character of '¦'"),
+        ("target: {format: fixed, encoding: ASCII}\ndocument:\n  a: {value: b, width: 3, fill: ¦}", 3, "has not the fill of a"),
+        ("target:\n  format: csv\n  separator: '\"'\ndocument: {a: b}", 3, "separator"),
         ("target: {format: csv}\ndocument:\n  x: a\n  y:\n    fields:\n      x: b", 6, "another field is the column 'x' too"),
         ("target: {format: csv, columns: [x, z]}\ndocument: {x: a, y: b}", 1, "not the same: y, z"),
         ("target: {format: csv}\ndocument:\n  x: {each: a, fields: {p: b}}\n  y: {each: a, fields: {q: b}}", 4, "a table has one 'each'"),
