@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_HARMLESS: Final = frozenset(
+    {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "sslmode", "sslrootcert", "target_session_attrs", "user"}
+)
+"""Parameters of a database URL that may be shown; whatever else stands there may be a secret."""
+_HIDDEN: Final = "***"
+_BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]+))?")
+_LAST_PORT: Final = 65_535
 
 
 class Part(BaseModel):
@@ -17,12 +27,21 @@ class Part(BaseModel):
 class KafkaSettings(Part):
     """Which cluster, and how patient the clients are."""
 
-    bootstrap: str = Field(default="127.0.0.1:9092", description="Addresses of brokers, comma separated.")
+    bootstrap: str = Field(default="127.0.0.1:9092", description="Addresses of brokers (host:port), comma separated.")
     replication: int = Field(
         default=3, ge=1, description="Replicas of each topic. 1 only where there is one broker: a broken disk then loses submissions."
     )
     session_timeout_s: float = Field(default=45, ge=1, le=300, description="How long a silent consumer keeps its partitions.")
     rebalance_timeout_s: float = Field(default=60, ge=5, le=600, description="How long consumers have to hand over when partitions move.")
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _addresses(cls, bootstrap: str) -> str:
+        for number, address in enumerate(bootstrap.split(","), start=1):
+            found = _BROKER.fullmatch(address.strip())
+            if found is None or not 0 < int(found["port"] or 1) <= _LAST_PORT:  # what stands there may be a password, so it is not quoted
+                raise ValueError(f"address {number} is not host:port with a port from 1 to {_LAST_PORT}, for example kafka-1:9092")
+        return bootstrap
 
 
 class StoreSettings(Part):
@@ -36,6 +55,27 @@ class StoreSettings(Part):
     def url_of(self, store: str) -> str:
         """The SQLAlchemy URL of one store, for example `outbox`."""
         return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
+
+    def shown(self, store: str) -> str:
+        """The same for people, without anything that may be a secret."""
+        return shown_url(self.url_of(store))
+
+
+def shown_url(url: str) -> str:
+    """A URL with its password hidden, in whatever form it stands there: after the user, also with `@`, `:` or `/` in it, or as a parameter."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return _HIDDEN  # no URL, so nobody knows what is in it
+    user, at, place = rest.rpartition("@")
+    place, query_mark, query = place.partition("?")
+    name, password_mark, _ = user.partition(":")
+    login = f"{name}{f':{_HIDDEN}' if password_mark else ''}{at}"
+    return f"{scheme}{mark}{login}{place}{query_mark}{'&'.join(map(_shown_parameter, query.split('&'))) if query else ''}"
+
+
+def _shown_parameter(parameter: str) -> str:
+    name, _, value = parameter.partition("=")
+    return parameter if parse_qsl(f"{name}=x")[0][0] in _HARMLESS and ";" not in value else f"{name}={_HIDDEN}"
 
 
 class SchemaSettings(Part):

@@ -372,8 +372,7 @@ def _open(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: S
         database.checkpoint(engine)
     except sa.exc.OperationalError as error:
         engine.dispose()
-        where = engine.url.render_as_string(hide_password=True)
-        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}': {database.reason(error)}", where=where) from None
+        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}': {database.reason(error)}", where=settings.shown(name)) from None
     except BaseException:
         engine.dispose()
         raise

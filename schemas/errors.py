@@ -333,6 +333,12 @@ KAFKA_UNREACHABLE = Problem(
     503,
     exit_code=3,
 )
+KAFKA_FAILED = Problem(
+    "kafka-failed",
+    "Kafka did not do what was asked",
+    "Nothing can be told. `stadtbus kafka status` or the tools of the cluster say whether brokers are down; then give the command again.",
+    exit_code=3,
+)
 TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
 LOG_SHORTENED = Problem(
     "log-shortened",
@@ -373,7 +379,12 @@ BROKER_FAILED = Problem(
     "Read the log named in the detail; `stadtbus kafka stop` clears the rest.",
     exit_code=3,
 )
-PORT_TAKEN = Problem("port-taken", "A port is in use by another program", "Stop that program, or move all ports with --port-offset 100.")
+PORT_TAKEN = Problem(
+    "port-taken",
+    "A port is in use by another program",
+    "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port`; in the settings "
+    "http.port_offset, and for the twins twins.control_port and twins.first_port.",
+)
 FOLDER_IN_USE = Problem(
     "folder-in-use",
     "Another Stadtbus works in this folder",
@@ -408,9 +419,33 @@ FILE_UNREADABLE = Problem(
 FILE_UNWRITABLE = Problem(
     "file-unwritable", "The file cannot be written", "Give a place in a folder that exists and that this user may write to."
 )
+PATH_UNUSABLE = Problem(
+    "path-unusable",
+    "A file or folder cannot be used",
+    "Name another place (--data, --keep, stores.folder), or give this user rights to the one named here.",
+)
+SYSTEM_REFUSES = Problem(
+    "system-refuses",
+    "The operating system refuses something",
+    "Look at room on the disk, limits of this user and the network, as the detail says; then give the command again.",
+    exit_code=3,
+)
 FOLDER_EXISTS = Problem("folder-exists", "The folder is there already", "Give another place with --folder, or remove the folder first.")
 STORE_UNREACHABLE = Problem(
     "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3
+)
+STORE_FAILED = Problem(
+    "store-failed",
+    "The database did not do what was asked",
+    "Look at room on its disk, at its rights and at its log; then give the command again.",
+    503,
+    exit_code=3,
+)
+COMMAND_BROKEN = Problem(
+    "command-broken",
+    "The command made a mistake",
+    "Nothing can be told from it. Report it with the lines above, which hold no data.",
+    exit_code=3,
 )
 PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
 # --- dead letters and operators

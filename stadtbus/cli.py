@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import secrets
 import sys
@@ -19,12 +18,13 @@ import typer
 import yaml
 
 from schemas import errors, topics
-from schemas.errors import Rejected, StadtbusError, UsageError
+from schemas.errors import Rejected, UsageError
 from stadtbus.adapter_cli import adapter_app
 from stadtbus.catalogue_cli import catalogue_app
 from stadtbus.desk_cli import deadletters_app, offsets_app
+from stadtbus.faults import as_ours
 from stadtbus.schemas_cli import schemas_app
-from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, quiet, tell, to_people
+from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, print_what_can_be, quiet, tell, to_people
 from stadtbus.validate_cli import validate
 
 if TYPE_CHECKING:
@@ -59,7 +59,12 @@ app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 
 Port = Annotated[int | None, typer.Option(help="HTTP port of this process, instead of its usual one.")]
-DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the local Kafka.")]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder of the local Kafka; else `kafka` beside the file of --config, else .stadtbus/kafka.", show_default=False
+    ),
+]
 
 
 @app.callback()
@@ -94,40 +99,57 @@ def demo(
 @kafka_app.command("start")
 def kafka_start(
     brokers: Annotated[int, typer.Option(min=1, max=3, help="1, or 3 for a cluster that survives a broker.")] = 1,
-    data: DataFolder = Path(".stadtbus/kafka"),
+    data: DataFolder = None,
     port: Annotated[int, typer.Option(help="Port of the first broker.")] = 9092,
     as_json: AsJson = False,
 ) -> None:
     """Start Apache Kafka here and leave it running; data stays between runs."""
     from infra.kafka.local import LocalKafka
 
-    kafka = LocalKafka(data, brokers=brokers, port=port)
+    kafka = LocalKafka(_data_folder(data), brokers=brokers, port=port)
     started = kafka.start(outlive=True, say=to_people.print)
     tell(f"bootstrap: {kafka.bootstrap}", {"bootstrap": kafka.bootstrap, "started": started}, as_json=as_json)
 
 
 @kafka_app.command("stop")
-def kafka_stop(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = False) -> None:
+def kafka_stop(data: DataFolder = None, as_json: AsJson = False) -> None:
     """Stop it in good order."""
     from infra.kafka.local import LocalKafka
 
-    stopped = LocalKafka(data).stop()
+    stopped = LocalKafka(_data_folder(data)).stop()
     tell(f"stopped {len(stopped)} broker(s)" if stopped else "no broker runs here", {"stopped": stopped}, as_json=as_json)
 
 
 @kafka_app.command("status")
-def kafka_status(data: DataFolder = Path(".stadtbus/kafka"), as_json: AsJson = False) -> None:
+def kafka_status(data: DataFolder = None, as_json: AsJson = False) -> None:
     """Which brokers run; exit code 1 when one does not answer or none runs."""
     from infra.kafka.local import LocalKafka
 
-    status = LocalKafka(data).status()
+    kafka = LocalKafka(_data_folder(data))
+    status = kafka.status()
     lines = [
         f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'is silent'}" for number, pid in status.pids.items()
     ]
-    text = "\n".join([*lines, f"logs: {status.logs}"]) if lines else "no broker runs here; start one with `stadtbus kafka start`"
-    tell(text, {"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering)}, as_json=as_json)
-    if not status.pids or set(status.pids) - status.answering:
+    lines += [
+        f"broker {number}: dead, its process is gone; `stadtbus kafka start` with its --data starts it again"
+        for number in sorted(status.dead)
+    ]
+    text = (
+        "\n".join([*lines, f"logs: {status.logs}"]) if lines else f"no broker runs on {kafka.data}; start one with `stadtbus kafka start`"
+    )
+    value = {"bootstrap": status.bootstrap, "pids": status.pids, "answering": sorted(status.answering), "dead": sorted(status.dead)}
+    tell(text, value, as_json=as_json)
+    if not status.pids or status.dead or set(status.pids) - status.answering:
         raise typer.Exit(FINDINGS)
+
+
+def _data_folder(data: Path | None) -> Path:
+    """Where the local Kafka is: as named, else beside the settings, as the demo has it."""
+    from stadtbus.settings import CONFIG_VARIABLE
+
+    config = os.environ.get(CONFIG_VARIABLE)
+    beside = Path(config).absolute().with_name("kafka") if config else None
+    return data or (beside if beside is not None and beside.is_dir() else Path(".stadtbus/kafka"))
 
 
 # --- city IT
@@ -176,7 +198,7 @@ def run_twins() -> None:
 @config_app.command("show")
 def config_show() -> None:
     """The settings in force; secrets are masked."""
-    print_json(json.loads(load().model_dump_json(exclude={"offices"})))
+    print_json(load().shown())
 
 
 @config_app.command("check")
@@ -325,14 +347,16 @@ def _serve(process: str, serve: Callable[[Settings], Coroutine[Any, Any, None]])
 
 
 def main() -> NoReturn:
-    """Run the command; every error says what is wrong, where, and what to do next."""
+    """Run the command; every error says what is wrong, where, and what to do next, and none ends with the exit code of findings."""
+    print_what_can_be()
     try:
         app()
-    except StadtbusError as error:
-        to_people.print("[bold red]error:[/] ", end="")
-        to_people.print(error.diagnostics(), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.problem.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
         to_people.print("stopped")
         sys.exit(INTERRUPTED)
+    except Exception as raised:  # noqa: BLE001 - all that libraries raise ends here
+        error = as_ours(raised)
+        to_people.print("[bold red]error:[/] ", end="")
+        to_people.print(error.diagnostics(), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.problem.exit_code)
     sys.exit(0)

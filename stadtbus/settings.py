@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
-from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings
+from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, errors, table
 from schemas.catalogue import Catalogue
@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         city, _, office = name.partition(".")
         return self.offices.get(city, {}).get(office, {})
 
+    def shown(self) -> dict[str, Any]:
+        """What is in force, for people: the adapters' own settings are left out, secrets are hidden, whatever the setting is called."""
+        shown: dict[str, Any] = _without_secrets(self.model_dump(mode="json", exclude={"offices"}))
+        shown["stores"]["url"] = self.stores.url and shown_url(self.stores.url)
+        return shown
+
     def load_catalogue(self) -> Catalogue:
         """The catalogue in force."""
         return catalogue.load(self.catalogue)
@@ -71,6 +77,13 @@ class Settings(BaseSettings):
     def load_schemas(self) -> SchemaTable:
         """The schema table in force."""
         return table.load(self.schemas.folder)
+
+
+def _without_secrets(value: Any) -> Any:
+    """SecretStr hides itself; a URL may hold a password too."""
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items()}
+    return shown_url(value) if isinstance(value, str) and "://" in value else value
 
 
 def load() -> Settings:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -18,6 +21,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 console = Console()
 to_people = Console(stderr=True)
+
+
+def print_what_can_be() -> None:
+    """To be called before anything is printed: a letter that the terminal or pipe cannot take is written as an escape, and raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def load() -> Settings:
@@ -43,4 +53,10 @@ def tell(text: str, value: object, *, as_json: bool) -> None:
 
 def print_json(value: object) -> None:
     """One result, for programs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - output for programs
+    plain = (sys.stdout.encoding or "ascii").lower().replace("_", "-") not in ("utf-8", "utf8")
+    print(json.dumps(value, indent=2, ensure_ascii=plain, default=_text))  # noqa: T201 - output for programs
+
+
+def _text(value: object) -> str:
+    """What JSON has no kind for; times all in one form (ISO 8601)."""
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else str(value)

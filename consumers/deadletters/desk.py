@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from consumers import offsets
 from consumers.deadletters.courier import Courier
 from consumers.deadletters.letters import Letter, Letters, What, read
@@ -196,9 +194,8 @@ class Desk:
         Raises:
             CannotTell: ledger-elsewhere, store-unreachable.
         """
-        url = sa.make_url(self._stores.url_of(f"ledger-{office}"))
         if self._stores.url is None and not (self._stores.folder / f"ledger-{office}.sqlite").exists():
-            raise CannotTell(errors.LEDGER_ELSEWHERE, f"there is no ledger of {office}", where=url.render_as_string(hide_password=True))
+            raise CannotTell(errors.LEDGER_ELSEWHERE, f"there is no ledger of {office}", where=self._stores.shown(f"ledger-{office}"))
         ledger = Ledger(self._stores, office)
         try:
             yield ledger

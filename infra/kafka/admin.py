@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from infra.kafka.clients import outside, unreachable
+from infra.kafka.clients import in_our_words, outside
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
@@ -18,21 +18,16 @@ from schemas.topics import PARTITIONS, Topic
 
 @asynccontextmanager
 async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client.
+    """An admin client. Whatever of Kafka's is raised within comes out in our words.
 
     Raises:
-        CannotTell: kafka-unreachable.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="stadtbus-admin", request_timeout_ms=10_000)
     try:
-        await admin.start()
-    except KafkaConnectionError:
-        await admin.close()
-        raise unreachable(settings) from None
-    try:
-        yield admin
-    except TimeoutError:  # aiokafka may go on asking a broker that is gone
-        raise unreachable(settings) from None
+        with in_our_words(settings):
+            await admin.start()
+            yield admin
     finally:
         await admin.close()
 

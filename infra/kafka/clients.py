@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
 
 from infra.settings import KafkaSettings
@@ -33,6 +33,8 @@ _METADATA_AGE_MS: Final = 10_000
 _RESEND_PAUSE_S: Final = 1
 _NO_CONTACT_LIMIT_S: Final = 30
 """Longer than brokers take to elect leaders or a client to find them again."""
+_LOOK_TIMEOUT_MS: Final = 10_000
+"""A person waits for the answer; the library's 40 s are for processes."""
 
 
 class Outgoing(NamedTuple):
@@ -58,6 +60,23 @@ class Position(NamedTuple):
 def unreachable(settings: KafkaSettings) -> CannotTell:
     """The error for a cluster that does not answer."""
     return CannotTell(errors.KAFKA_UNREACHABLE, f"no broker answers at {settings.bootstrap}", where="kafka.bootstrap")
+
+
+@contextmanager
+def in_our_words(settings: KafkaSettings) -> Iterator[None]:
+    """What Kafka's client raises within becomes an error with a code; of one that has several reasons, its name.
+
+    Raises:
+        CannotTell: kafka-unreachable, kafka-failed.
+    """
+    try:
+        yield
+    except (KafkaConnectionError, TimeoutError):  # the client may go on asking a broker that is gone
+        raise unreachable(settings) from None
+    except CommitFailedError:
+        raise
+    except KafkaError as error:  # for example a coordinator or a leader that is not there
+        raise CannotTell(errors.KAFKA_FAILED, type(error).__name__, where=settings.bootstrap) from None
 
 
 async def start_consumer(settings: KafkaSettings, group: str, client_id: str) -> AIOKafkaConsumer:
@@ -88,17 +107,17 @@ async def outside(
     settings: KafkaSettings, client_id: str, group: str | None = None, *, uncommitted: bool = False
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that joins no group: it looks, or commits for a group that has no members. `uncommitted` is for whoever asks for
-    ends and times only: what waits behind an open transaction waits too.
+    ends and times only: what waits behind an open transaction waits too. Whatever of Kafka's is raised within comes out in our words.
 
     Raises:
-        CannotTell: kafka-unreachable.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
-    consumer = _consumer(settings, client_id, group, isolation_level="read_uncommitted" if uncommitted else "read_committed")
+    isolation = "read_uncommitted" if uncommitted else "read_committed"
+    consumer = _consumer(settings, client_id, group, isolation_level=isolation, request_timeout_ms=_LOOK_TIMEOUT_MS)
     try:
-        await consumer.start()
-        yield consumer
-    except KafkaConnectionError:
-        raise unreachable(settings) from None
+        with in_our_words(settings):
+            await consumer.start()
+            yield consumer
     finally:
         await consumer.stop()
 

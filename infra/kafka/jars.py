@@ -38,7 +38,7 @@ def java() -> Path:
     """
     home = os.environ.get("JAVA_HOME")
     places = [shutil.which("java", path=f"{home}/bin") if home else None, shutil.which("java")]
-    found = {Path(place): _java_version(place) for place in places if place}
+    found = {Path(place).absolute(): _java_version(place) for place in places if place}
     for place, (major, _) in found.items():
         if major >= OLDEST_JAVA:
             return place
@@ -60,7 +60,7 @@ def jars(say: Callable[[str], None]) -> Path:
 
     """
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stadtbus"
+    cache = _cache()
     folder = cache / f"kafka-{kafka_version()}-{digest}"
     if not folder.is_dir():
         with locked(cache / "kafka.lock"):
@@ -68,6 +68,18 @@ def jars(say: Callable[[str], None]) -> Path:
                 say(f"Fetching Apache Kafka {kafka_version()} with Maven, once (about 55 MB) ...")
                 _fetch(folder)
     return folder
+
+
+def _cache() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "stadtbus"
+    except RuntimeError:
+        raise UsageError(errors.PATH_UNUSABLE, "this user has no home folder to keep Kafka's jars in: set XDG_CACHE_HOME") from None
+
+
+def of_java() -> dict[str, str]:
+    """The environment of a Java process: it reads names of files by the locale, and ours are UTF-8 whatever the user's locale is."""
+    return os.environ | {"LC_ALL": "C.UTF-8"}
 
 
 def _fetch(folder: Path) -> None:
@@ -79,7 +91,7 @@ def _fetch(folder: Path) -> None:
         log, copied = folder.with_name("maven.log"), Path(scratch) / "jars"
         command = [maven, "-q", "-B", "-f", str(POM), COPY_DEPENDENCIES, "-DincludeScope=runtime", f"-DoutputDirectory={copied}"]
         with log.open("wb") as output:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)  # noqa: S603 - fixed arguments
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, env=of_java())  # noqa: S603 - fixed arguments
         if done.returncode:
             raise UsageError(errors.MAVEN_FAILED, f"exit status {done.returncode}, log: {log}")
         copied.rename(folder)

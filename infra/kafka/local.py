@@ -4,7 +4,8 @@
     <data>/logs/broker-0.log      what a broker printed, all runs one after the other
     <data>/of-1/, <data>/of-3/    what the cluster of one and the cluster of three keep; they share nothing
 
-Everything listens on 127.0.0.1. Functions block and start an event loop of their own: from async code call them through `asyncio.to_thread`.
+Brokers run in the data folder, and all that they are told lies below it: whatever its own path has in it (blanks, umlauts, commas, `#`) never gets
+into a file or a list of Kafka's, where it would mean something else. Everything listens on 127.0.0.1. Functions block and start an event loop of their own: from async code call them through `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from infra.kafka.jars import jars, java, locked
+from infra.kafka.jars import jars, java, locked, of_java
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
 
@@ -51,11 +52,14 @@ KEEPER: Final = '"$@" </dev/null >&2 & echo $!; read -r _ || kill -KILL 0'
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What runs on a data folder. `pids` has the brokers with a live process, `answering` those that clients can use."""
+    """What runs on a data folder. `pids` has the brokers with a live process, `answering` those that clients can use, `dead` those that were
+    started, not stopped, and have no process any more.
+    """
 
     bootstrap: str
     pids: dict[int, int]
     answering: frozenset[int]
+    dead: frozenset[int]
     logs: Path
 
 
@@ -164,11 +168,11 @@ class LocalKafka:
         """What runs on the data folder and whether it answers."""
         state = self._read()
         pids = _alive(state)
-        bootstrap = state["bootstrap"] if pids else self.bootstrap
+        bootstrap = state.get("bootstrap", self.bootstrap)
         addresses = bootstrap.split(",")
         known = asyncio.run(views([addresses[number] for number in pids]))
         answering = frozenset(number for number, view in zip(pids, known, strict=True) if number in view)
-        return Status(bootstrap, pids, answering, self.logs)
+        return Status(bootstrap, pids, answering, frozenset(map(int, state["brokers"])) - pids.keys(), self.logs)
 
     def pids(self) -> dict[int, int]:
         """The brokers with a live process, without asking whether they answer."""
@@ -193,7 +197,7 @@ class LocalKafka:
             _wait_for_end([pid], STOP_LIMIT)
 
     def _launch(self, numbers: list[int], say: Callable[[str], None]) -> None:
-        command = [str(java()), *JVM, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"]
+        command = [str(java()), *JVM, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"]
         self._check_ports(numbers)
         command += ["-cp", f"{jars(say)}/*"]
         self.logs.mkdir(exist_ok=True)
@@ -223,7 +227,7 @@ class LocalKafka:
         settings = cluster_settings(len(self._numbers)) | {
             "process.roles": "broker,controller",
             "node.id": number,
-            "log.dirs": self.folder_of(number),
+            "log.dirs": self._below(self.folder_of(number)),
             "listeners": f"CLIENT://{HOST}:{self._port + number},CONTROLLER://{HOST}:{self._port + CONTROLLER_OFFSET + number}",
             "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
             "inter.broker.listener.name": "CLIENT",
@@ -234,7 +238,10 @@ class LocalKafka:
             settings["listeners"] = f"{settings['listeners']},DETOUR://{HOST}:{self._port + DETOUR_OFFSET + number}"
             settings["advertised.listeners"] = f"CLIENT://{HOST}:{self._port + number},DETOUR://{HOST}:{self._port + DETOUR_WAY + number}"
         self._home.mkdir(exist_ok=True)
-        self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
+        self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="ascii")
+
+    def _below(self, path: Path) -> str:
+        return str(path.relative_to(self.data))
 
     def _settings(self, number: int) -> Path:
         return self._home / f"broker-{number}.properties"
@@ -245,9 +252,12 @@ class LocalKafka:
     def _format(self, number: int, command: list[str]) -> None:
         if (self.folder_of(number) / "meta.properties").exists():
             return
-        tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", self._cluster_id(), "--config", str(self._settings(number))]
+        tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", self._cluster_id(), "--config"]
+        tool.append(self._below(self._settings(number)))
         with self._log(number).open("ab") as log:
-            done = subprocess.run(tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)  # noqa: S603 - our own command
+            done = subprocess.run(  # noqa: S603 - our own command
+                tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, cwd=self.data, env=of_java()
+            )
         if done.returncode:
             raise self._failed(number, "could not format its folder")
 
@@ -259,7 +269,7 @@ class LocalKafka:
         return file.read_text(encoding="utf-8")
 
     def _spawn(self, number: int, command: list[str]) -> None:
-        broker = [*command, "kafka.Kafka", str(self._settings(number))]
+        broker = [*command, "kafka.Kafka", self._below(self._settings(number))]
         with self._log(number).open("ab") as log:
             keeper = subprocess.Popen(  # noqa: S603 - our own command
                 ["/bin/sh", "-c", KEEPER, "keeper", *broker],
@@ -268,6 +278,7 @@ class LocalKafka:
                 stderr=log,
                 text=True,
                 cwd=self.data,
+                env=of_java(),
                 start_new_session=True,  # Ctrl-C at the terminal is for us; we then stop the brokers in order
             )
         self._release([number], alive=True)  # the keeper of a broker that was killed

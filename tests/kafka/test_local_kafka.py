@@ -117,14 +117,33 @@ def test_failing_start_leaves_nothing(kafka: LocalKafka) -> None:
 
 
 def ours(kafka: LocalKafka) -> list[str]:
-    """The command lines of all processes that have to do with a data folder."""
-    lines = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(file.read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            continue
-    return [line for line in lines if str(kafka.data) in line]
+    """The processes that run in a data folder, as brokers and their keepers do, by their folders in /proc."""
+    return [str(one) for one in Path("/proc").glob("[0-9]*") if _folder(one) == str(kafka.data)]
+
+
+def _folder(process: Path) -> str:
+    try:
+        return str((process / "cwd").readlink())
+    except OSError:
+        return ""
+
+
+def test_any_folder_and_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the path and the locale, Kafka's data lie in the folder and nowhere beside it, and a broker killed there is told as dead."""
+    monkeypatch.setenv("LC_ALL", "C")
+    folder = tmp_path / "Büro, Straße 1 = #1: 100% \\n \U0001f68b"
+    folder.mkdir()
+    kafka = LocalKafka(folder / "kafka", port=free_port(1))
+    try:
+        kafka.start(outlive=False, say=print)
+        assert (set(kafka.status().answering), len(kafka.status().dead), len(ours(kafka))) == ({0}, 0, 2)
+        assert (kafka.folder_of(0) / "meta.properties").exists()
+        assert list(tmp_path.iterdir()) == [folder]
+        kafka.kill(0)
+        assert (kafka.status().pids, set(kafka.status().dead)) == ({}, {0})
+    finally:
+        kafka.stop()
+    assert (len(kafka.status().dead), ours(kafka)) == (0, [])
 
 
 @pytest.mark.parametrize("offset", [0, 50], ids=["client", "controller"])
