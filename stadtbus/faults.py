@@ -51,9 +51,9 @@ def _of_a_store(error: Exception) -> StadtbusError | None:
     sqlalchemy = sys.modules.get("sqlalchemy")
     if sqlalchemy is None or not isinstance(error, sqlalchemy.exc.SQLAlchemyError):
         return None
-    cause = getattr(error, "orig", None)
-    said = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    return CannotTell(errors.STORE_FAILED, f"{type(error).__name__}{f', {said}' if said else ''}")
+    from infra.database import reason
+
+    return CannotTell(errors.STORE_FAILED, reason(error))
 
 
 def _of_nobody(error: Exception) -> StadtbusError:
