@@ -1,14 +1,17 @@
-"""The JSON form: the same application for portals that do not write XML; the gateway renders it to the message."""
+"""The JSON form: the same application for portals that do not write XML; a worker reads it and renders it to the message."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any
+import math
+from collections import Counter
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, ValidationError
 
+from producers import form_faults
 from schemas import errors, message
 from schemas.catalogue import Route
 from schemas.errors import Rejected
@@ -16,6 +19,9 @@ from schemas.message import Applicant, Application, Authority, Code, Form, Model
 
 CATALOGUE_VERSION = "2026-04-30"
 """Date of the code lists (services, area keys) that the bus writes into messages."""
+_BOM: Final = b"\xef\xbb\xbf"
+_LONGEST_INTEGER: Final = 18
+"""In digits: what fits 64 bits."""
 
 
 class SubmissionForm(Model):
@@ -64,43 +70,78 @@ class SubmissionForm(Model):
         )
 
 
-def read(body: bytes) -> tuple[SubmissionForm, str]:
-    """The form in a JSON body, and the SHA-512 of its content, which does not depend on spaces or the order of keys.
+def content_sha512(body: bytes) -> str:
+    """The SHA-512 of the content of a JSON body, which does not depend on spaces, the order of keys or a byte order mark.
+
+    It asks nothing of the content but that it is JSON: what was accepted once is known again, whatever is asked of forms today.
 
     Raises:
-        Rejected: form-invalid, naming the field.
+        Rejected: form-invalid, if this is no JSON.
     """
     try:
-        content = json.loads(
-            body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_short, parse_float=_no_floats
-        )
-        form = SubmissionForm.model_validate_json(body, strict=True)
+        canonical = json.dumps(_content(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:
+        raise _no_json(_TOO_DEEP) from None
+    return hashlib.sha512(canonical.encode(errors="surrogatepass")).hexdigest()
+
+
+def read(body: bytes) -> SubmissionForm:
+    """The form in a JSON body.
+
+    Raises:
+        Rejected: form-invalid, with every fault as a finding; it names the message where the form has an id that can be read.
+    """
+    content = _content(body)
+    faults = form_faults.in_texts(content)
+    try:
+        form = SubmissionForm.model_validate_json(body.removeprefix(_BOM), strict=True)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        raise Rejected(errors.FORM_INVALID, str(first["type"]), where=".".join(map(str, first["loc"]))) from None
-    except (ValueError, RecursionError) as error:
-        raise Rejected(errors.FORM_INVALID, _reason(error)) from None
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return form, hashlib.sha512(canonical.encode(errors="surrogatepass")).hexdigest()
+        faults += form_faults.in_shape(error, SubmissionForm)
+    if not faults:
+        return form
+    refusal = Rejected(errors.FORM_INVALID, faults[0].detail, where=faults[0].path or None)
+    refusal.findings, refusal.message_id = faults, _id(content)
+    raise refusal
 
 
-def _reason(error: Exception) -> str:
-    """Why the JSON cannot be read, without any of its text."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeDecodeError):
-        return f"the byte at position {error.start} is not UTF-8"
-    return str(error) if isinstance(error, _Refused) else "nested too deep or a number too long"
+def _content(body: bytes) -> Any:
+    """What a JSON body holds. Numbers that no field can take become some float, which the model refuses where it stands."""
+    try:
+        text = body.removeprefix(_BOM).decode()
+        return json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        raise _no_json(f"not JSON: line {error.lineno}, column {error.colno}") from None
+    except UnicodeDecodeError as error:
+        raise _no_json(f"the byte at position {error.start} is not UTF-8") from None
+    except _Refused as error:
+        message_id = None if error.name == "id" else _id(json.loads(text, parse_int=_integer))
+        raise _no_json(str(error), message_id) from None
+    except RecursionError:
+        raise _no_json(_TOO_DEEP) from None
 
 
 class _Refused(ValueError):
     """Something that Python's JSON reader would accept and we do not."""
 
+    def __init__(self, detail: str, name: str = "") -> None:
+        super().__init__(detail)
+        self.name = name
+
+
+def _no_json(detail: str, message_id: UUID | None = None) -> Rejected:
+    refusal = Rejected(errors.FORM_INVALID, detail)
+    refusal.message_id = message_id
+    return refusal
+
+
+_TOO_DEEP: Final = "nested too deep"
+
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        raise _Refused("a key occurs twice in one object")
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise _Refused(f"the key {form_faults.shown(twice)} occurs twice in one object", twice)
     return names
 
 
@@ -108,11 +149,13 @@ def _no_constants(_: str) -> Any:
     raise _Refused("NaN and Infinity are not JSON")
 
 
-def _no_floats(_: str) -> Any:
-    raise _Refused("a number with a fraction or exponent; no field takes one")
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else math.inf
 
 
-def _short(digits: str) -> int:
-    if len(digits) > 18:  # noqa: PLR2004 - what fits a 64-bit integer
-        raise _Refused("a number with too many digits; ids are strings")
-    return int(digits)
+def _id(content: Any) -> UUID | None:
+    """The id of a form, whatever else is wrong with it."""
+    try:
+        return UUID(content["id"])
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None

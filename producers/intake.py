@@ -1,13 +1,15 @@
 """Intake: every check between a portal's call and the outbox, in one place and in this order.
 
- 1. authenticate the portal            5. rules beyond the schema
- 2. size, while the body is read       6. route: service and area give city and office
- 3. safe parse                         7. trust level of the service at that office
- 4. schema                             8. store once: same id and content, same answer
+ 1. authenticate the portal            5. schema
+ 2. size, while the body is read       6. rules beyond the schema
+ 3. known: same portal and content,    7. route: service and area give city and office
+    same answer, and nothing further   8. trust level of the service at that office
+ 4. safe parse                         9. store once: an id stands for one content
 
-Steps 3 to 5 are those of `schemas.examine`, as in `stadtbus validate`, in a worker under limits of time and memory. Genuine XÖV
-messages pass the same steps unchanged; what the bus has to know beside their header, the portal says in headers of the call
-(docs/genuine-messages.md).
+Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
+told so (docs/decisions/0018). Steps 4 to 6 are those of `schemas.examine`, as in `stadtbus validate`. They, and all reading of JSON,
+run in a worker under limits of time and memory. Genuine XÖV messages pass the same steps unchanged; what the bus has to know beside
+their header, the portal says in headers of the call (docs/genuine-messages.md).
 A submission that fails is answered with a coded problem and leaves nothing behind.
 """
 
@@ -17,6 +19,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,11 +28,11 @@ from typing import Final
 from infra import metrics
 from infra.settings import SchemaSettings
 from infra.workers import Workers
-from producers import form, letters
+from producers import form, form_faults, letters
 from producers.letters import Call, Letter
 from producers.outbox import Accepted, Candidate, Outbox
 from producers.settings import PortalSettings
-from schemas import errors, examine, message, xml
+from schemas import errors, examine, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected, StadtbusError
 from schemas.headers import Header
@@ -71,6 +74,26 @@ class Content:
     sha512: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a portal sent: a message, or a form."""
+
+    body: bytes
+    is_form: bool
+
+    @classmethod
+    def of(cls, content_type: str, body: bytes) -> Sent:
+        """A body by its content type.
+
+        Raises:
+            Rejected: unsupported-media-type.
+        """
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind not in (*XML_TYPES, JSON_TYPE):
+            raise Rejected(errors.MEDIA_TYPE, "this is neither XML nor JSON", where="Content-Type")
+        return cls(body, kind == JSON_TYPE)
+
+
 class Intake:
     """Takes submissions into the outbox or refuses them."""
 
@@ -80,7 +103,7 @@ class Intake:
         self._catalogue = catalogue
         self._portals = {settings.token_sha256: Portal(portal_id, settings) for portal_id, settings in portals.items()}
         self._outbox = outbox
-        self._open_letter = partial(letters.open_letter, accept_test=accept_test)
+        self._accept_test = accept_test
         self._workers = Workers(partial(examine.prepare, catalogue, schemas.folder))
 
     def close(self) -> None:
@@ -101,11 +124,17 @@ class Intake:
 
     async def _submit(self, request: Request) -> Accepted:
         portal = self.authenticate(request.headers.get("Authorization"))  # 1
-        body = await _read_body(request)  # 2
-        content = self._content(portal, request.headers.get("Content-Type", ""), body)
-        letter = await self._workers.run(self._open_letter, content.xml, Call.of(request.headers))  # 3, 4, 5
+        sent = Sent.of(request.headers.get("Content-Type", ""), await _read_body(request))  # 2
+        content_sha512 = await self._workers.run(form.content_sha512, sent.body) if sent.is_form else hashlib.sha512(sent.body).hexdigest()
+        known = await self._outbox.known(portal.id, content_sha512)  # 3
+        if known is not None:
+            return known
+        letter, message = await self._open(sent, portal, request.headers)  # 4, 5, 6
         try:
-            accepted = await self._accept(portal, letter, content, _trace(request.headers))
+            with form_faults.told() if sent.is_form else nullcontext():
+                route = self._route(letter, portal)  # 7, 8
+            content = Content(message, content_sha512)
+            accepted = await self._outbox.accept(candidate(letter, route, portal, content, _trace(request.headers)))  # 9
         except Rejected as error:
             error.message_id = letter.message_id
             raise
@@ -113,14 +142,22 @@ class Intake:
             metrics.ACCEPTED.labels(accepted.office, portal.id).inc()
         return accepted
 
-    async def _accept(self, portal: Portal, letter: Letter, content: Content, trace: Mapping[Header, str]) -> Accepted:
+    async def _open(self, sent: Sent, portal: Portal, headers: Mapping[str, str]) -> tuple[Letter, bytes]:
+        """What a worker finds in a message, and the message; that of a form is made of it."""
+        if sent.is_form:
+            return await self._workers.run(partial(letters.open_form, accept_test=self._accept_test), sent.body, portal.author)
+        open_letter = partial(letters.open_letter, accept_test=self._accept_test)
+        return await self._workers.run(open_letter, sent.body, Call.of(headers)), sent.body
+
+    def _route(self, letter: Letter, portal: Portal) -> Route:
         """What has to be right about a message beside itself: its author, its way, its applicants' logins."""
-        if letter.author not in (portal.settings.authority, None):
-            raise Rejected(errors.AUTHOR_MISMATCH, where="nachrichtenkopf.g2g/autor/kennung")
-        route = self._catalogue.route(letter.service, letter.area)  # 6
+        expected = portal.settings.authority
+        if letter.author not in (expected, None):
+            raise Rejected(errors.AUTHOR_MISMATCH, f"expected {expected}", where="nachrichtenkopf.g2g/autor/kennung")
+        route = self._catalogue.route(letter.service, letter.area)
         _require_taken(letter, route)
-        route.check_trust(letter.trust)  # 7
-        return await self._outbox.accept(candidate(letter, route, portal, content, trace))  # 8
+        route.check_trust(letter.trust)
+        return route
 
     def authenticate(self, authorization: str | None) -> Portal:
         """The portal whose token this is. Tokens are long and random, so a plain hash is enough to look them up.
@@ -133,19 +170,6 @@ class Intake:
         if scheme.lower() != "bearer" or portal is None:
             raise Rejected(errors.UNAUTHENTICATED, "no bearer token" if not token else "no portal has this token", where="Authorization")
         return portal
-
-    def _content(self, portal: Portal, content_type: str, body: bytes) -> Content:
-        """The message as it was sent, or as a form stands for it."""
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind in XML_TYPES:
-            return Content(body, hashlib.sha512(body).hexdigest())
-        if kind != JSON_TYPE:
-            raise Rejected(errors.MEDIA_TYPE, "this is neither XML nor JSON", where="Content-Type")
-        sent, content_sha512 = form.read(body)
-        try:
-            return Content(message.write(sent.application(self._catalogue.route(sent.service, sent.area), portal.author)), content_sha512)
-        except ValueError:  # lxml: characters that XML does not have
-            raise Rejected(errors.FORM_INVALID, "a text holds a character that XML cannot carry") from None
 
 
 async def _read_body(request: Request) -> bytes:

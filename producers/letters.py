@@ -13,10 +13,11 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from lxml import etree
 from pydantic import ValidationError
 
+from producers import form, form_faults
 from schemas import errors, message
 from schemas.errors import Rejected
-from schemas.examine import Examined, examine_prepared
-from schemas.message import Filing, Trust, Withdrawal
+from schemas.examine import Examined, catalogue_prepared, examine_prepared
+from schemas.message import Authority, Filing, Trust, Withdrawal
 from schemas.rules import Claim
 
 SERVICE: Final = "Stadtbus-Service"
@@ -180,6 +181,25 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
+# --- in a worker that is prepared (`schemas.examine.prepare`)
+
+
 def open_letter(body: bytes, call: Call, *, accept_test: bool) -> Letter:
-    """Examine and read, in a worker that is prepared; raises as `read`."""
+    """Examine and read a message; raises as `read`."""
     return read(examine_prepared(body, accept_test=accept_test, claim=call.claim), body, call)
+
+
+def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Letter, bytes]:
+    """Read a form, and the message that stands for it, which passes the same examination.
+
+    Raises:
+        Rejected: what is wrong with the form, told of the form. It names the message where the form has an id that can be read.
+    """
+    sent = form.read(body)
+    try:
+        with form_faults.told():
+            content = message.write(sent.application(catalogue_prepared().route(sent.service, sent.area), author))
+            return open_letter(content, Call(), accept_test=accept_test), content
+    except Rejected as error:
+        error.message_id = sent.id
+        raise

@@ -53,6 +53,7 @@ _submission = sa.Table(
     sa.Column("record_offset", sa.BigInteger),
 )
 _unpublished = _submission.c.published_at.is_(None)
+_by_content = sa.Index("submission_content", _submission.c.content_sha512)
 sa.Index("submission_unpublished", _submission.c.office, _submission.c.seq, sqlite_where=_unpublished, postgresql_where=_unpublished)
 _status = sa.Table(
     "status",
@@ -67,6 +68,10 @@ _status = sa.Table(
     sa.Column("next_try_at", UtcDateTime),
 )
 _said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
+_MIGRATIONS: Final = (
+    lambda connection: add_missing_columns(connection, _status),
+    lambda connection: _by_content.create(connection, checkfirst=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,12 @@ class Outbox:
         """Submissions of an office that are not on Kafka yet."""
         return await self.store.read(lambda connection: _count(connection, _submission.c.office == office))
 
+    async def known(self, portal: str, content_sha512: str) -> Accepted | None:
+        """What a portal was told when it sent this content; None where the outbox does not know that it did."""
+        sent = sa.select(_submission).where(_submission.c.content_sha512 == content_sha512, _submission.c.portal == portal)
+        row = await self.store.read(lambda connection: connection.execute(sent).mappings().first())
+        return None if row is None else _accepted(row, repeated=True)
+
     async def accept(self, candidate: Candidate) -> Accepted:
         """Store a submission once; it is durable when this returns.
 
@@ -251,7 +262,7 @@ def open_store(settings: StoreSettings) -> Store:
     Raises:
         CannotTell: store-unreachable.
     """
-    return Store(settings, _NAME, _metadata, migrations=(lambda connection: add_missing_columns(connection, _status),))
+    return Store(settings, _NAME, _metadata, migrations=_MIGRATIONS)
 
 
 def is_here(settings: StoreSettings) -> bool:

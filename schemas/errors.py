@@ -94,8 +94,9 @@ class Rejected(StadtbusError):
     findings: Sequence[Finding] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The members of the problem, with what was found in the extension member `findings`."""
-        return super().as_dict() | ({"findings": [finding.as_dict() for finding in self.findings]} if self.findings else {})
+        """The members of the problem, with the extension members `message_id` and `findings`."""
+        more = {"message_id": str(self.message_id)} if self.message_id else {}
+        return super().as_dict() | more | ({"findings": [finding.as_dict() for finding in self.findings]} if self.findings else {})
 
 
 class UsageError(StadtbusError):
@@ -157,7 +158,7 @@ TOO_COMPLEX = Problem("message-too-complex", "The message asks too much of its r
 FORM_INVALID = Problem(
     "form-invalid",
     "The JSON form is not as described",
-    "Compare the form with the schema at /openapi.json; 'where' names the field.",
+    "Compare the form with the schema at /openapi.json; 'where' and 'findings' name the places (JSON Pointer).",
     xoev="X001",
 )
 # --- the message
@@ -251,7 +252,7 @@ READER_MISMATCH = Problem(
 AUTHOR_MISMATCH = Problem(
     "author-mismatch",
     "autor is not the portal that calls",
-    "Set autor/kennung to the key under which the portal is registered.",
+    "Set autor/kennung to the key in the detail, under which the portal that calls is registered.",
     403,
     xoev="S091",
 )
@@ -285,7 +286,13 @@ NO_ROUTE = Problem(
 TRUST_TOO_LOW = Problem(
     "trust-level-too-low",
     "The login is too weak for this service",
-    "Let the applicant log in again with an account named in the detail.",
+    "Let the applicant log in again on the level that the detail names.",
+    403,
+)
+ACCOUNT_NOT_ACCEPTED = Problem(
+    "account-not-accepted",
+    "The login is by an account that this office does not accept for the service",
+    "Let the applicant log in with an account named in the detail.",
     403,
 )
 # --- what is known already

@@ -129,6 +129,11 @@ def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
             row.schema_set.compile()
 
 
+def catalogue_prepared() -> Catalogue:
+    """The catalogue that `prepare` has loaded."""
+    return _Loaded.catalogue
+
+
 def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None) -> Examined:
     """Examine a message now, with what `prepare` has loaded."""
     return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from schemas.din91379 import misfit
 from schemas.findings import Breach
 
 _VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
+_FIELD_ID: Final = re.compile(r"[A-Z][0-9]{8,11}")
+"""What an id is; anything else in its place may be anything, and is not told."""
 
 
 def filled_in(message: etree._Element) -> dict[str, list[etree._Element]]:
@@ -39,7 +42,8 @@ def breaches(message: etree._Element, service: Service, *, whole: bool) -> Itera
     for field_id, values in filled.items():
         spec = service.by_field_id.get(field_id)
         if spec is None:
-            yield Breach("this form has no such field", values[0], value=field_id)
+            shown = field_id if _FIELD_ID.fullmatch(field_id) else "of this id"
+            yield Breach(f"this form has no field {shown}", values[0], value=field_id)
         elif len(values) > 1 and not spec.many:
             yield Breach(f"the field {field_id} has one value at most", values[1])
         else:

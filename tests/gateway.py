@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from producers.form import SubmissionForm
 from producers.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, message
+from schemas.catalogue import Catalogue
 from schemas.message import Application
 
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
@@ -50,14 +51,17 @@ class Gateway:
         return await self.call("POST", "/v1/submissions", portal=portal, content=body, headers=headers)
 
 
-def opened(folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None) -> Iterator[Gateway]:
-    """A gateway whose outbox can be looked into. `schemas` is the operator's folder."""
+def opened(
+    folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None,
+    known: Catalogue | None = None, portals: Mapping[str, PortalSettings] = PORTALS,
+) -> Iterator[Gateway]:  # fmt: skip
+    """A gateway whose outbox can be looked into. `schemas` is the operator's folder, `known` another catalogue than the one that is there."""
     stores = StoreSettings(folder=folder)
     settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
     box = Outbox(stores, limit=limit)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway, "Outbox", lambda *_, **__: box)
-        app = gateway.create_app(catalogue.load(), PORTALS, settings, KafkaSettings(), stores, SchemaSettings(folder=schemas))
+        app = gateway.create_app(known or catalogue.load(), portals, settings, KafkaSettings(), stores, SchemaSettings(folder=schemas))
     yield Gateway(app, box)
     app.state.intake.close()
     box.store.close()
@@ -82,7 +86,7 @@ def problem_of(response: httpx.Response) -> tuple[int, str]:
     """Status and code of an answer that has to be a whole problem (RFC 9457)."""
     assert response.headers["content-type"] == PROBLEM
     problem = response.json()
-    assert problem.keys() - {"where", "xoev", "findings"} == {"type", "title", "status", "detail", "code", "hint"}
+    assert problem.keys() - {"where", "xoev", "findings", "message_id"} == {"type", "title", "status", "detail", "code", "hint"}
     assert problem["status"] == response.status_code
     assert problem["type"] == f"https://stadtbus.example/problems/{problem['code']}"
     assert all(problem[name] for name in ("title", "detail", "hint"))

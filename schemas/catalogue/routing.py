@@ -30,12 +30,16 @@ class Route:
         """Every applicant has to come with a login that this office accepts.
 
         Raises:
-            Rejected: trust-level-too-low, naming the logins that would do.
+            Rejected: account-not-accepted or trust-level-too-low, naming the logins that would do.
         """
-        for one in trust:
-            if one.level < self.offer.minimum_level or one.account not in self.offer.accounts:
-                need = f"level {self.offer.minimum_level} ({LEVEL_NAMES[self.offer.minimum_level]}) by {' or '.join(self.offer.accounts)}"
-                raise Rejected(errors.TRUST_TOO_LOW, f"{self.service.name} at {self.office} needs {need}; this login is level {one.level}")
+        accounts, minimum = " or ".join(self.offer.accounts), self.offer.minimum_level
+        for number, one in enumerate(trust, 1):
+            place = f"antragsteller[{number}]/vertrauensniveau"
+            need = f"{self.service.name} at {self.office} needs level {minimum} ({LEVEL_NAMES[minimum]}) by {accounts}"
+            if one.account not in self.offer.accounts:
+                raise Rejected(errors.ACCOUNT_NOT_ACCEPTED, f"{need}; this login is by another account", where=f"{place}/konto")
+            if one.level < minimum:
+                raise Rejected(errors.TRUST_TOO_LOW, f"{need}; this login is level {one.level}", where=f"{place}/niveau")
 
 
 class Catalogue:

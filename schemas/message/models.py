@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.events import State
 
@@ -35,6 +36,9 @@ STATUS_LIST: Final = "https://stadtbus.example/codes/status"
 ERROR_LIST: Final = "https://stadtbus.example/codes/fehler"
 OWN_LIST_VERSION: Final = "1.0"
 """Version of the three lists of our own."""
+
+OWN_WORDS: Final = "own_words"
+"""Type of the errors of these models whose text is ours and quotes nothing: it may be told."""
 
 Text1000 = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 Text250 = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
@@ -114,7 +118,7 @@ class Applicant(Model):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.person is None) == (self.organisation is None):
-            raise ValueError("give exactly one of 'person' and 'organisation'")
+            raise PydanticCustomError(OWN_WORDS, "give exactly one of 'person' and 'organisation'")
         return self
 
 
@@ -212,7 +216,7 @@ class Amendment(_Filing):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.content is None and not self.attachments:
-            raise ValueError("give 'content', 'attachments' or both")
+            raise PydanticCustomError(OWN_WORDS, "give 'content', 'attachments' or both")
         return self
 
 

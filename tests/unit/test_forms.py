@@ -66,7 +66,7 @@ def test_form_that_fits(fields: str) -> None:
             "Ab(c",
             id="datatype",
         ),
-        pytest.param("F00000001=2026-04-01 F00000009=x", "this form has no such field", "wert", "F00000009", id="unknown field"),
+        pytest.param("F00000001=2026-04-01 F00000009=x", "this form has no field F00000009", "wert", "F00000009", id="unknown field"),
         pytest.param("F00000001=2026-04-01;2026-04-02", "the field F00000001 has one value at most", "wert", None, id="two values"),
         pytest.param("F00000001=2026-04-01 F00000001=2026-04-02", "the field F00000001 has one value at most", "wert", None, id="twice"),
     ],

@@ -182,7 +182,7 @@ WRONG = {
     "no date in a field": wrong_xml("form-misfit", changed("<wert>2026-03-01<", "<wert>bald<")),
     "no route": wrong_xml("no-route", as_xml(builders.application(service=PERMIT))),
     "level too low": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(2, "bayernid"))), 403),
-    "other account": wrong_xml("trust-level-too-low", as_xml(builders.application(applicants=trusted(4, "mein-nuernberg"))), 403),
+    "other account": wrong_xml("account-not-accepted", as_xml(builders.application(applicants=trusted(4, "mein-nuernberg"))), 403),
     # the form
     "not JSON": wrong_json("form-invalid", b"{'id': 1}"),
     "JSON cut off": wrong_json("form-invalid", VALID_JSON[:-1]),
@@ -203,7 +203,7 @@ WRONG = {
     "JSON lone surrogate": wrong_json("form-invalid", with_person(family_name="Sch\ud800n")),
     "JSON name of a no-break space": wrong_json("form-invalid", with_person(family_name="\u00a0")),
     "JSON birth date with zone": wrong_json("form-invalid", with_person(birth_date="1990-05-17+01:00")),
-    "JSON 30 February": wrong_json("not-schema-valid", with_person(birth_date="1990-02-30")),
+    "JSON 30 February": wrong_json("form-invalid", with_person(birth_date="1990-02-30")),
     "JSON NFD": wrong_json("text-not-nfc", with_person(family_name="Scho\u0308n")),
     "JSON time without zone": wrong_json("form-invalid", form(created_at="2026-03-01T08:30:00.000")),
     "JSON time in the future": wrong_json("time-incomplete", form(created_at="2999-03-01T08:30:00.000Z")),
@@ -254,7 +254,7 @@ async def test_hints_name_what_would_do(refusing: Gateway) -> None:
     )
     assert "level 3 (substanziell) by bayernid" in (await refusing.post(WRONG["level too low"].body)).json()["detail"]
     problem = (await refusing.post(WRONG["JSON name of a no-break space"].body, JSON)).json()
-    assert problem["where"] == "applicants.0.person.family_name"
+    assert problem["where"] == "/applicants/0/person/family_name"
 
 
 # --- what is taken

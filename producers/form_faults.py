@@ -1,0 +1,274 @@
+"""What is wrong with a JSON form, told to who wrote JSON: sentences of ours, every fault at once, places as JSON Pointers (RFC 6901).
+
+Never a value of the form, and never a text or code of a library, which may quote one. Of names that we do not know only those are
+shown that look like names of members.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from difflib import get_close_matches
+from itertools import islice, takewhile
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas import errors
+from schemas.errors import Rejected
+from schemas.findings import Finding
+from schemas.message import OWN_WORDS
+from schemas.schemaset import MAX_FINDINGS
+
+_RULE: Final = "json-form"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_TEXT: Final = "a text in quotes"
+_UUID: Final = "a UUID, for example 3c0e5b1a-7d24-4f0b-9a6c-8e4d2f6015b9"
+_TIME: Final = "a time with zone, for example 2026-03-01T09:30:00.000+01:00"
+_WANTED: Final = {
+    "string_type": _TEXT,
+    "bool_type": "true or false, without quotes",
+    "bool_parsing": "true or false, without quotes",
+    "int_type": "an integer without quotes",
+    "int_parsing": "an integer without quotes",
+    "int_parsing_size": "an integer without quotes",
+    "int_from_float": "an integer without quotes",
+    "tuple_type": "a list in brackets",
+    "list_type": "a list in brackets",
+    "model_type": "an object in braces",
+    "model_attributes_type": "an object in braces",
+    "uuid_type": _UUID,
+    "datetime_type": _TIME,
+}
+"""By the validator's type of error what is expected there instead of something of another kind."""
+_SENTENCES: Final = {
+    "missing": "this member is missing",
+    "string_too_short": "the text is shorter than {min_length} characters",
+    "string_too_long": "the text is longer than {max_length} characters",
+    "too_short": "the list has fewer members than {min_length}",
+    "too_long": "the list has more members than {max_length}",
+    "greater_than_equal": "the number is smaller than {ge}",
+    "less_than_equal": "the number is larger than {le}",
+    "less_than": "the number is not smaller than {lt}",
+    "literal_error": "expected one of {expected}",
+    "enum": "expected one of {expected}",
+    "uuid_parsing": f"expected {_UUID}",
+    "uuid_version": f"expected {_UUID}",
+    "datetime_parsing": f"expected {_TIME}",
+    "datetime_object_invalid": f"expected {_TIME}",
+    "datetime_from_date_parsing": f"expected {_TIME}",
+    "timezone_aware": f"the time zone is missing; expected {_TIME}",
+    "json_invalid": "nested too deep",  # all else that is wrong with JSON was found before
+}
+"""By the validator's type of error the sentence; the names in braces are limits of the model, never values of the form."""
+_PATTERNS: Final = {
+    r"\S": "the text is blank",
+    r"^\d{14}$": "expected 14 digits",
+    r"^(\d{12}|\d{8})$": "expected 12 digits (ARS) or 8 digits (AGS)",
+    r"^\d{4}(-\d{2}(-\d{2})?)?$": "expected a date like 1990-05-17, or 1990-05 or 1990 where no more is known",
+    r"^[A-Z][0-9]{8,11}$": "expected the id of a field: a capital letter and 8 to 11 digits",
+    r"^[a-z][a-z0-9-]{1,39}$": "expected the id of an account: small letters, digits and hyphens",
+}
+_KINDS: Final = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}
+_OTHERWISE: Final = "this is not as the schema at /openapi.json describes it"
+
+_LIBRARY_RULE: Final = re.compile(r" \(SCHEMAV_\w+\)$")
+_DETAILS: Final = {errors.TEST_NOT_ALLOWED.code: "'test' is true"}
+_IN_FORMS: Final = {
+    errors.NOT_VALID.code: errors.FORM_INVALID,
+    errors.TIME_INCOMPLETE.code: replace(
+        errors.TIME_INCOMPLETE,
+        title="created_at is not accepted",
+        hint="Write the time at which the applicant sent the form, with time zone.",
+    ),
+    errors.EMPTY_TEXT.code: replace(errors.EMPTY_TEXT, hint="Fill it in; where the schema allows, leave the member out."),
+    errors.TEST_NOT_ALLOWED.code: replace(errors.TEST_NOT_ALLOWED, hint="Leave 'test' out or set it to false, or use a test system."),
+}
+"""Problems whose words speak of XML, as they are told of a form."""
+
+
+def shown(name: str) -> str:
+    """The name of a member from outside, where it looks like one; a name may hold anything."""
+    return f"'{name}'" if _NAME.fullmatch(name) else "(its name is not shown)"
+
+
+def pointer(steps: Iterable[str | int]) -> str:
+    """A JSON Pointer; the root is the empty one."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+# --- faults of the JSON
+
+
+def in_texts(content: Any) -> list[Finding]:
+    """Characters that XML cannot carry, and with it no message."""
+    return [_finding("a text holds a character that XML cannot carry", place) for place in islice(_unwritable(content, ()), MAX_FINDINGS)]
+
+
+def _unwritable(content: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(content, str):
+        if _NOT_IN_XML.search(content):
+            yield steps
+    elif isinstance(content, dict):
+        for name, member in content.items():
+            yield from (steps,) if _NOT_IN_XML.search(name) else _unwritable(member, (*steps, name))
+    elif isinstance(content, list):
+        for number, member in enumerate(content):
+            yield from _unwritable(member, (*steps, number))
+
+
+def in_shape(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
+    """What the model of the form does not take."""
+    return [_fault(model, found) for found in error.errors(include_url=False)[:MAX_FINDINGS]]
+
+
+def _fault(model: type[BaseModel], found: ErrorDetails) -> Finding:
+    steps = found["loc"]
+    if found["type"] != "extra_forbidden":
+        return _finding(sentence(found), steps)
+    name, around = str(steps[-1]), steps[:-1]
+    close = get_close_matches(name, _members(model, around), n=1) if _NAME.fullmatch(name) else ()
+    return _finding(f"unknown member {shown(name)}" + "".join(f"; did you mean '{known}'?" for known in close), steps)
+
+
+def sentence(found: ErrorDetails) -> str:
+    """What an error of the validator says, in our words."""
+    kind, limits = found["type"], found.get("ctx", {})
+    if kind == OWN_WORDS:
+        return found["msg"]
+    if kind in _WANTED:
+        return f"expected {_WANTED[kind]}, found {_KINDS.get(type(found['input']), 'something else')}"
+    if kind == "string_pattern_mismatch":
+        return _PATTERNS.get(limits["pattern"], _OTHERWISE)
+    return _SENTENCES.get(kind, _OTHERWISE).format(**limits)
+
+
+def _members(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:
+    """The names of the members at a place of the form."""
+    for step in steps:
+        if isinstance(step, str):
+            model = next(_models(model.model_fields[step].annotation))
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _finding(detail: str, steps: Sequence[str | int]) -> Finding:
+    known = takewhile(lambda step: isinstance(step, int) or _NAME.fullmatch(step), steps)
+    return Finding(errors.FORM_INVALID, _RULE, detail, path=pointer(known))
+
+
+# --- faults of the message that was made of the form
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever refuses the message that stands for a form is told of the form."""
+    try:
+        yield
+    except Rejected as error:
+        error.findings = tuple(map(_of_form, error.findings))
+        error.detail = _DETAILS.get(error.problem.code) or _without_rule(error.detail)
+        error.where = _place(error.where or "") or None
+        error.problem = _IN_FORMS.get(error.problem.code, error.problem)
+        raise
+
+
+def _of_form(finding: Finding) -> Finding:
+    code = finding.problem.code
+    detail = _DETAILS.get(code) or _without_rule(finding.detail)
+    return replace(finding, problem=_IN_FORMS.get(code, finding.problem), detail=detail, path=_place(finding.path), line=None)
+
+
+def _without_rule(detail: str) -> str:
+    """Without libxml2's name of the rule, which says nothing of a form."""
+    return _LIBRARY_RULE.sub("", detail)
+
+
+def _place(path: str) -> str:
+    """The JSON Pointer to what stands at a place of the message; to what is around it where the form has no such member."""
+    steps: list[str | int] = []
+    around: _Names = _NAMES
+    for step in path.removeprefix("/").split("/"):
+        name, _, position = step.rstrip("]").partition("[")
+        if name.startswith("e:"):  # the root
+            continue
+        if name not in around:
+            break
+        member, is_list, around = around[name]
+        steps += [*member, int(position or 1) - 1] if is_list else member
+    return pointer(steps)
+
+
+class _Names(dict[str, tuple[tuple[str, ...], bool, "_Names"]]):
+    """By the name of an element the steps to the member of the form, whether that is a list, and the same for what stands inside."""
+
+
+def _one(*members: str, **inside: Any) -> tuple[tuple[str, ...], bool, _Names]:
+    return members, False, _Names(inside)
+
+
+def _list(*members: str, **inside: Any) -> tuple[tuple[str, ...], bool, _Names]:
+    return members, True, _Names(inside)
+
+
+_ADDRESS: Final = _one(
+    "address",
+    strasse=_one("street"),
+    hausnummer=_one("house_number"),
+    zusatz=_one("addition"),
+    postleitzahl=_one("postal_code"),
+    ort=_one("city"),
+    staat=_one("country"),
+)
+_PERSON: Final = _one(
+    "person",
+    familienname=_one("family_name"),
+    vornamen=_one("given_names"),
+    geburtsname=_one("birth_name"),
+    geburtsdatum=_one("birth_date"),
+    anschrift=_ADDRESS,
+)
+_ORGANISATION: Final = _one(
+    "organisation",
+    name=_one("name"),
+    rechtsform=_one("legal_form"),
+    registernummer=_one("register_number"),
+    anschrift=_ADDRESS,
+)
+_TRUST: Final = _one("trust", niveau=_one("level"), konto=_one("account"))
+_FIELDS: Final = _list("fields", wert=_list("values"), **{"@id": _one("id")})
+_FORM: Final = _one("form", schemaUri=_one("schema_uri"), feld=_FIELDS)
+_HEADER: Final = {
+    "identifikation.nachricht": _one(nachrichtenUUID=_one("id"), erstellungszeitpunkt=_one("created_at")),
+}
+_NAMES: Final = _Names(
+    {
+        "nachrichtenkopf.g2g": _one(**_HEADER),
+        "@test": _one("test"),
+        "antragsidentifikation": _one("case_id"),
+        "rueckkanalVorhanden": _one("answers_wanted"),
+        "leistung": _one("service"),
+        "gebiet": _one("area"),
+        "antragsteller": _list("applicants", natuerlichePerson=_PERSON, organisation=_ORGANISATION, vertrauensniveau=_TRUST),
+        "inhalt": _one(formular=_FORM),
+    }
+)
