@@ -13,7 +13,7 @@ import structlog
 
 from infra import crashpoints, metrics
 from infra.health import Progress
-from infra.kafka.clients import Outgoing, Sender
+from infra.kafka.clients import Outgoing, Position, Sender
 from infra.settings import KafkaSettings
 from producers.outbox import Outbox, Pending
 from schemas import headers, topics
@@ -62,7 +62,7 @@ class Lane:
                 log.warning("relay_waits", office=self._office, error=error.problem.code)
                 return False
             crashpoints.reached("relay.acknowledged")
-            known = [(one, position) for one, position in zip(pending, positions, strict=True) if position is not None]
+            known = [(one, position) for one, position in zip(pending, positions, strict=True) if isinstance(position, Position)]
             if known:
                 await self._outbox.published(known)
             if len(known) < len(pending):

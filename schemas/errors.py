@@ -366,6 +366,13 @@ TOPIC_REFUSED = Problem(
     "Set kafka.replication to at most the number of brokers (STADTBUS_KAFKA__REPLICATION=1 for a single one).",
     exit_code=3,
 )
+RECORD_REFUSED = Problem(
+    "record-refused",
+    "Kafka does not take a record",
+    "Compare the topic with `stadtbus topics plan`: its limits (max.message.bytes), its rights, the clocks. What is refused waits, and goes on by "
+    "itself when that is mended; a command is given again.",
+    exit_code=3,
+)
 JAVA_MISSING = Problem(
     "java-missing",
     "Java 17 or newer was not found",

@@ -19,7 +19,7 @@ from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
-from infra.kafka.clients import Outgoing, Position, Sender
+from infra.kafka.clients import Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings
 from schemas import errors, message, topics
 from schemas.copies import Copy, headers_of_copy, take_apart
@@ -119,7 +119,7 @@ class Wire(Sender):
         """What goes wrong next: `unknown` (it may be there), `away`."""
         self._ends: defaultdict[tuple[str, int], int] = defaultdict(int)
 
-    async def send_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
+    async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
         trouble = self.trouble.pop(0) if self.trouble else None
         if trouble == "away":
             raise CannotTell(errors.KAFKA_UNREACHABLE)

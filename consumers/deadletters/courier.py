@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from consumers.deadletters.letters import Letter, Letters
-from infra.kafka.clients import Outgoing, Sender, unreachable
+from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
 from infra.kafka.reading import Shelf, read_all
 from infra.settings import KafkaSettings
-from schemas import topics
+from schemas import errors, topics
 from schemas.copies import Place, headers_of_copy, take_apart
+from schemas.errors import CannotTell
 from schemas.headers import CopyHeader
 
 _ROUNDS: Final = 5
@@ -38,17 +39,22 @@ class Courier:
         """Where each of these stands now, replicated; one whose record is gone from the dead letters stands nowhere.
 
         Raises:
-            CannotTell: kafka-unreachable.
+            CannotTell: kafka-unreachable; record-refused, when the others have been sent.
         """
         records = await self._records(letters)
         waiting = {letter: self._outgoing(letter, records[letter]) for letter in letters if letter in records}
         places: Places = {}
+        refusals: dict[Letter, KafkaRefusal] = {}
         for _ in range(_ROUNDS):
-            positions = await self._sender.send_all(list(waiting.values()))
-            places |= {letter: position.offset for letter, position in zip(waiting, positions, strict=True) if position is not None}
-            if None not in positions:
-                return places
-            places |= await self._look_for([letter for letter in waiting if letter not in places])
+            for letter, sent in zip(waiting, await self._sender.send_all(list(waiting.values())), strict=True):
+                if isinstance(sent, KafkaRefusal):
+                    refusals[letter] = sent
+                elif sent is not None:
+                    places[letter] = sent.offset
+            waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places and letter not in refusals}
+            if not waiting:
+                return _unless_refused(places, refusals)
+            places |= await self._look_for(list(waiting))
             waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places}
         raise unreachable(self._kafka)
 
@@ -77,3 +83,10 @@ class Courier:
         named = Letters(self._office)
         await read_all(self._kafka, [topics.retry(self._office)], named.take)
         return {letter: offset for letter in letters if (offset := named.sent_to(letter)) is not None}
+
+
+def _unless_refused(places: Places, refusals: Mapping[Letter, KafkaRefusal]) -> Places:
+    for refusal in refusals.values():
+        detail = f"{len(refusals)} dead letters stay as they are, {len(places)} were sent; Kafka says {refusal.error}"
+        raise CannotTell(errors.RECORD_REFUSED, detail, where=refusal.topic)
+    return places

@@ -7,14 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    BrokerResponseError,
+    ClusterAuthorizationFailedError,
+    CommitFailedError,
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTimestampError,
+    InvalidTopicError,
+    KafkaConnectionError,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ReplicaNotAvailableError,
+    TopicAuthorizationFailedError,
+    UnknownProducerId,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.partitioner import murmur2
 
 from infra.settings import KafkaSettings
@@ -35,6 +53,22 @@ _NO_CONTACT_LIMIT_S: Final = 30
 """Longer than brokers take to elect leaders or a client to find them again."""
 _LOOK_TIMEOUT_MS: Final = 10_000
 """A person waits for the answer; the library's 40 s are for processes."""
+_MOST_IN_BATCH: Final = 10_000
+_LOOKS_FOR_TOPIC: Final = 5
+_LOOK_AGAIN_S: Final = 0.5
+"""A topic that was just made is not known to every broker at once."""
+_OF_BROKER_OR_PRODUCER: Final = (
+    BrokerNotAvailableError,
+    ReplicaNotAvailableError,
+    OutOfOrderSequenceNumber,
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    UnknownProducerId,
+)
+"""Errors without `retriable` that the next producer may not meet."""
+_OF_TOPIC: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, InvalidTopicError, UnknownTopicOrPartitionError)
+"""Errors that each record of the topic would meet."""
 
 
 class Outgoing(NamedTuple):
@@ -161,8 +195,47 @@ class Contact:
             raise unreachable(self._settings)
 
 
+class KafkaRefusal(NamedTuple):
+    """Kafka does not take a record, for a cause that lies in the record or its topic: others can go on."""
+
+    topic: str
+    error: str
+    """As Kafka calls it, for example MessageSizeTooLarge."""
+
+
+Known = Position | KafkaRefusal
+Sent = Known | None
+"""What became of a record: where it is, replicated; why Kafka refuses it; None where it may or may not be there."""
+
+
 class SendUnknown(Exception):
     """A record may or may not be on Kafka: send it again under the same message id."""
+
+
+class SendRefused(Exception):
+    """Kafka does not take a record."""
+
+    def __init__(self, refusal: KafkaRefusal) -> None:
+        super().__init__(f"{refusal.topic}: {refusal.error}")
+        self.refusal = refusal
+
+
+@dataclass(slots=True)
+class _Client:
+    """A producer and how many sends use it; one that failed ends when none of them waits for its answers any more."""
+
+    producer: AIOKafkaProducer
+    users: int = 0
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is still to be written to one partition: numbers of records, in this order."""
+
+    topic: str
+    partition: int
+    numbers: list[int]
 
 
 class Sender:
@@ -171,8 +244,10 @@ class Sender:
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._producer: AIOKafkaProducer | None = None
+        self._client: _Client | None = None
         self._starting = asyncio.Lock()
+        self._most: dict[str, int] = {}
+        """By topic how many records go into one batch: Kafka refuses a batch as a whole, for its size or for one record in it."""
 
     async def send(self, record: Outgoing) -> Position:
         """Write one record; it is replicated when this returns.
@@ -180,50 +255,64 @@ class Sender:
         Raises:
             CannotTell: kafka-unreachable, nothing was written.
             SendUnknown: it may have been written.
+            SendRefused: Kafka does not take it.
 
         """
-        (position,) = await self.send_all([record])
-        if position is None:
+        (sent,) = await self.send_all([record])
+        if sent is None:
             raise SendUnknown
-        return position
+        if isinstance(sent, KafkaRefusal):
+            raise SendRefused(sent)
+        return sent
 
-    async def send_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
-        """Write records, those of one key in this order; for each where it is, replicated, or None where that is not known.
+    async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
+        """Write records, those of one key in this order; for each what became of it.
+
+        A record that is refused holds up only the later ones of its key and topic: they are not written, and have its refusal too.
 
         Raises:
             CannotTell: kafka-unreachable, nothing was written.
 
         """
-        producer = await self._ready()
-        positions: list[Position | None] = [None] * len(records)
-        reports: list[tuple[list[int], asyncio.Future[Any]]] = []
+        sent: list[Sent] = [None] * len(records)
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                for (topic, partition), numbers in _by_partition(records).items():
-                    for batch, part in _batches(producer, records, numbers):
-                        reports.append((part, await producer.send_batch(batch, topic, partition=partition)))
-                if reports:
-                    await asyncio.wait([report for _, report in reports])
-        except (KafkaError, TimeoutError) as error:
-            log.warning("send_unknown", client=self._client_id, error=type(error).__name__)
-        for part, report in reports:
-            if (first := _position(report)) is not None:
-                for number, index in enumerate(part):
-                    positions[index] = Position(first.partition, first.offset + number)
-        if None in positions:
-            self._give_up(producer)
-        return positions
+            async with self._using() as client:
+                lanes = await self._lanes(client.producer, records, sent)
+            while lanes:
+                async with self._using() as client:
+                    await asyncio.gather(*(self._write(client, lane, records, sent) for lane in lanes))
+                lanes = [lane for lane in lanes if lane.numbers]
+        except CannotTell as error:
+            if all(one is None for one in sent):
+                raise
+            self._say_unknown(error)
+        except (KafkaError, TimeoutError) as error:  # of the start of a producer, or nobody answers
+            self._say_unknown(error)
+            if _is_refusal(error):
+                for number, record in enumerate(records):
+                    sent[number] = sent[number] or KafkaRefusal(record.topic, _name(error))
+        return sent
 
     async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
         """Write records and return when all of them are replicated, however long it takes; some may be written twice."""
-        positions = await self._try_all(records)
-        while missing := [number for number, position in enumerate(positions) if position is None]:
-            await asyncio.sleep(_RESEND_PAUSE_S)
-            for number, position in zip(missing, await self._try_all([records[number] for number in missing]), strict=True):
-                positions[number] = position
-        return [position for position in positions if position is not None]
+        positions: dict[int, Position] = {}
+        while missing := [number for number in range(len(records)) if number not in positions]:
+            sent = await self._try_all([records[number] for number in missing])
+            positions |= {number: one for number, one in zip(missing, sent, strict=True) if isinstance(one, Position)}
+            if len(positions) < len(records):
+                await asyncio.sleep(_RESEND_PAUSE_S)
+        return [positions[number] for number in range(len(records))]
 
-    async def _try_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
+    async def send_until_known(self, records: Sequence[Outgoing]) -> list[Known]:
+        """Write records and return when it is known what became of each, however long it takes; some may be written twice."""
+        sent = await self._try_all(records)
+        while missing := [number for number, one in enumerate(sent) if one is None]:
+            await asyncio.sleep(_RESEND_PAUSE_S)
+            for number, one in zip(missing, await self._try_all([records[number] for number in missing]), strict=True):
+                sent[number] = one
+        return [one for one in sent if one is not None]
+
+    async def _try_all(self, records: Sequence[Outgoing]) -> list[Sent]:
         try:
             return await self.send_all(records)
         except CannotTell as error:
@@ -232,15 +321,103 @@ class Sender:
 
     async def stop(self) -> None:
         """Send what is waiting, for a limited time, and disconnect."""
-        if self._producer is not None:
-            await _stop(self._producer)
-            self._producer = None
+        if self._client is not None:
+            await _stop(self._client.producer)
+            self._client = None
 
-    async def _ready(self) -> AIOKafkaProducer:
+    # --- one send
+
+    async def _lanes(self, producer: AIOKafkaProducer, records: Sequence[Outgoing], sent: list[Sent]) -> list[_Lane]:
+        """The records by partition, of those that there are; those whose topic is not there are refused."""
+        groups = _by_topic(records)
+        lanes: dict[tuple[str, int], _Lane] = {}
+        for topic, numbers in groups.items():
+            try:
+                count = await _count_partitions(producer, topic)
+            except BrokerResponseError as error:
+                _refuse(numbers, KafkaRefusal(topic, _name(error)), sent)
+                continue
+            for number in numbers:
+                partition = partition_in(records[number], count)
+                lanes.setdefault((topic, partition), _Lane(topic, partition, [])).numbers.append(number)
+        return list(lanes.values())
+
+    async def _write(self, client: _Client, lane: _Lane, records: Sequence[Outgoing], sent: list[Sent]) -> None:
+        """Write a lane until nothing is left of it, or the producer failed; then another one goes on, because the sequence numbers
+        of this one have a gap (aiokafka #1017).
+        """
+        while lane.numbers and not client.failed:
+            most = self._most.get(lane.topic, _MOST_IN_BATCH)
+            part = lane.numbers[:most]
+            try:
+                if lane.partition not in await client.producer.partitions_for(lane.topic):
+                    raise UnknownTopicOrPartitionError  # noqa: TRY301 - the client would raise an AssertionError
+                batch, part = _batch(client.producer, records, part)
+                first = await (await client.producer.send_batch(batch, lane.topic, partition=lane.partition))
+            except Exception as error:  # noqa: BLE001 - also what the client cannot do with a record has to be told, by its name
+                client.failed = True
+                self._note_failed(error, lane, part, records, sent)
+            else:
+                self._most[lane.topic] = most + 1
+                for place, number in enumerate(part):
+                    sent[number] = Position(lane.partition, first.offset + place)
+                del lane.numbers[: len(part)]
+
+    def _note_failed(self, error: Exception, lane: _Lane, part: list[int], records: Sequence[Outgoing], sent: list[Sent]) -> None:
+        """Of a refused batch try half next, down to the one record; of what has no clear answer nothing more is tried."""
+        if not _is_refusal(error):
+            self._say_unknown(error)
+            lane.numbers.clear()
+        elif len(part) > 1 and not _concerns_all(error, [records[number] for number in part]):
+            self._most[lane.topic] = len(part) // 2
+        else:
+            keys = {records[number].key for number in part} - {None}
+            refused = {*part, *(number for number in lane.numbers if records[number].key in keys)}
+            _refuse(refused, KafkaRefusal(lane.topic, _name(error)), sent)
+            lane.numbers = [number for number in lane.numbers if number not in refused]
+
+    def _say_unknown(self, error: Exception) -> None:
+        log.warning("send_unknown", client=self._client_id, error=_name(error))
+
+    # --- the producer
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[_Client]:
+        """The producer, for a limited time.
+
+        Raises:
+            CannotTell: kafka-unreachable.
+            KafkaError: the cluster does not let us write.
+            TimeoutError: it took too long.
+        """
+        client: _Client | None = None
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                client = await self._ready()
+                client.users += 1
+                yield client
+        except TimeoutError:
+            if client is not None:
+                client.failed = True  # it still holds what it did not send
+            raise
+        finally:
+            if client is not None:
+                client.users -= 1
+                self._let_go(client)
+
+    def _let_go(self, client: _Client) -> None:
+        if client.failed and self._client is client:
+            self._client = None
+        if client.failed and client.users == 0:
+            task = asyncio.ensure_future(_abandon(client.producer))
+            _stopping.add(task)
+            task.add_done_callback(_stopping.discard)
+
+    async def _ready(self) -> _Client:
         async with self._starting:
-            if self._producer is None:
-                self._producer = await self._start_producer()
-            return self._producer
+            if self._client is None:
+                self._client = _Client(await self._start_producer())
+            return self._client
 
     async def _start_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -251,26 +428,18 @@ class Sender:
             linger_ms=5,
             max_batch_size=256 * 1024,
             request_timeout_ms=30_000,
+            metadata_max_age_ms=_METADATA_AGE_MS,
             max_request_size=2 * MIB,
         )
         await _start(producer, self._settings)
         return producer
 
-    def _give_up(self, producer: AIOKafkaProducer) -> None:
-        """After a failure the sequence numbers may have a gap (aiokafka #1017): only a new producer is sure to go on."""
-        if self._producer is producer:
-            self._producer = None
-            task = asyncio.ensure_future(_abandon(producer))
-            _stopping.add(task)
-            task.add_done_callback(_stopping.discard)
 
-
-def _by_partition(records: Sequence[Outgoing]) -> dict[tuple[str, int], list[int]]:
-    """Numbers of the records for each partition, in their order."""
-    groups: dict[tuple[str, int], list[int]] = {}
+def _by_topic(records: Sequence[Outgoing]) -> dict[str, list[int]]:
+    """Numbers of the records for each topic, in their order."""
+    groups: dict[str, list[int]] = {}
     for number, record in enumerate(records):
-        partition = partition_of(record.key) if record.partition is None else record.partition
-        groups.setdefault((record.topic, partition), []).append(number)
+        groups.setdefault(record.topic, []).append(number)
     return groups
 
 
@@ -279,28 +448,70 @@ def partition_of(key: bytes | None) -> int:
     return 0 if key is None else (murmur2(key) & 0x7FFFFFFF) % PARTITIONS
 
 
-def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing], numbers: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
-    """Full batches of these records, each with the numbers of those in it."""
-    part: list[int] = []
+def partition_in(record: Outgoing, count: int) -> int:
+    """Where a record goes in a topic with so many partitions: to the one wanted, or always the same one instead.
+
+    What a key leads to does not change when partitions are added, so the records of a case stay in order.
+    """
+    return (partition_of(record.key) if record.partition is None else record.partition) % count
+
+
+async def _count_partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    """How many partitions a topic has, as known; asked for at the first time, and by the client every few seconds.
+
+    Raises:
+        BrokerResponseError: there is no such topic, or we may not see it.
+        KafkaError: nobody answers.
+    """
+    cluster = producer.client.cluster
+    producer.client.add_topic(topic)
+    for _ in range(_LOOKS_FOR_TOPIC):
+        if partitions := cluster.partitions_for_topic(topic):
+            return len(partitions)
+        if not await producer.client.force_metadata_update():
+            raise KafkaConnectionError
+        if topic in cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError
+        if not cluster.partitions_for_topic(topic):
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    raise UnknownTopicOrPartitionError
+
+
+def _batch(producer: AIOKafkaProducer, records: Sequence[Outgoing], numbers: Sequence[int]) -> tuple[Any, list[int]]:
+    """A batch of as many of these as fit, and which they are; one at least."""
     batch = producer.create_batch()
+    part: list[int] = []
     for number in numbers:
         _, key, value, headers, _, timestamp_ms = records[number]
         if batch.append(timestamp=timestamp_ms, key=key, value=value, headers=list(headers)) is None:  # full
-            yield batch, part
-            batch, part = producer.create_batch(), []
-            batch.append(timestamp=timestamp_ms, key=key, value=value, headers=list(headers))
+            break
         part.append(number)
     batch.close()
-    yield batch, part
+    return batch, part
 
 
-def _position(report: asyncio.Future[Any]) -> Position | None:
-    if not report.done():
-        report.add_done_callback(lambda late: late.cancelled() or late.exception())  # whatever comes later has been given up
-        return None
-    if report.cancelled() or report.exception() is not None:
-        return None
-    return Position(report.result().partition, report.result().offset)
+def _is_refusal(error: Exception) -> bool:
+    """Whether the cause lies in a record or its topic: what a broker says that is no passing state, of itself or of this producer."""
+    if not isinstance(error, KafkaError):
+        return not isinstance(error, TimeoutError | OSError)
+    return isinstance(error, BrokerResponseError) and not error.retriable and not isinstance(error, _OF_BROKER_OR_PRODUCER)
+
+
+def _concerns_all(error: Exception, part: Sequence[Outgoing]) -> bool:
+    """Whether no record of a refused batch can be taken. Times of "now" are all the same to a broker."""
+    if isinstance(error, InvalidTimestampError):
+        return all(record.timestamp_ms is None for record in part)
+    return isinstance(error, _OF_TOPIC)
+
+
+def _refuse(numbers: Iterable[int], refusal: KafkaRefusal, sent: list[Sent]) -> None:
+    for number in numbers:
+        sent[number] = refusal
+
+
+def _name(error: Exception) -> str:
+    """Of a broker's error Kafka's name, of others the class: texts of libraries quote values."""
+    return type(error).__name__.removesuffix("Error")
 
 
 _stopping: set[asyncio.Future[None]] = set()

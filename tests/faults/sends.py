@@ -17,7 +17,7 @@ from uuid import UUID
 
 import httpx
 
-from infra.kafka.clients import Outgoing, Sender
+from infra.kafka.clients import Outgoing, Position, Sender
 from infra.settings import KafkaSettings
 from producers import intake, letters, synthetic
 from producers.portal import Portal
@@ -180,12 +180,12 @@ class Lane:
             positions = await self._sender.send_all([record for _, record in batch])
         except CannotTell:
             return False
-        again = [one for one, position in zip(batch, positions, strict=True) if position is None]
+        again = [one for one, position in zip(batch, positions, strict=True) if not isinstance(position, Position)]
         for (sent, _), position in zip(batch, positions, strict=True):
-            if position is None:
-                sent.unknown_tries += 1
-            else:
+            if isinstance(position, Position):
                 sent.acknowledged(position.partition, position.offset)
+            else:
+                sent.unknown_tries += 1
         for _ in batch:
             self._waiting.popleft()
         self._waiting.extendleft(reversed(again))

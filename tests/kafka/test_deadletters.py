@@ -28,7 +28,7 @@ from consumers.handover import HandOver
 from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import count_records, create_topics
-from infra.kafka.clients import Outgoing, Position, Sender, SendUnknown
+from infra.kafka.clients import Outgoing, Position, Sender, SendUnknown, Sent
 from infra.kafka.reading import Shelf, looking, read_all
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
@@ -302,7 +302,7 @@ class Unsure(Sender):
 
     lost = False
 
-    async def send_all(self, records: Sequence[Outgoing]) -> list[Position | None]:
+    async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
         if self.lost:
             return await super().send_all(records)
         self.lost = True
