@@ -96,7 +96,7 @@ def read(body: bytes) -> SubmissionForm:
     try:
         form = SubmissionForm.model_validate_json(body.removeprefix(_BOM), strict=True)
     except ValidationError as error:
-        faults += form_faults.in_shape(error, SubmissionForm)
+        faults = form_faults.in_shape(error, SubmissionForm, faults)
     if not faults:
         return form
     refusal = Rejected(errors.FORM_INVALID, faults[0].detail, where=faults[0].path or None)

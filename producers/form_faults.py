@@ -18,13 +18,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas import errors
-from schemas.errors import Rejected
+from schemas.errors import Problem, Rejected
 from schemas.findings import Finding
 from schemas.message import OWN_WORDS
 from schemas.schemaset import MAX_FINDINGS
 
 _RULE: Final = "json-form"
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_NAME: Final = re.compile(r"[a-z][A-Za-z0-9_-]{0,39}")
+"""What looks like the name of a member: it begins with a small letter, as names of people do not."""
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _TEXT: Final = "a text in quotes"
@@ -46,6 +47,7 @@ _WANTED: Final = {
     "datetime_type": _TIME,
 }
 """By the validator's type of error what is expected there instead of something of another kind."""
+_NOT_READ: Final = "json_invalid"
 _SENTENCES: Final = {
     "missing": "this member is missing",
     "string_too_short": "the text is shorter than {min_length} characters",
@@ -63,7 +65,7 @@ _SENTENCES: Final = {
     "datetime_object_invalid": f"expected {_TIME}",
     "datetime_from_date_parsing": f"expected {_TIME}",
     "timezone_aware": f"the time zone is missing; expected {_TIME}",
-    "json_invalid": "nested too deep",  # all else that is wrong with JSON was found before
+    _NOT_READ: "nested too deep",  # all else that is wrong with JSON was found before
 }
 """By the validator's type of error the sentence; the names in braces are limits of the model, never values of the form."""
 _PATTERNS: Final = {
@@ -74,11 +76,13 @@ _PATTERNS: Final = {
     r"^[A-Z][0-9]{8,11}$": "expected the id of a field: a capital letter and 8 to 11 digits",
     r"^[a-z][a-z0-9-]{1,39}$": "expected the id of an account: small letters, digits and hyphens",
 }
+_ZEROS: Final = ", which loses zeros at its beginning"
+_NUMBER: Final = "a number"
 _KINDS: Final = {
     type(None): "null",
     bool: "true or false",
-    int: "a number",
-    float: "a number",
+    int: _NUMBER,
+    float: _NUMBER,
     str: "a text",
     list: "a list",
     dict: "an object",
@@ -86,7 +90,6 @@ _KINDS: Final = {
 _OTHERWISE: Final = "this is not as the schema at /openapi.json describes it"
 
 _LIBRARY_RULE: Final = re.compile(r" \(SCHEMAV_\w+\)$")
-_DETAILS: Final = {errors.TEST_NOT_ALLOWED.code: "'test' is true"}
 _IN_FORMS: Final = {
     errors.NOT_VALID.code: errors.FORM_INVALID,
     errors.TIME_INCOMPLETE.code: replace(
@@ -130,9 +133,18 @@ def _unwritable(content: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[st
             yield from _unwritable(member, (*steps, number))
 
 
-def in_shape(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
-    """What the model of the form does not take."""
-    return [_fault(model, found) for found in error.errors(include_url=False)[:MAX_FINDINGS]]
+def in_shape(error: ValidationError, model: type[BaseModel], texts: list[Finding]) -> list[Finding]:
+    """What the model of the form does not take, after what is wrong with texts: for one of those it may not have read the JSON at all."""
+    found = error.errors(include_url=False)
+    if texts and found[0]["type"] == _NOT_READ:
+        return texts
+    return texts + [_fault(model, one) for one in found[:MAX_FINDINGS] if not _follows(one, found)]
+
+
+def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """The validator calls a list too short whose members it did not take."""
+    place = one["loc"]
+    return one["type"] == "too_short" and any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found)
 
 
 def _fault(model: type[BaseModel], found: ErrorDetails) -> Finding:
@@ -150,7 +162,8 @@ def sentence(found: ErrorDetails) -> str:
     if kind == OWN_WORDS:
         return found["msg"]
     if kind in _WANTED:
-        return f"expected {_WANTED[kind]}, found {_KINDS.get(type(found['input']), 'something else')}"
+        there = _KINDS.get(type(found["input"]), "something else")
+        return f"expected {_WANTED[kind]}, found {there}" + (_ZEROS if (kind, there) == ("string_type", _NUMBER) else "")
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(limits["pattern"], _OTHERWISE)
     return _SENTENCES.get(kind, _OTHERWISE).format(**limits)
@@ -185,22 +198,27 @@ def told() -> Iterator[None]:
     try:
         yield
     except Rejected as error:
-        error.findings = tuple(map(_of_form, error.findings))
-        error.detail = _DETAILS.get(error.problem.code) or _without_rule(error.detail)
-        error.where = _place(error.where or "") or None
-        error.problem = _IN_FORMS.get(error.problem.code, error.problem)
+        place = _place(error.where or "")
+        error.problem, error.detail = _of_form(error.problem, error.detail, place)
+        error.where = place or None
+        error.findings = tuple(map(_finding_of_form, error.findings))
         raise
 
 
-def _of_form(finding: Finding) -> Finding:
-    code = finding.problem.code
-    detail = _DETAILS.get(code) or _without_rule(finding.detail)
-    return replace(finding, problem=_IN_FORMS.get(code, finding.problem), detail=detail, path=_place(finding.path), line=None)
+def _finding_of_form(finding: Finding) -> Finding:
+    place = _place(finding.path)
+    problem, detail = _of_form(finding.problem, finding.detail, place)
+    rule = _RULE if finding.problem == errors.NOT_VALID else finding.rule
+    return replace(finding, problem=problem, rule=rule, detail=detail, path=place, line=None)
 
 
-def _without_rule(detail: str) -> str:
-    """Without libxml2's name of the rule, which says nothing of a form."""
-    return _LIBRARY_RULE.sub("", detail)
+def _of_form(problem: Problem, detail: str, place: str) -> tuple[Problem, str]:
+    """Problem and detail in words that speak of the form."""
+    if problem == errors.NOT_VALID:
+        detail = "there is no such date" if place.endswith("/birth_date") else _LIBRARY_RULE.sub("", detail)
+    elif problem == errors.TEST_NOT_ALLOWED:
+        detail = "'test' is true"
+    return _IN_FORMS.get(problem.code, problem), detail
 
 
 def _place(path: str) -> str:
@@ -216,6 +234,18 @@ def _place(path: str) -> str:
         member, is_list, around = around[name]
         steps += [*member, int(position or 1) - 1] if is_list else member
     return pointer(steps)
+
+
+def element(member: str) -> str:
+    """The name of the element that a member of a form or model stands for; empty where it has none of its own."""
+    return next(_elements(member, _NAMES), "")
+
+
+def _elements(member: str, around: _Names) -> Iterator[str]:
+    for name, (members, _, inside) in around.items():
+        if members == (member,):
+            yield name
+        yield from _elements(member, inside)
 
 
 class _Names(dict[str, tuple[tuple[str, ...], bool, "_Names"]]):

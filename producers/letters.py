@@ -115,8 +115,9 @@ def _filing(root: etree._Element) -> Filing:
     try:
         found = message.read(root)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        raise Rejected(errors.NOT_VALID, str(first["type"]), where=".".join(map(str, first["loc"]))) from None
+        first = error.errors(include_url=False)[0]
+        names = [step for step in first["loc"] if isinstance(step, str)]
+        raise Rejected(errors.NOT_VALID, form_faults.sentence(first), where=form_faults.element(names[-1]) if names else "/*") from None
     if not isinstance(found, Filing):
         raise Rejected(errors.UNKNOWN_MESSAGE, "this is an answer of the bus; portals send antrag, nachtrag and ruecknahme", where="/*")
     return found

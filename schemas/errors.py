@@ -219,7 +219,7 @@ CODE = Problem("code-unknown", "This code is not in its list", "Use a code that 
 FORM_MISFIT = Problem(
     "form-misfit",
     "The form does not fit the service",
-    "Fill in what the detail names as the catalogue has it; `stadtbus catalogue explain` lists the fields.",
+    "Fill in what the detail names as the catalogue has it; the operator's `stadtbus catalogue explain` lists the fields.",
     xoev="S999",
 )
 ATTACHMENT_SIZE = Problem(
