@@ -13,12 +13,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.kafka.records import SubmissionRecord, read_any
+from infra.kafka import order
+from infra.kafka.records import EventRecord, SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import topics
-from schemas.events import State, StatusEvent
+from schemas.events import State
 
 metadata = sa.MetaData()
 _tables = Tables.on(metadata)
@@ -49,27 +50,33 @@ _event = sa.Table(
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("reference", sa.Text),
     sa.Column("reason", sa.Text),
+    *order.columns(),
 )
 
-Row = SubmissionRecord | StatusEvent
+Row = SubmissionRecord | EventRecord
 
 
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
     insert_new(connection, _submission, [asdict(row) for row in rows if isinstance(row, SubmissionRecord)])
-    insert_new(connection, _event, [_event_row(row) for row in rows if isinstance(row, StatusEvent)])
+    insert_new(connection, _event, [_event_row(row) for row in rows if isinstance(row, EventRecord)])
 
 
-def _event_row(event: StatusEvent) -> dict[str, Any]:
-    data = event.data
+def _event_row(record: EventRecord) -> dict[str, Any]:
+    event, data = record.event, record.event.data
     return {
         "id": event.id, "submission": data.submission, "state": data.state.value, "at": event.time, "office": data.office,
-        "reference": data.reference, "reason": data.reason,
+        "reference": data.reference, "reason": data.reason, **order.values(record),
     }  # fmt: skip
 
 
 def open_store(settings: StoreSettings) -> Store:
     """The audit store."""
-    return Store(settings, "audit", metadata, migrations=(lambda connection: add_missing_columns(connection, _event),))
+    return Store(settings, "audit", metadata, migrations=(_add_columns, _add_columns, _tables.migrate))
+
+
+def _add_columns(connection: sa.Connection) -> None:
+    """Reasons first, then positions."""
+    add_missing_columns(connection, _event)
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
@@ -89,13 +96,13 @@ class TraceStep:
 
 
 def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
-    """The way of a submission, oldest step first; empty when the audit does not know it."""
+    """The way of a submission, first step first, its state last; empty when the audit does not know it."""
 
     def operation(connection: sa.Connection) -> list[TraceStep]:
         submission = connection.execute(sa.select(_submission).where(_submission.c.submission == submission_id)).mappings().one_or_none()
         if submission is None:
             return []
-        events = connection.execute(sa.select(_event).where(_event.c.submission == submission_id).order_by(_event.c.at)).mappings()
+        events = order.in_order(connection.execute(sa.select(_event).where(_event.c.submission == submission_id)).mappings())
         return [
             TraceStep("submitted", submission["accepted_at"], f"by {submission['portal']}"),
             TraceStep(

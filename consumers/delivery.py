@@ -284,7 +284,7 @@ class Delivery:
 
     def _count_delivered(self, jobs: Sequence[Job], now_ms: int) -> None:
         self._delivered.inc(len(jobs))
-        metrics.observe_all(self._seconds, [now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp() for job in jobs])
+        metrics.observe_all(self._seconds, [max(0.0, now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp()) for job in jobs])
 
     def finding(self) -> str | None:
         """Why nothing is delivered, for people; None while it is."""
@@ -305,7 +305,7 @@ class Delivery:
 
 
 _EVENT_HEADERS: Final = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode())]
-_WAITING: Final = {Cause.CASE_NOT_READY: State.PARKED, Cause.CASE_PARKED: State.PARKED}
+_WAITING: Final[dict[str, State]] = {Cause.CASE_NOT_READY: State.PARKED, Cause.CASE_PARKED: State.PARKED}
 _iso = lru_cache(maxsize=256)(events.iso)
 """Most events of a batch are of the same few moments."""
 
@@ -363,5 +363,5 @@ def _repeat(job: Job) -> None:
             job.state = State.DEAD_LETTER
             job.end = Dead(job.submission) if entry.holds else FINISHED
         case _:
-            job.state = _WAITING.get(Cause(entry.cause or Cause.CASE_PARKED), State.RETRY_WAIT)
+            job.state = _WAITING.get(entry.cause or Cause.CASE_PARKED, State.RETRY_WAIT)
             job.end = Parked(entry.retry_offset or 0)

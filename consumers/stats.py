@@ -13,12 +13,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.kafka.records import SubmissionRecord, read_any
+from infra.kafka.records import EventRecord, SubmissionRecord, read_any
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, insert_new
 from schemas import topics
-from schemas.events import State, StatusEvent
+from schemas.events import State
 
 metadata = sa.MetaData()
 _tables = Tables.on(metadata)
@@ -45,7 +45,7 @@ _outcome = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
 )
 
-Row = SubmissionRecord | StatusEvent
+Row = SubmissionRecord | EventRecord
 
 
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
@@ -53,15 +53,16 @@ def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
     columns = set(_accepted.c.keys())
     accepted = [row for row in rows if isinstance(row, SubmissionRecord) and not row.test]
     insert_new(connection, _accepted, [{name: getattr(row, name) for name in columns} for row in accepted])
-    delivered = [row for row in rows if isinstance(row, StatusEvent) and row.data.state is State.DELIVERED]
-    insert_new(connection, _delivered, [{"submission": row.data.submission, "at": row.time} for row in delivered])
-    ended = [row for row in rows if isinstance(row, StatusEvent) and row.data.state in (State.ACCEPTED, State.REJECTED)]
-    insert_new(connection, _outcome, [{"submission": row.data.submission, "state": row.data.state.value} for row in ended])
+    events = [row.event for row in rows if isinstance(row, EventRecord)]
+    delivered = [{"submission": one.data.submission, "at": one.time} for one in events if one.data.state is State.DELIVERED]
+    insert_new(connection, _delivered, delivered)
+    ended = [one.data for one in events if one.data.state in (State.ACCEPTED, State.REJECTED)]
+    insert_new(connection, _outcome, [{"submission": one.submission, "state": one.state.value} for one in ended])
 
 
 def open_store(settings: StoreSettings) -> Store:
     """The statistics store."""
-    return Store(settings, "statistics", metadata)
+    return Store(settings, "statistics", metadata, migrations=(_tables.migrate,))
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
@@ -106,7 +107,8 @@ def figures(store: Store) -> list[Figure]:
 
 
 def _figure(key: tuple[str, str, str, str, datetime], rows: Sequence[sa.RowMapping]) -> Figure:
-    durations_s = sorted((row["at"] - row["accepted_at"]).total_seconds() for row in rows if row["at"] is not None)
+    # Two clocks: that of the adapter's process may be behind the gateway's, and nothing is delivered before it is accepted.
+    durations_s = sorted(max(0.0, (row["at"] - row["accepted_at"]).total_seconds()) for row in rows if row["at"] is not None)
     ends = Counter(row["state"] for row in rows)
     outcomes = (ends[State.ACCEPTED], ends[State.REJECTED])
     return Figure(*key, len(rows), len(durations_s), *outcomes, _quantile(durations_s, 0.5), _quantile(durations_s, 0.95))

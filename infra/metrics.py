@@ -37,6 +37,14 @@ PARKED_CASES = Gauge("stadtbus_parked_cases", "Cases with submissions in the ret
 IN_FLIGHT = Gauge("stadtbus_engine_in_flight", "Records read and not finished.", ["office"])
 UNCOMMITTED = Gauge("stadtbus_engine_uncommitted", "Records finished behind one that is not.", ["office"])
 RECORDED = Counter("stadtbus_records_stored_total", "Records stored together with their offset.", ["consumer"])
+UNREADABLE = Gauge(
+    "stadtbus_records_unreadable",
+    "Records that a newer version wrote, or nobody of us: kept by their places, and read again after an upgrade. Alarm on any.",
+    ["consumer"],
+)
+UNREADABLE_GONE = Gauge(
+    "stadtbus_records_unreadable_gone", "Unreadable records that Kafka no longer had when they were to be read again.", ["consumer"]
+)
 DATABASE_COMMIT_SECONDS = Histogram("stadtbus_database_commit_seconds", "Time of one database commit of grouped writes.", ["store"])
 
 

@@ -27,7 +27,7 @@ from infra import database, metrics
 from infra.database import StoreAway, StoreMoved
 from infra.settings import StoreSettings
 from schemas import errors
-from schemas.errors import CannotTell
+from schemas.errors import CannotTell, UsageError
 
 log = structlog.get_logger()
 
@@ -380,10 +380,16 @@ def _open(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: S
 
 
 def _migrate(connection: sa.Connection, store: str, migrations: Sequence[Migration]) -> None:
-    """Run the steps that this database has not seen; a new one has all tables already, and the steps find nothing to do."""
+    """Run the steps that this database has not seen; a new one has all tables already, and the steps find nothing to do.
+
+    Raises:
+        UsageError: store-newer; the transaction undoes whatever came before.
+    """
     _versions.create(connection, checkfirst=True)
     insert_new(connection, _versions, [{"store": store, "version": 0}])
     version = connection.execute(sa.select(_versions.c.version).where(_versions.c.store == store)).scalar_one()
+    if version > len(migrations):  # it holds what this version would misread, or not keep
+        raise UsageError(errors.STORE_NEWER, f"store '{store}' has version {version}, this program knows {len(migrations)}")
     for step in migrations[version:]:
         step(connection)
     connection.execute(_versions.update().where(_versions.c.store == store).values(version=len(migrations)))

@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect
 from infra import database
 from infra.health import Health
 from infra.health import pages as health_pages
-from infra.kafka.records import read_event
+from infra.kafka.records import EventRecord, read_event
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
@@ -37,7 +37,7 @@ from producers.settings import GatewaySettings, PortalSettings
 from schemas import errors, message, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Problem, Rejected, StadtbusError
-from schemas.events import State, StatusEvent
+from schemas.events import State
 from schemas.message import Authority
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ def create_app(
     box = Outbox(stores, limit=gateway.outbox_limit)
     door = Intake(catalogue, schemas, portals, box, accept_test=gateway.accept_test)
     lanes = [Lane(box, kafka, office) for office in catalogue.offices]
-    feed = StoredReader[StatusEvent](
+    feed = StoredReader[EventRecord](
         kafka,
         box.store,
         outbox.READER_TABLES,

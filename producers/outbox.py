@@ -21,13 +21,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra import crashpoints
+from infra.kafka import order
 from infra.kafka.clients import Position
+from infra.kafka.records import EventRecord
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import errors
 from schemas.errors import Rejected
-from schemas.events import State, StatusEvent
+from schemas.events import State
 from schemas.headers import Header
 
 _NAME: Final = "outbox"
@@ -66,11 +68,14 @@ _status = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("next_try_at", UtcDateTime),
+    *order.columns(),
 )
 _said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
 _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, _status),
     lambda connection: _by_content.create(connection, checkfirst=True),
+    lambda connection: add_missing_columns(connection, _status),  # positions
+    READER_TABLES.migrate,
 )
 
 
@@ -109,7 +114,8 @@ class Pending:
     seq: int
     office: str
     case_id: UUID
-    headers: Mapping[Header, str]
+    headers: Mapping[str, str]
+    """As they were stored, also by a newer version."""
     content: bytes
 
 
@@ -227,12 +233,7 @@ class Outbox:
             return connection.execute(query).mappings().all()
 
         rows = await self.store.read(operation)
-        return [
-            Pending(
-                row["seq"], row["office"], row["case_id"], {Header(k): v for k, v in json.loads(row["headers"]).items()}, row["content"]
-            )
-            for row in rows
-        ]
+        return [Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"]) for row in rows]
 
     async def published(self, done: Sequence[tuple[Pending, Position]]) -> None:
         """Note that these are on Kafka, replicated."""
@@ -303,8 +304,8 @@ def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
 
 
 def _steps(connection: sa.Connection, submission: sa.RowMapping) -> list[Step]:
-    of_it = sa.select(_status).join(_submission, _said_of).where(_submission.c.seq == submission["seq"]).order_by(_status.c.at)
-    history = connection.execute(of_it).mappings().all()
+    of_it = sa.select(_status).join(_submission, _said_of).where(_submission.c.seq == submission["seq"])
+    history = order.in_order(connection.execute(of_it).mappings().all())
     later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
     return [Step(State.SUBMITTED, submission["accepted_at"]), *later]
 
@@ -334,7 +335,7 @@ def _first_bytes(sizes: Sequence[tuple[int, int]]) -> list[int]:
     return [seq for number, ((seq, _), total) in enumerate(zip(sizes, totals, strict=True)) if number == 0 or total <= _BATCH_BYTES]
 
 
-def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> None:
+def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> None:
     """Note status events, each once, and let go of content that its back office has confirmed."""
     insert_new(
         connection,
@@ -349,11 +350,13 @@ def store_events(connection: sa.Connection, events: Sequence[StatusEvent]) -> No
                 "reference": event.data.reference,
                 "reason": event.data.reason,
                 "next_try_at": event.data.next_try_at,
+                **order.values(record),
             }
-            for event in events
+            for record in records
+            for event in (record.event,)
         ],
     )
-    finished = [event.data.submission for event in events if event.data.state.once]
+    finished = [record.event.data.submission for record in records if record.event.data.state.once]
     if finished:
         _forget_content(connection, _submission.c.id.in_(finished))
 

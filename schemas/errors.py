@@ -461,6 +461,11 @@ COMMAND_BROKEN = Problem(
     "Nothing can be told from it. Report it with the lines above, which hold no data.",
     exit_code=3,
 )
+STORE_NEWER = Problem(
+    "store-newer",
+    "A newer version of Stadtbus has written this database",
+    "Start that version or a later one, or restore the backup from before the upgrade; nothing was changed.",
+)
 PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
 # --- dead letters and operators
 DEADLETTER_UNKNOWN = Problem(

@@ -3,6 +3,7 @@
 Ids are derived from what happened, not drawn: the same step told twice has the same id, so readers can drop repeats.
 The record on the submissions topic itself says that a submission was accepted, validated and routed; it needs no event beside it.
 An event of the back-office side also says when the attempt behind it began, so `delivering` needs none either (docs/decisions/0006).
+Writers are strict, readers ignore what a newer version has added (docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 from json.encoder import encode_basestring
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 EVENT_CONTENT_TYPE: Final = "application/cloudevents+json"
 _EVENT_NAMESPACE: Final = UUID("6f1d3f0a-5a0c-5d0e-9a51-7f0b6f0c1c55").bytes
@@ -68,7 +69,7 @@ class StatusData(BaseModel):
     """The back office's own number for what it made of the submission."""
     reason: str | None = None
     """A code, never a text of the back office."""
-    attempt: int | None = None
+    attempt: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Which hand-over this came of, from 1."""
     begun_at: AwareDatetime | None = None
     """When that hand-over began."""
@@ -88,6 +89,15 @@ class StatusEvent(BaseModel):
     subject: str
     datacontenttype: Literal["application/json"] = "application/json"
     data: StatusData
+
+
+def read(value: bytes) -> StatusEvent:
+    """The event in a record's value; members that this version does not know are ignored.
+
+    Raises:
+        ValidationError: it is none, or one whose state this version does not know.
+    """
+    return StatusEvent.model_validate_json(value, extra="ignore")
 
 
 class Step(NamedTuple):

@@ -65,9 +65,9 @@ class CopyHeader(StrEnum):
     SPRING_MESSAGE = "kafka_dlt-exception-message"
 
 
-def encode(headers: Mapping[Header, str]) -> RawHeaders:
-    """Headers as Kafka wants them: UTF-8 text."""
-    return [(name.value, value.encode()) for name, value in headers.items()]
+def encode(headers: Mapping[Header, str] | Mapping[str, str]) -> RawHeaders:
+    """Headers as Kafka wants them: UTF-8 text. Names are those of `Header`, and of what a newer version has stored (docs/decisions/0016)."""
+    return [(str(name), value.encode()) for name, value in headers.items()]
 
 
 _KNOWN = frozenset(name.value for name in Header)

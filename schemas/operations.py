@@ -1,4 +1,7 @@
-"""What operators do to submissions, as records of `stadtbus.operations`: who, when, what and why, written before it is done."""
+"""What operators do to submissions, as records of `stadtbus.operations`: who, when, what and why, written before it is done.
+
+Writers are strict, readers ignore what a newer version has added (docs/decisions/0016).
+"""
 
 from __future__ import annotations
 
@@ -46,3 +49,12 @@ class Operation(BaseModel):
     """How many dead letters it is about."""
     offsets: dict[str, int] | None = None
     """By `topic/partition`, where an office goes on after a reset."""
+
+
+def read(value: bytes) -> Operation:
+    """The operation in a record's value; members that this version does not know are ignored.
+
+    Raises:
+        ValidationError: it is none, or one whose action this version does not know.
+    """
+    return Operation.model_validate_json(value, extra="ignore")

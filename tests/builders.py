@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from adapters.interface import Submission
+from infra.kafka.records import EventRecord
 from infra.settings import StoreSettings
 from infra.stores import UtcDateTime
 from producers import permits
@@ -143,6 +144,11 @@ def event(submission_id: UUID, state: State = State.DELIVERED, *, office: str = 
     values: dict[str, Any] = {"at": moment, "attempt": 1, "begun_at": moment, "reference": "M-1"}
     step = Step(state, **(values | changes))
     return StatusEvent.model_validate_json(EventWriter(office).write(step, str(submission_id), "case", "99115005104000", "portal"))
+
+
+def records(*events: StatusEvent, partition: int = 0, first: int = 0) -> list[EventRecord]:
+    """Events as they stand one behind the other in a partition."""
+    return [EventRecord(event, partition, offset) for offset, event in enumerate(events, first)]
 
 
 def first_ledger(settings: StoreSettings, office: str) -> dict[str, UUID]:

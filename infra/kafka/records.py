@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from infra.kafka.stored_reader import Unreadable
-from schemas import headers, topics
+from infra.kafka.unread import Unreadable
+from schemas import events, headers, topics
 from schemas.events import StatusEvent
 from schemas.headers import Header
 
@@ -32,6 +32,15 @@ class SubmissionRecord:
     partition: int
     offset: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """A status event, and its position in the log, by which the events of a submission are ordered (`infra.kafka.order`)."""
+
+    event: StatusEvent
+    partition: int
+    offset: int
 
 
 def read_submission(record: Any) -> SubmissionRecord:
@@ -61,7 +70,7 @@ def read_submission(record: Any) -> SubmissionRecord:
         )
     except KeyError as error:
         raise Unreadable(f"header {error} is missing") from None
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Unreadable("a header is malformed") from None
 
 
@@ -69,25 +78,40 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without zone")
-    return moment
+    return moment.astimezone(UTC)
 
 
-def read_event(record: Any) -> StatusEvent:
+def read_event(record: Any) -> EventRecord:
     """The event in a record on an events topic. A city speaks of its own submissions only.
 
     Raises:
-        Unreadable: it is not a status event, or one of another city.
+        Unreadable: it is not a status event that this version knows, or one of another city.
     """
     try:
-        event = StatusEvent.model_validate_json(record.value or b"")
+        event = events.read(record.value or b"")
     except ValidationError as error:
-        raise Unreadable(f"not a status event: {error.errors(include_input=False)[0]['type']}") from None
-    if topics.events(event.data.city) != record.topic or event.data.office.partition(".")[0] != event.data.city:
+        raise Unreadable(f"not a status event: {_first(error)}") from None
+    data = event.data
+    if topics.events(data.city) != record.topic or data.office.partition(".")[0] != data.city:
         raise Unreadable("an event of another city")
-    return event
+    if any("\0" in (text or "") for text in (data.case, data.service, data.portal, data.reference, data.reason)):
+        raise Unreadable("a text holds a NUL")
+    try:
+        for moment in (event.time, data.next_try_at or event.time):
+            moment.astimezone(UTC)
+    except OverflowError:
+        raise Unreadable("a time that no calendar has") from None
+    return EventRecord(event, record.partition, record.offset)
 
 
-def read_any(record: Any) -> SubmissionRecord | StatusEvent:
+def _first(error: ValidationError) -> str:
+    """What is wrong and where, in the words of the schema; names from the record itself are left out."""
+    first = error.errors(include_input=False, include_context=False)[0]
+    place = ".".join(part for part in first["loc"] if isinstance(part, str))
+    return f"{first['type']} at {place}" if place else first["type"]
+
+
+def read_any(record: Any) -> SubmissionRecord | EventRecord:
     """Whatever audit and statistics read: a submission or an event, by topic.
 
     Raises:

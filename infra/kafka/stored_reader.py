@@ -8,7 +8,7 @@ fence against a paused process that comes back, which aiokafka cannot give. Comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,9 +19,12 @@ from aiokafka.errors import KafkaError
 
 from infra import metrics
 from infra.health import Progress
+from infra.kafka import unread
 from infra.kafka.clients import Contact, start_consumer
+from infra.kafka.unread import Unread, Unreadable
 from infra.settings import KafkaSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store, add_missing_columns, insert_new
+from infra.tasks import in_background
 from schemas import errors
 from schemas.errors import CannotTell
 
@@ -47,14 +50,13 @@ class Tables:
         """Add them to the tables of a store."""
         return cls(
             offsets=sa.Table("kafka_offset", metadata, *_where(), sa.Column("next_offset", sa.BigInteger, nullable=False)),
-            unreadable=sa.Table(
-                "unreadable_record",
-                metadata,
-                *_where(),
-                sa.Column("record_offset", sa.BigInteger, primary_key=True),
-                sa.Column("reason", sa.Text, nullable=False),
-            ),
+            unreadable=unread.table(metadata, *_where()),
         )
+
+    def migrate(self, connection: sa.Connection) -> None:
+        """From tables of an earlier version."""
+        add_missing_columns(connection, self.offsets)
+        add_missing_columns(connection, self.unreadable)
 
 
 def _where() -> list[sa.Column[Any]]:
@@ -63,10 +65,6 @@ def _where() -> list[sa.Column[Any]]:
         sa.Column("topic", sa.Text, primary_key=True),
         sa.Column("partition", sa.Integer, primary_key=True),
     ]
-
-
-class Unreadable(Exception):
-    """A record that says nothing we understand; the reason is free of its content."""
 
 
 class _Overtaken(Exception):
@@ -97,6 +95,7 @@ class StoredReader(Generic[RowT]):
         self._topics = topics
         self._decode = decode
         self._apply = apply
+        self._unread = Unread(settings, store, tables.unreadable, group=group, topics=topics, decode=decode, apply=apply)
         self._next: dict[TopicPartition, int] = {}
         """Where each assigned partition goes on; empty while partitions move, so nothing is taken."""
         self._assigned: list[TopicPartition] = []
@@ -122,10 +121,11 @@ class StoredReader(Generic[RowT]):
         try:
             consumer.subscribe(list(self._topics), listener=_Listener(self, consumer))
             contact = Contact(self._settings)
-            while True:
-                await self._round(consumer)
-                contact.check(consumer)
-                self.progress.moved()
+            async with in_background(self._unread.run):
+                while True:
+                    await self._round(consumer)
+                    contact.check(consumer)
+                    self.progress.moved()
         finally:
             self.drop()
             await consumer.stop()
@@ -159,20 +159,20 @@ class StoredReader(Generic[RowT]):
         if self._next.get(partition) == start:  # else the partition moved meanwhile and starts from the store
             self._next[partition] = end
         metrics.RECORDED.labels(self._group).inc(len(records))
+        if unreadable:
+            await self._unread.count()
         return partition, end
 
-    def _decode_all(self, records: Sequence[Any]) -> tuple[list[RowT], list[dict[str, Any]]]:
+    def _decode_all(self, records: Sequence[Any]) -> tuple[list[RowT], dict[int, str]]:
+        """Rows, and by offset why a record makes none."""
         rows: list[RowT] = []
-        unreadable: list[dict[str, Any]] = []
+        unreadable: dict[int, str] = {}
         for record in records:
             try:
                 rows.append(self._decode(record))
             except Unreadable as error:
                 log.warning("record_unreadable", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error))
-                unreadable.append(
-                    {"topic": record.topic, "partition": record.partition, "record_offset": record.offset, "reason": str(error)}
-                    | {"consumer": self._group}
-                )
+                unreadable[record.offset] = str(error)
         return rows, unreadable
 
     def _store_rows(
@@ -182,13 +182,13 @@ class StoredReader(Generic[RowT]):
         start: int,
         end: int,
         rows: Sequence[RowT],
-        unreadable: Sequence[dict[str, Any]],
+        unreadable: Mapping[int, str],
     ) -> None:
         offsets = self._tables.offsets
         moved = connection.execute(offsets.update().where(*self._row_of(partition), offsets.c.next_offset == start).values(next_offset=end))
         if moved.rowcount != 1:
             raise _Overtaken
-        insert_new(connection, self._tables.unreadable, unreadable)
+        self._unread.note(connection, partition, unreadable)
         self._apply(connection, rows)
 
     def _row_of(self, partition: TopicPartition) -> tuple[sa.ColumnElement[bool], ...]:

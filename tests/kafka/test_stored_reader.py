@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
+from infra import metrics
+from infra.kafka.admin import connected
 from infra.kafka.clients import Outgoing
-from infra.kafka.stored_reader import StoredReader, Tables, Unreadable
+from infra.kafka.stored_reader import StoredReader, Tables
+from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from schemas.errors import CannotTell
@@ -123,6 +128,35 @@ async def test_unreadable_records_are_noted_and_passed(kafka_bootstrap: str, tmp
     await stop(task)
     noted = store.read_now(lambda connection: connection.execute(sa.select(tables.unreadable)).mappings().all())
     assert [(row["record_offset"], row["reason"]) for row in noted] == [(1, "not a number")]
+    store.close()
+
+
+async def test_unreadable_records_are_taken_up_after_an_upgrade(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """A version that can read what an earlier one could not stores it, once; what Kafka has deleted meanwhile is said to be gone."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    await fill(kafka, [Outgoing(topic, None, value, partition=0) for value in (b"gone", b"1", b"two", b"rubbish", b"4")])
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    task = asyncio.create_task(reader(kafka, store, topic).run())
+    await eventually(lambda: numbers(store) == [1, 4])
+    await stop(task)
+    async with connected(kafka) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=2)})
+
+    def newer(record: Any) -> dict[str, int]:
+        return {"number": 2, "partition": 0} if record.value == b"two" else decode(record)
+
+    for _ in range(2):
+        upgraded = StoredReader(kafka, store, tables, group=topic, topics=[topic], decode=newer, apply=apply)
+        task = asyncio.create_task(upgraded.run())
+        await eventually(lambda: metrics.UNREADABLE.labels(topic)._value.get() == 1)
+        await eventually(lambda: numbers(store) == [1, 2, 4])
+        await stop(task)
+    left = store.read_now(
+        lambda connection: connection.execute(sa.select(tables.unreadable.c.record_offset, tables.unreadable.c.gone)).all()
+    )
+    assert [tuple(row) for row in left] == [(0, True), (3, None)]
+    assert metrics.UNREADABLE_GONE.labels(topic)._value.get() == 1
     store.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from infra.kafka.clients import Position
 from infra.settings import StoreSettings
-from producers import outbox
+from producers import outbox, relay
 from producers.outbox import Candidate, Outbox, Step, hotline_code
 from schemas import errors
 from schemas.errors import Problem, Rejected
@@ -79,7 +80,7 @@ async def publish(box: Outbox) -> None:
 
 async def hear(box: Outbox, *events: StatusEvent) -> None:
     """Store events as the status feed does."""
-    await box.store.write(lambda connection: outbox.store_events(connection, events))
+    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(*events)))
 
 
 def contents(box: Outbox) -> list[bytes | None]:
@@ -204,6 +205,52 @@ async def test_steps_of_a_submission(opened: Open) -> None:
     accepted, steps = found
     assert (accepted.id, accepted.accepted_at) == (sent.id, ACCEPTED_AT)
     assert steps == [Step(State.SUBMITTED, ACCEPTED_AT), Step(State.DELIVERED, DELIVERED_AT, "M-1")]
+
+
+async def test_a_clock_that_is_ahead_hides_no_delivery(box: Outbox) -> None:
+    """Steps stand as in the log: a try that failed on a machine whose clock is a day ahead does not come behind the delivery."""
+    sent = candidate()
+    await box.accept(sent)
+    ahead = (DELIVERED_AT + timedelta(days=1)).isoformat()
+    waits = builders.event(sent.id, State.RETRY_WAIT, at=ahead, attempt=1)
+    await hear(box, waits, builders.event(sent.id, at=DELIVERED_AT.isoformat(), attempt=2))
+    found = await box.steps(sent.id, "portal")
+    assert found is not None
+    assert [step.state for step in found[1]] == [State.SUBMITTED, State.RETRY_WAIT, State.DELIVERED]
+
+
+async def test_outbox_of_an_earlier_version_keeps_its_order(opened: Open, store_settings: StoreSettings) -> None:
+    """Steps that were stored without a position stay in the order of their times, before those that come; nothing else changes."""
+    box, sent = opened(), candidate()
+    await box.accept(sent)
+    first, second = (builders.event(sent.id, State.RETRY_WAIT, attempt=number, at=f"2026-03-01T10:0{number}:00Z") for number in (1, 2))
+    await hear(box, second, first)
+    await box.store.write(_as_before)
+    box = opened()
+    third = builders.event(sent.id, State.PARKED, attempt=3, at="2026-03-01T09:00:00Z")
+    await hear(box, third)
+    found = await box.steps(sent.id, "portal")
+    assert found is not None
+    assert [step.at.isoformat()[11:16] for step in found[1][1:]] == ["10:01", "10:02", "09:00"]
+    assert found[1][-1].state == State.PARKED
+
+
+def _as_before(connection: sa.Connection) -> None:
+    """Make the tables of the version that knew no positions."""
+    for column in ("attempt", "partition", "record_offset"):
+        connection.exec_driver_sql(f'ALTER TABLE status DROP COLUMN "{column}"')
+    connection.exec_driver_sql("ALTER TABLE unreadable_record DROP COLUMN gone")
+    connection.exec_driver_sql("UPDATE store_version SET version = 1")
+
+
+async def test_row_of_a_newer_version_is_sent_as_it_is(box: Outbox) -> None:
+    """A header whose name this version does not know holds up no submission: it travels as it was stored."""
+    sent = candidate()
+    await box.accept(sent)
+    stored = {Header.SUBMISSION: str(sent.id), "bus_language": "de"}
+    await box.store.write(lambda connection: connection.execute(outbox._submission.update().values(headers=json.dumps(stored))))
+    (pending,) = await builders.waiting(box)
+    assert relay._record(pending).headers == [("bus_submission", str(sent.id).encode()), ("bus_language", b"de")]
 
 
 async def test_steps_are_for_the_portal_that_sent(box: Outbox) -> None:

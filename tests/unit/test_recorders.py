@@ -59,13 +59,15 @@ def told(submission: UUID, *states: State) -> list[StatusEvent]:
 
 
 async def test_trace_shows_every_step(audit_store: Store) -> None:
-    """The way of a submission goes on to the decision, in the order of time, however the events came in."""
-    events = told(RECORD.submission, State.DELIVERED, State.ACCEPTED)
+    """The way of a submission goes on to the decision, in the order of the log, whatever clocks say and however often it is read."""
+    events = builders.records(
+        *reversed(told(RECORD.submission, State.DELIVERED, State.RETRY_WAIT)), *told(RECORD.submission, State.ACCEPTED)
+    )
     rows: list[audit.Row] = [*reversed(events), RECORD, *events]
     for row in rows:
         await audit_store.write(partial(audit._apply, rows=[row]))
     steps = [step.what for step in audit.trace(audit_store, RECORD.submission)]
-    assert steps == ["submitted", "published", "delivered", "accepted"]
+    assert steps == ["submitted", "published", "retry_wait", "delivered", "accepted"]
     assert audit.told(audit_store, State.ACCEPTED) == audit.recorded(audit_store) == {RECORD.submission}
     assert audit.told(audit_store, State.REJECTED) == set()
 
@@ -74,9 +76,17 @@ async def test_statistics_count_decisions(statistics_store: Store) -> None:
     """Of three delivered submissions one is accepted, one is turned down and one is open; times run to the delivery."""
     records = [replace(RECORD, submission=uuid4()) for _ in range(3)]
     ends = [(State.DELIVERED, State.ACCEPTED), (State.DELIVERED, State.REJECTED), (State.DELIVERED,)]
-    events = [event for record, states in zip(records, ends, strict=True) for event in told(record.submission, *states)]
+    events = builders.records(*(event for record, states in zip(records, ends, strict=True) for event in told(record.submission, *states)))
     for _ in range(2):
         await statistics_store.write(partial(stats._apply, rows=[*events, *records]))
     (figure,) = stats.figures(statistics_store)
     assert (figure.accepted, figure.delivered, figure.confirmed, figure.rejected) == (3, 3, 1, 1)
     assert (figure.median_s, figure.p95_s) == (2, 2)
+
+
+async def test_a_clock_that_is_behind_makes_no_negative_time(statistics_store: Store) -> None:
+    """Where the adapter's clock is behind the gateway's, a delivery took no time at least."""
+    event = builders.event(RECORD.submission, office=OFFICE, at="2026-03-01T06:00:00Z")
+    await statistics_store.write(partial(stats._apply, rows=[RECORD, *builders.records(event)]))
+    (figure,) = stats.figures(statistics_store)
+    assert (figure.delivered, figure.median_s) == (1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from infra.kafka.records import read_any, read_event, read_submission
-from infra.kafka.stored_reader import Unreadable
-from schemas.events import StatusEvent
+from infra.kafka.records import SubmissionRecord, read_any, read_event, read_submission
+from infra.kafka.unread import Unreadable
 from schemas.headers import Header
 from tests import builders
 
@@ -44,7 +44,7 @@ def event_record(topic: str, city: str, office: str) -> Any:
 def test_submission_is_read_from_headers() -> None:
     """Ids, place, moment and size are taken; a moment is the same moment in any zone."""
     record = read_any(submission_record({}))
-    assert not isinstance(record, StatusEvent)
+    assert isinstance(record, SubmissionRecord)
     assert (record.office, record.size_bytes, record.accepted_at) == ("muenchen.meldewesen", 4, datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
 
 
@@ -55,6 +55,7 @@ def test_submission_is_read_from_headers() -> None:
         (Header.SUBMISSION, "Maier"),
         (Header.ACCEPTED_AT, "yesterday"),
         (Header.ACCEPTED_AT, "2026-03-01T10:00:00"),
+        (Header.ACCEPTED_AT, "9999-12-31T23:59:59-14:00"),
         (Header.PORTAL, "por\0tal"),
     ],
 )
@@ -81,4 +82,23 @@ def test_city_speaks_for_itself_only(topic: str, city: str, office: str) -> None
 
 def test_event_of_the_own_city_is_believed() -> None:
     """An event on its city's topic about its city's office is taken."""
-    assert read_event(event_record("augsburg.events", "augsburg", "augsburg.gewerbe")).data.office == "augsburg.gewerbe"
+    assert read_event(event_record("augsburg.events", "augsburg", "augsburg.gewerbe")).event.data.office == "augsburg.gewerbe"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"reference": "Maier\0"}, id="NUL"),
+        pytest.param({"next_try_at": "9999-12-31T23:59:59-14:00"}, id="time that no calendar has in UTC"),
+        pytest.param({"attempt": 2**31}, id="attempt that no column holds"),
+        pytest.param({"state": "Maier"}, id="state of another version"),
+    ],
+)
+def test_event_that_no_store_takes_is_unreadable(changes: dict[str, Any]) -> None:
+    """What a database would choke on never gets there: it would stop the reader at this record for ever. Its text is not repeated."""
+    value = json.loads(builders.event(uuid4()).model_dump_json())
+    value["data"] |= changes
+    record = SimpleNamespace(topic="muenchen.events", partition=0, offset=1, value=json.dumps(value).encode())
+    with pytest.raises(Unreadable) as caught:
+        read_event(record)
+    assert "Maier" not in str(caught.value)

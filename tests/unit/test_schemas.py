@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
 
 from schemas import catalogue, errors, headers, topics
 from schemas.errors import CannotTell, Problem, Rejected, StadtbusError, UsageError
@@ -178,12 +177,6 @@ def test_written_event_is_what_the_model_reads(state: State, more: dict[str, Any
         | {"begun_at": EARLIER}
         | ({"next_try_at": LATER} if step.next_try_at else {}),
     }
-
-
-def test_event_takes_no_unknown_member() -> None:
-    """What is not in the model does not travel."""
-    with pytest.raises(ValidationError):
-        StatusEvent.model_validate(builders.event(ONE).model_dump() | {"family_name": "Schön"})
 
 
 def test_moments_are_written_in_utc_with_milliseconds() -> None:
