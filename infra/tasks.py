@@ -32,11 +32,19 @@ async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - nothing may end background work but the process itself
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled():
+                raise
             log.warning("background_work_failed", work=getattr(work, "__qualname__", "work"), error=_named(error), next_try_s=_PAUSE_S)
         await asyncio.sleep(_PAUSE_S)
 
 
-def _named(error: Exception) -> str:
+def _is_cancelled() -> bool:
+    """Whether it is we who are to end. Libraries let out a CancelledError of tasks of their own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _named(error: BaseException) -> str:
     """Our own errors say what is wrong and quote nothing; of others the class has to do."""
     return str(error) if isinstance(error, StadtbusError) else type(error).__name__
