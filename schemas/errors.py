@@ -416,6 +416,11 @@ PLUG_IN_BROKEN = Problem(
 SAMPLES_MISSING = Problem(
     "samples-missing", "The adapter has no recorded samples", "Put messages as XML files into `samples/` beside the adapter's module."
 )
+SAMPLE_UNREADABLE = Problem(
+    "sample-unreadable",
+    "A recorded sample is not a message",
+    "Correct the file or take it out of `samples/`: samples are messages as a portal sends them, XML in UTF-8.",
+)
 MAPPING = Problem(
     "mapping-invalid",
     "A mapping cannot be used",

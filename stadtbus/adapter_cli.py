@@ -112,15 +112,23 @@ def _write(path: Path, text: str) -> None:
 
 @adapter_app.command("record")
 def record_samples(office: Office, *, as_json: AsJson = False) -> None:
-    """Write anew what the mapping makes of the recorded samples; look at it with `git diff` before you keep it."""
+    """Write anew what the mapping makes of the recorded samples; look at it with `git diff` before you keep it.
+
+    A sample that is refused is recorded as `NAME.refused.txt`, with the reason. Exit code 1 when a refusal is new, or a file is no message.
+    """
     from adapters import registry
     from adapters.mapping import samples
     from stadtbus import trial
     from stadtbus.terminal import tell
 
     quiet()
-    written = samples.record(trial.mapping_of(office), registry.folder(office) / "samples")
-    tell("\n".join(map(str, written)), {"written": [str(path) for path in written]}, as_json=as_json)
+    found = samples.record(trial.mapping_of(office), registry.folder(office) / "samples")
+    written = [str(one.written) for one in found if one.written]
+    wrong = {str(one.sample): one.wrong for one in found if one.wrong}
+    lines = [*written, *(f"{sample}: {what}" for sample, what in wrong.items())]
+    tell("\n".join(lines), {"written": written, "wrong": wrong}, as_json=as_json)
+    if wrong:
+        raise typer.Exit(FINDINGS)
 
 
 @adapter_app.command("diff")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from lxml import etree
 
 from adapters import conformance
 from adapters.conformance import bench
+from adapters.conformance.read import charset_of
 from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint
 from adapters.mapping.view import as_json
@@ -24,6 +24,7 @@ from schemas import errors, heads, xml
 from schemas.errors import DeliveryFailure, UsageError
 
 _HEAD: Final = "nachrichtenkopf"
+_CASE: Final = "antragsidentifikation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,22 @@ async def translate(office: str, file: Path) -> Trial:
 
 
 def _read(office: str, file: Path) -> Submission:
+    """The message with its own ids, as the bus takes them from it; new ones where it has none, as genuine messages have no case."""
     try:
         body = file.read_bytes()
     except OSError as error:
         raise UsageError(errors.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
-    head = heads.read(xml.parse(body))
-    message_id = UUID(head.message_id) if head and re.fullmatch(r"[0-9a-fA-F-]{36}", head.message_id) else uuid4()
-    return bench.as_submission(office, body, message_id, message_id)
+    root = xml.parse(body)
+    head = heads.read(root)
+    message_id = _id(head.message_id if head else "") or uuid4()
+    return bench.as_submission(office, body, message_id, _id(root.findtext(_CASE, "")) or message_id)
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
 
 
 def _outcome(adapter: Adapter, submission: Submission) -> tuple[Document | None, str]:
@@ -139,12 +149,15 @@ def _other(text: str) -> str:
 
 
 def readable(document: Document) -> str:
-    """The document as text that people can read: XML and JSON with a line per value."""
-    if "xml" in document.content_type:
-        return etree.tostring(xml.parse(document.content), pretty_print=True, encoding="unicode")
-    charset = re.search(r"charset=([\w-]+)", document.content_type)
-    text = document.content.decode(charset.group(1) if charset else "utf-8")
-    return json.dumps(json.loads(text), ensure_ascii=False, indent=2) if "json" in document.content_type else text
+    """The document as text that people can read: XML and JSON with a line per value; as it is where it is not what it says."""
+    charset = charset_of(document.content_type)
+    try:
+        if "xml" in document.content_type:
+            return etree.tostring(xml.parse_declared(document.content, charset), pretty_print=True, encoding="unicode")
+        text = document.content.decode(charset)
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2) if "json" in document.content_type else text
+    except (ValueError, LookupError):
+        return document.content.decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)

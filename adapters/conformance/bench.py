@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import cycle
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import SecretStr
 
 from adapters import registry
 from adapters.interface import Adapter, Document, Submission
+from adapters.mapping import samples as recordings
 from adapters.twins.book import Entry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
@@ -25,7 +25,6 @@ from schemas.errors import UsageError
 
 IMPATIENT_S: Final = 0.3
 """How long the impatient adapter waits for an answer."""
-ACCEPTED_AT: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
 class Broken(Exception):
@@ -89,7 +88,7 @@ class Bench:
         """A new submission: the samples in turn, each under a new id.
 
         Raises:
-            UsageError: samples-missing.
+            UsageError: samples-missing, sample-unreadable.
         """
         return renewed(self.office, next(self._in_turn))
 
@@ -111,12 +110,12 @@ class Bench:
 
 
 def samples(office: str) -> list[bytes]:
-    """The recorded messages beside the adapter.
+    """The recorded messages beside the adapter, but for those that it refuses on purpose.
 
     Raises:
-        UsageError: samples-missing, plug-in-broken.
+        UsageError: samples-missing, sample-unreadable, plug-in-broken.
     """
-    found = [path.read_bytes() for path in sample_paths(office)]
+    found = [recordings.read(path) for path in sample_paths(office) if not recordings.refused_on_purpose(path)]
     if not found:
         raise UsageError(errors.SAMPLES_MISSING, f"{office} has no samples/*.xml", where=str(registry.folder(office)))
     return found
@@ -124,8 +123,7 @@ def samples(office: str) -> list[bytes]:
 
 def sample_paths(office: str) -> list[Path]:
     """Where they are."""
-    folder = registry.folder(office) / "samples"
-    return sorted(path for path in folder.glob("*.xml") if ".expected." not in path.name)
+    return recordings.messages(registry.folder(office) / "samples")
 
 
 def renewed(office: str, body: bytes) -> Submission:
@@ -138,7 +136,7 @@ def renewed(office: str, body: bytes) -> Submission:
 
 def as_submission(office: str, body: bytes, submission_id: UUID, case_id: UUID) -> Submission:
     """What an adapter gets, accepted at a moment that is always the same."""
-    return Submission(submission_id, case_id, office, ACCEPTED_AT, body, xml.parse(body))
+    return Submission(submission_id, case_id, office, recordings.ACCEPTED_AT, body, xml.parse(body))
 
 
 def texts(root: etree._Element) -> set[str]:

@@ -7,28 +7,32 @@ import unicodedata
 from email.message import Message
 
 from schemas import xml
-from schemas.errors import Rejected
 
 
 def reads(content: bytes, content_type: str, text: str) -> bool:
-    """Whether the text is in the document: letter by letter in Unicode, else without what the character set cannot write."""
+    """Whether the text is in the document: letter by letter, or else without what its character set cannot write."""
+    charset = charset_of(content_type)
+    said = _texts(content, charset)
+    return text in said or (charset != "utf-8" and _plain(text) in _plain(said))
+
+
+def charset_of(content_type: str) -> str:
+    """The character set that a content type names, in small letters; UTF-8 where it names none."""
     header = Message()
     header["Content-Type"] = content_type
-    charset = header.get_content_charset("utf-8")
-    if charset == "utf-8":
-        return text in _texts(content)
-    return _plain(text) in _plain(content.decode(charset))
+    return header.get_content_charset("utf-8")
 
 
-def _texts(content: bytes) -> str:
+def _texts(content: bytes, charset: str) -> str:
+    """What people read in it: XML declares its own encoding, which an envelope around the document may have another of."""
     try:
-        return "\n".join(map(str, xml.parse(content).itertext()))
-    except Rejected:
+        return "\n".join(map(str, xml.parse_declared(content).itertext()))
+    except ValueError:
         pass
     try:
         return json.dumps(json.loads(content), ensure_ascii=False)
     except ValueError:
-        return content.decode()
+        return content.decode(charset)
 
 
 def _plain(text: str) -> str:

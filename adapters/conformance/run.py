@@ -8,7 +8,7 @@ from typing import Final
 
 from adapters.conformance.bench import Bench, Broken
 from adapters.conformance.checks import Check
-from schemas.errors import StadtbusError
+from schemas.errors import UsageError
 
 _LIMIT_S: Final = 120
 """No check takes that long, unless the adapter waits without end."""
@@ -32,7 +32,7 @@ async def run(check: Check, office: str) -> Verdict:
     """The verdict of one check on one office's adapter.
 
     Raises:
-        UsageError: office-unknown, plug-in-broken, samples-missing, settings-invalid.
+        UsageError: office-unknown, plug-in-broken, samples-missing, sample-unreadable, settings-invalid.
     """
     name = getattr(check, "__name__", "")
     try:
@@ -40,7 +40,7 @@ async def run(check: Check, office: str) -> Verdict:
             await check(bench)
     except Broken as error:
         return Verdict(name, title(check), str(error))
-    except StadtbusError:
+    except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises where it should not
         return Verdict(name, title(check), f"{type(error).__name__} where nothing should fail")

@@ -50,6 +50,10 @@ class Mapping:
         """Of the documents, with the character set where it is not UTF-8."""
         return self._renderer.media_type
 
+    def values(self, document: Document) -> dict[str, str]:
+        """What stands where in a document of this mapping, for people."""
+        return self._renderer.values(document.content)
+
     def document(self, submission: Submission) -> Document:
         """The submission in the form of the back office. The same submission gives the same bytes.
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from adapters.mapping import charsets
+from adapters.mapping import charsets, view
 from adapters.mapping.entries import Entry, Fault, Filled, Misfit, every, misfit
 from adapters.mapping.functions import Value, as_text
 from adapters.mapping.page import CsvTarget, Draft, FixedTarget, JsonTarget, Spec, TargetField, Unrepresentable, XmlTarget
@@ -44,6 +44,9 @@ class Renderer(Protocol):
         Raises:
             Misfit: a value does not fit, by name of the field.
         """
+
+    def values(self, content: bytes) -> dict[str, str]:
+        """What stands where in a document that was rendered here, for people."""
 
 
 def renderer(draft: Draft, spec: Spec, entries: tuple[Entry, ...]) -> Renderer:
@@ -127,6 +130,9 @@ class _Xml:
         self._write(parts, self._root, self._declared, "", filled)
         return "".join(parts).encode(self._target.encoding, "xmlcharrefreplace")
 
+    def values(self, content: bytes) -> dict[str, str]:
+        return view.xml_values(content)
+
     def _write(self, parts: list[str], name: str, attributes: str, text: str, filled: list[Filled]) -> None:
         """One element: its start with the attributes among the fields, text, the elements among the fields, end."""
         below: list[str] = []
@@ -186,6 +192,9 @@ class _Json:
 
     def render(self, filled: list[Filled]) -> bytes:
         return json.dumps(self._object(filled), ensure_ascii=False, sort_keys=True).encode()
+
+    def values(self, content: bytes) -> dict[str, str]:
+        return view.json_values(content)
 
     def _object(self, filled: list[Filled]) -> dict[str, Any]:
         return {entry.name: self._value(entry, values, branches) for entry, values, branches in filled}
@@ -288,6 +297,10 @@ def _numbered(rows: Iterable[Mapping[str, str | None]]) -> Iterator[tuple[int, s
     return ((number, name, text) for number, cells in enumerate(rows, start=1) for name, text in cells.items())
 
 
+def _in_row(number: int, rows: Sequence[object]) -> str:
+    return f", row {number}" if len(rows) > 1 else ""
+
+
 def _unrepresentable(encoding: str, fitted: str | None) -> str:
     return f"has a character that {encoding} cannot represent" if fitted is None else ""
 
@@ -300,6 +313,10 @@ class _Csv(_Table):
         self._quotes = target.formulas == "quote"
         super().__init__(draft, target, entries)
         self.media_type = _media_type("text/csv", target.encoding)
+
+    def values(self, content: bytes) -> dict[str, str]:
+        header, *rows = csv.reader(io.StringIO(content.decode(self._target.encoding), newline=""), delimiter=self._separator)
+        return {f"{name}{_in_row(number, rows)}": text for number, row in enumerate(rows, 1) for name, text in zip(header, row, strict=True)}
 
     def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
         row = super()._row(cells, fitted)
@@ -336,6 +353,18 @@ class _Fixed(_Table):
         self._refuse((row, name, self._wrong(name, text or "")) for row, name, text in _numbered(rows))
         lines = ("".join(self._padded(name, text) for name, text in cells.items()) + _LINE_END for cells in rows)
         return "".join(lines).encode(self._target.encoding)
+
+    def values(self, content: bytes) -> dict[str, str]:
+        rows = content.decode(self._target.encoding).split(_LINE_END)[:-1]
+        return {f"{called}{_in_row(number, rows)}": row[places] for number, row in enumerate(rows, 1) for called, places in self._places()}
+
+    def _places(self) -> Iterator[tuple[str, slice]]:
+        """Each column with the places that it has in a line, counted from 1 for people."""
+        begin = 0
+        for name in self._columns:
+            end = begin + (self._specs[name].width or 0)
+            yield f"{name}, {begin + 1}-{end}", slice(begin, end)
+            begin = end
 
     def _cell(self, entry: Entry, values: Sequence[Value]) -> str:
         """In one line: a line end before or after the text is none of it, and a tabulator is a blank."""

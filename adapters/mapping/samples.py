@@ -1,8 +1,12 @@
-"""Recorded samples of a mapping: messages, and beside each (`NAME.expected.*` for `NAME.xml`) the document that has to come of it."""
+"""Recorded samples of a mapping: messages, and beside each what has to come of it.
+
+That is a document, `NAME.expected.*` for `NAME.xml`, or a refusal on purpose: `NAME.refused.txt` with its reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,56 +14,103 @@ from uuid import UUID
 
 from adapters.interface import Submission
 from adapters.mapping.mapping import Mapping
-from schemas import xml
-from schemas.errors import Refused
+from schemas import errors, xml
+from schemas.errors import Refused, Rejected, UsageError
 
 ACCEPTED_AT: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 """When every sample was accepted."""
 _EXPECTED: Final = ".expected."
+_REFUSED: Final = ".refused.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of a sample: the file that was written, or none where the sample is no message. `wrong` says what is to be looked at."""
+
+    sample: Path
+    written: Path | None
+    wrong: str = ""
+
+
+def messages(folder: Path) -> list[Path]:
+    """The messages of a folder, in order of names."""
+    return sorted(path for path in folder.glob("*.xml") if _EXPECTED not in path.name)
 
 
 def recorded(folder: Path) -> dict[Path, Path]:
-    """Each message of a folder with its expected document, in order of names; messages without one are left out."""
+    """Each message of a folder with what is expected of it, in order of names; messages of which nothing is are left out."""
     expected = {path.name.partition(_EXPECTED)[0]: path for path in folder.glob(f"*{_EXPECTED}*")}
-    messages = sorted(path for path in folder.glob("*.xml") if _EXPECTED not in path.name)
-    return {path: expected[path.stem] for path in messages if path.stem in expected}
+    expected |= {path.name.removesuffix(_REFUSED): path for path in folder.glob(f"*{_REFUSED}")}
+    return {path: expected[path.stem] for path in messages(folder) if path.stem in expected}
+
+
+def refused_on_purpose(message: Path) -> bool:
+    """Whether a refusal is recorded for a message."""
+    return message.with_name(f"{message.stem}{_REFUSED}").exists()
 
 
 def submission(path: Path) -> Submission:
     """A sample as an adapter gets it: the ids are those in the message.
 
     Raises:
-        Rejected: it is no XML.
-        ValueError: it is no message of ours.
+        UsageError: sample-unreadable, naming the file.
     """
-    body = path.read_bytes()
+    body = read(path)
     root = xml.parse(body)
     message_id = root.findtext("nachrichtenkopf.g2g/identifikation.nachricht/nachrichtenUUID", "")
-    return Submission(UUID(message_id), UUID(root.findtext("antragsidentifikation", "")), "", ACCEPTED_AT, body, root)
+    try:
+        return Submission(UUID(message_id), UUID(root.findtext("antragsidentifikation", "")), "", ACCEPTED_AT, body, root)
+    except ValueError:
+        raise UsageError(errors.SAMPLE_UNREADABLE, "it lacks the id of the message or of the case", where=str(path)) from None
 
 
-def record(mapping: Mapping, folder: Path) -> list[Path]:
-    """Write beside every message of a folder the document that comes of it now; those that are written.
+def read(path: Path) -> bytes:
+    """The bytes of a sample.
 
     Raises:
-        Refused: a message of which no document comes; those before it are written.
+        UsageError: sample-unreadable, naming the file; it is no XML that a portal could send.
     """
-    written = []
-    for path in sorted(path for path in folder.glob("*.xml") if _EXPECTED not in path.name):
-        document = mapping.document(submission(path))
-        for old in folder.glob(f"{path.stem}{_EXPECTED}*"):
-            old.unlink()
-        written.append(path.with_name(f"{path.stem}{_EXPECTED}{Path(document.name).suffix[1:]}"))
-        written[-1].write_bytes(document.content)
-    return written
+    body = path.read_bytes()
+    try:
+        xml.parse(body)
+    except Rejected as error:
+        raise UsageError(errors.SAMPLE_UNREADABLE, f"{error.problem.title}: {error.where or error.detail}", where=str(path)) from None
+    return body
+
+
+def record(mapping: Mapping, folder: Path) -> list[Recorded]:
+    """Write beside every message of a folder what comes of it now, whatever comes of the others."""
+    return [_record(mapping, path) for path in messages(folder)]
+
+
+def _record(mapping: Mapping, path: Path) -> Recorded:
+    try:
+        name, content = _outcome(mapping, submission(path))
+    except UsageError as error:
+        return Recorded(path, None, error.detail)
+    before = {
+        old: old.read_bytes() for pattern in (f"{path.stem}{_EXPECTED}*", f"{path.stem}{_REFUSED}") for old in path.parent.glob(pattern)
+    }
+    written = path.with_name(f"{path.stem}{name}")
+    for old in before:
+        old.unlink()
+    written.write_bytes(content)
+    new_refusal = name == _REFUSED and before.get(written) != content
+    return Recorded(path, written, f"refused: {content.decode().strip()}" if new_refusal else "")
 
 
 def differing(mapping: Mapping, folder: Path) -> Iterator[Path]:
     """The samples of which something else comes than expected."""
     for message, expected in recorded(folder).items():
-        try:
-            content = mapping.document(submission(message)).content
-        except Refused:
-            content = b""
-        if content != expected.read_bytes():
+        name, content = _outcome(mapping, submission(message))
+        if expected.name != f"{message.stem}{name}" or content != expected.read_bytes():
             yield message
+
+
+def _outcome(mapping: Mapping, one: Submission) -> tuple[str, bytes]:
+    """The end of the file's name, and what has to stand in it."""
+    try:
+        document = mapping.document(one)
+    except Refused as refusal:
+        return _REFUSED, f"{refusal.reason}\n".encode()
+    return f"{_EXPECTED}{Path(document.name).suffix[1:]}", document.content

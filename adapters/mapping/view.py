@@ -1,12 +1,18 @@
-"""A message as JSON, for people and scripts. It is a view: nothing reads it back."""
+"""Messages and documents for people and scripts. These are views: nothing reads them back."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import xmltodict
 from lxml import etree
 
+from schemas import xml
+
+_NAMESPACE: Final = re.compile(r"\{[^}]*\}")
 _REPEATED: Final = frozenset(("antragsteller", "feld", "wert", "anlage", "erreichbarkeit"))
 """Elements of our messages that can occur several times: lists, even where there is one. In other messages a list is what occurs twice."""
 
@@ -19,3 +25,49 @@ def as_json(root: etree._Element) -> dict[str, Any]:
 
 def _is_repeated(path: list[tuple[str, Any]], key: str, _: Any) -> bool:
     return key in _REPEATED or (key == "grund" and len(path) == 1)
+
+
+def xml_values(content: bytes) -> dict[str, str]:
+    """What stands where in a document of XML: texts of elements and attributes, by paths of local names.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    root = xml.parse_declared(content)
+    return dict(_xml_values(root))
+
+
+def _xml_values(root: etree._Element) -> Iterator[tuple[str, str]]:
+    tree = root.getroottree()
+    for element in root.iter("*"):
+        path = "" if element is root else _NAMESPACE.sub("", tree.getelementpath(element))
+        for name, value in element.attrib.items():
+            attribute = f"@{_NAMESPACE.sub('', str(name))}"
+            yield f"{path}/{attribute}" if path else attribute, str(value)
+        if not len(element) or (element.text or "").strip():
+            yield path or etree.QName(root).localname, element.text or ""
+
+
+def json_values(content: bytes) -> dict[str, str]:
+    """The same for JSON.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    return dict(_json_values(json.loads(content), ""))
+
+
+def _json_values(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _json_values(member, f"{path}/{name}" if path else name)
+    elif isinstance(value, list):
+        for number, member in enumerate(value, start=1):
+            yield from _json_values(member, f"{path}[{number}]")
+    elif value is not None:
+        yield path, value if isinstance(value, str) else json.dumps(value)
+
+
+def line_values(content: bytes, charset: str) -> dict[str, str]:
+    """The same for anything else: its lines."""
+    return {f"line {number}": line for number, line in enumerate(content.decode(charset, "backslashreplace").splitlines(), start=1)}
