@@ -17,6 +17,7 @@ from schemas.message import NAMESPACE
 
 PREFIXES: Final = {"e": NAMESPACE}
 """For the root element, the only one of our messages that has a namespace."""
+_RUNNING: Final = "for a running number write count(preceding-sibling::NAME) + 1, where NAME is the element that 'each' selects"
 XPATHS: Final = ("value", "each", "at", "when", "required")
 """What of a field is an XPath."""
 
@@ -40,7 +41,7 @@ class Entry:
 
     def is_needed(self, at: Place) -> bool:
         """Whether the field must not be missing."""
-        return self.spec.required is True if self.required is None else bool(self.required.select(at))
+        return self.spec.required is True if self.required is None else functions.holds(self.required.select(at))
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -124,6 +125,7 @@ class Compiler:
             yield str(error)
         yield from (f"there is no function '{name}'" for name in functions.unknown(text))
         yield from (f"there is no table '{name}' in codes" for name in functions.literals(text, "code") if name not in self._codes)
+        yield from (f"{name}() is there inside [...] only; {_RUNNING}" for name in functions.out_of_place(text))
         yield from (
             f"the prefix '{name}' is not known; known: {', '.join(PREFIXES)}" for name in functions.prefixes(text) if name not in PREFIXES
         )
@@ -153,7 +155,7 @@ def _filling(entry: Entry) -> Fill:
 
     def filled(at: Place, said: str, missing: Missing) -> Filled:
         try:
-            if when is not None and not when.select(at):
+            if when is not None and not functions.holds(when.select(at)):
                 return entry, (), ()
             found = values(at)
             needed = not found and entry.is_needed(at)

@@ -40,8 +40,10 @@ _XPATH_1_0: Final = frozenset(
     )
 )
 _LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+_TOKEN: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[()]|[^'\"()\s]+")
 _CALL: Final = re.compile(r"([\w.:-]+)\s*\(")
 _PREFIX: Final = re.compile(r"([\w.-]+):(?!:)(?=[\w*])")
+_PREDICATE: Final = re.compile(r"\[[^\[\]]*\]")
 _OPERATORS: Final = frozenset(("and", "or", "div", "mod"))
 _DATE: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _HOUSE: Final = re.compile(r"(\d*)\s*(.*)", re.DOTALL)
@@ -110,13 +112,13 @@ def as_text(value: Value) -> str:
 
 def calls(xpath: str) -> Iterator[str]:
     """The functions that an XPath calls, those of XPath included."""
-    for name in _CALL.findall(_LITERAL.sub("''", xpath)):
+    for name in _CALL.findall(without_literals(xpath)):
         yield name.rpartition("::")[2]
 
 
 def prefixes(xpath: str) -> set[str]:
     """The namespace prefixes in an XPath."""
-    return set(_PREFIX.findall(_LITERAL.sub("''", xpath)))
+    return set(_PREFIX.findall(without_literals(xpath)))
 
 
 def unknown(xpath: str) -> list[str]:
@@ -124,9 +126,47 @@ def unknown(xpath: str) -> list[str]:
     return sorted({name for name in calls(xpath) if name not in _XPATH_1_0 | _OPERATORS | NAMES})
 
 
+def out_of_place(xpath: str) -> list[str]:
+    """Functions that speak of a place among others, where an XPath has none: outside of every predicate."""
+    outside = without_literals(xpath)
+    while (inner := _PREDICATE.sub("", outside)) != outside:
+        outside = inner
+    return sorted({name for name in calls(outside) if name in ("position", "last")})
+
+
 def literals(xpath: str, function: str) -> list[str]:
     """The first arguments that a function gets in an XPath, where they are written out."""
     return [a or b for a, b in re.findall(rf"""(?<![\w.-]){function}\s*\(\s*(?:'([^']*)'|"([^"]*)")""", xpath)]
+
+
+def last_literals(xpath: str, function: str) -> Iterator[str]:
+    """The last arguments that a function gets in an XPath, where they are written out."""
+    for call in re.finditer(rf"(?<![\w.-]){function}\s*\(", xpath):
+        depth, last = 1, ""
+        for token in _TOKEN.findall(xpath, call.end()):
+            depth += {"(": 1, ")": -1}.get(token, 0)
+            if depth == 0:
+                break
+            last = token
+        if last[0:1] in ("'", '"'):
+            yield last[1:-1]
+
+
+def all_literals(xpath: str) -> list[str]:
+    """Every text that is written out in an XPath."""
+    return [literal[1:-1] for literal in _LITERAL.findall(xpath)]
+
+
+def without_literals(xpath: str) -> str:
+    """What is left of an XPath without the texts in it."""
+    return _LITERAL.sub("''", xpath)
+
+
+def holds(selected: Any) -> bool:
+    """Whether what an XPath gave is true or finds something: blank texts and what is not a number do not."""
+    if isinstance(selected, str):
+        return bool(selected.strip())
+    return bool(selected) and selected == selected  # noqa: PLR0124 - not a number is not equal to itself
 
 
 def extensions(codes: Mapping[str, Mapping[str, str]]) -> dict[tuple[str | None, str], Callable[..., Any]]:

@@ -1,8 +1,14 @@
-"""What can be wrong with a mapping that loads, found by trying it on exemplars.
+"""What can be wrong with a mapping that loads, found by trying it on exemplars, and on what becomes of them where parts are missing.
 
 - never: an XPath finds nothing in any message, so a field, a condition or a reason is dead
 - refused: a message that has everything is refused, for example because a code table lacks a code of the service
 - lost: a value of the message changes and the document does not; `ignored` says where that is meant
+
+And by reading it, where a mistake is certain:
+
+- field: `feld` asks for a field that no form of the office has
+- code: a table has a code that the field which it translates cannot have
+- date: a pattern has letters that are no part of a date
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -19,18 +26,18 @@ from uuid import UUID
 from lxml import etree
 
 from adapters.interface import Document, Submission
-from adapters.mapping import entries, functions, page
-from adapters.mapping.entries import XPATHS, Entry
+from adapters.mapping import entries, functions, page, proofread, variants
+from adapters.mapping.entries import XPATHS, Entry, Misfit
 from adapters.mapping.exemplars import exemplars
 from adapters.mapping.mapping import Mapping
+from adapters.mapping.proofread import Steps, flaw, written
 from adapters.mapping.reading import Failed, Place, Read
 from schemas.catalogue import Service
 from schemas.catalogue.pages import Flaw
 from schemas.errors import Refused
-from schemas.yamllines import Step
 
-_HINT: Final = "docs/mappings.md explains what is found, and how to mend it."
-_SWAPPED: Final = str.maketrans("0123456789", "1032547698")
+_DOCUMENT: Final = ("document",)
+_FIELD_ID: Final = re.compile(r"[A-Z][0-9]{8,11}")
 _INDEX: Final = re.compile(r"\[\d+\]")
 _KEY_OF_FIELD: Final = "inhalt/formular/feld/@id"
 
@@ -46,38 +53,73 @@ def check(path: Path, services: Sequence[Service]) -> list[Flaw]:
 
 def flaws(mapping: Mapping, services: Sequence[Service]) -> list[Flaw]:
     """What is wrong with a mapping that loads, each thing once."""
-    groups = [group for service in services for kind in mapping.spec.messages for group in exemplars(kind, service)]
-    found = [*_never(mapping, chain.from_iterable(groups)), *chain.from_iterable(_on(mapping, group) for group in groups)]
+    cases = [Case(service, list(exemplars(kind, service))) for service in services for kind in mapping.spec.messages]
+    never = list(_never(mapping, cases))
+    known = {one.spot for one in never}
+    found = [*never, *(one for one in proofread.flaws(mapping, services) if one.spot not in known)]
+    found += chain.from_iterable(_on(mapping, group) for case in cases for group in case.groups)
     return list(dict.fromkeys(found))
 
 
-def _flaw(mapping: Mapping, rule: str, detail: str, *path: Step) -> Flaw:
-    return Flaw(rule, mapping.draft.spot(*path), detail, _HINT)
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Messages of one kind for one service, in groups that differ in their applicants."""
+
+    service: Service
+    groups: list[list[etree._Element]]
+
+    @property
+    def firsts(self) -> list[etree._Element]:
+        """One message of each group."""
+        return [group[0] for group in self.groups]
 
 
 # --- never
 
 
-def _never(mapping: Mapping, roots: Iterable[etree._Element]) -> Iterator[Flaw]:
-    found, dead = set[tuple[Step, ...]](), set[tuple[Step, ...]]()
-    for root in roots:
-        with functions.translating(_submission(root)):
-            found.update(_found(mapping, root))
-    for place, text in _written(mapping):
+def _never(mapping: Mapping, cases: Sequence[Case]) -> Iterator[Flaw]:
+    dead = set[Steps]()
+    pending = _pending(mapping, cases)
+    for place, text in written(mapping):
         around = (place[:end] for end in range(len(place)))
-        if place not in found and not any((*one, key) in dead for one in around for key in ("each", "at")):
+        if place in pending and not any((*one, key) in dead for one in around for key in ("each", "at")):
             dead.add(place)
-            yield _flaw(mapping, "never", f"{text} finds nothing in any message", *place)
+            yield flaw(mapping, "never", f"{text} finds nothing in any message", *place)
 
 
-def _found(mapping: Mapping, root: etree._Element) -> Iterator[tuple[Step, ...]]:
+def _pending(mapping: Mapping, cases: Sequence[Case]) -> set[Steps]:
+    """The places of XPaths that find nothing: in no complete message, in none that lacks a part, in none that is filled in otherwise."""
+    pending = dict(written(mapping))
+    for root in _tried(pending, cases):
+        with functions.translating(_submission(root)):
+            for place in _found(mapping, root):
+                pending.pop(place, None)
+    return set(pending)
+
+
+def _tried(pending: dict[Steps, str], cases: Sequence[Case]) -> Iterator[etree._Element]:
+    """Messages, as long as there are XPaths that have found nothing."""
+    yield from (root for case in cases for group in case.groups for root in group)
+    firsts = [(root, case.service) for case in cases for root in case.firsts]
+    for root, service in firsts:
+        if pending:
+            yield from variants.incomplete(root, service)
+    for place, text in list(pending.items()):
+        for root, service in firsts:
+            for filled in variants.filled_otherwise(root, service, text):
+                if place not in pending:
+                    break
+                yield filled
+
+
+def _found(mapping: Mapping, root: etree._Element) -> Iterator[Steps]:
     """The places of XPaths that find something in a message."""
     place = mapping.paths.place(root)
-    yield from (("refuse", reason) for reason, read in mapping.refused.items() if read.select(place))
+    yield from (("refuse", reason) for reason, read in mapping.refused.items() if _finds(read, place))
     yield from _found_below(mapping.entries, place)
 
 
-def _found_below(below: tuple[Entry, ...], at: Place) -> Iterator[tuple[Step, ...]]:
+def _found_below(below: tuple[Entry, ...], at: Place) -> Iterator[Steps]:
     for entry in below:
         for key in XPATHS:
             if (read := getattr(entry, key)) is not None and _finds(read, at):
@@ -92,7 +134,7 @@ def _finds(read: Read, at: Place) -> bool:
         found = read.select(at)
     except Failed:  # something is there, but not what is wanted; that is told otherwise
         return True
-    return bool(found.strip() if isinstance(found, str) else found)
+    return functions.holds(found)
 
 
 def _selected(read: Read, at: Place) -> Sequence[etree._Element]:
@@ -100,15 +142,6 @@ def _selected(read: Read, at: Place) -> Sequence[etree._Element]:
         return entries.elements(read, at, "")
     except Refused:
         return ()
-
-
-def _written(mapping: Mapping) -> Iterator[tuple[tuple[Step, ...], str]]:
-    """Every XPath of a mapping but those of `ignored`: where it stands, and what it says."""
-    yield from ((("refuse", reason), text) for reason, text in mapping.spec.refuse.items())
-    for entry in entries.every(mapping.entries):
-        for key in XPATHS:
-            if isinstance(text := getattr(entry.spec, key), str):
-                yield (*entry.place, key), text
 
 
 # --- refused and lost
@@ -119,16 +152,31 @@ def _on(mapping: Mapping, group: Iterable[etree._Element]) -> Iterator[Flaw]:
     lost: list[dict[str, str]] = []
     for root in group:
         place = mapping.paths.place(root)
-        if any(read.select(place) for read in mapping.refused.values()):
-            return
         submission = _submission(root)
+        with functions.translating(submission):
+            if any(_finds(read, place) for read in mapping.refused.values()):
+                return
         try:
             lost.append(dict(_unread(mapping, submission, mapping.document(submission))))
         except Refused as refusal:
-            yield _flaw(mapping, "refused", f"a message that has everything is refused: {refusal.reason}", "document")
+            yield from _refused(mapping, refusal)
     for path in lost[0] if lost else ():
         if all(path in one for one in lost):
-            yield _flaw(mapping, "lost", f"nobody reads {lost[0][path]}: read it, or give a reason under 'ignored'", "document")
+            yield flaw(mapping, "lost", f"{lost[0][path]}: read it, or give a reason under 'ignored'", *_speaks_of(mapping, lost[0][path]))
+
+
+def _refused(mapping: Mapping, refusal: Refused) -> Iterator[Flaw]:
+    """Each field that is to blame, at its own line."""
+    faults = [(detail, entry.place) for entry, detail in refusal.faults] if isinstance(refusal, Misfit) else [(refusal.reason, _DOCUMENT)]
+    for detail, place in faults:
+        yield flaw(mapping, "refused", f"a message that has everything is refused: {detail}", *place)
+
+
+def _speaks_of(mapping: Mapping, what: str) -> Steps:
+    """Where a field asks for something and still does not read it; the document where none does."""
+    field = _FIELD_ID.search(what)
+    places = (place for place, text in written(mapping) if field and field.group() in text)
+    return next(places, _DOCUMENT)
 
 
 def _unread(mapping: Mapping, submission: Submission, document: Document) -> Iterator[tuple[str, str]]:
@@ -144,10 +192,9 @@ def _unread(mapping: Mapping, submission: Submission, document: Document) -> Ite
             called = _INDEX.sub("", attribute)
             with _without(element, name):
                 if attribute not in ignored and called != _KEY_OF_FIELD and _outcome(mapping, submission) == document:
-                    yield attribute, called
-        with _changed(element):
-            if not len(element) and _outcome(mapping, submission) == document:
-                yield path, _named(element, path)
+                    yield attribute, f"nobody reads {called}"
+        if not len(element) and _changes_nothing(mapping, submission, document, element):
+            yield path, _unread_text(mapping, submission, document, element)
 
 
 def is_ignored(path: str, ignored: Iterable[str]) -> bool:
@@ -186,14 +233,30 @@ def _without(element: etree._Element, name: str) -> Iterator[None]:
     element.set(name, value)
 
 
-@contextmanager
-def _changed(element: etree._Element) -> Iterator[None]:
-    """With another text of the same shape, so that dates stay dates."""
+def _changes_nothing(mapping: Mapping, submission: Submission, document: Document, element: etree._Element) -> bool:
+    """Whether the document is the same, whatever the text of an element."""
     text = element.text or ""
-    swapped = text.translate(_SWAPPED)
-    element.text = swapped if swapped != text else f"{text}x"
-    yield
-    element.text = text
+    try:
+        for other in variants.other_texts(text, mapping.spec.codes, [xpath for _, xpath in written(mapping)]):
+            element.text = other
+            if _outcome(mapping, submission) != document:
+                return False
+    finally:
+        element.text = text
+    return True
+
+
+def _unread_text(mapping: Mapping, submission: Submission, document: Document, element: etree._Element) -> str:
+    """What is true of a text that does not get into the document: a condition may still ask whether it is there."""
+    name = _named(element, submission.root.getroottree().getelementpath(element))
+    parent = element.getparent()
+    if parent is None:
+        return f"nobody reads {name}"
+    at = parent.index(element)
+    parent.remove(element)
+    asked_for = _outcome(mapping, submission) != document
+    parent.insert(at, element)
+    return f"only whether there is {name} is asked for, and nobody reads it" if asked_for else f"nobody reads {name}"
 
 
 def _outcome(mapping: Mapping, submission: Submission) -> Document | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from lxml import etree
 
 from adapters.interface import Document, Submission
 from adapters.mapping import functions, page, render
-from adapters.mapping.entries import Compiler, elements, fill
+from adapters.mapping.entries import Compiler, fill
 from adapters.mapping.page import Draft
-from adapters.mapping.reading import Paths, Place
+from adapters.mapping.reading import Failed, Paths, Place
 from schemas import errors
 from schemas.errors import Refused, UsageError
 from schemas.message import APPLICATION
@@ -71,8 +73,18 @@ class Mapping:
 
     def _refuse(self, root: Place) -> None:
         for reason, read in self.refused.items():
-            if found := elements(read, root, REFUSED):
-                raise Refused(f"{reason} ({root.element.getroottree().getelementpath(found[0])})")
+            try:
+                found = read.select(root)
+            except Failed:  # a text of lxml could quote a value
+                raise Refused(f"{REFUSED}: the XPath of '{reason}' cannot be evaluated") from None
+            if functions.holds(found):
+                raise Refused(f"{reason}{_place(found)}")
+
+
+def _place(found: Any) -> str:
+    """Where the first element stands, if it is elements that were found."""
+    first = found[0] if isinstance(found, list) else None
+    return f" ({first.getroottree().getelementpath(first)})" if etree.iselement(first) else ""
 
 
 def _unusable(draft: Draft) -> UsageError:

@@ -316,7 +316,9 @@ class _Csv(_Table):
 
     def values(self, content: bytes) -> dict[str, str]:
         header, *rows = csv.reader(io.StringIO(content.decode(self._target.encoding), newline=""), delimiter=self._separator)
-        return {f"{name}{_in_row(number, rows)}": text for number, row in enumerate(rows, 1) for name, text in zip(header, row, strict=True)}
+        return {
+            f"{name}{_in_row(number, rows)}": text for number, row in enumerate(rows, 1) for name, text in zip(header, row, strict=True)
+        }
 
     def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
         row = super()._row(cells, fitted)

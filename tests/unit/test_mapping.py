@@ -242,6 +242,23 @@ def test_refusals_of_the_mapping(mapping: Any) -> None:
     assert caught.value.reason == "no firms here (antragsteller[2]/organisation)"
 
 
+def test_refusals_by_a_condition(mapping: Any) -> None:
+    """A reason to refuse can be that something is missing, or whatever else an XPath can say; one that cannot be evaluated says so."""
+    missing = mapping({"x": "'x'"}, refuse={"no landlord": "not(feld('F99000106'))"})
+    assert _is_refused(missing, submission(content=form(F99000106="Vogl"))) is False
+    for condition, reason in (("not(feld('F99000199'))", "no"), ("feld('F99000102')/@id | feld('F99000102')/../@id", "no")):
+        with pytest.raises(Refused, match=f"^{reason}$"):
+            mapping({"x": "'x'"}, refuse={"no": condition}).document(submission())
+    with pytest.raises(Refused, match=r"^refuse: the XPath of 'no' cannot be evaluated$"):
+        mapping({"x": "'x'"}, refuse={"no": "count('a')"}).document(submission())
+
+
+def test_what_is_not_a_number_is_not_true(mapping: Any) -> None:
+    """Conditions are those of XPath: a number that cannot be read is false, as a blank text is."""
+    loaded = mapping({"a": {"value": "'x'", "when": "number(feld('F99000102'))"}, "b": {"value": "'x'", "when": "string(' ')"}})
+    assert members(loaded, submission()) == {"a": None, "b": None}
+
+
 # --- formats
 
 
@@ -482,6 +499,7 @@ def test_view() -> None:
         ("target: {format: json}\ndocument:\n  x: doc[", 3, "Invalid"),
         ("target: {format: json}\ndocument:\n  x:\n    value: code('t', 'a')", 4, "there is no table 't' in codes"),
         ("target: {format: json}\ndocument:\n  x: meta('name')", 3, "meta knows id, case, accepted_at, test"),
+        ("target: {format: json}\ndocument:\n  x: {value: position()}", 3, "position() is there inside [...] only"),
         ("target: {format: json}\ndocument:\n  x: b:c", 3, "the prefix 'b' is not known; known: e"),
         ("target: {format: json}\ndocument:\n  y: a\n  x: {required: true}", 4, "has neither value nor fields nor default"),
         ("target: {format: json}\ndocument:\n  x:\n    value: a\n    colour: red", 5, "colour"),

@@ -98,6 +98,129 @@ def test_refusal_that_never_happens(tmp_path: Path) -> None:
     assert [rule for rule, _ in told(found(tmp_path, {"refuse": {"no ships": "antragsteller/schiff"}}))] == ["never"]
 
 
+CONDITIONS = (
+    "not(feld('F99000106'))",
+    "count(feld('F99000106')) = 0",
+    "string(feld('F99000106')) = ''",
+    "1 - count(feld('F99000106'))",
+    "not(feld('F99000106')/text())",
+    "boolean(feld('F99000106')) = false()",
+    "string-length(feld('F99000106')) = 0",
+    "feld('F99000106') = 'x' or not(feld('F99000107'))",
+    "not(feld('F99000106')) and not(feld('F99000107'))",
+    "not(feld('F99000106')) and feld('F99000105') = 'Regensburg'",
+    "feld('F99000108') != 'Hauptwohnung'",
+    "feld('F99000102') = feld('F99000105')",
+    "feld('F99000105') = antragsteller/natuerlichePerson/anschrift/ort",
+    "feld('F99000102') = 'A' and feld('F99000105') = 'B'",
+    "feld('F99000107')[. = 'türkisch']",
+    "count(feld('F99000107')) > 4",
+    "count(antragsteller) = 1",
+    "antragsteller[5]",
+    "antragsteller/natuerlichePerson[not(geburtsname)]",
+    "antragsteller/natuerlichePerson/anschrift/staat = 'Österreich'",
+    "antragsteller/vertrauensniveau/niveau = 'STORK-QAA-Level-4'",
+    "rueckkanalVorhanden = 'false'",
+    "@produkt = 'Bürgerportal'",
+    "not(bezug/vorgang)",
+    "string-length(feld('F99000102')) > 30",
+    "number(feld('F99000104')) > 93000",
+    "substring(feld('F99000104'), 1, 2) = '80'",
+    "number(translate(feld('F99000101'), '-', '')) > 20270101",
+)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_conditions_that_a_message_can_fulfil(tmp_path: Path, condition: str) -> None:
+    """A condition for what is missing, for another text, for more or fewer of something is none that is never true."""
+    fields: dict[str, Any] = {
+        "a": {"value": "'J'", "when": condition},
+        "b": {"value": f"substring('N', 1, boolean({condition}))", "default": "J", "required": condition},
+    }
+    assert found(tmp_path, {"document": fields}) == []
+    assert found(tmp_path, {"refuse": {"not here": condition}}) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "feld('F99000108') = 'Hauptwonung'",
+        "not(feld('F99000105'))",
+        "feld('F99000101') = 'gestern'",
+        "not(leistung)",
+        "count(antragsteller) > 30",
+        "antragsteller/vertrauensniveau/niveau = 'STORK-QAA-Level-9'",
+        "feld('F99000101') < '2027-01-01'",
+    ],
+)
+def test_conditions_that_no_message_can_fulfil(tmp_path: Path, condition: str) -> None:
+    """What the gateway would not take cannot be asked for: a misspelt code, a required field that is missing, a date that is none."""
+    assert [rule for rule, _ in told(found(tmp_path, {"document": {"a": {"value": "'J'", "when": condition}}}))] == ["never"]
+
+
+STATES = {"document": {"wohnung": {"fields": {"staatsangehoerigkeit": "code('staat', feld('F99000107'))"}}}}
+
+
+def test_code_table_over_free_text(tmp_path: Path) -> None:
+    """A table over a text that anybody can write is right where it says what all other texts become, and reads what it translates."""
+    assert found(tmp_path, STATES | {"codes": {"staat": {"deutsch": "000", "*": "999"}}}) == []
+    (flaw,) = found(tmp_path, STATES | {"codes": {"staat": {"deutsch": "000"}}})
+    assert (flaw.rule, "a code that the table 'staat' has not" in flaw.detail) == ("refused", True)
+
+
+def test_what_is_asked_for_and_not_read(tmp_path: Path) -> None:
+    """A text of which only the presence counts is told as such, at the line that asks for it."""
+    (flaw,) = found(tmp_path, {"document": {"wohnung": {"fields": {"wohnungsgeber": "boolean(feld('F99000106'))"}}}})
+    assert flaw.detail.startswith("only whether there is feld('F99000106') is asked for, and nobody reads it")
+    assert flaw.spot.line == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "said"),
+    [
+        ({"document": {"x": "concat(feld('F99000102'), feld('F99000110'))"}}, "field", "has the field 'F99000110'; did you mean"),
+        ({"document": {"x": "count(inhalt/formular/feld[@id='F99000110']) + 1"}}, "field", "has the field 'F99000110'"),
+        ({"document": {"x": "date(feld('F99000101'), 'TT.MM.JJJJ')"}}, "date", "'TT' is no part of a date"),
+        ({"document": {"x": "date(feld('F99000101'), 'DD.MM.YY')"}}, "date", "'YY' is no part of a date"),
+        ({"document": {"x": "concat('am ', date(normalize-space(feld('F99000101')), 'dd.MM.YYYY'))"}}, "date", "'dd' is no part"),
+        (
+            {
+                "document": {"wohnung": {"fields": {"wohnungsart": "code('art', feld('F99000108'))"}}},
+                "codes": {"art": {"Nebenwonung": "NW", "*": "HW"}},
+            },
+            "code",
+            "feld('F99000108') never has the code 'Nebenwonung'; did you mean 'Nebenwohnung'?",
+        ),
+    ],
+)
+def test_mistakes_that_are_certain(tmp_path: Path, changes: dict[str, Any], rule: str, said: str) -> None:
+    """A field that no form has, a code that a field cannot have, letters that are no part of a date are told with their line."""
+    (flaw,) = found(tmp_path, changes)
+    assert (flaw.rule, flaw.spot.line > 3) == (rule, True)
+    assert said in flaw.detail
+
+
+def test_pattern_with_letters(tmp_path: Path) -> None:
+    """A letter that stands alone is one, and a table that translates more than a field may have more codes."""
+    assert found(tmp_path, {"document": {"x": "date(feld('F99000101'), 'YYYY-MM-DDT00:00:00Z')"}}) == []
+    mixed = "code('art', feld('F99000108') | antragsteller/natuerlichePerson/anschrift/staat)"
+    changes = {"document": {"x": {"value": mixed, "many": True}}, "codes": {"art": {"Hauptwohnung": "1", "Polen": "2", "*": "9"}}}
+    assert found(tmp_path, changes) == []
+
+
+def test_refusals_are_told_at_the_line_of_their_field(tmp_path: Path) -> None:
+    """A field that a complete message does not fit is told with its own line, and every column that is too narrow at once."""
+    (flaw,) = found(tmp_path, {"document": {"person": {"fields": {"v": {"value": "integer(vornamen/name)"}}}}})
+    assert (flaw.rule, flaw.spot.line) == ("refused", 7)
+    page = tmp_path / "mapping.yaml"
+    narrow = "target: {format: fixed}\nmessages: [einreichung.antrag.0100]\ndocument:\n"
+    fields = "".join(f"  {name}: {{value: feld('{name}'), width: 2}}\n" for name in ("F99000102", "F99000104", "F99000105"))
+    page.write_text(narrow + fields, encoding="utf-8")
+    refused = [flaw for flaw in lint.check(page, [RESIDENCE]) if flaw.rule == "refused"]
+    assert [flaw.spot.line for flaw in refused] == [4, 5, 6]
+    assert all("is longer than 2" in flaw.detail for flaw in refused)
+
+
 def test_code_table_with_a_gap(tmp_path: Path) -> None:
     """A code of the service that a table has not would be refused; any other code can be said."""
     art = {"document": {"wohnung": {"fields": {"wohnungsart": "code('art', feld('F99000108'))"}}}}
