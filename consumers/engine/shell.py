@@ -188,8 +188,10 @@ class Engine(Generic[WorkT]):
             try:
                 await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
             finally:
-                await consumer.stop()
-                await self._forget()  # what a take-over that was under way has still begun
+                try:
+                    await consumer.stop()
+                finally:  # aiokafka may let out a cancellation of its own tasks
+                    await self._forget()  # what a take-over that was under way has still begun
 
     def _raise_what_failed(self, committer: asyncio.Task[None]) -> None:
         if self._failure is not None:
