@@ -85,6 +85,10 @@ class SchemaSettings(Part):
         default=None,
         description="Folder with a `schemas.yaml`, which names the schema sets of genuine XÖV messages; without one, none is taken.",
     )
+    codelists: Path | None = Field(
+        default=None,
+        description="Folder with code lists that are newer than those of Stadtbus (DVDV.Praefixe, Erreichbarkeit), as XRepository publishes them.",
+    )
 
 
 class LogSettings(Part):

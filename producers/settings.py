@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from infra.settings import Part
+from schemas.codelists import AuthorityKey
 
 
 class GatewaySettings(Part):
@@ -14,9 +15,8 @@ class GatewaySettings(Part):
     outbox_limit: int = Field(
         default=100_000, ge=1, description="Submissions that may wait for Kafka; beyond it portals are told to come back."
     )
-    authority: str = Field(
+    authority: AuthorityKey = Field(
         default="kop:00000000",
-        pattern=r"^[a-z]{3}:\d+$",
         description="Key in DVDV of whoever runs the bus, as `autor/kennung` of its answers in XML has it.",
     )
     accept_test: bool = Field(default=False, description="Take messages marked as test; only for systems without real back offices.")
@@ -26,5 +26,5 @@ class PortalSettings(Part):
     """A portal that may call. Its token is drawn by `stadtbus token` and stored here only as a hash."""
 
     name: str = Field(description="Name of the portal, as `autor/name` has it.")
-    authority: str = Field(pattern=r"^[a-z]{3}:\d+$", description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000.")
+    authority: AuthorityKey = Field(description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000.")
     token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bearer token, in hex.")

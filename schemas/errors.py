@@ -211,7 +211,8 @@ TWICE_ENCODED = Problem(
 AUTHORITY_KEY = Problem(
     "authority-key-unknown",
     "The key of an authority is not one of DVDV",
-    "Write kennung as in the directory: a prefix of three letters, a colon, digits, for example ags:09162000.",
+    "Write kennung as in the directory: a prefix of DVDV.Praefixe (docs/reference/rules.md lists them), a colon and the key, "
+    "for example ags:09162000.",
     xoev="S091",
 )
 CODE_LIST = Problem("code-list-unknown", "This code list is not known here", "Set listURI to the list that the detail names.", xoev="X010")

@@ -20,7 +20,7 @@ from lxml import etree
 
 from schemas import errors, forms, message
 from schemas.catalogue import Catalogue, Route
-from schemas.catalogue.rules import OFFICE_PREFIXES
+from schemas.codelists import AUTHORITY_KEY, SHIPPED
 from schemas.datatypes import datatypes
 from schemas.din91379 import Datatype, looks_like_mojibake, misfit
 from schemas.errors import Problem, Rejected
@@ -28,8 +28,6 @@ from schemas.findings import Breach, Finding, Severity
 from schemas.heads import Head
 from schemas.schemaset import MAX_FINDINGS, path_of
 
-PORTAL_PREFIXES: Final = ("alp", "bap", "kop", "lap", "mbp", "pap", "sap", "upo")
-"""Prefixes of portals in DVDV (code list DVDV.Praefixe 51); those of offices are the catalogue's."""
 ID_USED_ONCE: Final = "id-used-once"
 """Name of rule H7: the same UUID stands for the same content. It is about two messages: the outbox sees to it, and `stadtbus validate`."""
 MAX_ATTACHMENTS: Final = 100
@@ -37,17 +35,15 @@ MAX_ATTACHMENT_BYTES: Final = 100_000_000
 CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far a portal's clock may be ahead of ours."""
 
-_PREFIXES: Final = sorted((*OFFICE_PREFIXES, *PORTAL_PREFIXES))
 _AREA_DIGITS: Final = {message.AREA_LIST_ARS: 12, message.AREA_LIST_AGS: 8}
 _LISTS: Final[Mapping[str, tuple[str, ...]]] = {"leistung": (message.SERVICE_LIST,), "gebiet": tuple(_AREA_DIGITS)}
 _DIRECTORIES: Final = ("DVDV",)
-_CHANNELS: Final = ("01", "02", "03", "04", "08", "09")
 
 _COMPLETE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3,6}(Z|[+-]\d{2}:\d{2})")
-_DIRECTORY_KEY = re.compile(r"([a-z]{3}):\d+")
+_AUTHORITY_KEY = re.compile(AUTHORITY_KEY)
 _BYTES = re.compile(r"[0-9]{1,12}")
 _SHA512 = re.compile(r"[0-9a-f]{128}")
-_MIME_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
+_MIME_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
 _FILE_NAME = re.compile(r"""(?![. ])[^\x00-\x1f\x7f/\\:*?"<>|\u202a-\u202e\u2066-\u2069]+(?<![. ])""")
 
 # What a text that was encoded twice is made of: UTF-8's first byte of several, then one that follows it, both read as Windows-1252.
@@ -229,7 +225,7 @@ _OF_LISTS: Final = " | ".join(f"{name}[@listURI[{_none_of(uris)}]]" for name, ur
 _OF_CODES: Final = " | ".join(
     (
         f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(_DIRECTORIES)}]",
-        f"nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code[{_not_in(_CHANNELS)}]",
+        "nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code",  # which of them are known is the catalogue's
         *(f"gebiet[@listURI = '{uri}']/code[string-length(normalize-space()) != {digits}]" for uri, digits in _AREA_DIGITS.items()),
     )
 )
@@ -315,13 +311,14 @@ def _key_in_directory(subject: Subject) -> Iterator[Breach]:
     """Keys of other directories have other forms; G1 names no directory."""
     if subject.head is None:
         return
+    known = subject.catalogue.lists.prefixes
     for party, sent in (("leser", subject.head.reader), ("autor", subject.head.author)):
-        key = _DIRECTORY_KEY.fullmatch(sent)
-        if key is None or key[1] not in _PREFIXES:
+        written = _AUTHORITY_KEY.fullmatch(sent)
+        if not written or sent.partition(":")[0] not in known.codes:
             directory = subject.header(f"{party}/verzeichnisdienst/code")
             if sent and directory is not None and (directory.text or "").strip() in _DIRECTORIES:
-                detail = f"known prefixes: {', '.join(_PREFIXES)}" if key else "expected three letters, a colon, digits"
-                yield from subject.in_header(f"{party}/kennung", detail)
+                missing = f"the prefix is none of the {len(known.codes)} of {known}"
+                yield from subject.in_header(f"{party}/kennung", missing if written else "expected a prefix, a colon and the key")
 
 
 def _text_in_nfc(subject: Subject) -> Iterator[Breach]:
@@ -354,12 +351,17 @@ def _lists_known(subject: Subject) -> Iterator[Breach]:
 
 
 def _codes_known(subject: Subject) -> Iterator[Breach]:
+    channels = subject.catalogue.lists.channels
     for element in _UNKNOWN_CODES(subject.root):
         around = element.getparent()
         if around.tag == "gebiet":
             detail = f"the codes of this list have {_AREA_DIGITS[around.get('listURI')]} digits"
+        elif around.tag == "verzeichnisdienst":
+            detail = f"the bus knows authorities by their key in {' or '.join(_DIRECTORIES)}"
+        elif (element.text or "").strip() in channels.codes:
+            continue
         else:
-            detail = f"known codes: {', '.join(_DIRECTORIES if around.tag == 'verzeichnisdienst' else _CHANNELS)}"
+            detail = f"the codes of {channels}: {', '.join(channels.codes)}"
         yield Breach(detail, element, value=element.text)
 
 
@@ -506,10 +508,10 @@ AFTER_SCHEMA: Final = (
         "key-in-directory",
         "H4",
         errors.AUTHORITY_KEY,
-        "Where the directory is DVDV, kennung is a known prefix, a colon, digits.",
-        "Wo das Verzeichnis DVDV ist, besteht kennung aus bekanntem Präfix, Doppelpunkt, Ziffern.",
+        "Where the directory is DVDV, kennung is a prefix of the list (below), a colon and the key.",
+        "Wo das Verzeichnis DVDV ist, besteht kennung aus einem Präfix der Liste (unten), Doppelpunkt und Schlüssel.",
         "kennung wie im DVDV schreiben, zum Beispiel ags:09162000.",
-        "DVDV.Praefixe 51",
+        f"{SHIPPED.prefixes}",
         _key_in_directory,
     ),
     Rule(
@@ -632,8 +634,8 @@ AFTER_SCHEMA: Final = (
         "code-known",
         "C1",
         errors.CODE,
-        "Codes of directories and channels are in their lists; the code of an area has as many digits as its list demands.",
-        "Codes von Verzeichnissen und Kanälen stehen in ihren Listen; der Code eines Gebiets hat so viele Ziffern, wie seine Liste verlangt.",
+        f"The directory is DVDV; codes of channels are in {SHIPPED.channels}; the code of an area has as many digits as its list demands.",
+        f"Das Verzeichnis ist DVDV; Codes von Kanälen stehen in {SHIPPED.channels}; der Code eines Gebiets hat so viele Ziffern, wie seine Liste verlangt.",
         "Einen der genannten Codes verwenden.",
         "xbau-fehlerkennzahlen 2.2, X011",
         _codes_known,

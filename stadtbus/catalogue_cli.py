@@ -43,7 +43,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Every finding with page, line and hint; exit code 1 when one is an error."""
-    read = pages.read(pages.merged(pages.sources(load().catalogue), files or ()))
+    loaded = load()
+    read = pages.read(pages.merged(pages.sources(loaded.catalogue), files or ()), loaded.load_codelists())
     flaws = rules.flaws(read)
     wrong = sum(flaw.severity is Severity.ERROR for flaw in flaws)
     counts = {
@@ -82,7 +83,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Which office takes this service in this area and why, and what it wants; exit code 1 when none does."""
-    read = pages.read(pages.sources(load().catalogue))
+    loaded = load()
+    read = pages.read(pages.sources(loaded.catalogue), loaded.load_codelists())
     known = catalogue.build(read)
     services = {name: one for one in known.services.values() for name in (one.id, *one.leika)}
     cities = {name: one for one in known.cities.values() for name in (one.city, one.ars, one.ags)}
@@ -174,7 +176,7 @@ def _explanation_as_dict(route: Route, place: Spot, logins: Iterable[Mapping[str
 @catalogue_app.command("show")
 def show(*, as_json: AsJson = False) -> None:
     """Services by city: the office that takes each, and the level it wants."""
-    known = catalogue.load(load().catalogue)
+    known = load().load_catalogue()
     if as_json:
         print_json([_route_as_dict(route) for route in known.routes])
         return

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
 from schemas import catalogue, datatypes, errors, message, rules, topics
+from schemas.codelists import SHIPPED
 from schemas.findings import Severity
 from schemas.headers import Header
 from stadtbus import cli
@@ -95,7 +96,16 @@ def rule_list() -> str:
         f"`{rules.ID_USED_ONCE}` (H7, S050) is about two messages: the same UUID stands for the same content.\n\n"
     )
     columns = ("rule", "number", "error", "XÖV", "in genuine XÖV messages", "asks", "verlangt", "Hinweis", "source")
-    return head + _table(columns, rows)
+    return head + _table(columns, rows) + _prefixes()
+
+
+def _prefixes() -> str:
+    """The prefixes that `key-in-directory` and the catalogue know."""
+    known = SHIPPED.prefixes
+    return (
+        f"\n## {known}\n\nThe {len(known.codes)} prefixes of authorities in DVDV and what they stand for, as ITZBund has published them "
+        "(`urn:xoev-de:bund:bmi:bit:codeliste:dvdv.praefix`).\nA newer list goes into the folder `schemas.codelists` ([settings](settings.md)).\n\n"
+    ) + _table(("prefix", "stands for"), [(f"`{prefix}`", name) for prefix, name in known.codes.items()])
 
 
 def _on_genuine(rule: rules.Rule) -> str:

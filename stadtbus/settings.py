@@ -18,8 +18,9 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, errors, table
+from schemas import catalogue, codelists, errors, table
 from schemas.catalogue import Catalogue
+from schemas.codelists import CodeLists
 from schemas.errors import UsageError
 from schemas.table import SchemaTable
 
@@ -72,7 +73,11 @@ class Settings(BaseSettings):
 
     def load_catalogue(self) -> Catalogue:
         """The catalogue in force."""
-        return catalogue.load(self.catalogue)
+        return catalogue.load(self.catalogue, self.load_codelists())
+
+    def load_codelists(self) -> CodeLists:
+        """The lists of others in force."""
+        return codelists.load(self.schemas.codelists)
 
     def load_schemas(self) -> SchemaTable:
         """The schema table in force."""

@@ -14,6 +14,7 @@ from schemas.catalogue import pages, rules
 from schemas.catalogue.model import LEVEL_NAMES, Account, City, FieldSpec, Offer, Office, Service
 from schemas.catalogue.pages import Pages
 from schemas.catalogue.routing import Catalogue, Route
+from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import UsageError
 from schemas.findings import Severity
 
@@ -32,13 +33,15 @@ __all__ = [
 ]
 
 
-def load(folder: Path | None = None) -> Catalogue:
+def load(folder: Path | None = None, lists: CodeLists = SHIPPED) -> Catalogue:
     """The catalogue in a folder of YAML pages; without one, that of the package and of the cities installed beside it.
+
+    It is held against these lists of others, and so are the messages.
 
     Raises:
         UsageError: catalogue-invalid, naming page and line; plug-in-broken, naming the distribution.
     """
-    return build(pages.read(pages.sources(folder)))
+    return build(pages.read(pages.sources(folder), lists))
 
 
 def build(read: Pages) -> Catalogue:
@@ -54,4 +57,5 @@ def build(read: Pages) -> Catalogue:
         [placed.entry for placed in read.services],
         [placed.entry for placed in read.accounts],
         [placed.entry for placed in read.cities],
+        read.lists,
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.codelists import AuthorityKey
 from schemas.din91379 import misfit
 from schemas.message.models import FieldId
 
@@ -152,7 +153,7 @@ class Office(_Entry):
 
     id: Name
     name: Text
-    authority: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}:\d+$")]
+    authority: AuthorityKey
     messages: tuple[MessageName, ...] = ("einreichung.antrag.0100",)
     namespaces: tuple[Text, ...] = ()
     services: tuple[Offer, ...] = Field(min_length=1)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from schemas import errors, yamllines
 from schemas.catalogue.model import Account, City, Service
+from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import UsageError
 from schemas.findings import Severity
 from schemas.yamllines import NotYaml, Page, Step
@@ -88,12 +89,13 @@ class Placed(Generic[EntryT]):
 
 @dataclass(slots=True)
 class Pages:
-    """All entries that could be read, and what is wrong with the others."""
+    """All entries that could be read, what is wrong with the others, and the lists of others that they are held against."""
 
     services: list[Placed[Service]] = field(default_factory=list)
     accounts: list[Placed[Account]] = field(default_factory=list)
     cities: list[Placed[City]] = field(default_factory=list)
     flaws: list[Flaw] = field(default_factory=list)
+    lists: CodeLists = SHIPPED
 
 
 # --- where pages lie
@@ -177,9 +179,9 @@ def _subject(source: Source) -> str:
 # --- reading
 
 
-def read(found: Iterable[Source]) -> Pages:
-    """The entries of all pages."""
-    pages = Pages()
+def read(found: Iterable[Source], lists: CodeLists = SHIPPED) -> Pages:
+    """The entries of all pages, to be held against these lists of others."""
+    pages = Pages(lists=lists)
     for source in found:
         try:
             page = yamllines.load(source.content.decode())

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from schemas import errors
 from schemas.catalogue.model import LEVEL_NAMES, Account, City, Offer, Office, Service
+from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import Rejected
 from schemas.message import Trust
 
@@ -43,9 +44,12 @@ class Route:
 
 
 class Catalogue:
-    """All cities of the bus. The entries agree with each other: `schemas.catalogue.rules` has looked."""
+    """All cities of the bus. The entries agree with each other and with the `lists` of others: `schemas.catalogue.rules` has looked."""
 
-    def __init__(self, services: Iterable[Service], accounts: Iterable[Account], cities: Iterable[City]) -> None:
+    def __init__(
+        self, services: Iterable[Service], accounts: Iterable[Account], cities: Iterable[City], lists: CodeLists = SHIPPED
+    ) -> None:
+        self.lists = lists
         self.services = {service.id: service for service in services}
         self.accounts = {account.id: account for account in accounts}
         self.cities = {city.city: city for city in cities}

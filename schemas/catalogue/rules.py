@@ -13,17 +13,6 @@ from schemas.catalogue.pages import Flaw, Pages, Place, Spot
 from schemas.findings import Severity
 from schemas.yamllines import Step
 
-OFFICE_PREFIXES: Final = {
-    "ags": "Meldebehörde",
-    "azr": "Ausländerbehörde",
-    "bab": "Bauaufsicht",
-    "gba": "Gemeindebauamt",
-    "psb": "Passbehörde",
-    "psw": "Standesamt",
-    "ubb": "untere Bauaufsicht",
-}
-"""Prefixes of offices in DVDV (code list DVDV.Praefixe 51), those that cities of the bus need."""
-
 Found = Iterator[tuple[Spot, str]]
 
 
@@ -162,11 +151,22 @@ def _area_keys(pages: Pages) -> Found:
 
 
 def _authority_prefixes(pages: Pages) -> Found:
+    known = pages.lists.prefixes
     for city in pages.cities:
         for index, office in enumerate(city.entry.offices):
-            if office.authority[:3] not in OFFICE_PREFIXES:
-                known = ", ".join(f"{prefix} ({name})" for prefix, name in OFFICE_PREFIXES.items())
-                yield city.place.at("offices", index, "authority"), f"the prefix '{office.authority[:3]}' is none of {known}"
+            prefix = office.authority.partition(":")[0]
+            if prefix not in known.codes:
+                detail = f"the prefix '{prefix}' is none of the {len(known.codes)} of {known}"
+                yield city.place.at("offices", index, "authority"), detail
+
+
+def _portals_as_offices(pages: Pages) -> Found:
+    names = pages.lists.prefixes.codes
+    for city in pages.cities:
+        for index, office in enumerate(city.entry.offices):
+            prefix = office.authority.partition(":")[0]
+            if names.get(prefix, "").lower().endswith("portal"):
+                yield city.place.at("offices", index, "authority"), f"the prefix '{prefix}' stands for {names[prefix]}, not for an office"
 
 
 def _shared_authorities(pages: Pages) -> Found:
@@ -228,7 +228,13 @@ RULES: Final[Sequence[Rule]] = (
     Rule("route-missing", _missing_routes, "add the service to an office of the city, or take back the promise"),
     Rule("not-offered", _not_offered, "nothing to do: submissions for it are refused until an office takes it", Severity.WARNING),
     Rule("area-keys", _area_keys, "look both keys up in the list of the statistical office; both are text in quotes"),
-    Rule("authority-prefix", _authority_prefixes, "write the key under which the office is registered in DVDV"),
+    Rule(
+        "authority-prefix",
+        _authority_prefixes,
+        "write the key under which the office is registered in DVDV; docs/reference/rules.md has the prefixes, the folder "
+        "`schemas.codelists` takes a newer list",
+    ),
+    Rule("authority-portal", _portals_as_offices, "write the key of the office, unless a portal is meant", Severity.WARNING),
     Rule("authority-shared", _shared_authorities, "an authority belongs to one city; correct one of the two"),
     Rule("service-twice", _repeated_services, "keep one of the two"),
     Rule("account-twice", _repeated_accounts, "keep one of the two"),
