@@ -14,7 +14,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from producers import form, form_faults
-from schemas import errors, message
+from schemas import errors, ids, message
 from schemas.errors import Rejected
 from schemas.examine import Examined, catalogue_prepared, examine_prepared
 from schemas.message import Authority, Filing, Trust, Withdrawal
@@ -141,9 +141,7 @@ def _genuine(examined: Examined, root: etree._Element, body: bytes, call: Call) 
     if claim is None:
         missing = SERVICE if call.service is None else AREA
         raise Rejected(errors.CALL_INCOMPLETE, f"missing: {missing}", where=missing)
-    message_id = examined.message_id if head else uuid5(NAMESPACE_OID, sha512(body).hexdigest())  # the same message, the same id
-    if message_id is None:
-        raise Rejected(errors.NOT_VALID, "nachrichtenUUID is not a UUID", where="identifikation.nachricht/nachrichtenUUID")
+    message_id = examined.message_id or uuid5(NAMESPACE_OID, sha512(body).hexdigest())  # without a header: the same bytes, the same id
     return Letter(
         own=False,
         message_id=message_id,
@@ -160,10 +158,15 @@ def _genuine(examined: Examined, root: etree._Element, body: bytes, call: Call) 
 
 
 def _case(text: str | None) -> UUID | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else UUID(text.strip())
-    except ValueError:
-        raise Rejected(errors.CALL_INCOMPLETE, "the case is not a UUID", where=CASE) from None
+        case_id = ids.parse(text.strip())
+    except ValueError as error:
+        raise Rejected(errors.CALL_INCOMPLETE, f"the case is not a UUID: {error}", where=CASE) from None
+    if not ids.identifies(case_id):
+        raise Rejected(errors.ID_EMPTY, ids.EMPTY, where=CASE)
+    return case_id
 
 
 def _trust(text: str) -> Trust:

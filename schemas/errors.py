@@ -191,6 +191,12 @@ TIME_INCOMPLETE = Problem(
     "Write it with milliseconds and time zone, for example 2026-03-01T09:30:00.000+01:00.",
     xoev="S999",
 )
+ID_EMPTY = Problem(
+    "id-identifies-nothing",
+    "An id identifies nothing",
+    "Give each message and each case a UUID of its own (RFC 9562, for example version 4): the nil UUID and its like would be those of everybody.",
+    xoev="S999",
+)
 TEXT_NOT_NFC = Problem(
     "text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999"
 )

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from lxml import etree
 
-from schemas import errors, heads, rules, table, xml
+from schemas import errors, heads, ids, rules, table, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
 from schemas.findings import Finding, Severity
@@ -46,11 +46,12 @@ class Examined:
 
     @property
     def message_id(self) -> UUID | None:
-        """The UUID of the message, where it has a readable one."""
+        """The UUID of the message, where it has a readable one that identifies something."""
         try:
-            return UUID(self.head.message_id) if self.head else None
+            found = ids.parse(self.head.message_id) if self.head else None
         except ValueError:
             return None
+        return found if found and ids.identifies(found) else None
 
     def require(self) -> None:
         """Pass if nothing refuses the message.

@@ -15,13 +15,15 @@ from functools import cache, cached_property
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
+from uuid import UUID
 
 from lxml import etree
 
-from schemas import errors, forms, message
+from schemas import errors, forms, ids, message
 from schemas.catalogue import Catalogue, Route
 from schemas.codelists import AUTHORITY_KEY, SHIPPED
-from schemas.datatypes import datatypes
+from schemas.datatypes import datatypes, messages
+from schemas.datatypes import fields as fields_of
 from schemas.din91379 import Datatype, looks_like_mojibake, misfit
 from schemas.errors import Problem, Rejected
 from schemas.findings import Breach, Finding, Severity
@@ -42,6 +44,7 @@ _DIRECTORIES: Final = ("DVDV",)
 _COMPLETE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3,6}(Z|[+-]\d{2}:\d{2})")
 _AUTHORITY_KEY = re.compile(AUTHORITY_KEY)
 _BYTES = re.compile(r"[0-9]{1,12}")
+_MESSAGE_ID: Final = "identifikation.nachricht/nachrichtenUUID"
 _SHA512 = re.compile(r"[0-9a-f]{128}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
 _FILE_NAME = re.compile(r"""(?![. ])[^\x00-\x1f\x7f/\\:*?"<>|\u202a-\u202e\u2066-\u2069]+(?<![. ])""")
@@ -80,8 +83,11 @@ class Subject:
     claim: Claim | None = None
 
     def in_header(self, path: str, detail: str) -> Iterator[Breach]:
-        """A breach at an element of the header, if there is that element."""
+        """A breach at an element of the header, or at what is around it where it is missing."""
         element = self.header(path)
+        while element is None and path:
+            path = path.rpartition("/")[0]
+            element = self.header(path)
         if element is not None:
             yield Breach(detail, element, value=element.text)
 
@@ -93,7 +99,7 @@ class Subject:
     def header(self, path: str) -> etree._Element | None:
         """An element of the header by local names, in whichever namespaces its generation has them."""
         found = next(self.root.iterchildren("*"), None) if self.head else None
-        for name in path.split("/"):
+        for name in path.split("/") if path else ():
             found = None if found is None else next((child for child in found.iterchildren(f"{{*}}{name}")), None)
         return found
 
@@ -241,6 +247,28 @@ def _no_empty_text(subject: Subject) -> Iterator[Breach]:
     for element in _EMPTY(within):
         names = [str(name) for name, value in element.attrib.items() if not value]
         yield Breach(f"the attribute {names[0]} is empty" if names else "the element is empty", element, names[0] if names else "")
+
+
+def _ids(subject: Subject) -> Iterator[tuple[str, etree._Element | None]]:
+    """Every id of a message with its element; of a genuine one that of the message."""
+    if subject.own:
+        for element in _own_ids()(subject.root):
+            yield element.text or "", element
+    elif subject.head is not None:
+        yield subject.head.message_id, subject.header(_MESSAGE_ID)
+
+
+def _ids_written(subject: Subject) -> Iterator[Breach]:
+    for text, element in _ids(subject):
+        if not ids.is_written(text):
+            detail = f"expected {ids.WRITTEN}"
+            yield from subject.in_header(_MESSAGE_ID, detail) if element is None else (Breach(detail, element, value=text),)
+
+
+def _ids_identify(subject: Subject) -> Iterator[Breach]:
+    for text, element in _ids(subject):
+        if element is not None and ids.is_written(text) and not ids.identifies(UUID(text)):
+            yield Breach(ids.EMPTY, element, value=text)
 
 
 def _version_known(subject: Subject) -> Iterator[Breach]:
@@ -420,6 +448,13 @@ def _field_path(element: etree._Element) -> str:
 
 
 @cache
+def _own_ids() -> _Select:
+    """The ids in messages of our own."""
+    found = {field.path for name in messages() for field in fields_of(name) if field.type_name == "UUID"}
+    return etree.XPath(" | ".join(sorted(found)))
+
+
+@cache
 def _narrow() -> Mapping[Datatype, Callable[[etree._Element], Any]]:
     """The texts of our messages whose datatype takes less than C; joined by blanks, which every datatype takes, they are checked at once.
 
@@ -446,6 +481,18 @@ BESIDE_SCHEMA: Final = (
         "Füllen; oder das Element oder Attribut weglassen, wo das Schema es erlaubt.",
         "XInneres fehlercodes 2, S030",
         _no_empty_text,
+    ),
+    Rule(
+        "id-is-uuid",
+        "H7",
+        errors.NOT_VALID,
+        f"Every id is a UUID of {ids.WRITTEN}. In genuine messages this is asked of nachrichtenUUID.",
+        "Jede ID ist eine UUID: 8, 4, 4, 4 und 12 Hexadezimalziffern mit Bindestrichen, nichts davor und dahinter. "
+        "Bei echten XÖV-Nachrichten gilt das für nachrichtenUUID.",
+        "Jede ID als UUID schreiben, zum Beispiel 3c0e5b1a-7d24-4f0b-9a6c-8e4d2f6015b9.",
+        _XOEV,
+        _ids_written,
+        genuine=Severity.ERROR,
     ),
     Rule(
         "version-known",
@@ -493,6 +540,17 @@ AFTER_SCHEMA: Final = (
         "nachrichtentyp/code auf die Nummer des Wurzelelements setzen, name auf seinen Namen.",
         _XOEV,
         _type_matches_root,
+    ),
+    Rule(
+        "id-identifies",
+        "H7",
+        errors.ID_EMPTY,
+        "No id is the nil UUID, the max UUID, or one digit all along. In genuine messages this is asked of nachrichtenUUID.",
+        "Keine ID ist die Null-UUID, die Max-UUID oder durchgehend dieselbe Ziffer. Bei echten XÖV-Nachrichten gilt das für nachrichtenUUID.",
+        "Jeder Nachricht und jedem Vorgang eine eigene UUID geben.",
+        "RFC 9562, sections 5.9 and 5.10",
+        _ids_identify,
+        genuine=Severity.ERROR,
     ),
     Rule(
         "time-complete",

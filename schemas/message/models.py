@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from schemas import ids
 from schemas.events import State
 
 NAMESPACE: Final = "https://stadtbus.example/schemas/einreichung/1.0"
@@ -44,6 +45,19 @@ Text1000 = Annotated[str, StringConstraints(min_length=1, max_length=1000, patte
 Text250 = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
 Text50 = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"\S")]
 CodeValue = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^\S+( \S+)*$")]
+
+
+def _id(value: object) -> object:
+    """A UUID in the one form that is taken; pydantic takes several."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ids.parse(value)
+    except ValueError:
+        raise PydanticCustomError(OWN_WORDS, f"expected a UUID: {ids.WRITTEN}") from None
+
+
+Id = Annotated[UUID, BeforeValidator(_id)]
 PartialDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 FieldId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8,11}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
@@ -139,7 +153,7 @@ class Form(Model):
 class Attachment(Model):
     """A file that belongs to a message; its bytes lie in the object store."""
 
-    id: UUID
+    id: Id
     purpose: Text50
     file_name: Text250
     media_type: Text250
@@ -150,15 +164,15 @@ class Attachment(Model):
 class Reference(Model):
     """What a message belongs to: the portal's id, the office's number, the id of an earlier message."""
 
-    portal_reference: UUID | None = None
+    portal_reference: Id | None = None
     file_number: Text250 | None = None
-    message_id: UUID | None = None
+    message_id: Id | None = None
 
 
 class MessageReference(Reference):
     """A reference that names the message it means."""
 
-    message_id: UUID
+    message_id: Id
 
 
 # --- the messages
@@ -167,7 +181,7 @@ class MessageReference(Reference):
 class _Message(Model):
     """What all messages have: the header, and who wrote them."""
 
-    message_id: UUID
+    message_id: Id
     created_at: AwareDatetime
     reader: Authority
     author: Authority
@@ -179,7 +193,7 @@ class _Message(Model):
 class _Filing(_Message):
     """What all messages from portals have; service and area decide where they go, `applicants` are those who file them."""
 
-    case_id: UUID
+    case_id: Id
     answers_wanted: bool = True
     service: Code
     area: Code
@@ -231,7 +245,7 @@ class StatusMessage(_Message):
     """One `einreichung.status.0170`. `reference.file_number` is the number that the office gave the submission."""
 
     reference: MessageReference
-    case_id: UUID
+    case_id: Id
     state: State
     since: AwareDatetime
     next_step: Text250 | None = None
@@ -242,8 +256,8 @@ class Receipt(_Message):
     """One `einreichung.quittung.0180`."""
 
     reference: MessageReference
-    case_id: UUID
-    submission_id: UUID
+    case_id: Id
+    submission_id: Id
     accepted_at: AwareDatetime
     hotline_code: Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$")]
     content_sha512: Sha512

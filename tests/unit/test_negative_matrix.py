@@ -74,6 +74,9 @@ MATRIX = {
     "required field missing": Wrong("form-misfit", "S999", changed("<wert>80331</wert>", "<wert></wert>")),
     "form of another service": Wrong("form-misfit", "S999", changed("forms/wohnsitz-anmelden/1.0", "forms/gewerbe-anmelden/1.0")),
     "case id that is none": Wrong("not-schema-valid", "X001", changed("<antragsidentifikation>", "<antragsidentifikation>x")),
+    "nil UUID as case": Wrong("id-identifies-nothing", "S999", changed(str(APPLICATION.case_id), "00000000-0000-0000-0000-000000000000")),
+    "max UUID as case": Wrong("id-identifies-nothing", "S999", changed(str(APPLICATION.case_id), "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF")),
+    "nil UUID as id": Wrong("id-identifies-nothing", "S999", changed(str(APPLICATION.message_id), "00000000-0000-0000-0000-000000000000")),
     "100,000 elements": Wrong("message-too-complex", "", changed("</e:", "<x/>" * 100_000 + "</e:")),
 }  # fmt: skip
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests import builders
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 VALID = message.write(builders.application()).decode()
+ID, NIL, MAX = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(UUID(int=0)), str(UUID(int=2**128 - 1))
 FILE = (
     "<anlagen><anlage><anlagenID>0b7d3c52-61a4-4b0e-8f0a-3f6f1d2c9a01</anlagenID><zweck>attachment</zweck><dateiname>plan.pdf</dateiname>"
     f"<mimeType>application/pdf</mimeType><groesseBytes>10</groesseBytes><sha512>{'a' * 128}</sha512></anlage></anlagen>"
@@ -22,10 +25,12 @@ FILE = (
 WITH_FILE = VALID.replace("</inhalt>", f"</inhalt>{FILE}")
 BROKEN = {
     "no-empty-text": VALID.replace("<name>Schön</name>", "<name></name>"),
+    "id-is-uuid": VALID.replace("<antragsidentifikation>", "<antragsidentifikation>x"),
     "version-known": VALID.replace('version="1.0"', 'version="1.7"'),
     "attachment-count": WITH_FILE.replace(FILE, "<anlagen>" + FILE[len("<anlagen>") : -len("</anlagen>")] * 101 + "</anlagen>"),
     "attachment-hash": WITH_FILE.replace("a" * 128, "A" * 128),
     "type-matches-root": VALID.replace("<code>0100</code>", "<code>0170</code>"),
+    "id-identifies": re.sub(f"(?<=<antragsidentifikation>){ID}", NIL, VALID),
     "time-complete": VALID.replace(".000+00:00</erst", "</erst"),
     "key-in-directory": VALID.replace("<kennung>kop:00000001", "<kennung>kop-1"),
     "text-in-nfc": VALID.replace("Schön", "Scho\u0308n"),
@@ -85,6 +90,36 @@ def test_apostrophe_after_an_accent() -> None:
     assert examined(VALID.replace("Schön", "Ó’Brien")).findings == ()
 
 
+ID_FIELDS = {
+    "id of the message": (VALID, "nachrichtenUUID"),
+    "case": (VALID, "antragsidentifikation"),
+    "reference of the portal": (VALID.replace("<antragsid", f"<bezug><referenz>{MAX}</referenz></bezug><antragsid"), "referenz"),
+    "message that is meant": (VALID.replace("<antragsid", f"<bezug><bezugNachricht>{MAX}</bezugNachricht></bezug><antragsid"), "bezugNachricht"),
+    "attachment": (WITH_FILE, "anlagenID"),
+}
+
+
+@pytest.mark.parametrize("name", ID_FIELDS)
+@pytest.mark.parametrize("digits", ["0", "f", "F", "1", "e"])
+def test_an_id_has_to_identify(name: str, digits: str) -> None:
+    """Nil, max and one digit all along are no id, in whichever field and with whichever version and variant; the field is named."""
+    text, field = ID_FIELDS[name]
+    for empty in (re.sub("x", digits, one) for one in ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx")):
+        changed = re.sub(f"(?<=<{field}>)[0-9a-f-]{{36}}", empty, text)
+        (found,) = examined(changed).findings
+        assert (found.rule, found.problem.code) == ("id-identifies", "id-identifies-nothing")
+        assert found.path.endswith(f"/{field}")
+
+
+@pytest.mark.parametrize("written", ["{{{}}}", "urn:uuid:{}", "({})"])
+def test_an_id_is_written_in_one_form(written: str) -> None:
+    """Braces and `urn:uuid:` are refused of genuine messages too, where no schema says so; capitals are the same id."""
+    other = re.sub(f"(?<=UUID>)({ID})", lambda found: written.format(found[1]), PERMIT)
+    assert "id-is-uuid" in {one.rule for one in genuine(other).errors}
+    capitals = re.sub(f"(?<=UUID>)({ID})", lambda found: found[1].upper(), PERMIT)
+    assert genuine(capitals).message_id == genuine(PERMIT).message_id is not None
+
+
 def test_time_in_the_future() -> None:
     """A clock that is a little ahead is forgiven, one that is an hour ahead is not."""
     soon, late = ((NOW + ahead).isoformat(timespec="milliseconds") for ahead in (timedelta(minutes=5), timedelta(hours=1)))
@@ -110,12 +145,18 @@ PERMIT = builders.permit().body.decode()
     ("rule", "changed", "severity"),
     [
         ("type-matches-root", PERMIT.replace("<code>0200</code>", "<code>0201</code>"), Severity.WARNING),
+        ("id-is-uuid", re.sub(f"(?<=UUID>){ID}", "0815", PERMIT), Severity.ERROR),
+        ("id-is-uuid", re.sub(f"(?<=UUID>){ID}", "", PERMIT), Severity.ERROR),
+        ("id-is-uuid", re.sub(f"<nachrichtenUUID>{ID}</nachrichtenUUID>", "", PERMIT), Severity.ERROR),
+        ("id-identifies", re.sub(f"(?<=UUID>){ID}", NIL, PERMIT), Severity.ERROR),
         ("time-complete", PERMIT.replace("+00:00</erst", "</erst"), Severity.WARNING),
         ("no-empty-text", PERMIT.replace("<name>Testportal</name>", "<name></name>"), Severity.WARNING),
         ("key-in-directory", PERMIT.replace("<kennung>kop:09564000", "<kennung>xxx:1"), Severity.WARNING),
         ("text-in-nfc", PERMIT.replace("Äußere", "A\u0308ußere"), Severity.WARNING),
         ("test-flag", PERMIT.replace(' version="', ' test="false" version="', 1), Severity.ERROR),
         ("reader-agrees", PERMIT.replace("<kennung>bab:09564000", "<kennung>bab:09162000"), Severity.ERROR),
+        ("reader-agrees", PERMIT.replace("<kennung>bab:09564000</kennung>", ""), Severity.ERROR),
+        ("reader-agrees", re.sub("<leser>.*</leser>", "", PERMIT), Severity.ERROR),
     ],
 )
 def test_genuine_messages_are_judged_less_strictly(rule: str, changed: str, severity: Severity) -> None:
