@@ -9,13 +9,13 @@ from collections import Counter
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from producers import form_faults
 from schemas import errors, message
 from schemas.catalogue import Route
 from schemas.errors import Rejected
-from schemas.message import Applicant, Application, Authority, Code, Form, Id, Model
+from schemas.message import Applicant, Application, Authority, Code, Form, Id, Model, Moment
 
 CATALOGUE_VERSION = "2026-04-30"
 """Date of the code lists (services, area keys) that the bus writes into messages."""
@@ -28,7 +28,7 @@ class SubmissionForm(Model):
     """Body of `POST /v1/submissions` with content type application/json."""
 
     id: Id = Field(description="The portal's own id of this submission. Repeat it to repeat the submission.")
-    created_at: AwareDatetime = Field(description="When the applicant sent the form, with time zone.")
+    created_at: Moment = Field(description="When the applicant sent the form, with time zone.")
     case_id: Id = Field(description="The portal's id of the case; all messages of a case carry the same one.")
     service: Annotated[str, Field(pattern=r"^\d{14}$", description="LeiKa key, 14 digits.")]
     area: Annotated[str, Field(pattern=r"^(\d{12}|\d{8})$", description="ARS (12 digits) or AGS (8 digits).")]

@@ -14,7 +14,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from producers import form, form_faults
-from schemas import errors, ids, message
+from schemas import errors, ids, message, moments
 from schemas.errors import Rejected
 from schemas.examine import Examined, catalogue_prepared, examine_prepared
 from schemas.message import Authority, Filing, Trust, Withdrawal
@@ -179,10 +179,9 @@ def _trust(text: str) -> Trust:
 def _moment(text: str) -> datetime | None:
     """A time with zone; many genuine messages leave the zone out, which is not for us to guess."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moments.parse(text)
+    except moments.NoMoment:
         return None
-    return moment if moment.tzinfo else None
 
 
 # --- in a worker that is prepared (`schemas.examine.prepare`)

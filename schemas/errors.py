@@ -187,7 +187,7 @@ TYPE_MISMATCH = Problem(
 )
 TIME_INCOMPLETE = Problem(
     "time-incomplete",
-    "erstellungszeitpunkt is incomplete",
+    "erstellungszeitpunkt cannot be used",
     "Write it with milliseconds and time zone, for example 2026-03-01T09:30:00.000+01:00.",
     xoev="S999",
 )

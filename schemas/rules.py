@@ -19,7 +19,7 @@ from uuid import UUID
 
 from lxml import etree
 
-from schemas import errors, forms, ids, message
+from schemas import errors, forms, ids, message, moments
 from schemas.catalogue import Catalogue, Route
 from schemas.codelists import AUTHORITY_KEY, SHIPPED
 from schemas.datatypes import datatypes, messages
@@ -41,7 +41,6 @@ _AREA_DIGITS: Final = {message.AREA_LIST_ARS: 12, message.AREA_LIST_AGS: 8}
 _LISTS: Final[Mapping[str, tuple[str, ...]]] = {"leistung": (message.SERVICE_LIST,), "gebiet": tuple(_AREA_DIGITS)}
 _DIRECTORIES: Final = ("DVDV",)
 
-_COMPLETE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3,6}(Z|[+-]\d{2}:\d{2})")
 _AUTHORITY_KEY = re.compile(AUTHORITY_KEY)
 _BYTES = re.compile(r"[0-9]{1,12}")
 _MESSAGE_ID: Final = "identifikation.nachricht/nachrichtenUUID"
@@ -326,12 +325,12 @@ def _time_complete(subject: Subject) -> Iterator[Breach]:
 
 
 def _flaw_of_time(text: str, now: datetime) -> str:
-    if not _COMPLETE_TIME.fullmatch(text):
-        return "milliseconds or time zone are missing"
     try:
-        created_at = datetime.fromisoformat(text)
-    except ValueError:
-        return "there is no such time"
+        created_at = moments.parse(text)
+    except moments.NoMoment as error:
+        return str(error)
+    if not moments.has_fraction(text):
+        return "the milliseconds are missing"
     return "the time lies in the future" if created_at > now + CLOCK_SKEW else ""
 
 
@@ -556,8 +555,8 @@ AFTER_SCHEMA: Final = (
         "time-complete",
         "H2",
         errors.TIME_INCOMPLETE,
-        "erstellungszeitpunkt has milliseconds and a time zone, exists, and does not lie in the future.",
-        "erstellungszeitpunkt hat Millisekunden und Zeitzone, existiert und liegt nicht in der Zukunft.",
+        f"erstellungszeitpunkt has milliseconds (any number of digits) and a time zone, exists, lies neither before {moments.EARLIEST.year} nor in the future.",
+        f"erstellungszeitpunkt hat Millisekunden (beliebig viele Stellen) und Zeitzone, existiert, liegt weder vor {moments.EARLIEST.year} noch in der Zukunft.",
         "Mit Millisekunden und Zeitzone schreiben, zum Beispiel 2026-03-01T09:30:00.000+01:00.",
         _XOEV,
         _time_complete,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas import ids
+from schemas import ids, moments
 from schemas.events import State
 
 NAMESPACE: Final = "https://stadtbus.example/schemas/einreichung/1.0"
@@ -58,7 +58,28 @@ def _id(value: object) -> object:
 
 
 Id = Annotated[UUID, BeforeValidator(_id)]
-PartialDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+
+
+def _moment(value: object) -> object:
+    """A moment as RFC 3339 writes it, which takes small letters too; pydantic would take digits for a time since 1970."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return moments.parse(value.upper())
+    except moments.NoMoment as error:
+        raise PydanticCustomError(OWN_WORDS, str(error)) from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+def _existing(value: str) -> str:
+    if not moments.is_partial_date(value):
+        raise PydanticCustomError(OWN_WORDS, "there is no such date")
+    return value
+
+
+PartialDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$"), AfterValidator(_existing)]
 FieldId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8,11}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 

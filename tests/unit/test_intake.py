@@ -164,7 +164,8 @@ WRONG = {
     "other type name": wrong_xml("message-type-mismatch", changed("<name>einreichung.antrag.0100<", "<name>einreichung.antrag<")),
     "time without zone": wrong_time("2026-03-01T08:30:00.000"),
     "time without milliseconds": wrong_time("2026-03-01T08:30:00Z"),
-    "time with too few digits": wrong_time("2026-03-01T08:30:00.00Z"),
+    "time of a default": wrong_time("0001-01-01T00:00:00.000Z"),
+    "time of another default": wrong_time("1970-01-01T00:00:00.000Z"),
     "time in the future": wrong_time("2999-03-01T08:30:00.000Z"),
     "time that does not exist": wrong_time("2026-03-01T24:00:00.000Z"),
     "NFD": wrong_xml("text-not-nfc", changed("Schön", "Scho\u0308n")),
@@ -207,6 +208,53 @@ WRONG = {
     "JSON NFD": wrong_json("text-not-nfc", with_person(family_name="Scho\u0308n")),
     "JSON time without zone": wrong_json("form-invalid", form(created_at="2026-03-01T08:30:00.000")),
     "JSON time in the future": wrong_json("time-incomplete", form(created_at="2999-03-01T08:30:00.000Z")),
+    **{
+        f"JSON time as {text}": wrong_json("form-invalid", form(created_at=text))
+        for text in (
+            *("20260105", "2026", "1767594600000", "1767594600", "-1", "2026-01-05", "2026-01", "2026-W02-1", "2026-01-05T08:30Z", ""),
+            *(
+                "2026-01-05 08:30:00Z",
+                "2026-01-05T08:30:00+0100",
+                "2026-01-05T08:30:00+01",
+                "2026-01-05T08:30:00,5Z",
+                " 2026-01-05T08:30:00Z",
+            ),
+            *("2026-01-05T24:00:00Z", "2026-01-05T08:30:60Z", "2026-02-30T08:30:00Z", "2026-01-05T08:30:00+15:00", "0001-01-01T00:00:00Z"),
+            *("1970-01-01T00:00:00Z", "12026-01-05T08:30:00Z", "２０２６-01-05T08:30:00Z", 20260105, 1767594600.5, True, None),
+        )
+    },
+    **{
+        f"JSON {name} as {written}": wrong_json(
+            "form-invalid", form(**{name: written.format(id=FORM[name], hex=FORM[name].replace("-", ""))})
+        )
+        for name in ("id", "case_id")
+        for written in ("{{{id}}}", "urn:uuid:{id}", "{hex}", " {id}", "1")
+    },
+    **{
+        f"JSON {name} as {value!r}": wrong_json("form-invalid", form(**{name: value}))
+        for name, value in (
+            ("test", "true"),
+            ("test", 1),
+            ("test", 0),
+            ("answers_wanted", "no"),
+            ("answers_wanted", None),
+            ("service", 99115005104000),
+        )
+    },
+    **{
+        f"JSON level as {level!r}": wrong_json(
+            "form-invalid", form(applicants=[FORM["applicants"][0] | {"trust": {"level": level, "account": "bayernid"}}])
+        )
+        for level in ("3", 3.0, True, None)
+    },
+    **{
+        f"JSON birth date as {text}": wrong_json("form-invalid", with_person(birth_date=text))
+        for text in ("19900517", "1990-13", "0000", "1990-5-17", "١٩٩٠", "643593600", 1990)
+    },
+    **{
+        f"JSON {name} as nil": wrong_json("id-identifies-nothing", form(**{name: "00000000-0000-0000-0000-000000000000"}))
+        for name in ("id", "case_id")
+    },
     "JSON test": wrong_json("test-not-allowed", form(test=True)),
     "JSON unknown service": wrong_json("unknown-service", form(service=SERVICE.code)),
     "JSON unknown area": wrong_json("unknown-area", form(area=AREA.code)),
@@ -258,6 +306,24 @@ async def test_hints_name_what_would_do(refusing: Gateway) -> None:
 
 
 # --- what is taken
+
+
+@pytest.mark.parametrize(
+    ("sent", "held"),
+    [
+        ("2026-03-01T09:30:00.2501234+01:00", "2026-03-01T09:30:00.250+01:00"),
+        ("2026-03-01T09:30:00.123456789Z", "2026-03-01T09:30:00.123+00:00"),
+        ("2026-03-01T09:30:00.5Z", "2026-03-01T09:30:00.500+00:00"),
+        ("2026-03-01T09:30:00Z", "2026-03-01T09:30:00.000+00:00"),
+        ("2026-03-01t09:30:00z", "2026-03-01T09:30:00.000+00:00"),
+    ],
+)
+async def test_times_of_forms(bus: Gateway, sent: str, held: str) -> None:
+    """A form takes what RFC 3339 takes, with any number of digits; the message says it with milliseconds."""
+    assert (await bus.post(form(created_at=sent), JSON)).status_code == 202
+    (pending,) = await builders.waiting(bus.box)
+    assert pending.headers[Header.TIME] == held
+    assert f"<erstellungszeitpunkt>{held}<".encode() in pending.content
 
 
 @pytest.mark.parametrize(("body", "content_type"), [(as_xml, XML), (as_xml, "text/xml; charset=utf-8"), (as_json, JSON)])
@@ -326,6 +392,7 @@ async def test_trace_travels(bus: Gateway, sent: str, kept: bool) -> None:
 # --- genuine XÖV messages
 
 AUTHOR = b"kop:09564000"
+CASE = "8e4d2f60-15b9-4c3e-8a71-000000000020"
 BESIDE = {"Stadtbus-Service": "99012008000000", "Stadtbus-Area": "095640000000", "Stadtbus-Trust": "3; bayernid"}
 
 
@@ -380,6 +447,12 @@ async def test_genuine_message_again(building: Gateway) -> None:
         pytest.param(b"", b"", {"Stadtbus-Trust": None}, 422, "call-incomplete", id="no trust"),
         pytest.param(b"", b"", {"Stadtbus-Trust": "high"}, 422, "call-incomplete", id="odd trust"),
         pytest.param(b"", b"", {"Stadtbus-Case": "1"}, 422, "call-incomplete", id="odd case"),
+        *(
+            pytest.param(b"", b"", {"Stadtbus-Case": text}, 422, "call-incomplete", id=f"case as {text}")
+            for text in (f"{{{CASE}}}", f"urn:uuid:{CASE}", CASE.replace("-", ""), "")
+        ),
+        pytest.param(b"", b"", {"Stadtbus-Case": str(UUID(int=0))}, 422, "id-identifies-nothing", id="nil as case"),
+        pytest.param(b"", b"", {"Stadtbus-Case": "F" * 8 + "-FFFF-FFFF-FFFF-" + "F" * 12}, 422, "id-identifies-nothing", id="max as case"),
         pytest.param(b"", b"", {"Stadtbus-Trust": "1; bayernid"}, 403, "trust-level-too-low", id="trust too low"),
         pytest.param(b"", b"", {"Stadtbus-Service": "99000000000000"}, 422, "unknown-service", id="unknown service"),
         pytest.param(b"", b"", {"Stadtbus-Area": "091620000000"}, 422, "no-route", id="other city"),

@@ -94,7 +94,10 @@ ID_FIELDS = {
     "id of the message": (VALID, "nachrichtenUUID"),
     "case": (VALID, "antragsidentifikation"),
     "reference of the portal": (VALID.replace("<antragsid", f"<bezug><referenz>{MAX}</referenz></bezug><antragsid"), "referenz"),
-    "message that is meant": (VALID.replace("<antragsid", f"<bezug><bezugNachricht>{MAX}</bezugNachricht></bezug><antragsid"), "bezugNachricht"),
+    "message that is meant": (
+        VALID.replace("<antragsid", f"<bezug><bezugNachricht>{MAX}</bezugNachricht></bezug><antragsid"),
+        "bezugNachricht",
+    ),
     "attachment": (WITH_FILE, "anlagenID"),
 }
 
@@ -124,6 +127,39 @@ def test_time_in_the_future() -> None:
     """A clock that is a little ahead is forgiven, one that is an hour ahead is not."""
     soon, late = ((NOW + ahead).isoformat(timespec="milliseconds") for ahead in (timedelta(minutes=5), timedelta(hours=1)))
     assert [bool(examined(VALID.replace("2026-03-01T08:30:00.000+00:00", time)).findings) for time in (soon, late)] == [False, True]
+
+
+TIME = "2026-03-01T08:30:00.000+00:00"
+
+
+@pytest.mark.parametrize("digits", range(1, 13))
+def test_seconds_may_have_any_number_of_digits(digits: int) -> None:
+    """.NET writes up to seven and drops zeros at the end, Java writes nine; what we hold of it is cut to microseconds."""
+    written = f"2026-03-01T08:30:00.{'123456789012'[:digits]}+00:00"
+    found = examined(VALID.replace(TIME, written))
+    assert found.findings == ()
+    assert found.root is not None
+    assert message.read(found.root).created_at.microsecond == int("123456789012"[:digits].ljust(6, "0")[:6])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("2026-03-01T08:30:00+00:00", "the milliseconds are missing"),
+        ("2026-03-01T08:30:00.25", "the time zone is missing"),
+        ("2026-03-01T24:00:00.0Z", "midnight is 00:00:00 of the next day"),
+        ("2999-03-01T08:30:00.000Z", "the time lies in the future"),
+        ("0001-01-01T00:00:00.000Z", "lies before 2010"),
+        ("1970-01-01T00:00:00.000Z", "lies before 2010"),
+        ("2001-01-01T00:00:00.000Z", "lies before 2010"),
+        ("12026-03-01T08:30:00.000Z", "expected date and time like"),
+        ("-2026-03-01T08:30:00.000Z", "expected date and time like"),
+    ],
+)
+def test_what_is_wrong_with_a_time_is_told_truly(text: str, sentence: str) -> None:
+    """Of a time that the schema takes the sentence says what is wrong, not what might be."""
+    (found,) = examined(VALID.replace(TIME, text)).findings
+    assert (found.rule, sentence in found.detail) == ("time-complete", True)
 
 
 def test_test_messages_where_they_may_be() -> None:
