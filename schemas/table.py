@@ -21,7 +21,7 @@ from schemas import errors, message, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.findings import Finding, Severity
 from schemas.schemaset import PACKAGE_XSD, SchemaSet
-from schemas.yamllines import Page
+from schemas.yamllines import Day, Page
 
 PAGE: Final = "schemas.yaml"
 # Namespaces of XÖV follow no single scheme, but end in the version: xbau/2/6, xmeld2511a, gewerbesteuer_1.4, V1_0_0.
@@ -114,8 +114,8 @@ class _Entry(BaseModel):
     entry: Annotated[str, StringConstraints(pattern=r"^[^/\\]+\.xsd$")] | None = None
     imports: tuple[Path, ...] = ()
     stubs: bool = False
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -11,15 +11,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Annotated, Any, Final
 
 import yaml
+from pydantic import BeforeValidator
 
 Step = str | int
 """A key of a mapping or the index of a list, as pydantic's `loc` has them."""
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _day(value: object) -> object:
+    """Pydantic would take a number for a time since 1970."""
+    written = isinstance(value, str) and _DAY.fullmatch(value)
+    if value is None or written or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise ValueError("expected a day like 2026-04-01")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day on a page, in quotes or not."""
 
 
 class NotYaml(ValueError):

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from schemas.codelists import AuthorityKey
 from schemas.din91379 import misfit
 from schemas.message.models import FieldId
+from schemas.yamllines import Day
 
 LEVEL_NAMES: Final = {1: "Basisregistrierung", 2: "normal", 3: "substanziell", 4: "hoch"}
 """Vertrauensniveaus of OZG and eIDAS by their STORK QAA number."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
-Level = Annotated[int, Field(ge=1, le=4)]
+Level = Annotated[int, Field(ge=1, le=4, strict=True)]
+"""A number in digits: `yes` and `on` are no level."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
 LeikaKey = Annotated[str, StringConstraints(pattern=r"^99\d{12}$")]
 MessageName = Literal["einreichung.antrag.0100", "einreichung.nachtrag.0110", "einreichung.ruecknahme.0130"]
@@ -117,8 +119,8 @@ class Offer(_Entry):
     accounts: tuple[Name, ...] = Field(min_length=1)
     after_dead_letter: Literal["hold", "continue"] = "hold"
     """Whether later submissions of a case wait for its dead letter."""
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,16 @@ def moving(folder: Path) -> Catalogue:
         pytest.param({"city": CITY | {"city": "Alt.Stadt"}}, "altstadt.yaml", "city", id="dot in a name"),
         pytest.param({"city": office(authority="09000000")}, "altstadt.yaml", "authority", id="authority without prefix"),
         pytest.param({"city": office(services=[OFFER | {"minimum_level": 5}])}, "altstadt.yaml", "minimum_level", id="no such level"),
+        *(
+            pytest.param(
+                {"city": office(services=[OFFER | {"minimum_level": level}])}, "altstadt.yaml", "minimum_level", id=f"level {level!r}"
+            )
+            for level in (True, "3", 3.0)
+        ),
+        *(
+            pytest.param({"city": office(services=[OFFER | {"valid_to": day}])}, "altstadt.yaml", "valid_to", id=f"day {day!r}")
+            for day in (0, 20260201, "1767571200", "20260201", datetime(2026, 2, 1, tzinfo=UTC))
+        ),
         pytest.param({"city": office(services=[OFFER | {"service": "baden"}])}, "altstadt.yaml", "'baden'", id="unknown service"),
         pytest.param(
             {"city": CITY | {"offices": [OFFICE, OFFICE | {"id": "park"}]}}, "altstadt.yaml", "by strasse and park", id="two offices"

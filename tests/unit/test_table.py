@@ -180,6 +180,8 @@ FAULTS = {
     "empty schema": ("- {name: x, namespace: urn:x, schema: }", 1, "give folder and entry"),
     "both": ("- {name: x, namespace: urn:x, schema: none, folder: x}", 1, "stands alone"),
     "entry elsewhere": ("- {name: x, namespace: urn:x, folder: x,\n   entry: ../x.xsd}", 2, "entry: String should match"),
+    "day as a number": ("- {name: x, namespace: urn:x, schema: none, valid_from: 0}", 1, "expected a day"),
+    "day as digits": ("- {name: x, namespace: urn:x, schema: none, valid_from: '1767571200'}", 1, "expected a day"),
     "window": ("- {name: x, namespace: urn:x, schema: none, valid_from: 2026-02-01, valid_to: 2026-01-01}", 1, "valid_to lies before"),
     "twice": (2 * "- {name: x, namespace: urn:x, schema: none}\n", 2, "this namespace has a row already"),
     "ours": (f"- name: x\n  namespace: {message.NAMESPACE}\n  schema: none", 2, "this namespace has a row already"),
