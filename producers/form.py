@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 
 from producers import form_faults
-from schemas import errors, message
+from schemas import errors, ids, message
 from schemas.catalogue import Route
 from schemas.errors import Rejected
 from schemas.message import Applicant, Application, Authority, Code, Form, Id, Model, Moment
@@ -155,7 +155,4 @@ def _integer(digits: str) -> int | float:
 
 def _id(content: Any) -> UUID | None:
     """The id of a form, whatever else is wrong with it."""
-    try:
-        return UUID(content["id"])
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return None
+    return ids.usable(content.get("id")) if isinstance(content, dict) else None

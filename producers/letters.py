@@ -204,5 +204,5 @@ def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Let
             content = message.write(sent.application(catalogue_prepared().route(sent.service, sent.area), author))
             return open_letter(content, Call(), accept_test=accept_test), content
     except Rejected as error:
-        error.message_id = sent.id
+        error.message_id = sent.id if ids.identifies(sent.id) else None
         raise

@@ -47,11 +47,7 @@ class Examined:
     @property
     def message_id(self) -> UUID | None:
         """The UUID of the message, where it has a readable one that identifies something."""
-        try:
-            found = ids.parse(self.head.message_id) if self.head else None
-        except ValueError:
-            return None
-        return found if found and ids.identifies(found) else None
+        return ids.usable(self.head.message_id) if self.head else None
 
     def require(self) -> None:
         """Pass if nothing refuses the message.

@@ -30,6 +30,12 @@ def parse(text: str) -> UUID:
     return UUID(text)
 
 
+def usable(text: object) -> UUID | None:
+    """The UUID in a text, if it is one and identifies something."""
+    found = UUID(text) if isinstance(text, str) and is_written(text) else None
+    return found if found and identifies(found) else None
+
+
 def identifies(value: UUID) -> bool:
     """Whether an id tells one thing from another: not the nil UUID, the max UUID, or one digit all along.
 
