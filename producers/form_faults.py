@@ -17,7 +17,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas import errors
+from schemas import errors, ids
 from schemas.errors import Problem, Rejected
 from schemas.findings import Finding
 from schemas.message import OWN_WORDS
@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"[a-z][A-Za-z0-9_-]{0,39}")
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _TEXT: Final = "a text in quotes"
-_UUID: Final = "a UUID, for example 3c0e5b1a-7d24-4f0b-9a6c-8e4d2f6015b9"
+_UUID: Final = f"a UUID: {ids.WRITTEN}"
 _TIME: Final = "a time with zone, for example 2026-03-01T09:30:00.000+01:00"
 _WANTED: Final = {
     "string_type": _TEXT,
