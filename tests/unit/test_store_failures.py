@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from infra.stores import Operation, Store, StoreSilent
 
 TABLES = sa.MetaData()
 NOTE = sa.Table("note", TABLES, sa.Column("id", sa.Integer, primary_key=True))
+DOCS = Path(__file__).parents[2] / "docs/stores.md"
 ON_POSTGRESQL = pytest.mark.parametrize("store_settings", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
 
 
@@ -153,6 +156,17 @@ def test_an_open_store_can_be_copied_at_once(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "notes.sqlite", tmp_path / "copy")
     with contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy:
         assert copy.execute("SELECT count(*) FROM note").fetchone() == (0,)
+    store.close()
+
+
+async def test_the_backup_command_of_the_docs_takes_all(tmp_path: Path) -> None:
+    """What docs/stores.md says makes a whole copy of a store that is open and was written to a moment ago."""
+    store = Store(StoreSettings(folder=tmp_path), "outbox", TABLES)
+    await store.write(add(1))
+    (line,) = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("python3 -c")]
+    subprocess.run(shlex.split(line)[:3] + [str(tmp_path / "outbox.sqlite"), str(tmp_path / "copy")], check=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        assert copy.execute("SELECT id FROM note").fetchall() == [(1,)]
     store.close()
 
 
