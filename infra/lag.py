@@ -1,98 +1,198 @@
-"""Lag, first version: what waits for each office, since when, and who is there to deliver it.
+"""Lag, first version: what waits for each group, since when, and who is there to take it.
 
-Only offsets, timestamps and group states are read, never a record: the age of the oldest undelivered submission is found by
-asking the broker for offsets by timestamp. Committed offsets are read before end offsets, so lag cannot be negative.
+Offsets and group states are read, and of each partition where something waits one record, for its time alone. Committed offsets are read before
+end offsets, so lag cannot be negative. What cannot be told of one group (a topic that is missing, a partition without a leader) is told in its
+line and hides nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from infra.kafka.admin import connected
+from infra.kafka.admin import Existing, connected, existing_topics
 from infra.kafka.clients import outside
-from infra.kafka.group_offsets import ask
+from infra.kafka.group_offsets import GroupOffsets, ask
 from infra.settings import KafkaSettings
-from schemas import errors, topics
+from schemas import topics
 from schemas.errors import CannotTell
 
-_ROUNDS: Final = 45
-"""Halvings of the time between the epoch and now, in milliseconds: enough for an exact answer."""
+_LIMIT_S: Final = 5.0
+"""For one group; whoever has not answered by then is not waited for."""
+_TIMES_LIMIT_S: Final = 3.0
+_POLL_MS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeLag:
-    """How an office is doing. `oldest_undelivered_at` is the time on the record, in UTC, of those that are not parked."""
+class GroupLag:
+    """How a group is doing: that of an office, which has its name, or `audit`, `statistics`, `status`."""
 
-    office: str
-    behind: int
-    parked: int
+    group: str
+    behind: int = 0
+    parked: int = 0
     """Records in the retry topic that are not delivered."""
-    expired: int
+    expired: int = 0
     """Records that were gone before they were delivered: retention or a person took them."""
-    oldest_undelivered_at: datetime | None
-    group_state: str
-    members: int
+    oldest_undelivered_at: datetime | None = None
+    """The time on the first record in line, of those that are not parked; order is by position, never by a clock."""
+    oldest_parked_at: datetime | None = None
+    group_state: str = "unknown"
+    members: int = 0
+    held_back_since: datetime | None = None
+    """The time on the first record of a transaction that is open: nothing behind it can be read before it ends."""
+    held_back: Sequence[str] = ()
+    """Partitions where one is open."""
+    faults: Sequence[str] = ()
+    """Why this is not the whole truth, or why nothing can be delivered: what is wrong with its topics."""
+    used: bool = False
+    """Something was ever written for it."""
+    offsets: GroupOffsets | None = None
 
     def oldest_age_s(self, now: datetime) -> float | None:
-        """How long the oldest undelivered submission has waited."""
+        """How long the first in line has waited."""
         return None if self.oldest_undelivered_at is None else max(0.0, (now - self.oldest_undelivered_at).total_seconds())
 
 
-async def of_offices(settings: KafkaSettings, offices: Sequence[str]) -> list[OfficeLag]:
+async def of_offices(settings: KafkaSettings, offices: Sequence[str]) -> list[GroupLag]:
     """Lag of these offices, in this order.
 
     Raises:
-        CannotTell: kafka-unreachable.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
+    return await of_groups(settings, read_by_offices(offices))
+
+
+def read_by_offices(offices: Iterable[str]) -> dict[str, Sequence[str]]:
+    """What each office's group reads."""
+    return {office: (topics.submissions(office), topics.retry(office)) for office in offices}
+
+
+def read_by_recorders(offices: Sequence[str]) -> dict[str, Sequence[str]]:
+    """What the status feed, the audit and the statistics read."""
+    recorded = topics.recorded(offices)
+    events = [name for name in recorded if topics.is_events(name)]
+    return {topics.GROUP_STATUS: events, topics.GROUP_AUDIT: recorded, topics.GROUP_STATISTICS: recorded}
+
+
+async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) -> list[GroupLag]:
+    """Lag of these groups on the topics that they read, in this order.
+
+    Raises:
+        CannotTell: kafka-unreachable, kafka-failed; for one group alone it stands in its `faults`.
+    """
+    async with connected(settings) as admin, outside(settings, "stadtbus-lag", uncommitted=True) as consumer:
+        existing = await existing_topics(admin)
+        lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
+        times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
+    return [_dated(lag, times) for lag in lags]
+
+
+async def _of_group(
+    admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, existing: Mapping[str, Existing], group: str, names: Sequence[str]
+) -> GroupLag:
+    faults = [fault for name in names if (fault := _fault(name, existing.get(name)))]
+    partitions = [TopicPartition(name, number) for name in names if name in existing for number in existing[name].with_leader]
     try:
-        async with connected(settings) as admin, outside(settings, "stadtbus-lag", uncommitted=True) as consumer:
-            return list(await asyncio.gather(*(_of_office(admin, consumer, office) for office in offices)))
-    except KafkaError as error:  # for example a coordinator that is not there yet
-        raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
+        async with asyncio.timeout(_LIMIT_S):
+            offsets = await ask(admin, consumer, group, partitions)
+    except (KafkaError, CannotTell) as error:
+        return GroupLag(group, faults=(*faults, f"Kafka does not tell how far it is ({type(error).__name__})"))
+    except TimeoutError:
+        return GroupLag(group, faults=(*faults, f"Kafka has not told within {_LIMIT_S:.0f} s how far it is"))
+    behind = {one: offsets.end[one] - position for one, position in _positions(offsets).items()}
+    parked = sum(count for one, count in behind.items() if topics.is_retry(one.topic))
+    return GroupLag(
+        group,
+        behind=sum(behind.values()) - parked,
+        parked=parked,
+        expired=sum(offsets.expired(one) + offsets.lost[one] for one in partitions),
+        group_state=offsets.state,
+        members=offsets.members,
+        held_back=[f"{one.topic}/{one.partition}" for one in partitions if offsets.held_back(one)],
+        faults=faults,
+        used=any(offsets.end.values()),
+        offsets=offsets,
+    )
 
 
-async def _of_office(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, office: str) -> OfficeLag:
-    read = (topics.submissions(office), topics.retry(office))
-    partitions = [TopicPartition(topic, number) for topic in read for number in range(topics.PARTITIONS)]
-    group = await ask(admin, consumer, office, partitions)
-    # Without a commit everything from the log start on is undelivered.
-    positions = {one: max(group.committed[one] or 0, group.first[one]) for one in partitions}
-    behind = {one: group.end[one] - position for one, position in positions.items() if group.end[one] > position}
-    # Copies keep their original timestamps, which do not rise with offsets in the retry topic, so there this cannot be asked.
-    oldest = await _oldest(consumer, {partition: positions[partition] for partition in behind if not topics.is_retry(partition.topic)})
-    parked = sum(count for partition, count in behind.items() if topics.is_retry(partition.topic))
-    expired = sum(group.expired(one) + group.lost[one] for one in partitions)
-    return OfficeLag(office, sum(behind.values()) - parked, parked, expired, oldest, group.state, group.members)
+def _fault(name: str, topic: Existing | None) -> str | None:
+    """What of a topic keeps its readers from their work."""
+    if topic is None:
+        return f"topic {name} is missing"
+    if len(topic.leaders) < topics.PARTITIONS:
+        return f"topic {name} has {len(topic.leaders)} of {topics.PARTITIONS} partitions"
+    dead = sorted(topic.leaders.keys() - set(topic.with_leader))
+    return f"no broker leads {name}/{', '.join(map(str, dead))}" if dead else None
 
 
-async def _oldest(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> datetime | None:
-    """The timestamp of the oldest record at or behind these offsets.
+def _positions(offsets: GroupOffsets) -> dict[TopicPartition, int]:
+    """What is next; without a commit everything from the log start on is undelivered."""
+    return {one: min(max(committed or 0, offsets.first[one]), offsets.end[one]) for one, committed in offsets.committed.items()}
 
-    A broker answers "the first offset whose record is at least as young as T". The youngest T whose answer still lies at or
-    before the wanted offset is that record's own timestamp, as timestamps rise with offsets (each topic has one writer).
+
+# --- times
+
+
+def _first_in_line(lag: GroupLag) -> list[tuple[TopicPartition, int]]:
+    """The places of records whose times say since when something waits."""
+    if lag.offsets is None:
+        return []
+    offsets = lag.offsets
+    return [(one, at) for one, at in _positions(offsets).items() if at < offsets.end[one]] + _held(offsets)
+
+
+def _held(offsets: GroupOffsets) -> list[tuple[TopicPartition, int]]:
+    return [(one, at) for one, at in offsets.readable.items() if offsets.held_back(one)]
+
+
+def _dated(lag: GroupLag, times: Mapping[tuple[TopicPartition, int], datetime]) -> GroupLag:
+    if lag.offsets is None:
+        return lag
+    waiting = {place: times[place] for place in _positions(lag.offsets).items() if place in times}
+    return replace(
+        lag,
+        oldest_undelivered_at=min((at for (one, _), at in waiting.items() if not topics.is_retry(one.topic)), default=None),
+        oldest_parked_at=min((at for (one, _), at in waiting.items() if topics.is_retry(one.topic)), default=None),
+        held_back_since=min((times[place] for place in _held(lag.offsets) if place in times), default=None),
+    )
+
+
+async def _times(consumer: AIOKafkaConsumer, places: Iterable[tuple[TopicPartition, int]]) -> dict[tuple[TopicPartition, int], datetime]:
+    """The times on the records at these places, as far as they can be had soon.
+
+    Offsets by timestamp would say it without reading, but only of topics where times rise: that of a copy or of a sender with a wrong clock does not.
     """
-    low = dict.fromkeys(positions, 0)
-    high = dict.fromkeys(positions, int(time.time() * 1000) + 1)
-    for _ in range(_ROUNDS):
-        middle = {partition: (low[partition] + high[partition]) // 2 for partition in positions if high[partition] - low[partition] > 1}
-        if not middle:
-            break
-        found = await consumer.offsets_for_times(middle)
-        for partition, asked in middle.items():
-            answer = found[partition]
-            if answer is not None and answer.offset == positions[partition]:
-                low[partition], high[partition] = answer.timestamp, answer.timestamp + 1  # exact: the record itself
-            elif answer is not None and answer.offset < positions[partition]:
-                low[partition] = asked
-            else:
-                high[partition] = asked
-    return datetime.fromtimestamp(min(low.values()) / 1000, UTC) if positions else None
+    wanted: dict[TopicPartition, list[int]] = {}
+    for partition, offset in sorted(places):
+        wanted.setdefault(partition, []).append(offset)
+    found: dict[tuple[TopicPartition, int], datetime] = {}
+    try:
+        async with asyncio.timeout(_TIMES_LIMIT_S):
+            while wanted:
+                await _read_first(consumer, {partition: offsets[0] for partition, offsets in wanted.items()}, found)
+                wanted = {partition: offsets[1:] for partition, offsets in wanted.items() if offsets[1:]}
+    except (KafkaError, TimeoutError):
+        pass  # what is known by now is told
+    return found
+
+
+async def _read_first(
+    consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, int], found: dict[tuple[TopicPartition, int], datetime]
+) -> None:
+    consumer.assign(list(wanted))
+    for partition, offset in wanted.items():
+        consumer.seek(partition, offset)
+    missing = set(wanted)
+    while missing:
+        batches: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(*missing, timeout_ms=_POLL_MS, max_records=1)
+        for partition, records in batches.items():
+            found[partition, wanted[partition]] = datetime.fromtimestamp(records[0].timestamp / 1000, UTC)
+            consumer.pause(partition)
+            missing.discard(partition)

@@ -12,9 +12,10 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,6 +58,14 @@ _submission = sa.Table(
 _unpublished = _submission.c.published_at.is_(None)
 _by_content = sa.Index("submission_content", _submission.c.content_sha512)
 sa.Index("submission_unpublished", _submission.c.office, _submission.c.seq, sqlite_where=_unpublished, postgresql_where=_unpublished)
+_unfinished = sa.and_(_submission.c.published_at.is_not(None), _submission.c.content.is_not(None))
+"""On Kafka, and no back office has confirmed it, as far as the status feed has come."""
+_unfinished_index = sa.Index(
+    "submission_unfinished",
+    *(_submission.c[name] for name in ("office", "partition", "record_offset")),
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
 _status = sa.Table(
     "status",
     _metadata,
@@ -76,6 +85,7 @@ _MIGRATIONS: Final = (
     lambda connection: _by_content.create(connection, checkfirst=True),
     lambda connection: add_missing_columns(connection, _status),  # positions
     READER_TABLES.migrate,
+    lambda connection: _unfinished_index.create(connection, checkfirst=True),
 )
 
 
@@ -136,6 +146,27 @@ class Waiting:
 
     count: int
     oldest_accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far Kafka knows an office to have come, partition by partition of its submissions topic."""
+
+    passed: Mapping[int, int]
+    """What lies before is done with or gone: nobody reads it any more."""
+    ends: Mapping[int, int]
+    parked: int
+    """Records of its retry topic that are not done with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What was on Kafka and not finished at one time, before Kafka was asked how far offices have come."""
+
+    ends: Mapping[tuple[str, int], int]
+    """By office and partition, behind the last of them."""
+    set_aside: Mapping[str, frozenset[int]]
+    """By office, those that wait in its retry topic, as far as anybody has said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +308,51 @@ def waiting(store: Store) -> dict[str, Waiting]:
     query = sa.select(*columns).where(_unpublished).group_by(_submission.c.office)
     rows = store.read_now(lambda connection: connection.execute(query).all())
     return {office: Waiting(count, oldest_at) for office, count, oldest_at in rows}
+
+
+def unfinished(store: Store) -> Unfinished:
+    """To be called before Kafka is asked for what `unaccounted` is given: what comes meanwhile must not look lost."""
+    place = (_submission.c.office, _submission.c.partition)
+    ends = sa.select(*place, sa.func.max(_submission.c.record_offset)).where(_unfinished).group_by(*place)
+    rows = store.read_now(lambda connection: connection.execute(ends).all())
+    return Unfinished({(office, partition): last + 1 for office, partition, last in rows}, _set_aside(store))
+
+
+def unaccounted(store: Store, before: Unfinished, reaches: Mapping[str, Reach]) -> dict[str, int]:
+    """By office, how many submissions nobody will deliver any more although nothing has become of them: their records were passed over,
+    or are gone from their topic. Of those that were set aside as many as the retry topic has not; offices without any are left out.
+
+    It holds for offices of whose city the status feed has read all events that there were when Kafka had told how far they had come.
+    """
+    aside = _set_aside(store)
+    found = {}
+    for office, reach in reaches.items():
+        still = before.set_aside.get(office, frozenset()) & aside.get(office, frozenset())
+        found[office] = sum(_passed_over(store, before, office, reach)) + max(0, len(still) - reach.parked)
+    return {office: count for office, count in found.items() if count}
+
+
+def _passed_over(store: Store, before: Unfinished, office: str, reach: Reach) -> Iterator[int]:
+    offset = _submission.c.record_offset
+    for partition, passed in reach.passed.items():
+        gone = sa.and_(offset >= reach.ends[partition], offset < before.ends.get((office, partition), 0))
+        untold = (_unfinished, _submission.c.office == office, _submission.c.partition == partition, ~sa.exists().where(_said_of))
+        yield store.read_now(partial(_how_many, conditions=(*untold, sa.or_(offset < passed, gone))))
+
+
+def _how_many(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(_submission).where(*conditions)).scalar_one()
+
+
+def _set_aside(store: Store) -> dict[str, frozenset[int]]:
+    ended = [state for state in State if state.once or state is State.DEAD_LETTER]
+    query = sa.select(_submission.c.office, _submission.c.seq).where(
+        _unfinished, sa.exists().where(_said_of), ~sa.exists().where(_said_of, _status.c.state.in_(ended))
+    )
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for office, seq in store.read_now(lambda connection: connection.execute(query).all()):
+        found[office].add(seq)
+    return {office: frozenset(rows) for office, rows in found.items()}
 
 
 def find(store: Store, submission_id: UUID) -> Found | None:

@@ -28,6 +28,7 @@ from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, print
 from stadtbus.validate_cli import validate
 
 if TYPE_CHECKING:
+    from infra.kafka.differences import Difference
     from stadtbus.settings import Settings
 
 # Each command imports what it needs when it runs: `stadtbus lag` loads no web server, `--help` loads nothing.
@@ -245,18 +246,26 @@ def token(
 
 @app.command(rich_help_panel=OPERATORS)
 def lag(*, as_json: AsJson = False) -> None:
-    """What was accepted and is not delivered, per office; exit code 1 when something waits where nobody works, or was lost."""
-    from infra import lag as lag_watch
-    from stadtbus import show
+    """What was accepted and is not delivered, per office, and why: from Kafka, the outbox, and what each process says of itself.
+
+    Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when nothing can be told.
+    """
+    from stadtbus import show, standing
 
     loaded = quiet()
-    lags = asyncio.run(lag_watch.of_offices(loaded.kafka, loaded.load_catalogue().offices))
+    seen = asyncio.run(standing.look(loaded))
     now = datetime.now(UTC)
+    standings = standing.judge(seen, loaded.load_catalogue().offices, now)
+    well = all(one.well for one in standings)
+    if seen.kafka is not None and well:  # that nothing is known to be wrong says nothing then
+        raise seen.kafka
     if as_json:
-        print_json([asdict(one) | {"oldest_age_s": one.oldest_age_s(now)} for one in lags])
+        print_json([one.as_dict(now) for one in standings])
     else:
-        console.print(show.lag_table(lags, now))
-    if any(one.expired or (one.behind and not one.members) for one in lags):
+        console.print(show.lag_view(standings, now))
+    if seen.kafka is not None:
+        to_people.print(seen.kafka.diagnostics(), markup=False, highlight=False, soft_wrap=True)
+    if not well:
         raise typer.Exit(FINDINGS)
 
 
@@ -305,32 +314,52 @@ def statistics_show(*, as_json: AsJson = False) -> None:
 
 @topics_app.command("plan")
 def topics_plan(*, as_json: AsJson = False) -> None:
-    """Which topics are missing; exit code 1 when there are any."""
-    missing = _missing_topics(quiet())
+    """Which topics are missing or differ from what they have to be, setting by setting; exit code 1 when there are any."""
+    loaded = quiet()
+    missing, differences = _topics_now(loaded)
     lines = [f"+ {one.name}  key: {one.key}; {one.partitions} partitions; kept {one.retention_ms // topics.DAY_MS} days" for one in missing]
-    tell("\n".join(lines) or "all topics exist", {"missing": [one.name for one in missing]}, as_json=as_json)
-    if missing:
+    text = "\n".join([*lines, *map(_difference, differences)]) or "all topics exist and are as they have to be"
+    tell(text, {"missing": [one.name for one in missing], "differences": [asdict(one) for one in differences]}, as_json=as_json)
+    if missing or differences:
         raise typer.Exit(FINDINGS)
 
 
 @topics_app.command("apply")
 def topics_apply(*, as_json: AsJson = False) -> None:
-    """Create missing topics."""
+    """Create missing topics and mend what differs; exit code 1 when something differs that is not mended here, with the reason."""
     from infra.kafka.admin import create_topics
+    from infra.kafka.differences import mend
 
     loaded = quiet()
-    missing = _missing_topics(loaded)
+    missing, differences = _topics_now(loaded)
     asyncio.run(create_topics(loaded.kafka, missing))
     if loaded.kafka.replication == 1 and missing:
         to_people.print("[bold yellow]kafka.replication is 1: one broken disk loses submissions. Production needs 3.[/]")
-    text = f"created {len(missing)} topics" if missing else "all topics exist"
-    tell(text, {"created": [one.name for one in missing]}, as_json=as_json)
+    mended = asyncio.run(mend(loaded.kafka, differences))
+    left = [one for one in differences if one not in mended]
+    text = "\n".join([
+        *([f"created {len(missing)} topics"] if missing else []),
+        *(f"mended {_difference(one)}" for one in mended),
+        *map(_difference, left),
+    ])  # fmt: skip
+    value = {"created": [one.name for one in missing], "mended": [asdict(one) for one in mended], "left": [asdict(one) for one in left]}
+    tell(text or "all topics exist and are as they have to be", value, as_json=as_json)
+    if left:
+        raise typer.Exit(FINDINGS)
 
 
-def _missing_topics(loaded: Settings) -> list[topics.Topic]:
+def _difference(one: Difference) -> str:
+    why = "" if one.why_not is None else f"  not mended by apply: {one.why_not}"
+    return f"~ {one.topic}  {one.setting}: {one.found}, has to be {one.wanted}{why}"
+
+
+def _topics_now(loaded: Settings) -> tuple[list[topics.Topic], list[Difference]]:
+    """Topics that are missing, and how the others differ."""
     from infra.kafka.admin import missing_topics
+    from infra.kafka.differences import find
 
-    return asyncio.run(missing_topics(loaded.kafka, topics.all_topics(loaded.load_catalogue().offices)))
+    wanted = topics.all_topics(loaded.load_catalogue().offices)
+    return asyncio.run(missing_topics(loaded.kafka, wanted)), asyncio.run(find(loaded.kafka, wanted))
 
 
 # --- common

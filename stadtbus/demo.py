@@ -27,7 +27,7 @@ from rich.text import Text
 
 from adapters import registry
 from infra import lag
-from infra.lag import OfficeLag
+from infra.lag import GroupLag
 from producers import synthetic
 from producers.portal import Portal
 from producers.synthetic import Message
@@ -100,7 +100,7 @@ class _Run:
         self._checker = Checker(system, self._portals)
         share, rest = divmod(plan.submissions, len(self._portals))
         self._shares = [share + (number < rest) for number in range(len(self._portals))]
-        self._lags: dict[str, OfficeLag] = {}
+        self._lags: dict[str, GroupLag] = {}
         self._effects: dict[str, int] = {}
         self._confirmed: set[UUID] = set()
 
@@ -146,7 +146,7 @@ class _Run:
             with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
                 self._effects = await self._system.effects()
                 self._confirmed = await self._checker.told(State.ACCEPTED)
-                self._lags = {one.office: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
+                self._lags = {one.group: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
             live.update(self._screen())
             await asyncio.sleep(_REFRESH_S)
 

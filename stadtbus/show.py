@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from consumers.audit import TraceStep
 from consumers.stats import Figure
-from infra.lag import OfficeLag
+from stadtbus.standing import GATEWAY, Standing
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -30,17 +33,33 @@ def ago(age_s: float | None) -> str:
     return f"{age_s // _DAY_S:.0f} d {age_s % _DAY_S // _HOUR_S:.0f} h"
 
 
-def lag_table(lags: Sequence[OfficeLag], now: datetime) -> Table:
-    """One line per office."""
+def lag_view(standings: Sequence[Standing], now: datetime) -> RenderableType:
+    """One line for each, and below them why those that are not well are not."""
     table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("office", "lag", "oldest waits", "parked", "expired", "group", "up"):
-        table.add_column(name, justify="left" if name in ("office", "group") else "right", no_wrap=name == "office")
-    for one in lags:
-        alarming = one.expired or (one.behind and not one.members)
-        style = "bold red" if alarming else "yellow" if one.behind or one.parked else ""
-        counts = (str(one.parked or ""), str(one.expired or ""), one.group_state, str(one.members))
-        table.add_row(one.office, str(one.behind), ago(one.oldest_age_s(now)), *counts, style=style)
-    return table
+    for name in ("", "waits", "oldest waits", "parked", "lost", "state"):
+        table.add_column(name, justify="left" if name in ("", "state") else "right", no_wrap=True)
+    for one in standings:
+        oldest_at = one.oldest_at()
+        oldest = "" if oldest_at is None else ago(max(0.0, (now - oldest_at).total_seconds()))
+        waits = str(one.waits) if one.lag and one.lag.offsets else f"{one.waits} + ?" if one.waits else "?"
+        parked = str(one.lag.parked or "") if one.lag else ""
+        table.add_row(one.name, "" if one.name == GATEWAY else waits, oldest, parked, str(one.lost or ""), one.state, style=_style(one))
+    notes = Table.grid(padding=(0, 1), pad_edge=True)
+    notes.add_column(no_wrap=True)
+    notes.add_column(overflow="fold")
+    for one in standings:
+        for number, text in enumerate(one.said):
+            notes.add_row(one.name if number == 0 else "", Text(printable(text)), style="bold red" if not one.well else "dim")
+    return Lines(table, notes)
+
+
+def _style(one: Standing) -> str:
+    return "bold red" if not one.well else "yellow" if one.waits or (one.lag and one.lag.parked) else ""
+
+
+def printable(text: str) -> str:
+    """Headers and pages come from outside, and a terminal obeys control characters."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def trace_table(submission: str, steps: Sequence[TraceStep]) -> Table:

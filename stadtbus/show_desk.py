@@ -17,7 +17,7 @@ from consumers.deadletters import Detail, Group, Plan, Tally
 from consumers.deadletters.run import Outcome
 from consumers.failures import Cause
 from consumers.offsets import Move
-from stadtbus.show import ago
+from stadtbus.show import ago, printable
 
 _WARN: Final = "yellow"
 _NOT_OURS: Final = "not written by this bus"
@@ -52,7 +52,7 @@ def _cause(group: Group) -> Text:
     kind = group.kind
     head = " ".join(part for part in (kind.stage, kind.error_class) if part) or _NOT_OURS
     reason = kind.reason or (_UNTRIED if kind.error_class == Cause.CASE_HELD else "")
-    return Text(f"{head}\n{_printable(reason)}" if reason else head)
+    return Text(f"{head}\n{printable(reason)}" if reason else head)
 
 
 def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def letter_view(detail: Detail) -> RenderableType:
     headers.add_column("name", no_wrap=True)
     headers.add_column("value", overflow="fold")
     for name, value in detail.headers:
-        headers.add_row(Text(_printable(name)), Text(_printable(value)))
+        headers.add_row(Text(printable(name)), Text(printable(value)))
     return Lines(lines, headers)
 
 
@@ -276,17 +276,12 @@ def move_as_dict(move: Move) -> dict[str, Any]:
 def _facts_view(title: str, facts: Iterable[tuple[str, str]]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
-        table.add_row(Text(f"  {name}"), Text(_printable(value)))
+        table.add_row(Text(f"  {name}"), Text(printable(value)))
     return Lines(Text(title, style="bold"), *((table,) if table.row_count else ()))
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _printable(text: str) -> str:
-    """Headers come from outside, and a terminal obeys control characters."""
-    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _moment(moment_ms: int) -> str:

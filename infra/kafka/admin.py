@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -32,6 +33,32 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
         await admin.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A topic as it is."""
+
+    leaders: Mapping[int, int]
+    """By partition, the broker that leads it, or -1."""
+    replication: int
+    """Copies of the partition that has the fewest."""
+
+    @property
+    def with_leader(self) -> list[int]:
+        """Partitions that can be asked."""
+        return sorted(number for number, broker in self.leaders.items() if broker >= 0)
+
+
+async def existing_topics(admin: AIOKafkaAdminClient) -> dict[str, Existing]:
+    """All topics of the cluster that this client may see."""
+    found = {}
+    for topic in await admin.describe_topics():
+        parts = topic["partitions"]
+        if parts:
+            leaders = {part["partition"]: part["leader"] for part in parts}
+            found[topic["topic"]] = Existing(leaders, min(len(part["replicas"]) for part in parts))
+    return found
+
+
 async def missing_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> list[Topic]:
     """Which of these topics do not exist."""
     async with connected(settings) as admin:
@@ -45,10 +72,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
     Raises:
         CannotTell: kafka-unreachable, or the cluster refuses a topic (named with Kafka's reason).
     """
-    wanted = [
-        NewTopic(topic.name, topic.partitions, settings.replication, topic_configs=topic.config() | _durability(settings))
-        for topic in topics
-    ]
+    wanted = [NewTopic(topic.name, topic.partitions, settings.replication, topic_configs=config_of(settings, topic)) for topic in topics]
     if not wanted:
         return
     async with connected(settings) as admin:
@@ -58,19 +82,31 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
             raise CannotTell(errors.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
 
 
-def _durability(settings: KafkaSettings) -> dict[str, str]:
-    return {"min.insync.replicas": str(min(2, settings.replication)), "unclean.leader.election.enable": "false"}
+def config_of(settings: KafkaSettings, topic: Topic) -> dict[str, str]:
+    """Everything that is set on a topic, in Kafka's own names."""
+    durability = {"min.insync.replicas": str(min(2, settings.replication)), "unclean.leader.election.enable": "false"}
+    return topic.config() | durability | {"compression.type": "producer"}
 
 
 async def require_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> None:
-    """Stop early where topics are missing: a consumer would wait for them without a word.
+    """Stop early where topics are missing or have too few partitions: work would wait for them without a word.
 
     Raises:
-        UsageError: topics-missing.
+        UsageError: topics-missing, topics-differ.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
-    missing = await missing_topics(settings, topics)
+    async with connected(settings) as admin:
+        existing = await existing_topics(admin)
+    missing = [topic.name for topic in topics if topic.name not in existing]
     if missing:
-        raise UsageError(errors.TOPICS_MISSING, ", ".join(topic.name for topic in missing), where=settings.bootstrap)
+        raise UsageError(errors.TOPICS_MISSING, ", ".join(missing), where=settings.bootstrap)
+    narrow = [
+        f"{topic.name} has {len(existing[topic.name].leaders)} of {topic.partitions} partitions"
+        for topic in topics
+        if len(existing[topic.name].leaders) < topic.partitions
+    ]
+    if narrow:
+        raise UsageError(errors.TOPICS_DIFFER, ", ".join(narrow), where=settings.bootstrap)
 
 
 async def count_records(settings: KafkaSettings, names: Sequence[str]) -> int:

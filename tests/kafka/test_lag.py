@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra import lag
-from infra.kafka.admin import create_topics
+from infra.kafka.admin import connected, create_topics
 from infra.settings import KafkaSettings
 from schemas import topics
 from tests.kafka.helpers import settings_for
@@ -83,3 +85,69 @@ async def test_members_are_counted(kafka_bootstrap: str) -> None:
                 await asyncio.sleep(0.05)
         (one,) = await lag.of_offices(kafka, [office])
     assert (one.group_state, one.members, one.behind) == ("Stable", 1, 1)
+
+
+async def test_one_bad_topic_hides_nobody(kafka_bootstrap: str) -> None:
+    """A topic that is missing or has one partition is named with its office, soon, and the lag of the others is there."""
+    kafka = settings_for(kafka_bootstrap)
+    good, _ = await office_with(kafka, [(0, 1000)])
+    narrow, missing = f"t{uuid.uuid4().hex[:8]}.narrow", f"t{uuid.uuid4().hex[:8]}.missing"
+    await create_topics(kafka, [replace(topic, partitions=1) for topic in topics.of_office(narrow)])
+    while not (await lag.of_offices(kafka, [narrow]))[0].offsets.end:  # type: ignore[union-attr] # until brokers know what was just created
+        await asyncio.sleep(0.1)
+    began = time.monotonic()
+    lags = await lag.of_offices(kafka, [missing, narrow, good])
+    assert time.monotonic() - began < 10
+    assert [len(one.faults) for one in lags] == [2, 2, 0]
+    assert lags[0].faults[0] == f"topic {missing}.submissions is missing"
+    assert lags[1].faults[0] == f"topic {narrow}.submissions has 1 of 3 partitions"
+    assert lags[2].behind == 1
+
+
+async def test_age_where_times_do_not_rise(kafka_bootstrap: str) -> None:
+    """The first in line counts, whatever clock its sender had: 40 days behind after one that was right."""
+    kafka = settings_for(kafka_bootstrap)
+    office = f"t{uuid.uuid4().hex[:8]}.office"
+    by_senders_clock = [replace(topic, retention_ms=-1) for topic in topics.of_office(office)]
+    await create_topics(kafka, by_senders_clock)
+    async with connected(kafka) as admin:
+        settings = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.submissions(office), configs=settings)])
+    now_ms = int(time.time() * 1000)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
+        for age_ms in (9_000, 40 * 24 * HOUR_MS, 1_000):
+            await producer.send_and_wait(topics.submissions(office), b"x", partition=0, timestamp_ms=now_ms - age_ms)
+    await commit(kafka, office, {0: 1})
+    (one,) = await lag.of_offices(kafka, [office])
+    assert (one.behind, one.oldest_undelivered_at) == (2, at(now_ms - 40 * 24 * HOUR_MS))
+
+
+async def test_open_transaction_is_named(kafka_bootstrap: str) -> None:
+    """What waits behind an open transaction waits, and the transaction is named with its partition and since when."""
+    kafka = settings_for(kafka_bootstrap)
+    office, _ = await office_with(kafka, [(0, 1000)])
+    await commit(kafka, office, {0: 1})
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=office, transaction_timeout_ms=60_000)
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topics.submissions(office), b"x", partition=0)
+        (one,) = await lag.of_offices(kafka, [office])
+        await producer.abort_transaction()
+    finally:
+        await producer.stop()
+    assert (one.behind, list(one.held_back)) == (1, [f"{topics.submissions(office)}/0"])
+    assert one.held_back_since is not None
+    assert one.held_back_since == one.oldest_undelivered_at
+
+
+async def test_recorders_have_a_lag(kafka_bootstrap: str) -> None:
+    """Audit, statistics and status feed are groups on many topics, and what they have not read is counted as an office's is."""
+    kafka = settings_for(kafka_bootstrap)
+    office, _ = await office_with(kafka, [(0, 1000), (1, 1000)])
+    await create_topics(kafka, topics.of_city(office.partition(".")[0]))
+    read = {f"{office}-{group}": names for group, names in lag.read_by_recorders([office]).items()}
+    lags = await lag.of_groups(kafka, read)
+    assert [(one.group, one.behind, one.faults) for one in lags] == [
+        (f"{office}-status", 0, []), (f"{office}-audit", 2, []), (f"{office}-statistics", 2, []),
+    ]  # fmt: skip

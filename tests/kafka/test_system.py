@@ -115,11 +115,11 @@ def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
     """While a back office is away its submissions wait, with their age; the others go on; then everything arrives once."""
     office = "nuernberg.meldewesen"
 
-    async def work() -> tuple[lag.OfficeLag, lag.OfficeLag, Proof]:
+    async def work() -> tuple[lag.GroupLag, lag.GroupLag, Proof]:
         await run.system.set_mood(office, "away")
         await run.send(10)
         async with asyncio.timeout(30):
-            while (lags := {one.office: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
+            while (lags := {one.group: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
                 await asyncio.sleep(0.2)
         await run.system.set_mood(office, "ok")
         return lags[office], lags["augsburg.gewerbe"], await run.proof()

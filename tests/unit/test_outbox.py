@@ -298,3 +298,78 @@ def test_hotline_code_is_stable() -> None:
     assert len(set(codes)) == 1000
     assert set("".join(codes)) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ-")
     assert {(len(code), code.index("-")) for code in codes} == {(9, 4)}
+
+
+OFFICE = "muenchen.meldewesen"
+
+
+async def published_at(box: Outbox, offsets: list[int], partition: int = 0) -> list[UUID]:
+    """Submissions on Kafka at these offsets."""
+    sent = [candidate() for _ in offsets]
+    for one in sent:
+        await box.accept(one)
+    waiting = await builders.waiting(box)
+    await box.published([(one, Position(partition, offset)) for one, offset in zip(waiting, offsets, strict=True)])
+    return [one.id for one in sent]
+
+
+def missed(box: Outbox, *, passed: int, end: int = 100, parked: int = 0, before: outbox.Unfinished | None = None) -> int:
+    """How many nobody will deliver, when Kafka says so."""
+    reach = outbox.Reach({0: passed, 1: 0}, {0: end, 1: end}, parked)
+    return outbox.unaccounted(box.store, before or outbox.unfinished(box.store), {OFFICE: reach}).get(OFFICE, 0)
+
+
+async def test_what_is_passed_over_is_counted(box: Outbox) -> None:
+    """A submission before the committed offset of which nothing was heard is nobody's any more; what is behind it waits."""
+    await published_at(box, [3, 4, 5])
+    assert [missed(box, passed=passed) for passed in (3, 5, 9)] == [0, 2, 3]
+
+
+@pytest.mark.parametrize("state", [State.DELIVERED, State.REJECTED, State.DEAD_LETTER])
+async def test_what_has_ended_is_accounted_for(box: Outbox, state: State) -> None:
+    """Delivered, rejected, or a dead letter: it is known what became of it."""
+    (sent,) = await published_at(box, [3])
+    await hear(box, builders.event(sent, state, office=OFFICE))
+    assert missed(box, passed=9) == 0
+
+
+async def test_what_another_office_says_does_not_account(box: Outbox) -> None:
+    """An office speaks for its own submissions only."""
+    (sent,) = await published_at(box, [3])
+    await hear(box, builders.event(sent, office="augsburg.gewerbe"))
+    assert missed(box, passed=9) == 1
+
+
+@pytest.mark.parametrize("state", [State.PARKED, State.RETRY_WAIT])
+async def test_set_aside_and_not_in_the_retry_topic(box: Outbox, state: State) -> None:
+    """Of what was set aside as many are missing as the retry topic has not."""
+    for sent in await published_at(box, [3, 4, 5]):
+        await hear(box, builders.event(sent, state, office=OFFICE))
+    assert [missed(box, passed=9, parked=parked) for parked in (3, 2, 0)] == [0, 1, 3]
+
+
+async def test_a_topic_that_ends_before_what_was_published(box: Outbox) -> None:
+    """A log that is shorter than what was published has lost it; what is published while one looks has not."""
+    await published_at(box, [3, 4])
+    before = outbox.unfinished(box.store)
+    await published_at(box, [12])
+    assert (missed(box, passed=0, end=4, before=before), missed(box, passed=0, end=10, before=before)) == (1, 0)
+
+
+async def test_set_aside_while_one_looks(box: Outbox) -> None:
+    """What is set aside or delivered after Kafka was asked is not missed."""
+    first, second = await published_at(box, [3, 4])
+    await hear(box, builders.event(first, State.PARKED, office=OFFICE))
+    before = outbox.unfinished(box.store)
+    await hear(box, builders.event(first, office=OFFICE), builders.event(second, State.PARKED, office=OFFICE))
+    assert missed(box, passed=9, parked=0, before=before) == 0
+
+
+async def test_looking_for_what_is_missed_reads_an_index(box: Outbox) -> None:
+    """Whatever the size of the outbox, only what is unfinished is looked at."""
+    condition = sa.and_(outbox._unfinished, outbox._submission.c.office == OFFICE, outbox._submission.c.partition == 0)
+    query = sa.select(sa.func.count()).select_from(outbox._submission).where(condition, outbox._submission.c.record_offset < 9)
+    text = str(query.compile(box.store._engine, compile_kwargs={"literal_binds": True}))
+    if box.store._engine.dialect.name == "sqlite":  # PostgreSQL reads so small a table as a whole
+        plan = box.store.read_now(lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all())
+        assert "submission_unfinished" in str(plan)

@@ -1,0 +1,89 @@
+"""Topics as they have to be: every difference is shown, what can be mended is, and what would lose or reorder records is left and named."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from infra.kafka import differences
+from infra.kafka.admin import config_of, connected, create_topics, require_topics
+from infra.settings import KafkaSettings
+from schemas import errors, topics
+from schemas.errors import UsageError
+from schemas.topics import DAY_MS, Topic
+from tests.kafka.helpers import settings_for
+
+
+async def created(kafka: KafkaSettings, **changes: Any) -> Topic:
+    """A topic that was made by somebody else, and the same as it has to be."""
+    wanted = topics.of_office(f"t{uuid.uuid4().hex[:8]}.office")[0]
+    await create_topics(kafka, [replace(wanted, **changes)])
+    return wanted
+
+
+async def alter(kafka: KafkaSettings, topic: Topic, **configs: str) -> None:
+    """What `kafka-configs --alter` does; what is not named is set to the broker's default."""
+    named = {name.replace("_", "."): value for name, value in configs.items()}
+    async with connected(kafka) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=named)])
+
+
+async def test_as_created_nothing_differs(kafka_bootstrap: str) -> None:
+    """What `topics apply` creates is what `topics plan` wants."""
+    kafka = settings_for(kafka_bootstrap)
+    assert await differences.find(kafka, [await created(kafka)]) == []
+
+
+@pytest.mark.parametrize("setting", sorted(config_of(KafkaSettings(), topics.of_office("a.b")[0])))
+async def test_each_setting_is_compared_and_mended(kafka_bootstrap: str, setting: str) -> None:
+    """Whichever setting somebody has changed is shown with both values and set again; what else is set there stays."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await created(kafka)
+    wrong = {
+        "cleanup.policy": "compact", "compression.type": "zstd", "max.message.bytes": "500", "message.timestamp.type": "CreateTime",
+        "min.insync.replicas": "3", "retention.ms": "1000000", "unclean.leader.election.enable": "true",
+    }[setting]  # fmt: skip
+    await alter(kafka, topic, **config_of(kafka, topic) | {setting: wrong, "segment.ms": "700000"})
+    (one,) = await differences.find(kafka, [topic])
+    assert (one.setting, one.found, one.wanted, one.why_not) == (setting, wrong, config_of(kafka, topic)[setting], None)
+    assert await differences.mend(kafka, [one]) == [one]
+    assert await differences.find(kafka, [topic]) == []
+    async with connected(kafka) as admin:
+        config = (await differences._configs(kafka, admin, [topic]))[topic.name]
+    assert config["segment.ms"] == ("700000", 1)
+
+
+@pytest.mark.parametrize("retention_ms", [-1, 400 * DAY_MS])
+async def test_what_is_kept_longer_stays(kafka_bootstrap: str, retention_ms: int) -> None:
+    """A longer retention is shown, and not shortened: that would delete records."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await created(kafka, retention_ms=retention_ms)
+    (one,) = await differences.find(kafka, [topic])
+    assert (one.setting, one.found) == ("retention.ms", str(retention_ms))
+    assert "deletes records" in (one.why_not or "")
+    assert await differences.mend(kafka, [one]) == []
+
+
+async def test_fewer_partitions_stop_a_process_by_name(kafka_bootstrap: str) -> None:
+    """A topic with one partition is shown, not grown, because keys would move; and `run` says so instead of starting."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await created(kafka, partitions=1)
+    (one,) = await differences.find(kafka, [topic])
+    assert (one.setting, one.found, one.wanted) == ("partitions", "1", "3")
+    assert "order" in (one.why_not or "")
+    with pytest.raises(UsageError, match=f"{topic.name} has 1 of 3 partitions") as error:
+        await require_topics(kafka, [topic])
+    assert error.value.problem is errors.TOPICS_DIFFER
+
+
+async def test_more_partitions_and_fewer_copies_are_shown(kafka_bootstrap: str) -> None:
+    """More partitions do no harm and fewer copies do; both are named with the reason why they are left."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await created(kafka, partitions=6)
+    found = await differences.find(kafka.model_copy(update={"replication": 3}), [topic])
+    assert {(one.setting, one.found, one.wanted) for one in found if one.why_not} == {("partitions", "6", "3"), ("replication", "1", "3")}
+    await require_topics(kafka, [topic])

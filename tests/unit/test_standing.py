@@ -1,0 +1,143 @@
+"""How everything stands: what is not well is named with its cause, and what is well raises no alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from infra.kafka.clients import unreachable
+from infra.kafka.group_offsets import GroupOffsets
+from infra.lag import GroupLag
+from infra.settings import KafkaSettings
+from producers.outbox import Waiting
+from stadtbus.settings import Settings
+from stadtbus.standing import LONG_S, RELAY_LIMIT_S, Page, Seen, Standing, address_of, ask, judge
+
+OFFICE = "muenchen.gewerbe"
+GROUPS = (OFFICE, "status", "audit", "statistics")
+PAGES = (OFFICE, "gateway", "audit", "statistics")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AWAY = Page("127.0.0.1:8084")
+WORKS = Page("127.0.0.1:8084", 200, "ok")
+STOPPED = Page("127.0.0.1:8084", 503, "office: stopped: 20 dead letters in a row; mend the cause\npartitions: x")
+DEGRADED = Page("127.0.0.1:8080", 200, "relay: muenchen.gewerbe: MessageSizeTooLargeError")
+FINE = GroupLag(OFFICE, group_state="Stable", members=1, used=True, offsets=GroupOffsets("Stable", 1, {}, {}, {}, {}, {}))
+"""A group with a member, of which nothing waits."""
+
+
+def ago(seconds: float) -> datetime:
+    """So long before now."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def seen(
+    lag: GroupLag | None = FINE, page: Page = WORKS, *, gateway: Page = WORKS, waiting: Waiting | None = None, unaccounted: int = 0
+) -> Seen:
+    """A bus where all is well but for what is said of one office."""
+    lags = {} if lag is None else dict.fromkeys(GROUPS, FINE) | {OFFICE: lag}
+    pages = dict.fromkeys(PAGES, WORKS) | {OFFICE: page, "gateway": gateway}
+    kafka = unreachable(KafkaSettings()) if lag is None else None
+    return Seen(lags, pages, {OFFICE: waiting} if waiting else {}, {OFFICE: unaccounted} if unaccounted else {}, kafka)
+
+
+def office(given: Seen) -> Standing:
+    """The line of the office; everybody else is well, but for a gateway that says otherwise."""
+    first, gateway, *others = judge(given, [OFFICE], NOW)
+    assert all(one.well for one in others)
+    assert gateway.well is given.pages["gateway"].well
+    return first
+
+
+WELL = [
+    pytest.param(seen(), "works", id="works"),
+    pytest.param(seen(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S - 1))), "works", id="works a backlog off"),
+    pytest.param(seen(page=AWAY), "not asked", id="runs on another machine"),
+    pytest.param(seen(replace(FINE, behind=9, oldest_undelivered_at=ago(9)), AWAY), "not asked", id="works elsewhere"),
+    pytest.param(seen(replace(FINE, members=0, used=False), AWAY), "not in use", id="nothing was ever sent to it"),
+    pytest.param(seen(waiting=Waiting(3, ago(RELAY_LIMIT_S - 1))), "works", id="on its way to Kafka"),
+]
+
+
+@pytest.mark.parametrize(("given", "state"), WELL)
+def test_no_alarm(given: Seen, state: str) -> None:
+    """What is well, or cannot be asked from here while work gets done, raises no alarm."""
+    assert (office(given).well, office(given).state) == (True, state)
+
+
+NOT_WELL = [
+    pytest.param(seen(page=STOPPED), "not working", "stopped: 20 dead letters in a row", id="stopped by its brake, nothing waits"),
+    pytest.param(seen(replace(FINE, members=0), STOPPED), "not working", "stopped", id="not in its group at this moment"),
+    pytest.param(seen(page=DEGRADED), "degraded", "MessageSizeTooLargeError", id="works and has something to tell"),
+    pytest.param(seen(replace(FINE, members=0), AWAY), "no process", "127.0.0.1:8084", id="nobody there"),
+    pytest.param(
+        seen(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S + 1)), AWAY), "late", "01.03.", id="elsewhere, and nothing gets done"
+    ),
+    pytest.param(
+        seen(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S + 1))), "late", "01.03.", id="says ok, and nothing gets done"
+    ),
+    pytest.param(seen(replace(FINE, expired=2)), "lost", "2 records", id="gone before they were read"),
+    pytest.param(seen(unaccounted=3), "lost", "outbox republish muenchen.gewerbe", id="passed over"),
+    pytest.param(
+        seen(replace(FINE, held_back=["x/0"], held_back_since=ago(60))), "held back", "transaction is open in x/0", id="open transaction"
+    ),
+    pytest.param(seen(replace(FINE, faults=["topic x is missing"])), "broken", "topic x is missing", id="a topic is missing"),
+    pytest.param(
+        seen(GroupLag(OFFICE, faults=["Kafka has not told within 5 s how far it is"])), "unknown", "within 5 s", id="cannot be told"
+    ),
+    pytest.param(seen(waiting=Waiting(3, ago(RELAY_LIMIT_S + 1))), "not on Kafka", "3 accepted", id="the relay does not get them there"),
+    pytest.param(seen(waiting=Waiting(3, ago(1)), gateway=AWAY), "not on Kafka", "gateway does not run", id="nobody brings them to Kafka"),
+    pytest.param(seen(None, waiting=Waiting(3, ago(60))), "not on Kafka", "Kafka does not answer", id="Kafka is away"),
+    pytest.param(seen(None, STOPPED), "not working", "stopped", id="Kafka is away, the process says why it stands"),
+]
+
+
+@pytest.mark.parametrize(("given", "state", "said"), NOT_WELL)
+def test_what_is_not_well_is_named(given: Seen, state: str, said: str) -> None:
+    """Whatever does not deliver, waits for long or was lost is an alarm, with its cause in words."""
+    assert (office(given).well, office(given).state) == (False, state)
+    assert said in "\n".join(office(given).said)
+
+
+def test_the_gravest_comes_first() -> None:
+    """One state is shown, that of what cannot be made good by itself; everything that is known is said."""
+    one = office(seen(replace(FINE, expired=2, held_back=["x/0"]), STOPPED, waiting=Waiting(1, ago(99)), unaccounted=1))
+    assert (one.state, len(one.said), one.lost) == ("lost", 6, 2)
+
+
+def test_what_waits_is_on_kafka_and_before_it() -> None:
+    """Accepted and not delivered counts the outbox, and the oldest is that of both."""
+    one = office(seen(replace(FINE, behind=2, oldest_undelivered_at=ago(9)), waiting=Waiting(3, ago(30))))
+    assert (one.waits, one.oldest_at()) == (5, ago(30))
+    assert {"waits": 5, "behind": 2, "in_outbox": 3, "oldest_age_s": 30.0}.items() <= one.as_dict(NOW).items()
+
+
+def test_recorders_have_lines() -> None:
+    """Audit, statistics and status feed stand there with what they have not read, and with their alarm when nobody reads."""
+    given = seen()
+    lags = dict(given.lags) | {"audit": replace(FINE, group="audit", behind=7, members=0)}
+    lines = {one.name: one for one in judge(replace(given, lags=lags, pages=dict(given.pages) | {"audit": AWAY}), [OFFICE], NOW)}
+    assert list(lines) == [OFFICE, "gateway", "status feed", "audit", "statistics"]
+    assert (lines["audit"].waits, lines["audit"].state, lines["audit"].well) == (7, "no process", False)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_a_process_is_asked(status: int) -> None:
+    """What a process says of itself is taken as it is; who does not answer has no status."""
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(status, text="office: x\n"))) as http:
+        assert await ask(http, "127.0.0.1:1") == Page("127.0.0.1:1", status, "office: x")
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as http:
+        assert await ask(http, "127.0.0.1:1") == Page("127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")])  # noqa: S104
+def test_where_a_process_is_asked(host: str, asked: str) -> None:
+    """A process that listens everywhere is asked on this machine, at its port of the settings."""
+    settings = Settings.model_validate({"http": {"host": host, "port_offset": 100}})
+    assert address_of(settings, "audit") == f"{asked}:8182"
