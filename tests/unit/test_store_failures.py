@@ -164,7 +164,8 @@ async def test_the_backup_command_of_the_docs_takes_all(tmp_path: Path) -> None:
     store = Store(StoreSettings(folder=tmp_path), "outbox", TABLES)
     await store.write(add(1))
     (line,) = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("python3 -c")]
-    subprocess.run(shlex.split(line)[:3] + [str(tmp_path / "outbox.sqlite"), str(tmp_path / "copy")], check=True)
+    command = [*shlex.split(line)[:3], str(tmp_path / "outbox.sqlite"), str(tmp_path / "copy")]
+    await asyncio.to_thread(subprocess.run, command, check=True)
     with contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy:
         assert copy.execute("SELECT id FROM note").fetchall() == [(1,)]
     store.close()
