@@ -1,38 +1,48 @@
 """HTTP to a back office: what an answer, or none, means for a submission.
 
-| what happens                                              | hand-over       | question        |
-|-----------------------------------------------------------|-----------------|-----------------|
-| 2xx                                                       | taken           | the answer      |
-| no connection: refused, no such host, TLS, time-out       | DestinationDown | DestinationDown |
-| no connection free in our own pool                        | Blip            | DestinationDown |
-| time-out or break after the request may have gone out     | unclear         | DestinationDown |
-| 401, 403, 404, 405, 407: our login or address is wrong    | DestinationDown | DestinationDown |
-| 408, 425, 429: not looked at, come again                  | Blip            | DestinationDown |
-| 409, 423: the case is in use                              | CaseNotReady    | DestinationDown |
-| other 4xx                                                 | Refused         | DestinationDown |
-| 503: says itself that it is not at work                   | DestinationDown | DestinationDown |
-| all else; 500, 502 and 504 leave open what happened       | unclear         | DestinationDown |
+| what happens                                              | hand-over         | question        |
+|-----------------------------------------------------------|-------------------|-----------------|
+| 2xx                                                       | taken             | the answer      |
+| no connection: refused, no such host, TLS, time-out       | DestinationDown   | DestinationDown |
+| no connection free in our own pool                        | Blip              | DestinationDown |
+| time-out or break after the request may have gone out     | unclear           | DestinationDown |
+| 401, 403, 404, 405, 407: our login or address is wrong    | DestinationDown   | DestinationDown |
+| 429: too much comes from us                               | DestinationDown   | DestinationDown |
+| 503: says itself that it is not at work                   | DestinationDown   | DestinationDown |
+| 511: the network wants a login                            | DestinationDown   | DestinationDown |
+| 408, 425: not looked at, come again                       | Blip              | DestinationDown |
+| 409, 423: the case is in use                              | CaseNotReady      | DestinationDown |
+| other 4xx                                                 | Refused           | DestinationDown |
+| 3xx: a login page, another place                          | unclear, and down | DestinationDown |
+| 502, 504: somebody on the way did not get to it           | unclear, and down | DestinationDown |
+| 2xx with what is not of the protocol: a page for people,  | unclear, and down | DestinationDown |
+| nothing, another kind of content                          |                   |                 |
+| 2xx of the protocol's kind of content that cannot be read | unclear           | unclear         |
+| all else; 500 leaves open what happened                   | unclear           | DestinationDown |
 
 A hand-over has an effect; a question (find, check, a token) has none and may be asked again. A wrong login or address of
-ours says nothing about the submission, so it must not be refused for it. Where one office means something else by a
-status, its adapter decides before it asks here.
+ours says nothing about the submission, so it must not be refused for it. *Unclear, and down* is `kit.NotTheOffice`: no try counts, the
+office waits, and it is asked before anything is sent again. Where an answer has `Retry-After`, a DestinationDown lasts as long.
+Where one office means something else by a status, its adapter decides before it asks here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, Self
 
 import httpx
-from lxml import etree
 from pydantic import Field, FilePath, HttpUrl, PositiveFloat, model_validator
 
-from adapters.kit import UnclearAnswer
+from adapters import answers
+from adapters.kit import NotTheOffice, UnclearAnswer
 from infra.settings import Part
-from schemas import xml
-from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused, Rejected
+from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
 MAX_CONNECTIONS: Final = 16
 """Requests beyond wait for a free one. Back offices serve few at a time, and httpx slows down with many."""
@@ -41,10 +51,16 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 """A back office answers with a reference or a reason; what is longer is not an answer."""
 
 _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
-    **dict.fromkeys((401, 403, 404, 405, 407, 503), DestinationDown),
-    **dict.fromkeys((408, 425, 429), Blip),
+    **dict.fromkeys((401, 403, 404, 405, 407, 429, 503, 511), DestinationDown),
+    **dict.fromkeys((408, 425), Blip),
     **dict.fromkeys((409, 423), CaseNotReady),
 }
+_FROM_ON_THE_WAY: Final = (502, 504)
+_DATA: Final = re.compile(r"(application|text)/(xml|json)|[^/]+/[^/]+\+(xml|json)|multipart/.+")
+"""Kinds of content that programs answer with."""
+_PAGES: Final = ("text/html", "application/xhtml+xml")
+_PAGE: Final = re.compile(rb"<(!doctype\s+html|html)\b", re.IGNORECASE)
+_PAGE_WITHIN_BYTES: Final = 1024
 
 
 class Login(Protocol):
@@ -130,7 +146,7 @@ class HttpOffice:
         """
         try:
             return await self._send(method, path, content, headers or {})
-        except (httpx.TransportError, TimeoutError) as error:
+        except (httpx.RequestError, TimeoutError) as error:
             raise DestinationDown(f"no answer: {type(error).__name__}") from error
 
     async def _send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
@@ -174,14 +190,25 @@ def check_taken(response: httpx.Response) -> None:
     Raises:
         Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: as in the table above.
     """
-    if response.is_success:
-        return
     reason = f"HTTP {response.status_code}"
-    if cause := _CAUSES.get(response.status_code):
-        raise cause(reason)
-    if response.is_client_error:
-        raise Refused(reason)
-    raise UnclearAnswer(reason)
+    if response.is_success:
+        if _is_page(response):
+            raise NotTheOffice(f"{reason} with a page for people")
+        return
+    if (cause := by_status(response, reason)) is not None:
+        raise cause
+    raise Refused(reason) if response.is_client_error else UnclearAnswer(reason)
+
+
+def by_status(response: httpx.Response, reason: str) -> DeliveryFailure | NotTheOffice | None:
+    """What a status by itself means for a hand-over, as in the table above; None where that depends on who says it."""
+    cause = _CAUSES.get(response.status_code)
+    if cause is DestinationDown:
+        return DestinationDown(reason, retry_after_s(response))
+    if cause is not None:
+        return cause(reason)
+    on_the_way = response.is_redirect or response.status_code in _FROM_ON_THE_WAY
+    return NotTheOffice(reason) if on_the_way else None
 
 
 def check_answered(response: httpx.Response) -> None:
@@ -190,28 +217,68 @@ def check_answered(response: httpx.Response) -> None:
     Raises:
         DestinationDown: it was not.
     """
+    reason = f"HTTP {response.status_code}"
     if not response.is_success:
-        raise DestinationDown(f"HTTP {response.status_code}")
+        raise DestinationDown(reason, retry_after_s(response))
+    if _is_page(response):
+        raise DestinationDown(f"{reason} with a page for people")
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """How long the back office wants to be left alone, where it says so: `Retry-After` in seconds or as a time of its own clock."""
+    said = response.headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said)
+    until = _time(said)
+    now = _time(response.headers.get("Date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return time.replace(tzinfo=time.tzinfo or UTC)
 
 
 def members(response: httpx.Response) -> dict[str, Any]:
-    """What an answer says, by name: the members of a JSON object, or attributes and simple children of an XML root, without namespaces.
+    """What an answer says, by name (`answers.members`); empty where it cannot be read, such as the error page of a proxy."""
+    try:
+        return answer(response)
+    except UnclearAnswer:
+        return {}
 
-    Empty where the answer is something else, such as the error page of a proxy.
+
+def answer(response: httpx.Response) -> dict[str, Any]:
+    """What an answer says, by name (`answers.members`).
+
+    Raises:
+        UnclearAnswer: it cannot be read; NotTheOffice where it is not one of the back office.
     """
-    if "xml" in response.headers.get("Content-Type", ""):
-        return _members_of_xml(response.content)
     try:
-        answer = response.json()
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+        return answers.members(response.content, response.headers.get("Content-Type", ""))
+    except answers.Unreadable as error:
+        raise unreadable(response, error) from None
 
 
-def _members_of_xml(content: bytes) -> dict[str, str]:
-    try:
-        root = xml.parse(content)
-    except Rejected:
-        return {}
-    children = {etree.QName(child).localname: child.text or "" for child in root.iterchildren("*") if len(child) == 0}
-    return children | {etree.QName(name).localname: str(value) for name, value in root.attrib.items()}
+def unreadable(response: httpx.Response, error: answers.Unreadable) -> UnclearAnswer:
+    """What it means that an answer cannot be read: by its kind of content, it is the back office's or somebody else's."""
+    reason = f"HTTP {response.status_code}, and the answer is {error}"
+    content_type = _media_type(response)
+    if response.content.strip() and content_type not in _PAGES and _DATA.fullmatch(content_type) and not _looks_like_a_page(response):
+        return UnclearAnswer(reason)
+    return NotTheOffice(reason)
+
+
+def _is_page(response: httpx.Response) -> bool:
+    return _media_type(response) in _PAGES and _looks_like_a_page(response)
+
+
+def _looks_like_a_page(response: httpx.Response) -> bool:
+    return _PAGE.search(response.content[:_PAGE_WITHIN_BYTES]) is not None
+
+
+def _media_type(response: httpx.Response) -> str:
+    content_type: str = response.headers.get("Content-Type", "")
+    return content_type.partition(";")[0].strip().lower()

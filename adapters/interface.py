@@ -20,7 +20,7 @@ from uuid import UUID
 
 from lxml import etree
 
-_LONGEST_REFERENCE: Final = 80
+LONGEST_REFERENCE: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Delivered:
     reference: str
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.reference) <= _LONGEST_REFERENCE and self.reference.isprintable()):
-            raise ValueError(f"a reference has 1 to {_LONGEST_REFERENCE} printable characters")
+        if not (0 < len(self.reference) <= LONGEST_REFERENCE and self.reference.isprintable()):
+            raise ValueError(f"a reference has 1 to {LONGEST_REFERENCE} printable characters")
 
 
 @dataclass(frozen=True, slots=True)

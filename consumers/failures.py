@@ -8,7 +8,8 @@
 | permanent            | dead letter                          | dead letter                              |
 | cannot be asked      | dead letter, for a person            | the same                                 |
 
-*Unclear* is whatever an adapter raises beyond the four causes: each try after it asks `find` first.
+*Unclear* is whatever an adapter raises beyond the four causes: each try after it asks `find` first. So does each after `NotTheOffice`,
+which is unclear too, but counts as destination down. A back office that says how long it wants to be left alone is paused that long.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from adapters.interface import CannotFind
+from adapters.kit import NotTheOffice, UnclearAnswer
 from consumers.settings import DeliverySettings
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused, StadtbusError
 
 _LONGEST_TRACE: Final = 8 * 1024
+_LONGEST_REASON: Final = 300
+_LONGEST_PAUSE_S: Final = 3600.0
+"""However long a back office wants to be left alone, it is tried out once an hour."""
 _MOST_DOUBLINGS: Final = 30
 """Far beyond any longest wait; a power of many thousands would be no number."""
 _LEAST_WINDOW: Final = 20
@@ -60,6 +65,7 @@ class Cause(StrEnum):
 _CAUSES: Final[dict[type[Exception], Cause]] = {
     Blip: Cause.BLIP,
     DestinationDown: Cause.DESTINATION_DOWN,
+    NotTheOffice: Cause.DESTINATION_DOWN,
     CaseNotReady: Cause.CASE_NOT_READY,
     Refused: Cause.PERMANENT,
     CannotFind: Cause.CANNOT_FIND,
@@ -77,19 +83,24 @@ class Failure:
     exception: str
     trace: str = ""
     """Places in the code, without texts."""
+    retry_after_s: float | None = None
+    """How long the back office wants to be left alone, where it says so."""
 
     @classmethod
     def of(cls, error: Exception, stage: Stage) -> Failure:
         """What an adapter raised. While reading or translating nothing has left, so whatever goes wrong there is permanent."""
         otherwise = Cause.UNCLEAR if stage is Stage.DELIVER else Cause.PERMANENT
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), otherwise)
-        return cls(stage, cause, _reason(error), type(error).__name__, _trace(error))
+        retry_after_s = error.retry_after_s if isinstance(error, DestinationDown) else None
+        return cls(stage, cause, reason_of(error), type(error).__name__, _trace(error), retry_after_s)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, DeliveryFailure):
-        return error.reason
-    return str(error) if isinstance(error, StadtbusError) else type(error).__name__
+def reason_of(error: BaseException) -> str:
+    """Why, in a line: the sentence of an exception that is made for it; of others the class, because texts of libraries quote values."""
+    if not isinstance(error, DeliveryFailure | UnclearAnswer | StadtbusError):
+        return type(error).__name__
+    said = error.reason if isinstance(error, DeliveryFailure) else str(error)
+    return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST_REASON]) or type(error).__name__
 
 
 def _trace(error: Exception) -> str:
@@ -173,19 +184,27 @@ class Breaker:
         self._doubtful += 1
         down = failure.cause is Cause.DESTINATION_DOWN
         if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
-            return self._open(failure.reason, now_s)
+            return self._open(failure, now_s)
         return False
 
-    def _open(self, reason: str, now_s: float) -> bool:
+    def _open(self, failure: Failure, now_s: float) -> bool:
         was_closed = self.reason is None
-        if was_closed or self._probing:  # others of the same moment change nothing
+        if was_closed or self._probing:  # others of the same moment change nothing, unless they are told to wait longer
             self._opened += 1
-            pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, _MOST_DOUBLINGS)
-            self._probe_at_s = now_s + min(self._settings.longest_probe_s, pause_s)
+            self._probe_at_s = now_s + self._pause_s(failure)
+        elif failure.retry_after_s is not None:
+            self._probe_at_s = max(self._probe_at_s, now_s + self._pause_s(failure))
         self._probing = False
-        self.reason = reason
+        self.reason = failure.reason
         self.since = self.since or datetime.now(UTC).isoformat(timespec="seconds")
         return was_closed
+
+    def _pause_s(self, failure: Failure) -> float:
+        """As the back office has told us; else twice as long each time."""
+        if failure.retry_after_s is not None:
+            return min(max(failure.retry_after_s, self._settings.first_probe_s), _LONGEST_PAUSE_S)
+        pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, _MOST_DOUBLINGS)
+        return min(self._settings.longest_probe_s, pause_s)
 
     def _close(self) -> bool:
         was_open = self.reason is not None

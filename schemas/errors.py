@@ -120,7 +120,11 @@ class Blip(DeliveryFailure):
 
 
 class DestinationDown(DeliveryFailure):
-    """The back office cannot be reached: everything for it waits."""
+    """The back office cannot be reached, or takes nothing now: everything for it waits, where it says so for `retry_after_s`."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class CaseNotReady(DeliveryFailure):

@@ -8,12 +8,18 @@
 Nothing is handed over before the renaming; what fails up to there is the way, not the submission. The back office moves a
 file from `eingang` to `verarbeitet` and acknowledges it, so who looks in that order never misses one. Names and suffix may differ
 per office (`Drop`).
+
+An acknowledgement may be read while it is being written. Its first line counts when it has its line end; without one, when the file has
+stood still for `STILL_S`. Two fields of it count, in whatever case the word is; blanks and zero bytes round them do not, nor what follows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
@@ -29,6 +35,10 @@ from schemas.errors import DestinationDown, Refused
 ACCEPTED: Final = "ANGENOMMEN"
 REFUSED: Final = "ABGEWIESEN"
 MAX_ACK_BYTES: Final = 1000
+STILL_S: Final = 5.0
+"""Some back offices write no line end; longer than any pause seen between two writes."""
+_NO_LETTER: Final = "\ufffd"
+"""What stands for bytes that are not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,28 +165,61 @@ class DropAdapter:
 
     async def _accepted_earlier(self, shelf: Shelf, submission_id: UUID) -> Delivered | None:
         """A refusal from before is removed: it must not answer for the file that comes now."""
+        if await self._read_ack(shelf, submission_id) is None:
+            return None
         try:
-            return await self._read_answer(shelf, submission_id)
+            return await self._answer(shelf, submission_id)
         except Refused:
             await shelf.remove(self.drop.ack(submission_id))
             return None
 
     async def _answer(self, shelf: Shelf, submission_id: UUID) -> Delivered:
-        while (answer := await self._read_answer(shelf, submission_id)) is None:  # noqa: ASYNC110 - the other side only writes files
+        """What the acknowledgement says, when it is there and whole."""
+        still_s = min(STILL_S, self._limits.answer_limit_s / 2)
+        before: bytes | None = None
+        since_s = time.monotonic()
+        while True:
+            content = await self._read_ack(shelf, submission_id)
+            if content != before:
+                before, since_s = content, time.monotonic()
+            if content is not None:
+                line, whole = _first_line(content)
+                if whole or time.monotonic() - since_s >= still_s:
+                    return _judge(line)
             await asyncio.sleep(self._limits.ack_poll_s)
-        return answer
 
-    async def _read_answer(self, shelf: Shelf, submission_id: UUID) -> Delivered | None:
+    async def _read_ack(self, shelf: Shelf, submission_id: UUID) -> bytes | None:
+        """Its beginning; None while there is none, or nothing in it."""
         try:
-            line = (await shelf.read(self.drop.ack(submission_id), MAX_ACK_BYTES)).decode("ascii")
+            content = await shelf.read(self.drop.ack(submission_id), MAX_ACK_BYTES)
         except FileNotFoundError:
             return None
-        verdict, _, value = line.strip().partition(";")
-        if verdict == ACCEPTED and value:
-            return Delivered(value)
-        if verdict == REFUSED:
-            raise Refused(kit.reason_code(value))
-        raise kit.UnclearAnswer("the acknowledgement cannot be read")
+        return content if content.strip(b"\0 \t\r\n\xef\xbb\xbf\xfe\xff") else None
+
+
+def _first_line(content: bytes) -> tuple[str, bool]:
+    """The first line that is not blank; and whether it is whole. One that is longer than an acknowledgement never will be."""
+    charset = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    said = content.decode(charset, errors="replace").lstrip("\ufeff\0 \t\r\n")
+    line = re.split(r"[\r\n]", said, maxsplit=1)[0]
+    return line, len(line) < len(said) or len(content) >= MAX_ACK_BYTES
+
+
+def _judge(line: str) -> Delivered:
+    """What a whole line says.
+
+    Raises:
+        Refused: the back office does not take it.
+        UnclearAnswer: the line says neither.
+    """
+    verdict, value = (field.strip("\0 \t") for field in [*line.split(";"), ""][:2])
+    if verdict.upper() == ACCEPTED and _NO_LETTER in value:
+        raise kit.UnclearAnswer("the reference in the acknowledgement is not in UTF-8")
+    if verdict.upper() == ACCEPTED:
+        return kit.delivered(value, "reference behind ANGENOMMEN")
+    if verdict.upper() == REFUSED:
+        raise Refused(kit.reason_code(value))
+    raise kit.UnclearAnswer("the acknowledgement says neither ANGENOMMEN nor ABGEWIESEN")
 
 
 @contextlib.contextmanager

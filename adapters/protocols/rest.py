@@ -1,4 +1,4 @@
-"""REST: `POST` hands over, `GET` by submission id finds. Answers are JSON or XML, as their content type says.
+"""REST: `POST` hands over, `GET` by submission id finds. Answers are JSON or XML (`adapters.answers`).
 
 The submission id travels as a header: a back office that knows it answers a repeated hand-over as it answered the first, without a
 second effect. `find` asks before a repeat all the same, so a back office that does not know it has no second effect either.
@@ -7,15 +7,15 @@ second effect. `find` asks before a repeat all the same, so a back office that d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
 
 from adapters import kit
-from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, check_answered, check_taken, members
+from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, answer, check_answered, check_taken, members
 from adapters.interface import Delivered, Document
-from schemas.errors import Refused
+from schemas.errors import DestinationDown, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Rest:
     id_header: str = "Idempotency-Key"
     """Header of a hand-over that carries the submission id."""
     reference: str = "aktenzeichen"
-    """What the answer calls the back office's own number."""
+    """What the answer calls the back office's own number; names from the outside in where it lies deeper, such as `vorgang/aktenzeichen`."""
     unknown: str = "UNBEKANNT"
     """Code beside 404: there is none with this id. A 404 without it may come from anywhere on the way."""
     used: str = "SCHLUESSEL_VERWENDET"
@@ -53,7 +53,7 @@ class RestAdapter:
         """
         headers = {"Content-Type": document.content_type, self.rest.id_header: str(document.submission_id)}
         response = await self.office.hand_over(self.rest.collection, document.content, headers)
-        code = members(response).get("code")
+        code = kit.text(members(response).get("code"))
         if response.status_code == httpx.codes.CONFLICT and code == self.rest.used:
             raise Refused(self.rest.used)
         if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
@@ -66,10 +66,10 @@ class RestAdapter:
 
         Raises:
             DestinationDown: no answer.
-            UnclearAnswer: an answer that does not say it.
+            UnclearAnswer: an answer that does not say it, or somebody else's.
         """
         response = await self.office.ask("GET", f"{self.rest.collection}/{submission_id}")
-        if response.status_code == httpx.codes.NOT_FOUND and members(response).get("code") == self.rest.unknown:
+        if response.status_code == httpx.codes.NOT_FOUND and kit.text(members(response).get("code")) == self.rest.unknown:
             return None
         check_answered(response)
         return self._delivered(response)
@@ -83,6 +83,8 @@ class RestAdapter:
         response = await self.office.ask("GET", self.rest.state)
         check_answered(response)
         state = members(response)
+        if not state:
+            raise DestinationDown("the answer says nothing of its state")
         return f"REST, version {kit.one_line(state.get('version'))}, clock {kit.one_line(state.get('uhrzeit'))}"
 
     async def close(self) -> None:
@@ -90,7 +92,7 @@ class RestAdapter:
         await self.office.close()
 
     def _delivered(self, response: httpx.Response) -> Delivered:
-        reference = members(response).get(self.rest.reference)
-        if not isinstance(reference, str) or not reference:
-            raise kit.UnclearAnswer(f"the answer has no {self.rest.reference}")
-        return Delivered(reference)
+        said: Any = answer(response)
+        for name in self.rest.reference.split("/"):
+            said = said.get(name) if isinstance(said, dict) else None
+        return kit.delivered(said, self.rest.reference)

@@ -1,29 +1,47 @@
 """SOAP 1.1 over HTTP: one operation hands over, one searches by submission id, one tells the state.
 
 The adapter takes it that the back office stores whatever comes, every time: what may have arrived is searched for before it is
-sent again. Messages are document/literal, their elements in one namespace; the answer to `X` is `XAntwort`.
+sent again. Messages are document/literal, their elements in one namespace; the answer to `X` is `XAntwort`. An answer in the envelope of
+SOAP 1.2 is read as well. A fault is one by what is in the envelope, whatever the HTTP status beside it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn, cast
 from uuid import UUID
 
 import httpx
 from lxml import etree
 
-from adapters import kit
-from adapters.http import MAX_CONNECTIONS, HttpOffice, HttpSettings, check_answered, check_taken
+from adapters import answers, kit
+from adapters.http import (
+    MAX_CONNECTIONS,
+    HttpOffice,
+    HttpSettings,
+    by_status,
+    check_answered,
+    check_taken,
+    retry_after_s,
+    unreadable,
+)
 from adapters.interface import Delivered, Document
-from schemas import xml
-from schemas.errors import CaseNotReady, DeliveryFailure, DestinationDown, Refused, Rejected
+from schemas.errors import CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
 CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 NOT_AVAILABLE: Final = "NICHT_VERFUEGBAR"
 CASE_LOCKED: Final = "VORGANG_GESPERRT"
 _ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+_ENVELOPES: Final = (_ENVELOPE, "http://www.w3.org/2003/05/soap-envelope")
+"""SOAP 1.1, which is spoken here, and 1.2."""
+_NEVER: Final = ("Client", "Sender")
+_NOT_UNDERSTOOD: Final = ("VersionMismatch", "MustUnderstand", "DataEncodingUnknown")
+"""The envelope, which is the same for all submissions."""
+_WHO_AND_WHEN: Final = (401, 403, 407, 408, 425, 429)
+_WHERE: Final = (404, 405)
+_FAULT_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._]{0,60}")
 _CAUSES: Final[Mapping[str, type[DeliveryFailure]]] = {NOT_AVAILABLE: DestinationDown, CASE_LOCKED: CaseNotReady}
 
 
@@ -42,7 +60,11 @@ class Soap:
     """Element with the submission id, in the document too."""
     hit: str = "treffer"
     reference: str = "aktenzeichen"
-    """Element with the back office's own number."""
+    """Element with the back office's own number; names from the outside in where it lies deeper, such as `vorgang/aktenzeichen`."""
+    code: str = "detail/fehler/code"
+    """Where in a fault the back office's own code stands, names from the outside in, of any namespace: `faultstring` for example. Where
+    nothing stands there, the subcode of SOAP 1.2, what follows the dot in a faultcode, and the faultstring are looked at.
+    """
     causes: Mapping[str, type[DeliveryFailure]] = field(default_factory=lambda: _CAUSES)
     """What the back office's own fault codes mean: nothing was stored, for this cause."""
 
@@ -51,10 +73,13 @@ class Soap:
         return f"{{{self.namespace}}}{local}"
 
     def element(self, local: str, **texts: str) -> etree._Element:
-        """An element of the back office with simple children, in the order given."""
+        """An element of the back office with simple children, in the order given; a child that lies deeper by its names from the outside in."""
         parent = etree.Element(self.name(local), nsmap={"m": self.namespace})
-        for child, text in texts.items():
-            etree.SubElement(parent, self.name(child)).text = text
+        for path, text in texts.items():
+            child = parent
+            for name in path.split("/"):
+                child = etree.SubElement(child, self.name(name))
+            child.text = text
         return parent
 
     def fault(self, side: str, code: str) -> etree._Element:
@@ -65,31 +90,62 @@ class Soap:
         etree.SubElement(parent, "detail").append(self.element("fehler", code=code))
         return parent
 
-    def text(self, parent: etree._Element, local: str) -> str:
-        """Text of a child in an answer.
+    def text(self, parent: etree._Element, path: str) -> str:
+        """Text in an answer; empty where there is none."""
+        return kit.text(parent.findtext("/".join(self.name(local) for local in path.split("/"))))
 
-        Raises:
-            UnclearAnswer: there is none.
-        """
-        if text := parent.findtext(self.name(local)):
-            return text
-        raise kit.UnclearAnswer(f"the answer has no {local}")
+    def read_fault(self, payload: etree._Element) -> Fault:
+        """What a fault says, of SOAP 1.1 or 1.2."""
+        said = _last(_text(payload, "faultcode") or _text(payload, "Code/Value"))
+        side, _, more = said.partition(".")
+        codes = (
+            _text(payload, self.code),
+            _text(payload, self.code.replace("detail", "Detail", 1)),
+            _last(_text(payload, "Code/Subcode/Value")),
+            more,
+            _text(payload, "faultstring").partition(":")[0],
+        )
+        return Fault(side, tuple(filter(None, codes)), said)
 
-    def raise_fault(self, body: bytes) -> NoReturn:
-        """The office's own code decides; without a known one `Client` means never, and `Server` leaves open what happened.
+    def raise_fault(self, body: bytes, response: httpx.Response | None = None) -> NoReturn:
+        """The office's own code decides, where `causes` has it. Without it `Client` means never, and `Server` leaves open what happened;
+        but a status about our login, our address or too much of us says nothing about the submission.
 
         Raises:
             Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: what the fault means.
         """
-        payload = _answered(body)
-        side = payload.findtext("faultcode", "").rpartition(":")[2]
-        code = payload.findtext(f"detail/{self.name('fehler')}/{self.name('code')}", "")
-        reason = f"SOAP fault {kit.reason_code(code)}"
-        if code in self.causes:
-            raise self.causes[code](reason)
-        if side == "Client":
-            raise Refused(reason)
-        raise kit.UnclearAnswer(reason)
+        response = response or httpx.Response(httpx.codes.INTERNAL_SERVER_ERROR)
+        fault = self.read_fault(_answered(body, response))
+        if cause := next((self.causes[code] for code in fault.codes if code in self.causes), None):
+            raise DestinationDown(fault.reason, retry_after_s(response)) if cause is DestinationDown else cause(fault.reason)
+        if fault.side in _NOT_UNDERSTOOD:
+            raise DestinationDown(fault.reason)
+        if fault.side in _NEVER and response.status_code not in (_WHO_AND_WHEN if fault.code else _WHO_AND_WHEN + _WHERE):
+            raise Refused(fault.reason)
+        raise by_status(response, f"HTTP {response.status_code}, {fault.reason}") or kit.UnclearAnswer(fault.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a fault says."""
+
+    side: str
+    """Whose fault it is: of the fault code what stands before the first dot, such as `Client`."""
+    codes: tuple[str, ...]
+    """What may be the office's own code, the likeliest first."""
+    said: str
+    """The whole fault code, without prefix."""
+
+    @property
+    def code(self) -> str:
+        """The office's own code, where there is one fit for logs."""
+        return next((code for code in self.codes if kit.reason_code(code) == code), "")
+
+    @property
+    def reason(self) -> str:
+        """The office's own code; where there is none, the fault code, which is a name of the protocol and no free text."""
+        named = f" ({self.said})" if _FAULT_CODE.fullmatch(self.said) and not self.code else ""
+        return f"SOAP fault {self.code or kit.reason_code(None)}{named}"
 
 
 class SoapAdapter:
@@ -107,23 +163,27 @@ class SoapAdapter:
         Raises:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http` and `Soap.raise_fault`; anything else is unclear.
         """
-        payload = xml.parse(document.content)
-        response = await self._office.hand_over("", wrap(payload), self._headers(self.soap.create))
-        if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-            self.soap.raise_fault(response.content)
+        try:
+            payload = answers.element(document.content, document.content_type)
+        except answers.Unreadable as error:
+            raise Refused(f"the document cannot be put into an envelope: it is {error}") from None
+        encoding = answers.encoding(document.content, document.content_type)
+        response = await self._office.hand_over("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
+        if _is_fault(response):
+            self.soap.raise_fault(response.content, response)
         check_taken(response)
-        return Delivered(self.soap.text(self._answer(response, self.soap.create), self.soap.reference))
+        return self._delivered(self._answer(response, self.soap.create))
 
     async def find(self, submission_id: UUID) -> Delivered | None:
         """Search by submission id; of several entries the first counts.
 
         Raises:
             DestinationDown: no answer.
-            UnclearAnswer: an answer that does not say it.
+            UnclearAnswer: an answer that does not say it, or somebody else's.
         """
         answer = await self._ask(self.soap.search, **{self.soap.number: str(submission_id)})
         hit = answer.find(self.soap.name(self.soap.hit))
-        return None if hit is None else Delivered(self.soap.text(hit, self.soap.reference))
+        return None if hit is None else self._delivered(hit)
 
     async def check(self) -> str:
         """Version and clock, as the back office states them.
@@ -131,7 +191,10 @@ class SoapAdapter:
         Raises:
             DestinationDown: no answer.
         """
-        state = await self._ask(self.soap.state)
+        try:
+            state = await self._ask(self.soap.state)
+        except kit.UnclearAnswer as error:
+            raise DestinationDown(str(error)) from None
         return f"SOAP, version {kit.one_line(self.soap.text(state, 'version'))}, clock {kit.one_line(self.soap.text(state, 'uhrzeit'))}"
 
     async def close(self) -> None:
@@ -141,41 +204,64 @@ class SoapAdapter:
     async def _ask(self, operation: str, **texts: str) -> etree._Element:
         payload = self.soap.element(operation, **texts)
         response = await self._office.ask("POST", "", wrap(payload), self._headers(operation))
+        if _is_fault(response):
+            raise DestinationDown(self.soap.read_fault(_answered(response.content, response)).reason, retry_after_s(response))
         check_answered(response)
         return self._answer(response, operation)
 
-    def _headers(self, operation: str) -> dict[str, str]:
-        return {"Content-Type": CONTENT_TYPE, "SOAPAction": f'"{self.soap.namespace}/{operation}"'}
+    def _headers(self, operation: str, encoding: str = "utf-8") -> dict[str, str]:
+        return {"Content-Type": f"text/xml; charset={encoding}", "SOAPAction": f'"{self.soap.namespace}/{operation}"'}
 
     def _answer(self, response: httpx.Response, operation: str) -> etree._Element:
-        payload = _answered(response.content)
+        payload = _answered(response.content, response)
         if payload.tag != self.soap.name(f"{operation}Antwort"):
             raise kit.UnclearAnswer(f"the answer is not one to {operation}")
         return payload
 
+    def _delivered(self, answer: etree._Element) -> Delivered:
+        return kit.delivered(self.soap.text(answer, self.soap.reference), self.soap.reference)
 
-def wrap(payload: etree._Element) -> bytes:
+
+def wrap(payload: etree._Element, encoding: str = "utf-8") -> bytes:
     """An envelope around the payload."""
     envelope = etree.Element(f"{{{_ENVELOPE}}}Envelope", nsmap={"soap": _ENVELOPE})
     etree.SubElement(envelope, f"{{{_ENVELOPE}}}Body").append(payload)
-    return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+    return cast("bytes", etree.tostring(envelope, xml_declaration=True, encoding=encoding))
 
 
-def unwrap(body: bytes) -> etree._Element:
+def unwrap(body: bytes, content_type: str = "") -> etree._Element:
     """The payload of an envelope.
 
     Raises:
-        Rejected: the body cannot be read as XML.
-        ValueError: it is not an envelope.
+        Unreadable: it is not an envelope, or cannot be read.
     """
-    payload = xml.parse(body).find(f"{{{_ENVELOPE}}}Body/*")
-    if payload is None:
-        raise ValueError("not a SOAP envelope")
-    return payload
+    root = answers.element(body, content_type)
+    for envelope in _ENVELOPES:
+        if root.tag == f"{{{envelope}}}Envelope" and (payload := root.find(f"{{{envelope}}}Body/*")) is not None:
+            return payload
+    raise answers.Unreadable("not SOAP")
 
 
-def _answered(body: bytes) -> etree._Element:
+def _answered(body: bytes, response: httpx.Response) -> etree._Element:
     try:
-        return unwrap(body)
-    except (Rejected, ValueError) as error:
-        raise kit.UnclearAnswer("the answer is not SOAP") from error
+        return unwrap(body, response.headers.get("Content-Type", ""))
+    except answers.Unreadable as error:
+        raise unreadable(response, error) from None
+
+
+def _is_fault(response: httpx.Response) -> bool:
+    try:
+        payload = unwrap(response.content, response.headers.get("Content-Type", ""))
+    except answers.Unreadable:
+        return False
+    return payload.tag in {f"{{{envelope}}}Fault" for envelope in _ENVELOPES}
+
+
+def _text(fault: etree._Element, path: str) -> str:
+    """In any namespace: stacks differ in whether the parts of a fault have one."""
+    return kit.text(fault.findtext("/".join(f"{{*}}{local}" for local in path.split("/"))))
+
+
+def _last(name: str) -> str:
+    """Without a prefix."""
+    return name.rpartition(":")[2]

@@ -13,8 +13,8 @@ from adapters.protocols.drop import ACCEPTED, REFUSED, Drop
 from adapters.twins.book import REFUSAL, Book, Mood
 from adapters.twins.twin import Site
 
-GARBAGE: Final = b"\x00\xff;;?"
-"""Not even ASCII."""
+GARBAGE: Final = b"\x00\xff;;?\n"
+"""A line, but not even ASCII."""
 TURNED_AWAY: Final = "abgewiesen"
 """Where refused files go: not to the folder of those taken up, which says that the office has them."""
 

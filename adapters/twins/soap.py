@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.answers import Unreadable
 from adapters.protocols.soap import CASE_LOCKED, CONTENT_TYPE, NOT_AVAILABLE, Soap, unwrap, wrap
 from adapters.twins.book import REFUSAL, VERSION, Mood
 from adapters.twins.http import HttpTwin
-from schemas.errors import Rejected
 
 _TAKES_NOTHING: Final = {
     Mood.REFUSE: ("Client", REFUSAL),
@@ -42,23 +42,23 @@ class SoapTwin(HttpTwin):
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         if self.book.mood is Mood.FAIL:
             return _answer(self.soap.fault("Server", NOT_AVAILABLE))
-        body = await request.body()
+        body, content_type = await request.body(), request.headers.get("Content-Type", "")
         try:
-            payload = unwrap(body)
-        except (Rejected, ValueError):
+            payload = unwrap(body, content_type)
+        except Unreadable:
             return _answer(self.soap.fault("Client", "KEIN_SOAP"))
         operation = etree.QName(payload).localname
         if request.headers.get("SOAPAction") != f'"{self.soap.namespace}/{operation}"':
             return _answer(self.soap.fault("Client", "SOAPACTION_FALSCH"))
         number = payload.findtext(self.soap.name(self.soap.number), "")
         mood = self.book.mood_towards(number)
-        answer = await self._create(number, body, mood) if operation == self.soap.create else self._tell(operation, number)
+        answer = await self._create(number, body, content_type, mood) if operation == self.soap.create else self._tell(operation, number)
         return self.strange_answer(mood) or _answer(answer)
 
-    async def _create(self, number: str, body: bytes, mood: Mood) -> etree._Element:
+    async def _create(self, number: str, body: bytes, content_type: str, mood: Mood) -> etree._Element:
         if mood in _TAKES_NOTHING:
             return self.soap.fault(*_TAKES_NOTHING[mood])
-        entry = self.book.enter(number, body, CONTENT_TYPE, datetime.now(UTC))
+        entry = self.book.enter(number, body, content_type, datetime.now(UTC))
         if mood is Mood.FAIL_AFTER:
             return self.soap.fault("Server", "INTERNER_FEHLER")
         await self.before_answering(mood)

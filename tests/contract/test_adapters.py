@@ -269,7 +269,7 @@ class TestNuernbergMeldewesen(OfOffice):
         (401, DestinationDown),
         (404, DestinationDown),
         (503, DestinationDown),
-        (429, Blip),
+        (429, DestinationDown),
         (409, CaseNotReady),
         (423, CaseNotReady),
         (422, Refused),

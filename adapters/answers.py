@@ -1,0 +1,154 @@
+"""What a back office answered, read as it declares it. Portals keep to the bus's rules, back offices to their own; both may be hostile.
+
+1. part     of a multipart answer the root (RFC 2387): so services with MTOM answer, even where nothing is attached
+2. text     by byte order mark or zero bytes, else by the charset of the content type, else by the XML declaration, else as UTF-8
+            (RFC 7303, 3); where that cannot be read, by the next of these
+3. content  XML without DOCTYPE, under the limits of `schemas.xml`; or JSON. Its first character tells, not its content type
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import quopri
+import re
+from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
+from email.parser import HeaderParser
+from typing import Any, Final
+
+from lxml import etree
+
+from schemas import xml
+from schemas.errors import Rejected
+
+_BLANK: Final = "\ufeff\0 \t\r\n"
+_DECLARATION: Final = re.compile(r"<\?xml\s[^>]*\?>")
+_DECLARED: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)["']""")
+_DECLARED_WITHIN_BYTES: Final = 1000
+_LABEL: Final = re.compile(r"[A-Za-z0-9._:-]{1,30}")
+_CHARACTER_SETS: Final = re.compile(r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+")
+"""As Python names them. It knows others that are no character sets, such as `unicode_escape`, and some that are read slowly."""
+_MOST_BYTES_PER_BYTE: Final = 3
+"""What a byte of another character set takes in UTF-8."""
+_TRANSFER_ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"base64": base64.b64decode, "quoted-printable": quopri.decodestring}
+
+
+class Unreadable(ValueError):
+    """An answer is not what it has to be; the text says what it is not, and quotes nothing."""
+
+
+def text(content: bytes, content_type: str = "") -> str:
+    """The text of an answer, without what is blank at its ends.
+
+    Raises:
+        Unreadable: it has letters that are not of its character set.
+    """
+    content, content_type = _root_part(content, content_type)
+    for charset in _charsets(content, content_type):
+        try:
+            return content.decode(charset).strip(_BLANK)
+        except UnicodeDecodeError:
+            continue
+    raise Unreadable("not in its character set")
+
+
+def element(content: bytes, content_type: str = "") -> etree._Element:
+    """The root element of an answer in XML.
+
+    Raises:
+        Unreadable: it is not XML, or a page for people, or asks too much of its reader.
+    """
+    return _parsed(text(content, content_type))
+
+
+def members(content: bytes, content_type: str = "") -> dict[str, Any]:
+    """What an answer says, by name: the members of a JSON object, or attributes and children of an XML root, without namespaces.
+
+    A child of XML that has children is a dictionary as well; of several with the same name the last counts. Empty where an answer has
+    no names: a list, a number.
+
+    Raises:
+        Unreadable: it is neither JSON nor XML, or a page for people, or asks too much of its reader.
+    """
+    said = text(content, content_type)
+    if said.startswith("<"):
+        return _members(_parsed(said))
+    try:
+        answer = json.loads(said)
+    except (ValueError, RecursionError):
+        raise Unreadable("neither JSON nor XML") from None
+    return answer if isinstance(answer, dict) else {}
+
+
+def encoding(content: bytes, content_type: str = "") -> str:
+    """The character set that a document declares."""
+    return next(_charsets(content, content_type))
+
+
+def _parsed(said: str) -> etree._Element:
+    body = _DECLARATION.sub("", said, count=1).encode()  # what it declares holds no more
+    try:
+        root = xml.parse(body, max_size_bytes=_MOST_BYTES_PER_BYTE * xml.MAX_SIZE_BYTES)
+    except Rejected as error:
+        raise Unreadable(f"not XML that may be read: {error.problem.code}") from None
+    if etree.QName(root).localname.lower() == "html":
+        raise Unreadable("a page for people")
+    return root
+
+
+def _members(parent: etree._Element) -> dict[str, Any]:
+    children = {etree.QName(child).localname: _members(child) if len(child) else child.text or "" for child in parent.iterchildren("*")}
+    return children | {etree.QName(name).localname: str(value) for name, value in parent.attrib.items()}
+
+
+def _charsets(content: bytes, content_type: str) -> Iterator[str]:
+    """Those that may be meant, the strongest sign first."""
+    by_bytes = json.detect_encoding(content)  # for XML as for JSON: both begin with a character of ASCII
+    if by_bytes != "utf-8":
+        yield by_bytes
+    declared = _DECLARED.match(content[:_DECLARED_WITHIN_BYTES])
+    for label in (_header(content_type).get_content_charset(), declared and declared[1].decode("ascii", "replace")):
+        if label and _is_known(label):
+            yield label
+    yield "utf-8"
+
+
+def _is_known(label: str) -> bool:
+    if not _LABEL.fullmatch(label):
+        return False
+    try:
+        return _CHARACTER_SETS.fullmatch(codecs.lookup(label).name) is not None
+    except LookupError:
+        return False
+
+
+def _root_part(content: bytes, content_type: str) -> tuple[bytes, str]:
+    """The part that `start` names, else the first, and its own content type; an answer in one piece as it is."""
+    header = _header(content_type)
+    boundary = header.get_boundary()
+    if header.get_content_maintype() != "multipart" or boundary is None:
+        return content, content_type
+    delimiter = rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("ascii", "replace")) + rb"(?:--)?[ \t]*(?=\r?\n|\Z)"
+    pieces = [re.split(rb"\r?\n\r?\n", piece, maxsplit=1) for piece in re.split(delimiter, content)[1:]]
+    parts = [(HeaderParser().parsestr(piece[0].decode("latin-1").lstrip()), piece[1]) for piece in pieces if len(piece) > 1]
+    if not parts:
+        raise Unreadable("multipart without a part")
+    start = header.get_param("start")
+    head, body = next((part for part in parts if start and part[0].get("Content-ID", "").strip() == start), parts[0])
+    return _decoded(body, head.get("Content-Transfer-Encoding", "")), head.get("Content-Type", "")
+
+
+def _decoded(body: bytes, transfer_encoding: str) -> bytes:
+    decode = _TRANSFER_ENCODINGS.get(transfer_encoding.strip().lower())
+    try:
+        return body if decode is None else decode(body)
+    except ValueError:
+        raise Unreadable("a part that is not encoded as it says") from None
+
+
+def _header(content_type: str) -> Message:
+    header = Message()
+    header["Content-Type"] = content_type or "application/octet-stream"
+    return header
