@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Delivered, Document, Submission
+from adapters.kit import NotTheOffice, UnclearAnswer
 from consumers.delivery import Delivery
 from consumers.engine import FINISHED, Again, CaseState
 from consumers.ledger import Entry, Ledger
@@ -245,6 +246,49 @@ async def test_translation_that_fails_says_nothing_of_the_office(small_ledger: L
         await process.turn()
     assert "office_up" in {entry["event"] for entry in logs}
     assert process.delivery.places(9) == 9
+
+
+async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock: Clock) -> None:
+    """A page in place of the office, to hand-overs and to questions: nothing is parked, no try counts, and `find` comes before a repeat."""
+    page = NotTheOffice("HTTP 200 with a page for people")
+    office = Office(before=[page], asked=[page] * 30, after=[page])
+    process = await Process(ledger, office, wire, DeliverySettings(tries=1, quick_tries=1)).start()
+    process.fetch(record_of(APPLICATION, 0))
+    for _ in range(32):
+        await process.turn()
+        assert (process.delivery.finding() or "").startswith("the back office is down: HTTP 200 with a page for people; since")
+        process.wait()
+        clock.now_s += 60
+    assert (office.calls, wire.sent) == (["deliver 1", *["find"] * 31, "deliver 32"], [])
+    await process.go_on()
+    assert (len(office.effects), wire.states, process.delivery.finding()) == (1, ["delivered"], None)
+
+
+async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
+    """Too much of us: the whole office is left alone as long as it says, and no try counts."""
+    office = Office(before=[DestinationDown("HTTP 429", 25)] * 3)
+    process = await Process(small_ledger, office, wire, DeliverySettings(tries=1, quick_tries=1)).start()
+    process.fetch(*(record_of(builders.application(), offset) for offset in range(3)))
+    for number in range(3):
+        await process.settle(await _handed_over(process, 1))
+        process.wait()
+        clock.now_s += 24.9
+        assert (len(office.calls), process.delivery.places(9)) == (number + 1, 0)
+        clock.now_s += 0.2
+        assert process.delivery.places(9) == 1
+    await process.go_on()
+    assert wire.states == ["delivered"] * 3
+
+
+async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
+    """Our own sentence stands in the log and in the headers of the copy."""
+    unclear = [UnclearAnswer("the answer has no aktenzeichen")] * 2
+    process = await Process(small_ledger, Office(after=unclear, asked=unclear * 9), wire, DeliverySettings(quick_tries=1)).start()
+    process.fetch(record_of(APPLICATION, 0))
+    with structlog.testing.capture_logs() as logs:
+        await process.turn()
+    assert [entry["reason"] for entry in logs if entry["event"] == "delivery_failed"] == ["the answer has no aktenzeichen"]
+    assert block(wire.parked[0]).block[CopyHeader.MESSAGE] == "the answer has no aktenzeichen"
 
 
 async def _handed_over(process: Process, limit: int) -> list[Any]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from adapters.interface import CannotFind
+from adapters.kit import NotTheOffice, UnclearAnswer
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, Verdict, backoff_s, decide, quick_pause_s
 from consumers.settings import DeliverySettings
 from schemas import errors
@@ -176,6 +177,28 @@ def test_probing_while_up_means_nothing() -> None:
     assert breaker.places(0, 7) == 7
 
 
+@pytest.mark.parametrize(
+    ("told_s", "waits_s"), [(25.0, 25.0), (0.0, SETTINGS.first_probe_s), (0.001, SETTINGS.first_probe_s), (1e30, 3600.0), (None, 1.0)]
+)
+def test_an_office_is_left_alone_as_long_as_it_says(told_s: float | None, waits_s: float) -> None:
+    """Each time anew, and within bounds; not doubled."""
+    breaker, now_s = Breaker(SETTINGS), 0.0
+    down = Failure.of(DestinationDown("HTTP 429", told_s), Stage.DELIVER)
+    for _ in range(3 if told_s is not None else 1):
+        breaker.note(down, now_s)
+        now_s += waits_s
+        assert (breaker.places(now_s - 0.0005, 7), breaker.places(now_s, 7)) == (0, 1)
+        breaker.probing()
+
+
+def test_the_longest_wait_of_the_same_moment_counts() -> None:
+    """Others that were under way may be told to wait longer, and then all do; a shorter wait changes nothing."""
+    breaker = Breaker(SETTINGS)
+    for told_s in (10, 40, 20, None):
+        breaker.note(Failure.of(DestinationDown("HTTP 429", told_s), Stage.DELIVER), 0)
+    assert (breaker.places(39.9, 7), breaker.places(40, 7)) == (0, 1)
+
+
 # --- the brake
 
 
@@ -226,6 +249,11 @@ def test_small_window_counts_when_it_is_full() -> None:
         (Refused("no such street"), Cause.PERMANENT, "no such street"),
         (CannotFind(), Cause.CANNOT_FIND, "CannotFind"),
         (CannotFind(CANARY), Cause.CANNOT_FIND, "CannotFind"),
+        (UnclearAnswer("the answer has no aktenzeichen"), Cause.UNCLEAR, "the answer has no aktenzeichen"),
+        (NotTheOffice("HTTP 200 with a page for people"), Cause.DESTINATION_DOWN, "HTTP 200 with a page for people"),
+        (UnclearAnswer("two\nlines\x1b[1m"), Cause.UNCLEAR, "two lines [1m"),
+        (UnclearAnswer("x" * 1000), Cause.UNCLEAR, "x" * 300),
+        (UnclearAnswer(""), Cause.UNCLEAR, "UnclearAnswer"),
         (TimeoutError(CANARY), Cause.UNCLEAR, "TimeoutError"),
         (ValueError(CANARY), Cause.UNCLEAR, "ValueError"),
         (ExceptionGroup(CANARY, [KeyError(CANARY)]), Cause.UNCLEAR, "ExceptionGroup"),
