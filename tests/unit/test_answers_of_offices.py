@@ -62,7 +62,7 @@ def soap(*said: httpx.Response, adapter: type[SoapAdapter] = OfSoap) -> SoapAdap
 
 
 @cache
-def connected(adapter: Callable[[HttpSettings], Any]) -> Any:
+def connected(adapter: Any) -> Any:
     """One for all tests: to read the certificates takes a tenth of a second."""
     return adapter(SETTINGS)
 

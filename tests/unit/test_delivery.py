@@ -282,8 +282,8 @@ async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, cloc
 
 async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
     """Our own sentence stands in the log and in the headers of the copy."""
-    unclear = [UnclearAnswer("the answer has no aktenzeichen")] * 2
-    process = await Process(small_ledger, Office(after=unclear, asked=unclear * 9), wire, DeliverySettings(quick_tries=1)).start()
+    unclear: list[Exception] = [UnclearAnswer("the answer has no aktenzeichen")]
+    process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(quick_tries=1)).start()
     process.fetch(record_of(APPLICATION, 0))
     with structlog.testing.capture_logs() as logs:
         await process.turn()
