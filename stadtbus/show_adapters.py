@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from stadtbus.adapters import Report
-    from stadtbus.trial import Difference, Trial
+    from stadtbus.trial import Difference, Leaf, Trial
 
 _UNMAPPED: Final = "bold red"
+_NOT_THERE: Final = "NOT IN THE DOCUMENT"
+_LEFT_OUT: Final = "-"
+_ADDED: Final = "(header, bus, mapping)"
+_LEAST_WIDTH: Final = 60
 _PAGE_WIDTH: Final = 160
 _DIFF: Final = {"-": "red", "+": "green", "@": "cyan", " ": ""}
 
@@ -64,24 +69,68 @@ def _sum_up(report: Report) -> str:
 
 
 def trial_view(trial: Trial) -> RenderableType:
-    """Left the values of the message, right the document."""
-    left = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
-    left.add_column(overflow="fold", ratio=2)
-    left.add_column(overflow="fold", ratio=1)
-    for leaf in trial.leaves:
-        style = "" if leaf.read else "dim" if leaf.ignored else _UNMAPPED
-        left.add_row(Text(leaf.path, style=style or "cyan"), Text(leaf.value, style=style))
-    right = Text(f"refused: {trial.refused}", style="red") if trial.refused else Text(trial.text)
-    sides = Table(box=SIMPLE_HEAD, expand=True)
-    sides.add_column("message", ratio=1, overflow="fold")
-    sides.add_column(trial.document.content_type if trial.document else "document", ratio=1, overflow="fold")
-    sides.add_row(left, right)
-    return Group(sides, Text(_summary(trial)))
+    """A line per value: where it stands in the message, where in the document, what it is. Then what the document has beside that."""
+    return Group(_TrialTable(trial), Text(_summary(trial), style="red" if trial.refused or trial.unmapped else ""))
+
+
+class _TrialTable:
+    """As wide as the screen, with paths broken between their steps."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = (max(options.max_width, _LEAST_WIDTH) - 4) // 3
+        document = self._trial.document
+        table = Table(box=SIMPLE_HEAD, padding=0)
+        for title in ("in the message", f"in the document\n({document.content_type})" if document else "in the document", "value"):
+            table.add_column(title, width=width, overflow="fold")
+        around = ""
+        for source, targets, value, style in self._rows():
+            group, name = _in_group(source)
+            if group and group != around:
+                table.add_row(Text(broken(group, width), style="bold"))
+            around = group
+            table.add_row(Text(broken(name, width)), Text("\n".join(broken(one, width) for one in targets)), Text(value), style=style)
+        yield table
+
+    def _rows(self) -> Iterator[tuple[str, Sequence[str], str, str]]:
+        for leaf in self._trial.leaves:
+            nowhere, style = (_LEFT_OUT, "dim") if leaf.ignored else (_NOT_THERE, _UNMAPPED)
+            if self._trial.document is None:
+                yield leaf.path, (), leaf.value, ""
+            elif leaf.read:
+                yield leaf.path, leaf.targets, self._became(leaf), ""
+            else:
+                yield leaf.path, (nowhere,), leaf.value, style
+        for target, value in self._trial.added.items():
+            yield _ADDED, (target,), value, "cyan"
+
+    def _became(self, leaf: Leaf) -> str:
+        """The value, and what it is in the document where that is something else."""
+        found = [self._trial.written.get(target, "").strip() for target in leaf.targets]
+        return leaf.value if len(found) != 1 or found[0] == leaf.value.strip() else f"{leaf.value} → {found[0]}"
+
+
+def _in_group(path: str) -> tuple[str, str]:
+    """A long path as the two steps that it begins with, which stand once above what they have in common, and the rest."""
+    one, two, rest = (*path.split("/", 2), "", "")[:3]
+    return (f"{one}/{two}/", f"  {rest}") if rest else ("", path)
+
+
+def broken(path: str, width: int) -> str:
+    """A path in lines of some width, broken after a `/`, or inside a step that is longer than a line."""
+    lines = [""]
+    for step in re.findall(r"[^/]*/?", path):
+        if lines[-1] and len(lines[-1]) + len(step) > width:
+            lines.append("")
+        lines[-1] += step
+    return "\n".join(line[at : at + width] for line in lines for at in range(0, max(len(line), 1), width))
 
 
 def _summary(trial: Trial) -> str:
     if trial.refused:
-        return "the adapter refuses this message, so nothing is in a document"
+        return f"refused: {trial.refused}; so nothing is in a document"
     if trial.unmapped:
         return "not in the document: " + ", ".join(trial.unmapped)
     left_out = sum(1 for leaf in trial.leaves if not leaf.read)

@@ -3,7 +3,8 @@
     feld(id)              the values of a form field that are not blank
     meta(name)            what the bus knows: id, case, accepted_at (UTC, to the second), test (true or false)
     code(table, x)        each code translated by a table of the mapping
-    date(x, pattern)      a date in another form; the parts are DD, MM, YYYY; an unknown month or day is written as 00
+    date(x, pattern)      a date in another form; the parts are DD, MM, YYYY; an unknown month or day is written as 00;
+                          of a moment with a zone, such as accepted_at, the day that it is in Germany
     integer(x)            a whole number
     join(x, separator)    several values as one text
     house_number(x)       of `12 a` the 12
@@ -18,8 +19,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from lxml import etree
 
@@ -46,6 +48,7 @@ _PREFIX: Final = re.compile(r"([\w.-]+):(?!:)(?=[\w*])")
 _PREDICATE: Final = re.compile(r"\[[^\[\]]*\]")
 _OPERATORS: Final = frozenset(("and", "or", "div", "mod"))
 _DATE: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_GERMANY: Final = ZoneInfo("Europe/Berlin")
 _HOUSE: Final = re.compile(r"(\d*)\s*(.*)", re.DOTALL)
 
 
@@ -206,11 +209,20 @@ def _date(_: Any, selected: Selected, pattern: str) -> str:
     text = _one(selected).strip()
     if not text:
         return ""
-    parts = _DATE.fullmatch(text)
+    parts = _DATE.fullmatch(_day_in_germany(text) if "T" in text else text)
     if parts is None:
         raise UnfitError("not a date like 2026-03-01, 2026-03 or 2026")
     year, month, day = parts.groups(default="00")
     return pattern.replace("YYYY", year).replace("MM", month).replace("DD", day)
+
+
+def _day_in_germany(text: str) -> str:
+    """The day of a moment; of what is none, or has no zone, nothing that is a date."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(_GERMANY).date().isoformat() if moment.tzinfo else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _integer(_: Any, selected: Selected) -> Selected:

@@ -233,11 +233,16 @@ def _without(element: etree._Element, name: str) -> Iterator[None]:
     element.set(name, value)
 
 
+def others(mapping: Mapping, text: str) -> Iterator[str]:
+    """Other texts for the place of one, at least one of which changes the document where the mapping reads that place."""
+    return variants.other_texts(text, mapping.spec.codes, (xpath for _, xpath in written(mapping)))
+
+
 def _changes_nothing(mapping: Mapping, submission: Submission, document: Document, element: etree._Element) -> bool:
     """Whether the document is the same, whatever the text of an element."""
     text = element.text or ""
     try:
-        for other in variants.other_texts(text, mapping.spec.codes, [xpath for _, xpath in written(mapping)]):
+        for other in others(mapping, text):
             element.text = other
             if _outcome(mapping, submission) != document:
                 return False

@@ -27,6 +27,11 @@ def _is_repeated(path: list[tuple[str, Any]], key: str, _: Any) -> bool:
     return key in _REPEATED or (key == "grund" and len(path) == 1)
 
 
+def plain(path: str) -> str:
+    """A path without namespaces."""
+    return _NAMESPACE.sub("", path)
+
+
 def xml_values(content: bytes) -> dict[str, str]:
     """What stands where in a document of XML: texts of elements and attributes, by paths of local names.
 
@@ -40,9 +45,9 @@ def xml_values(content: bytes) -> dict[str, str]:
 def _xml_values(root: etree._Element) -> Iterator[tuple[str, str]]:
     tree = root.getroottree()
     for element in root.iter("*"):
-        path = "" if element is root else _NAMESPACE.sub("", tree.getelementpath(element))
+        path = "" if element is root else plain(tree.getelementpath(element))
         for name, value in element.attrib.items():
-            attribute = f"@{_NAMESPACE.sub('', str(name))}"
+            attribute = f"@{plain(str(name))}"
             yield f"{path}/{attribute}" if path else attribute, str(value)
         if not len(element) or (element.text or "").strip():
             yield path or etree.QName(root).localname, element.text or ""
@@ -66,6 +71,17 @@ def _json_values(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _json_values(member, f"{path}[{number}]")
     elif value is not None:
         yield path, value if isinstance(value, str) else json.dumps(value)
+
+
+def values(content: bytes, content_type: str) -> dict[str, str]:
+    """The same by the kind of content, where nothing more is known of a document.
+
+    Raises:
+        ValueError: it is not what its content type says.
+    """
+    if "xml" in content_type:
+        return xml_values(content)
+    return json_values(content) if "json" in content_type else line_values(content, "utf-8")
 
 
 def line_values(content: bytes, charset: str) -> dict[str, str]:

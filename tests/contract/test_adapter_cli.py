@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 from adapters import registry
 from adapters.conformance import checks
 from adapters.conformance.bench import Bench, Broken
+from adapters.protocols import mapped
 from schemas import catalogue, errors
-from schemas.errors import UsageError
+from schemas.errors import Rejected, UsageError
 from stadtbus import adapters
 from stadtbus.cli import app
 
@@ -82,6 +83,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "office"
     copytree(registry.folder(TRADE), folder)
     monkeypatch.setattr(registry, "folder", lambda _: folder)
+    monkeypatch.setattr(mapped, "getfile", lambda _: folder / "adapter.py")
     return folder / "mapping.yaml"
 
 
@@ -155,6 +157,110 @@ def test_try_with_a_message_that_is_refused() -> None:
     assert result.exit_code == 1
     assert "refused: not an application" in result.stdout
     assert "leistung/code" in result.stdout
+
+
+ENCODINGS = ("ISO-8859-1", "ISO-8859-15", "windows-1252", "UTF-16")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_documents_in_any_encoding(changed: Path, tmp_path: Path, encoding: str) -> None:
+    """A document that is not UTF-8 is shown, compared and recorded like any other: the rule of UTF-8 is one for portals."""
+    (tmp_path / "old.yaml").write_bytes(changed.read_bytes())
+    change(changed, "{format: xml, ", f"{{format: xml, encoding: {encoding}, ")
+    result = give("try", str(SAMPLE), "--adapter", TRADE, "--json")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert shown["content_type"] == f"application/xml; charset={encoding}"
+    assert "Đặng" in shown["document"]
+    assert any(one["targets"] == ["antragsteller/name"] and one["path"].endswith("familienname/name") for one in shown["values"])
+    assert give("diff", TRADE, "--against", str(tmp_path / "old.yaml")).exit_code == 0  # the same text in another encoding
+    assert give("record", TRADE).exit_code == 0
+    assert f"encoding='{encoding}'" in changed.with_name("samples").joinpath("antrag-person.expected.xml").read_bytes().decode(encoding)
+
+
+def test_ids_of_the_message(tmp_path: Path) -> None:
+    """What is shown of a message has its own ids: that of the message and that of the case."""
+    document = json.loads(give("try", str(SAMPLE), "--adapter", TRADE, "--json").stdout)["document"]
+    assert 'antragsnummer="0f6f1c1e-1c1a-4d59-9d0e-1b9a4a6d7e01" vorgang="7d3f0c52-6a0e-4c1e-9f53-0d8f0f9e4b11"' in document
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_try_has_a_line_per_value(columns: str) -> None:
+    """Where a value comes from, where it goes and what it is stands in one line; no word is broken at 80 columns but long values."""
+    result = CliRunner(env={"COLUMNS": columns}).invoke(app, ["adapter", "try", str(SAMPLE), "--adapter", TRADE])
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert any(line.split() == ["feld('F99000202')", "betrieb/beginn", "2026-04-01"] for line in lines)
+    assert any(line.split()[:1] == ["vornamen/name"] for line in lines)
+    assert "…" not in result.stdout
+
+
+def test_try_shows_what_letters_become() -> None:
+    """A value that is something else in the document is shown as both, a table by its columns."""
+    sample = registry.folder("augsburg.gewerbe") / "samples" / "besondere-zeichen.xml"
+    result = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["adapter", "try", str(sample), "--adapter", "augsburg.gewerbe"])
+    assert result.exit_code == 0
+    assert "Đặng Łucja → Dang Lucja" in result.stdout
+    assert "Vornamen, row 1" in result.stdout
+
+
+def test_try_knows_what_a_table_reads(changed: Path) -> None:
+    """A value that a table takes for one of "all others" is read, and not shown as lost."""
+    change(changed, 'strasse: {required: "self::e:einreichung.antrag.0100"}', "strasse: code('x', feld('F99000203'))")
+    change(changed, "codes:\n", 'codes:\n  x: {Am Dom: "1", "*": "9"}\n')
+    shown = json.loads(give("try", str(SAMPLE), "--adapter", TRADE, "--json").stdout)
+    assert shown["unmapped"] == []
+
+
+def test_reason_of_a_refusal_comes_last() -> None:
+    """The last line says why a message is refused: what is above has left the screen."""
+    result = give("try", str(SAMPLE.with_name("nachtrag.xml")), "--adapter", "augsburg.gewerbe")
+    assert result.stdout.strip().splitlines()[-1] == "refused: not an application; so nothing is in a document"
+
+
+def test_record_with_samples_that_are_refused(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample that the mapping refuses is a finding with its file and reason, and recorded as refused; the others are written."""
+    folder = changed.with_name("samples")
+    (folder / "0-ohne.xml").write_bytes(SAMPLE.read_bytes().replace(b"F99000202", b"F99000299"))
+    (folder / "1-kaputt.xml").write_bytes(b"<a>")
+    before = (folder / "antrag-person.expected.xml").stat().st_mtime_ns
+    result = give("record", TRADE)
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    said = result.stdout.replace("\n", "")
+    assert "0-ohne.xml: refused: missing: betrieb/beginn" in said
+    assert "1-kaputt.xml: " in said
+    assert (folder / "antrag-person.expected.xml").stat().st_mtime_ns > before
+    assert (folder / "0-ohne.refused.txt").read_text(encoding="utf-8").startswith("missing: betrieb/beginn")
+
+    (folder / "1-kaputt.xml").unlink()
+    assert give("record", TRADE).exit_code == 0
+    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes,))
+    assert give("check", TRADE).exit_code == 0
+    (folder / "0-ohne.refused.txt").write_text("something else\n", encoding="utf-8")
+    assert "samples/0-ohne.xml: something else comes of it" in give("check", TRADE).stdout
+
+
+def test_sample_that_is_no_message(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file among the samples that is no message is named, in words for who wrote the samples."""
+    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes,))
+    (changed.with_name("samples") / "kaputt.xml").write_bytes(b"<a>")
+    error = give("check", TRADE).exception
+    assert isinstance(error, UsageError)
+    assert error.problem is errors.SAMPLE_UNREADABLE
+    assert (error.where or "").endswith("kaputt.xml")
+
+
+async def speaks_to_portals(_: Bench) -> None:
+    """It is not refused like a portal."""
+    raise Rejected(errors.ENCODING)
+
+
+def test_refusals_for_portals_are_not_shown_to_authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be told to a portal is a promise that an adapter does not keep, and not the end of the command."""
+    monkeypatch.setattr(adapters, "CHECKS", (speaks_to_portals,))
+    result = give("check", OFFICE)
+    assert result.exit_code == 1
+    assert "Rejected where nothing should fail" in result.stdout
 
 
 def test_page_that_cannot_be_written(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import json
 import pkgutil
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,35 @@ def test_values_that_do_not_fit(mapping: Any, xpath: str, reason: str) -> None:
     with pytest.raises(Refused) as caught:
         loaded.document(submission())
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("accepted_at", "day"),
+    [
+        ("2026-03-01T22:59:59.999+00:00", "01.03.2026"),
+        ("2026-03-01T23:00:00+00:00", "02.03.2026"),
+        ("2026-07-01T21:59:59+00:00", "01.07.2026"),
+        ("2026-07-01T22:00:00+00:00", "02.07.2026"),
+        ("2026-03-28T23:30:00+00:00", "29.03.2026"),
+        ("2026-03-29T21:30:00+00:00", "29.03.2026"),
+        ("2026-03-29T22:00:00+00:00", "30.03.2026"),
+        ("2026-10-25T22:30:00+00:00", "25.10.2026"),
+        ("2026-10-24T22:30:00+00:00", "25.10.2026"),
+        ("2026-12-31T23:00:00+00:00", "01.01.2027"),
+        ("2026-03-01T10:00:00+01:00", "01.03.2026"),
+    ],
+)
+def test_day_of_receipt(mapping: Any, accepted_at: str, day: str) -> None:
+    """The day on which something came in is that in Germany, in summer and in winter, before and after midnight."""
+    one = replace(submission(), accepted_at=datetime.fromisoformat(accepted_at))
+    assert members(mapping({"x": "date(meta('accepted_at'), 'DD.MM.YYYY')"}), one) == {"x": day}
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T10:00:00", "2026-03-01T", "T", "2026-03-01 10:00:00+01:00", "2026-02-30T10:00:00Z"])
+def test_moments_that_have_no_day(mapping: Any, text: str) -> None:
+    """A moment without a zone, or one that does not exist, has no day that could be told."""
+    with pytest.raises(Refused, match=r"^x: not a date like 2026-03-01, 2026-03 or 2026$"):
+        mapping({"x": f"date('{text}', 'DD')"}).document(submission())
 
 
 def test_everything_missing_is_told_at_once(mapping: Any) -> None:
