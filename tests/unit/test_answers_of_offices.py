@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -61,10 +60,14 @@ def soap(*said: httpx.Response, adapter: type[SoapAdapter] = OfSoap) -> SoapAdap
     return made
 
 
-@cache
 def connected(adapter: Any) -> Any:
     """One for all tests: to read the certificates takes a tenth of a second."""
-    return adapter(SETTINGS)
+    if adapter not in _CONNECTED:
+        _CONNECTED[adapter] = adapter(SETTINGS)
+    return _CONNECTED[adapter]
+
+
+_CONNECTED: dict[Any, Any] = {}
 
 
 def client(said: tuple[httpx.Response, ...]) -> httpx.AsyncClient:
