@@ -17,6 +17,9 @@ _DELIVERY_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 
 ACCEPTED = Counter("stadtbus_submissions_accepted_total", "Submissions taken into the outbox.", ["office", "portal"])
 REJECTED = Counter("stadtbus_submissions_rejected_total", "Submissions refused at intake, by problem code.", ["code"])
 OUTBOX_PENDING = Gauge("stadtbus_outbox_pending", "Submissions in the outbox that are not on Kafka yet.", ["office"])
+RELAY_HELD = Gauge(
+    "stadtbus_relay_held_cases", "Cases in the outbox of which Kafka refuses a submission, by its error. Alarm on any.", ["office", "error"]
+)
 DELIVERED = Counter("stadtbus_submissions_delivered_total", "Submissions that the back office confirmed.", ["office"])
 DELIVERY_SECONDS = Histogram(
     "stadtbus_delivery_seconds", "Time from acceptance to confirmation by the back office.", ["office"], buckets=_DELIVERY_BUCKETS_S

@@ -111,7 +111,9 @@ def create_app(
     _add_errors(app)
     # Kafka being away is no reason to be taken out of service: accepting goes on. Without its store nothing can be accepted.
     moving = {f"relay of {office}": lane.progress.check for office, lane in zip(catalogue.offices, lanes, strict=True)}
-    checks = Health(alive=moving, ready=moving | {"store": box.store.check}, degraded={"status feed": feed.check})
+    # One office's topic that refuses records is no reason either: the others would suffer for it.
+    refusing = {f"relay of {office}": lane.refused for office, lane in zip(catalogue.offices, lanes, strict=True)}
+    checks = Health(alive=moving, ready=moving | {"store": box.store.check}, degraded=refusing | {"status feed": feed.check})
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app

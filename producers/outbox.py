@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -253,18 +253,26 @@ class Outbox:
         self._places -= 1
         return self._places >= 0
 
-    async def next_pending(self, office: str, limit: int) -> list[Pending]:
-        """The oldest submissions of an office that are not on Kafka, in the order of acceptance, some megabytes at most."""
-        waiting = sa.select(_submission.c.seq, sa.func.length(_submission.c.content)).where(_unpublished, _submission.c.office == office)
-        oldest = waiting.order_by(_submission.c.seq).limit(limit)
+    async def next_pending(self, office: str, limit: int, *, after: int = 0, without: Container[UUID] = ()) -> list[Pending]:
+        """The oldest submissions of an office that are not on Kafka, behind a row and without those of some cases: in the order of
+        acceptance, some megabytes at most.
+        """
+        columns = (_submission.c.seq, sa.func.length(_submission.c.content), _submission.c.case_id)
+        rows = sa.select(*columns).where(_unpublished, _submission.c.office == office).order_by(_submission.c.seq).limit(limit)
 
-        def operation(connection: sa.Connection) -> Sequence[sa.RowMapping]:
-            chosen = _first_bytes([tuple(row) for row in connection.execute(oldest)])
-            query = sa.select(_submission).where(_submission.c.seq.in_(chosen)).order_by(_submission.c.seq)
-            return connection.execute(query).mappings().all()
+        def operation(connection: sa.Connection) -> list[Pending]:
+            last = after
+            while page := connection.execute(rows.where(_submission.c.seq > last)).all():
+                if chosen := _first_bytes([(seq, size_bytes) for seq, size_bytes, case in page if case not in without]):
+                    return _pending(connection, chosen)
+                last = page[-1].seq
+            return []
 
-        rows = await self.store.read(operation)
-        return [Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"]) for row in rows]
+        return await self.store.read(operation)
+
+    async def pending_at(self, rows: Sequence[int]) -> list[Pending]:
+        """Those of these rows that are not on Kafka, in the order of acceptance."""
+        return await self.store.read(lambda connection: _pending(connection, rows))
 
     async def published(self, done: Sequence[tuple[Pending, Position]]) -> None:
         """Note that these are on Kafka, replicated."""
@@ -398,6 +406,12 @@ def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False)
         test=Header.TEST in json.loads(row["headers"]),
         repeated=repeated,
     )
+
+
+def _pending(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
+    query = sa.select(_submission).where(_unpublished, _submission.c.seq.in_(rows)).order_by(_submission.c.seq)
+    found = connection.execute(query).mappings().all()
+    return [Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"]) for row in found]
 
 
 def _count(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> int:

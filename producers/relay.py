@@ -2,18 +2,29 @@
 
 Each office has a lane and a producer of its own: a topic that does not take records holds up nobody else's. A crash between
 Kafka's acknowledgement and our note sends a record twice under the same message id; every consumer drops that.
+
+Kafka may refuse a record for good: it is larger than the topic now takes, or nobody may write there. Then its case is held, because the
+later ones may build on it, and everything else goes on. Held cases are tried again a few at a time; as soon as one of them gets through,
+all may.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from infra import crashpoints, metrics
 from infra.health import Progress
-from infra.kafka.clients import Outgoing, Position, Sender
+from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings
 from producers.outbox import Outbox, Pending
 from schemas import headers, topics
@@ -24,8 +35,21 @@ log = structlog.get_logger()
 _BATCH: Final = 500
 _PAUSE_S: Final = 2.0
 _LOOK_S: Final = 30.0
+_FIRST_RETRY_S: Final = 1.0
+_LONGEST_RETRY_S: Final = 5.0
+"""What was refused is soon tried again, because only a few records are: an operator who has mended something wants to see it."""
+_TRIED_AT_ONCE: Final = 20
+_TELL_S: Final = 60.0
 _STALL_LIMIT_S: Final = 180
 """Longer than a send may take; a lane that waits for Kafka moves, and is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The first waiting submission of a case, which Kafka refuses."""
+
+    seq: int
+    error: str
 
 
 class Lane:
@@ -36,7 +60,27 @@ class Lane:
         self._office = office
         self._sender = Sender(kafka, f"relay-{office}")
         self._filled = outbox.filled[office]
+        self._held: dict[UUID, _Held] = {}
+        """By case; whoever was tried last stands last."""
+        self._since: datetime | None = None
+        """When the first of them was refused."""
+        self._errors: Sequence[str] = ()
+        self._waiting = 0
+        self._after = 0
+        """Up to here everything has been sent or is held."""
+        self._looked_s = 0.0
+        """When it was last looked for something that waits before there."""
+        self._retry_s = _FIRST_RETRY_S
+        self._told: tuple[float, set[str]] = (0.0, set())
+        """When the log heard of refusals last, and of which."""
         self.progress = Progress(_STALL_LIMIT_S)
+
+    def refused(self) -> str | None:
+        """What Kafka refuses, since when, and how many wait, for people; None while it takes everything."""
+        if self._since is None:
+            return None
+        since = self._since.isoformat(timespec="seconds")
+        return f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}; {self._waiting} wait since {since}"
 
     async def run(self) -> None:
         """Send until cancelled. While Kafka does not take records the outbox holds them."""
@@ -46,39 +90,87 @@ class Lane:
                 if await self._send_waiting():
                     await self._wait_for_more()
                 else:
+                    self._after = 0  # from the oldest on: what has no clear answer goes first
                     await asyncio.sleep(_PAUSE_S)
         finally:
             await self._sender.stop()
 
     async def _send_waiting(self) -> bool:
-        """Send all that waits; False when Kafka did not take something."""
+        """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while pending := await self._outbox.next_pending(self._office, _BATCH):
+        while pending := await self._outbox.next_pending(self._office, _BATCH, after=self._after, without=self._held):
             metrics.OUTBOX_PENDING.labels(self._office).set(await self._outbox.count_pending(self._office))
-            crashpoints.reached("relay.before")
-            try:
-                positions = await self._sender.send_all([_record(one) for one in pending])
-            except CannotTell as error:
-                log.warning("relay_waits", office=self._office, error=error.problem.code)
+            if None in await self._send(pending):
                 return False
-            crashpoints.reached("relay.acknowledged")
-            known = [(one, position) for one, position in zip(pending, positions, strict=True) if isinstance(position, Position)]
-            if known:
-                await self._outbox.published(known)
-            if len(known) < len(pending):
-                log.warning("relay_waits", office=self._office, unknown=len(pending) - len(known))
-                return False
+            self._after = pending[-1].seq if self._held else 0
             self.progress.moved()
-        metrics.OUTBOX_PENDING.labels(self._office).set(0)
+        await self._count()
         return True
 
-    async def _wait_for_more(self) -> None:
-        """Until something was accepted; looking now and then all the same costs one query."""
+    async def _send(self, pending: Sequence[Pending]) -> list[Sent]:
+        """Send these, note what is on Kafka, and hold what is refused; what became of each."""
+        crashpoints.reached("relay.before")
         try:
-            async with asyncio.timeout(_LOOK_S):
+            sent = await self._sender.send_all([_record(one) for one in pending])
+        except CannotTell as error:
+            log.warning("relay_waits", office=self._office, error=error.problem.code)
+            return [None] * len(pending)
+        crashpoints.reached("relay.acknowledged")
+        outcomes = list(zip(pending, sent, strict=True))
+        known = [(one, position) for one, position in outcomes if isinstance(position, Position)]
+        if known:
+            await self._outbox.published(known)
+        self._hold([(one, refusal) for one, refusal in outcomes if isinstance(refusal, KafkaRefusal)])
+        if None in sent:
+            log.warning("relay_waits", office=self._office, unknown=sent.count(None))
+        return sent
+
+    def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:
+        for one, refusal in refused:
+            first = self._held.get(one.case_id)
+            if first is None or first.seq == one.seq:
+                self._held.pop(one.case_id, None)
+                self._held[one.case_id] = _Held(one.seq, refusal.error)
+
+    async def _wait_for_more(self) -> None:
+        """Until something was accepted, or what is held is to be tried again; looking now and then all the same costs one query."""
+        try:
+            async with asyncio.timeout(self._retry_s if self._held else _LOOK_S):
                 await self._filled.wait()
         except TimeoutError:
-            pass
+            if self._held:
+                await self._try_held()
+
+    async def _try_held(self) -> None:
+        """Try the first submissions of some cases. When one gets through, the cause is gone: all are sent again."""
+        tried = [held.seq for held in itertools.islice(self._held.values(), _TRIED_AT_ONCE)]
+        sent = await self._send(await self._outbox.pending_at(tried))
+        if len(sent) < len(tried) or any(isinstance(one, Position) for one in sent):
+            self._held.clear()
+            self._after, self._retry_s = 0, _FIRST_RETRY_S
+            return
+        self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
+        if time.monotonic() - self._looked_s > _LOOK_S:  # something may have been put back
+            self._after, self._looked_s = 0, time.monotonic()
+
+    async def _count(self) -> None:
+        """Say what waits, in metrics, and in the log when something new is refused, and now and then."""
+        self._waiting = await self._outbox.count_pending(self._office)
+        metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
+        refused = Counter(held.error for held in self._held.values())
+        self._errors = sorted(refused)
+        self._since = (self._since or datetime.now(UTC)) if refused else None
+        for error in refused.keys() | self._told[1]:
+            metrics.RELAY_HELD.labels(self._office, error).set(refused[error])
+        told_s, told = self._told
+        if refused.keys() - told or (refused and time.monotonic() - told_s > _TELL_S):
+            log.error(
+                "relay_refused", office=self._office, topic=topics.submissions(self._office), errors=dict(refused), waiting=self._waiting
+            )
+            self._told = (time.monotonic(), told | refused.keys())
+        elif told and not refused:
+            log.info("relay_goes_on", office=self._office)
+            self._told = (0.0, set())
 
 
 def _record(pending: Pending) -> Outgoing:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.kafka import clients
-from infra.kafka.admin import count_records, create_topics
+from infra.kafka.admin import connected, count_records, create_topics
 from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox import Candidate, Outbox
 from producers.relay import Lane
 from schemas import topics
 from schemas.headers import Header
-from tests.kafka.helpers import settings_for
+from tests.kafka.helpers import eventually, settings_for
 
 
 @pytest.fixture
@@ -99,3 +103,67 @@ async def test_restart_goes_on_where_it_was(kafka_bootstrap: str, box: Outbox) -
         await drained(box, office)
         await stop(lane)
     assert await count_records(kafka, [topics.submissions(office)]) == 60
+
+
+@pytest.mark.parametrize("partitions", [1, 6])
+async def test_relay_takes_topics_as_they_are(kafka_bootstrap: str, box: Outbox, partitions: int) -> None:
+    """Whatever the number of partitions of a topic, everything gets there once, and what belongs to a case in its order in one of them."""
+    kafka = settings_for(kafka_bootstrap)
+    office = new_office()
+    await create_topics(kafka, [replace(topic, partitions=partitions) for topic in topics.of_office(office)])
+    cases = [uuid4() for _ in range(8)]
+    for number in range(40):
+        await accept_one(box, office, cases[number % 8], b"<x>%d</x>" % number)
+    lane = asyncio.create_task(Lane(box, kafka, office).run())
+    await drained(box, office)
+    await stop(lane)
+    found = await everything(kafka, topics.submissions(office), partitions)
+    of_cases = {case: [record for record in found if record.key == str(case).encode()] for case in cases}
+    for number, case in enumerate(cases):
+        assert [record.value for record in of_cases[case]] == [b"<x>%d</x>" % later for later in range(number, 40, 8)]
+        assert len({record.partition for record in of_cases[case]}) == 1
+
+
+async def test_topic_that_refuses_a_record_takes_the_others(kafka_bootstrap: str, box: Outbox) -> None:
+    """What is too large for the topic waits with the rest of its case, named; everything else goes on; mended, all follow in order."""
+    kafka = settings_for(kafka_bootstrap)
+    office, case = new_office(), uuid4()
+    await create(kafka, office)
+    await alter(kafka, topics.submissions(office), {"max.message.bytes": "2000"})
+    for number, (of_case, size) in enumerate([(case, 3_000), (uuid4(), 3_000), (case, 10), *((uuid4(), 10) for _ in range(20))]):
+        await accept_one(box, office, of_case, b"%d " % number + b"x" * size)
+    lane = Lane(box, kafka, office)
+    task = asyncio.create_task(lane.run())
+    await eventually(lambda: f"{topics.submissions(office)} refuses records: MessageSizeTooLarge; 3 wait" in (lane.refused() or ""))
+    assert await count_records(kafka, [topics.submissions(office)]) == 20
+    await alter(kafka, topics.submissions(office), {"max.message.bytes": "1048576"})
+    await drained(box, office)
+    await eventually(lambda: lane.refused() is None)
+    await stop(task)
+    found = await everything(kafka, topics.submissions(office), topics.PARTITIONS)
+    assert len(found) == 23
+    assert [record.value[:1] for record in found if record.key == str(case).encode()] == [b"0", b"2"]
+
+
+async def accept_one(box: Outbox, office: str, case: UUID, content: bytes) -> None:
+    """Put one submission of a case into the outbox."""
+    await box.accept(Candidate(uuid4(), "portal", "0", office, case, datetime.now(UTC), {Header.OFFICE: office}, content))
+
+
+async def everything(kafka: KafkaSettings, topic: str, partitions: int) -> list[Any]:
+    """All records of a topic, each partition in its order."""
+    found: list[Any] = []
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False) as consumer:
+        consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        await consumer.seek_to_beginning()
+        while len(found) < sum(ends.values()):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found.extend(records)
+    return found
+
+
+async def alter(kafka: KafkaSettings, topic: str, settings: dict[str, str]) -> None:
+    """Set these of a topic, and leave the others as the broker has them."""
+    async with connected(kafka) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=settings)])
