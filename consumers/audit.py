@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,6 +20,10 @@ from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import topics
 from schemas.events import State
+from schemas.hotline import hotline_code
+
+_NAME: Final = "audit"
+_AT_ONCE: Final = 10_000
 
 metadata = sa.MetaData()
 _tables = Tables.on(metadata)
@@ -27,6 +31,7 @@ _submission = sa.Table(
     "audit_submission",
     metadata,
     sa.Column("submission", sa.Uuid, primary_key=True),
+    sa.Column("hotline_code", sa.Text),
     sa.Column("case", sa.Text, nullable=False),
     sa.Column("city", sa.Text, nullable=False),
     sa.Column("office", sa.Text, nullable=False),
@@ -40,6 +45,8 @@ _submission = sa.Table(
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("size_bytes", sa.Integer, nullable=False),
 )
+_by_code = sa.Index("audit_submission_hotline_code", _submission.c.hotline_code)
+_by_case = sa.Index("audit_submission_case", _submission.c.case)
 _event = sa.Table(
     "audit_event",
     metadata,
@@ -57,8 +64,12 @@ Row = SubmissionRecord | EventRecord
 
 
 def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
-    insert_new(connection, _submission, [asdict(row) for row in rows if isinstance(row, SubmissionRecord)])
+    insert_new(connection, _submission, [_submission_row(row) for row in rows if isinstance(row, SubmissionRecord)])
     insert_new(connection, _event, [_event_row(row) for row in rows if isinstance(row, EventRecord)])
+
+
+def _submission_row(record: SubmissionRecord) -> dict[str, Any]:
+    return asdict(record) | {"hotline_code": hotline_code(record.submission)}
 
 
 def _event_row(record: EventRecord) -> dict[str, Any]:
@@ -71,12 +82,28 @@ def _event_row(record: EventRecord) -> dict[str, Any]:
 
 def open_store(settings: StoreSettings) -> Store:
     """The audit store."""
-    return Store(settings, "audit", metadata, migrations=(_add_columns, _add_columns, _tables.migrate))
+    return Store(settings, _NAME, metadata, migrations=(_add_columns, _add_columns, _tables.migrate, _add_codes))
 
 
 def _add_columns(connection: sa.Connection) -> None:
     """Reasons first, then positions."""
     add_missing_columns(connection, _event)
+
+
+def _add_codes(connection: sa.Connection) -> None:
+    """Submissions that an earlier version recorded can be found by code and by case, too."""
+    add_missing_columns(connection, _submission)
+    for index in (_by_code, _by_case):
+        index.create(connection, checkfirst=True)
+    set_code = _submission.update().where(_submission.c.submission == sa.bindparam("id")).values(hotline_code=sa.bindparam("code"))
+    without = sa.select(_submission.c.submission).where(_submission.c.hotline_code.is_(None)).limit(_AT_ONCE)
+    while found := connection.execute(without).scalars().all():
+        connection.execute(set_code, [{"id": one, "code": hotline_code(one)} for one in found])
+
+
+def is_here(settings: StoreSettings) -> bool:
+    """Whether there is an audit to look into; opening one that is not would make an empty one."""
+    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
@@ -93,6 +120,14 @@ class TraceStep:
     what: str
     at: datetime
     where: str
+    office: str
+
+
+def submissions_of(store: Store, *, code: str | None = None, case: str | None = None) -> list[UUID]:
+    """The submissions with this hotline code, or of this case, in the order in which they were accepted."""
+    wanted = _submission.c.hotline_code == code if code is not None else _submission.c.case == case
+    query = sa.select(_submission.c.submission).where(wanted).order_by(_submission.c.accepted_at, _submission.c.offset)
+    return list(store.read_now(lambda connection: connection.execute(query).scalars()))
 
 
 def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
@@ -104,13 +139,14 @@ def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
             return []
         events = order.in_order(connection.execute(sa.select(_event).where(_event.c.submission == submission_id)).mappings())
         return [
-            TraceStep("submitted", submission["accepted_at"], f"by {submission['portal']}"),
+            TraceStep("submitted", submission["accepted_at"], f"by {submission['portal']}", submission["office"]),
             TraceStep(
                 "published",
                 submission["published_at"],
                 f"{submission['topic']}, partition {submission['partition']}, offset {submission['offset']}",
+                submission["office"],
             ),
-            *(TraceStep(event["state"], event["at"], _where(event)) for event in events),
+            *(TraceStep(event["state"], event["at"], _where(event), event["office"]) for event in events),
         ]
 
     return store.read_now(operation)

@@ -7,8 +7,6 @@ that repeats are still recognised.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import itertools
 import json
 from collections import defaultdict
@@ -32,6 +30,7 @@ from schemas import errors
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.headers import Header
+from schemas.hotline import hotline_code, understood
 
 _NAME: Final = "outbox"
 _BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -181,13 +180,6 @@ class Found:
     """Where it is on the office's topic."""
     steps: Sequence[Step]
     """What became of it, as its portal is told; the last one is its state."""
-
-
-def hotline_code(submission_id: UUID) -> str:
-    """Eight characters to say on the telephone (Crockford's letters, no I, L, O, U); it tells nothing about anybody."""
-    letters = base64.b32encode(hashlib.sha256(submission_id.bytes).digest()[:5]).decode()
-    spoken = letters.translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
-    return f"{spoken[:4]}-{spoken[4:]}"
 
 
 class Outbox:
@@ -370,11 +362,14 @@ def find(store: Store, submission_id: UUID) -> Found | None:
 
 
 def find_spoken(store: Store, code: str) -> list[Found]:
-    """The submissions with this hotline code, as somebody says or writes it: nearly always one. Case, blanks and the hyphen do not
-    matter, and letters that look like digits are these.
-    """
-    letters = "".join(letter for letter in code.upper() if letter.isalnum()).translate(str.maketrans("OIL", "011"))
-    return store.read_now(lambda connection: _find(connection, _submission.c.hotline_code == f"{letters[:4]}-{letters[4:]}"))
+    """The submissions with this hotline code, as somebody says or writes it: nearly always one."""
+    known = understood(code)
+    return store.read_now(lambda connection: _find(connection, _submission.c.hotline_code == known)) if known else []
+
+
+def find_case(store: Store, case_id: UUID) -> list[Found]:
+    """The submissions of a case, in the order of acceptance."""
+    return store.read_now(lambda connection: _find(connection, _submission.c.case_id == case_id))
 
 
 def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Found]:

@@ -315,6 +315,25 @@ ID_CONFLICT = Problem(
     xoev="S050",
 )
 NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check the id; a portal sees its own submissions only.", 404)
+WANTED_UNCLEAR = Problem(
+    "wanted-unclear",
+    "This is neither an id nor a hotline code",
+    "Give the id of a submission or of a case, or the hotline code of its receipt.",
+)
+NOBODY_KNOWS = Problem(
+    "nobody-knows-it",
+    "No submission is known by this id or hotline code, and no case",
+    "Check it letter by letter. What was accepted elsewhere is known where that gateway and the audit run.",
+    404,
+    exit_code=1,
+)
+RECORDS_ELSEWHERE = Problem(
+    "records-elsewhere",
+    "What became of submissions is not recorded on this machine",
+    "Give the command where the audit or the gateway runs, with its settings (stores.folder or stores.url).",
+    503,
+    exit_code=3,
+)
 INTAKE_FULL = Problem(
     "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
 )

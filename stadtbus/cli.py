@@ -12,13 +12,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-from uuid import UUID
 
 import typer
 import yaml
 
 from schemas import errors, topics
-from schemas.errors import Rejected, UsageError
+from schemas.errors import Rejected
 from stadtbus.adapter_cli import adapter_app
 from stadtbus.catalogue_cli import catalogue_app
 from stadtbus.desk_cli import deadletters_app, offsets_app
@@ -270,29 +269,32 @@ def lag(*, as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATORS)
-def trace(submission: Annotated[str, typer.Argument(help="Id of the submission.")], *, as_json: AsJson = False) -> None:
-    """The way of one submission with times, from the audit; exit code 1 when it is not known."""
-    from consumers import audit
-    from stadtbus import show
+def trace(
+    wanted: Annotated[str, typer.Argument(metavar="ID|CODE|CASE", help="Id or hotline code of the submission, or id of a case.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """The way of a submission with times, or of all of a case, from audit and outbox; where it waits, since when and why.
 
-    loaded = quiet()
+    Exit code 1 when nobody knows it, 3 when neither audit nor outbox is here.
+    """
+    from stadtbus import show
+    from stadtbus.tracing import Records, meant
+
+    one_or_more = meant(wanted)
+    records = Records(quiet())
     try:
-        submission_id = UUID(submission)
-    except ValueError:
-        raise UsageError(errors.NOT_FOUND, "a submission id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11") from None
-    store = audit.open_store(loaded.stores)
-    steps = audit.trace(store, submission_id)
-    store.close()
+        traces = asyncio.run(records.with_reasons(records.find(one_or_more)))
+        places = records.places()
+    finally:
+        records.close()
     if as_json:
-        print_json([asdict(step) for step in steps])
-    elif steps:
-        console.print(show.trace_table(str(submission_id), steps))
-    if not steps:
-        to_people.print(
-            Rejected(errors.NOT_FOUND, "the audit does not know it (yet)", where=loaded.stores.url_of("audit")).diagnostics(),
-            markup=False,
-            soft_wrap=True,
-        )
+        about = [(one, step) for one in traces for step in one.steps]
+        print_json([asdict(step) | {"submission": one.submission, "hotline_code": one.hotline_code} for one, step in about])
+    for one in traces if not as_json else ():
+        console.print(show.trace_table(one, datetime.now(UTC)))
+    if not traces:
+        to_people.print(Rejected(errors.NOBODY_KNOWS, where=places).diagnostics(), markup=False, soft_wrap=True)
         raise typer.Exit(FINDINGS)
 
 

@@ -11,9 +11,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.audit import TraceStep
 from consumers.stats import Figure
 from stadtbus.standing import GATEWAY, Standing
+from stadtbus.tracing import WAITS, Trace
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -62,15 +62,23 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
-def trace_table(submission: str, steps: Sequence[TraceStep]) -> Table:
-    """The way of one submission, with the time since the step before."""
-    table = Table(title=f"Submission {submission}", title_justify="left", box=SIMPLE_HEAD)
+def trace_table(trace: Trace, now: datetime) -> Table:
+    """The way of one submission, with the time since the step before; of one that waits, how long it has waited."""
+    table = Table(title=f"Submission {trace.submission}, hotline code {trace.hotline_code}", title_justify="left", box=SIMPLE_HEAD)
     for name in ("step", "at", "after", "where"):
-        table.add_column(name, justify="right" if name == "after" else "left")
+        table.add_column(name, justify="right" if name == "after" else "left", no_wrap=name != "where", overflow="fold")
     before = None
-    for step in steps:
-        after = "" if before is None else f"+{ago((step.at - before).total_seconds())}"
-        table.add_row(step.what, step.at.astimezone().strftime("%d.%m.%Y %H:%M:%S.%f")[:-3], after, step.where)
+    for step in trace.steps:
+        waits = step.what == WAITS
+        after = (
+            f"for {ago((now - step.at).total_seconds())}"
+            if waits
+            else ""
+            if before is None
+            else f"+{ago((step.at - before).total_seconds())}"
+        )
+        at = step.at.astimezone().strftime("%d.%m.%Y %H:%M:%S.%f")[:-3]
+        table.add_row(step.what, at, after, Text(printable(step.where)), style="yellow" if waits else "")
         before = step.at
     return table
 

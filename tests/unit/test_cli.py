@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from consumers import audit
+from infra.settings import StoreSettings
 from stadtbus import cli
 from tests.kafka_service import free_system_offset
 
@@ -140,11 +142,16 @@ def test_token_fits_its_entry(stadtbus: Command) -> None:
     assert settings == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
 
 
-def test_unknown_submission_is_a_finding(stadtbus: Command) -> None:
-    """A submission that the audit does not know is exit code 1, and an empty list for programs."""
-    code, output, error = stadtbus("trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11", "--json")
+def test_unknown_submission_is_a_finding(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A submission that the audit does not know is exit code 1, and an empty list for programs; where no audit is, nobody can tell."""
+    monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
+    code, output, error = stadtbus("trace", SOME_ID, "--json")
+    assert (code, output, "audit.sqlite" in error) == (3, "", True)
+    audit.open_store(StoreSettings(folder=tmp_path / "stores")).close()
+    code, output, error = stadtbus("trace", SOME_ID, "--json")
     assert (code, json.loads(output)) == (1, [])
     assert "audit.sqlite" in error
+    assert "no outbox here" in error
 
 
 def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from infra.kafka.clients import Position
 from infra.settings import StoreSettings
 from producers import outbox, relay
-from producers.outbox import Candidate, Outbox, Step, hotline_code
+from producers.outbox import Candidate, Outbox, Step
 from schemas import errors
 from schemas.errors import Problem, Rejected
 from schemas.events import State, StatusEvent
 from schemas.headers import Header
+from schemas.hotline import hotline_code
 from tests import builders
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)

@@ -1,0 +1,27 @@
+"""The hotline code of a submission: eight characters to say on the telephone. It follows from the id, and tells nothing about anybody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Final
+from uuid import UUID
+
+_SPOKEN: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_CONFUSED: Final = str.maketrans("OIL", "011")
+_CODE: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}")
+
+
+def hotline_code(submission_id: UUID) -> str:
+    """Crockford's letters (no I, L, O, U), for example `GTJ2-EXBT`."""
+    spoken = base64.b32encode(hashlib.sha256(submission_id.bytes).digest()[:5]).decode().translate(_SPOKEN)
+    return f"{spoken[:4]}-{spoken[4:]}"
+
+
+def understood(code: str) -> str | None:
+    """A code as somebody says or writes it, in its one form; None for what is none. Case, blanks and hyphens do not matter, and letters that
+    look like digits are these.
+    """
+    letters = re.sub(r"[\s\-\u2010-\u2015_.]", "", code).upper().translate(_CONFUSED)
+    return f"{letters[:4]}-{letters[4:]}" if _CODE.fullmatch(letters) else None

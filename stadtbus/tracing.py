@@ -1,0 +1,154 @@
+"""Where a submission is: from the audit, and from the outbox of the gateway, which knows it first. What lies there is never denied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import httpx
+
+from consumers import audit
+from consumers.audit import TraceStep
+from producers import outbox
+from producers.outbox import Found
+from schemas import errors, topics
+from schemas.errors import CannotTell, UsageError
+from schemas.events import State
+from schemas.hotline import hotline_code, understood
+from stadtbus.standing import GATEWAY, address_of, ask
+
+if TYPE_CHECKING:
+    from infra.stores import Store
+    from stadtbus.settings import Settings
+
+WAITS: Final = "waits"
+_OPEN: Final = {State.SUBMITTED, State.PARKED, State.RETRY_WAIT}
+_PUBLISHED: Final = "published"
+_NOT_YET: Final = "not yet on Kafka"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The way of one submission; the last step says since when and why it waits, where it does."""
+
+    submission: UUID
+    hotline_code: str
+    steps: Sequence[TraceStep]
+
+
+def meant(wanted: str) -> UUID | str:
+    """An id, or a hotline code in its one form.
+
+    Raises:
+        UsageError: wanted-unclear.
+    """
+    try:
+        return UUID(wanted.strip())
+    except ValueError:
+        code = understood(wanted)
+    if code is None:
+        raise UsageError(
+            errors.WANTED_UNCLEAR, "an id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11; a hotline code is like GTJ2-EXBT"
+        )
+    return code
+
+
+class Records:
+    """The audit and the outbox, as far as they are on this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises:
+        CannotTell: store-unreachable; records-elsewhere where neither is here.
+        """
+        self._settings = settings
+        self._opened = ExitStack()
+        self._audit = self._open(audit.open_store(settings.stores)) if audit.is_here(settings.stores) else None
+        self._outbox = self._open(outbox.open_store(settings.stores)) if outbox.is_here(settings.stores) else None
+        if self._audit is None and self._outbox is None:
+            raise CannotTell(errors.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
+
+    def _open(self, store: Store) -> Store:
+        self._opened.callback(store.close)
+        return store
+
+    def close(self) -> None:
+        """Close both."""
+        self._opened.close()
+
+    def places(self) -> str:
+        """Where was looked, and where not."""
+        stores = self._settings.stores
+        here = [stores.shown(name) for name, store in (("audit", self._audit), ("outbox", self._outbox)) if store is not None]
+        missing = [f"no {name} here" for name, store in (("audit", self._audit), ("outbox", self._outbox)) if store is None]
+        return ", ".join([*here, *missing])
+
+    def find(self, wanted: UUID | str) -> list[Trace]:
+        """The submissions with this id or hotline code, or all of the case with this id; empty where nobody knows any."""
+        if isinstance(wanted, str):
+            return self._all(self._by_code(wanted))
+        return self._all([wanted]) or self._all(self._by_case(wanted))
+
+    def _by_code(self, code: str) -> list[UUID]:
+        known = [found.accepted.id for found in outbox.find_spoken(self._outbox, code)] if self._outbox else []
+        return known + (audit.submissions_of(self._audit, code=code) if self._audit else [])
+
+    def _by_case(self, case: UUID) -> list[UUID]:
+        known = [found.accepted.id for found in outbox.find_case(self._outbox, case)] if self._outbox else []
+        return known + (audit.submissions_of(self._audit, case=str(case)) if self._audit else [])
+
+    def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
+        return [trace for submission in dict.fromkeys(submissions) if (trace := self._one(submission))]
+
+    def _one(self, submission: UUID) -> Trace | None:
+        recorded = audit.trace(self._audit, submission) if self._audit else []
+        found = outbox.find(self._outbox, submission) if self._outbox else None
+        steps = [*recorded, *(_unrecorded(found, recorded) if found else [])]
+        return Trace(submission, hotline_code(submission), steps) if steps else None
+
+    async def with_reasons(self, traces: Sequence[Trace]) -> list[Trace]:
+        """The same; those that wait say since when and, as far as the process that has them tells, why."""
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
+            return [Trace(one.submission, one.hotline_code, [*one.steps, *(await self._waits(http, one))]) for one in traces]
+
+    async def _waits(self, http: httpx.AsyncClient, trace: Trace) -> list[TraceStep]:
+        last = trace.steps[-1]
+        if last.what == State.DEAD_LETTER:
+            return [TraceStep(WAITS, last.at, f"for an operator: `stadtbus deadletters show {trace.submission}`", last.office)]
+        if last.what not in (*_OPEN, _PUBLISHED, _NOT_YET):
+            return []
+        process = GATEWAY if last.what == _NOT_YET else last.office
+        page = await ask(http, address_of(self._settings, process))
+        told = "; ".join(page.text.splitlines()) if page.status is not None else f"no process answers at {page.at}"
+        why = "its turn has not come" if told == "ok" else told
+        return [TraceStep(WAITS, last.at, f"{process}: {why}{self._next_try(trace)}", last.office)]
+
+    def _next_try(self, trace: Trace) -> str:
+        found = outbox.find(self._outbox, trace.submission) if self._outbox else None
+        at = found.steps[-1].next_try_at if found and found.steps[-1].state == trace.steps[-1].what else None
+        return f"; next try {at.astimezone():%d.%m.%Y %H:%M:%S}" if at else ""
+
+
+def _unrecorded(found: Found, recorded: Sequence[TraceStep]) -> list[TraceStep]:
+    """What the gateway knows and the audit does not (yet)."""
+    known = {(step.what, step.at) for step in recorded}
+    accepted = found.accepted
+    steps = []
+    if not recorded:
+        steps = [_step(found, State.SUBMITTED, accepted.accepted_at, f"by {found.portal}")]
+        if found.position is None or found.published_at is None:
+            return [*steps, _step(found, _NOT_YET, accepted.accepted_at, "in the outbox of the gateway")]
+        place = f"{topics.submissions(accepted.office)}, partition {found.position.partition}, offset {found.position.offset}"
+        steps.append(_step(found, _PUBLISHED, found.published_at, place))
+    for step in found.steps[1:]:
+        if (step.state, step.at) not in known:
+            said = (accepted.office, step.reference and f"reference {step.reference}", step.reason)
+            steps.append(_step(found, step.state, step.at, ", ".join(part for part in said if part)))
+    return steps
+
+
+def _step(found: Found, what: str, at: datetime, where: str) -> TraceStep:
+    return TraceStep(what, at, where, found.accepted.office)
