@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, insert_new
 from schemas import topics
 from schemas.events import State
+
+_NAME: Final = "statistics"
 
 metadata = sa.MetaData()
 _tables = Tables.on(metadata)
@@ -62,7 +65,12 @@ def _apply(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 def open_store(settings: StoreSettings) -> Store:
     """The statistics store."""
-    return Store(settings, "statistics", metadata, migrations=(_tables.migrate,))
+    return Store(settings, _NAME, metadata, migrations=(_tables.migrate,))
+
+
+def is_here(settings: StoreSettings) -> bool:
+    """Whether there are statistics to look into; opening what is not would make empty ones."""
+    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:

@@ -329,8 +329,8 @@ NOBODY_KNOWS = Problem(
 )
 RECORDS_ELSEWHERE = Problem(
     "records-elsewhere",
-    "What became of submissions is not recorded on this machine",
-    "Give the command where the audit or the gateway runs, with its settings (stores.folder or stores.url).",
+    "What is asked for is not recorded on this machine",
+    "Give the command where the process runs that records it, with its settings (stores.folder or stores.url).",
     503,
     exit_code=3,
 )

@@ -17,7 +17,7 @@ import typer
 import yaml
 
 from schemas import errors, topics
-from schemas.errors import Rejected
+from schemas.errors import CannotTell, Rejected, UsageError
 from stadtbus.adapter_cli import adapter_app
 from stadtbus.catalogue_cli import catalogue_app
 from stadtbus.desk_cli import deadletters_app, offsets_app
@@ -299,19 +299,32 @@ def trace(
 
 
 @statistics_app.command("show")
-def statistics_show(*, as_json: AsJson = False) -> None:
-    """Submissions per city, office, service, portal and hour, with delivery times."""
+def statistics_show(
+    *,
+    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    today: Annotated[bool, typer.Option("--today", help="What was taken since midnight, by the clock of this machine.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submissions per city, office, service, portal and hour, with delivery times and sums."""
     from consumers import stats
     from stadtbus import show
 
     loaded = quiet()
+    catalogue = loaded.load_catalogue()
+    if city is not None and city not in catalogue.cities:
+        raise UsageError(errors.OFFICE_UNKNOWN, f"there is no city '{city}'; known: {', '.join(catalogue.cities)}", where="--city")
+    if not stats.is_here(loaded.stores):
+        raise CannotTell(errors.RECORDS_ELSEWHERE, "there are no statistics", where=loaded.stores.shown("statistics"))
     store = stats.open_store(loaded.stores)
-    figures = stats.figures(store)
+    day = datetime.now().astimezone().date()
+    figures = [
+        one for one in stats.figures(store) if city in (None, one.city) and (not today or one.hour.astimezone().date() == day)
+    ]  # fmt: skip
     store.close()
     if as_json:
         print_json([asdict(figure) for figure in figures])
     else:
-        console.print(show.statistics_table(figures))
+        console.print(show.statistics_view(figures, {key: one.name for one in catalogue.services.values() for key in one.leika}))
 
 
 @topics_app.command("plan")

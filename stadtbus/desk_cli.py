@@ -43,18 +43,27 @@ def list_letters(
     office: Annotated[str | None, typer.Argument(help="One office; without it, all.", show_default=False)] = None,
     *,
     city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="Each one with this cause, with its submission, case and place.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what was replayed or discarded.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open dead letters by cause; exit code 1 when there are any."""
+    """Open dead letters by cause, or those of one cause one by one; exit code 1 when there are any."""
     from consumers.deadletters import grouped
     from stadtbus import show_desk as show
 
     loaded = quiet()
     letters = _read(_desk(loaded, None), _offices(loaded, office, city))
     groups, now = grouped(letters.values(), everything=everything), datetime.now(UTC)
+    if fingerprint is not None:
+        groups = [group for group in groups if group.kind.fingerprint == fingerprint]
+        if not groups:
+            raise UsageError(errors.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
     if as_json:
         print_json([show.group_as_dict(group, now) for group in groups])
+    elif fingerprint is not None:
+        console.print(show.letters_view(groups[0], now))
     else:
         console.print(show.groups_view(groups, now, everything=everything))
     if any(group.open for group in groups):

@@ -51,7 +51,7 @@ def _of_a_store(error: Exception) -> StadtbusError | None:
     sqlalchemy = sys.modules.get("sqlalchemy")
     if sqlalchemy is None or not isinstance(error, sqlalchemy.exc.SQLAlchemyError):
         return None
-    from infra.database import reason  # noqa: PLC0415 - only where it is loaded anyway
+    from infra.database import reason
 
     return CannotTell(errors.STORE_FAILED, reason(error))
 

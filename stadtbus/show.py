@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group as Lines
@@ -83,13 +84,37 @@ def trace_table(trace: Trace, now: datetime) -> Table:
     return table
 
 
-def statistics_table(figures: Sequence[Figure]) -> Table:
-    """One line per city, office, service, portal and hour."""
-    table = Table(title="Submissions by hour", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("hour", "office", "service", "portal", "taken", "delivered", "accepted", "rejected", "median", "p95"):
-        table.add_column(name, justify="left" if name in ("hour", "office", "service", "portal") else "right", overflow="fold")
+def statistics_view(figures: Sequence[Figure], services: Mapping[str, str]) -> RenderableType:
+    """A table per office with its sum, and the sum of all."""
+    if not figures:
+        return Text("nothing was counted")
+    offices = groupby(figures, key=lambda one: one.office)
+    tables = [_statistics_table(office, list(part), services) for office, part in offices]
+    total = _sums(figures)
+    return Lines(
+        *tables, Text(f"together: {', '.join(f'{name} {count}' for name, count in zip(_COUNTS, total, strict=True))}", style="bold")
+    )
+
+
+_COUNTS = ("taken", "delivered", "accepted", "rejected")
+
+
+def _statistics_table(office: str, figures: Sequence[Figure], services: Mapping[str, str]) -> Table:
+    """One line per hour, service and portal."""
+    table = Table(title=office, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
+    sums = [str(count or "") for count in _sums(figures)]
+    table.add_column("hour", "sum", no_wrap=True)
+    table.add_column("service\nportal", overflow="fold", ratio=1)
+    for name, total in zip(_COUNTS, sums, strict=True):
+        table.add_column(name, total, justify="right", no_wrap=True)
+    table.add_column("median\np95", justify="right", no_wrap=True)
     for one in figures:
-        hour = one.hour.astimezone().strftime("%d.%m. %Hh")
-        counts = (str(one.accepted), str(one.delivered), str(one.confirmed or ""), str(one.rejected or ""))
-        table.add_row(hour, one.office, one.service, one.portal, *counts, ago(one.median_s), ago(one.p95_s))
+        counts = [str(count or "") for count in _sums([one])]
+        names = Text(f"{services.get(one.service, one.service)}\n{one.portal}")
+        table.add_row(one.hour.astimezone().strftime("%d.%m. %Hh"), names, *counts, f"{ago(one.median_s)}\n{ago(one.p95_s)}")
     return table
+
+
+def _sums(figures: Sequence[Figure]) -> tuple[int, ...]:
+    counts = [(one.accepted, one.delivered, one.confirmed, one.rejected) for one in figures]
+    return tuple(map(sum, zip(*counts, strict=True)))

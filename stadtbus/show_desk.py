@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.deadletters import Detail, Group, Plan, Tally
+from consumers.deadletters import Detail, Group, Letter, Plan, Tally, What
 from consumers.deadletters.run import Outcome
 from consumers.failures import Cause
 from consumers.offsets import Move
@@ -29,7 +29,8 @@ def groups_view(groups: Sequence[Group], now: datetime, *, everything: bool) -> 
     if not groups:
         return Text("no dead letters" if everything else "no open dead letters")
     offices = groupby(groups, key=lambda group: group.kind.office)
-    return Lines(*(_office_table(office, list(part), now, everything=everything) for office, part in offices))
+    tables = [_office_table(office, list(part), now, everything=everything) for office, part in offices]
+    return Lines(*tables, Text("Which submissions: stadtbus deadletters list OFFICE --fingerprint FINGERPRINT", style="dim"))
 
 
 def _office_table(office: str, groups: Sequence[Group], now: datetime, *, everything: bool) -> Table:
@@ -41,9 +42,9 @@ def _office_table(office: str, groups: Sequence[Group], now: datetime, *, everyt
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("failed first / last", no_wrap=True)
     for group in groups:
-        letters = (str(group.open), *((str(group.letters),) if everything else ()))
+        letters = (str(group.open), *((str(len(group.letters)),) if everything else ()))
         figures = (*letters, str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
-        seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if group.letters > 1 else _moment(group.first_ms)
+        seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if len(group.letters) > 1 else _moment(group.first_ms)
         table.add_row(group.kind.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
     return table
 
@@ -64,14 +65,43 @@ def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
         "stage": kind.stage,
         "error_class": kind.error_class,
         "reason": kind.reason,
-        "letters": group.letters,
+        "letters": len(group.letters),
         "open": group.open,
         "cases": len(group.cases),
         "first_failed_at": _at(group.first_ms),
         "last_failed_at": _at(group.last_ms),
         "oldest_at": _at(group.oldest_ms),
         "oldest_age_s": _age_s(group.oldest_ms, now),
+        "dead_letters": [_listed(letter, what) for letter, what in group.letters],
     }
+
+
+def _listed(letter: Letter, what: What) -> dict[str, Any]:
+    return {
+        "place": str(letter.place),
+        "submission": letter.submission or None,
+        "case": _case(letter) or None,
+        "state": what,
+        "first_failed_at": _at(letter.failed_ms),
+    }
+
+
+def letters_view(group: Group, now: datetime) -> RenderableType:
+    """Those of one cause, each with what `show` and `replay` take."""
+    title = f"{group.kind.office}, {group.kind.fingerprint}: {_count(len(group.letters), 'dead letter')}, {group.open} open"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("submission\nits case", no_wrap=True)
+    table.add_column("place", ratio=1, overflow="fold")
+    table.add_column("failed", justify="right", no_wrap=True)
+    for letter, what in group.letters:
+        names = Text(printable(f"{letter.submission or 'its headers do not say'}\n{_case(letter)}"))
+        state = "" if what is What.OPEN else f"\n{what}"
+        table.add_row(names, f"{letter.place}{state}", ago(_age_s(letter.failed_ms, now)), style="" if what is What.OPEN else "dim")
+    return Lines(Text(" ", end=""), _cause(group), table)
+
+
+def _case(letter: Letter) -> str:
+    return "" if letter.key is None else letter.key.decode(errors="replace")
 
 
 # --- one letter

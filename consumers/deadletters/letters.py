@@ -220,7 +220,8 @@ class Group:
     """Dead letters of one kind."""
 
     kind: Kind
-    letters: int = 0
+    letters: list[tuple[Letter, What]] = field(default_factory=list)
+    """Each of them, and what became of it."""
     open: int = 0
     cases: set[Hashable] = field(default_factory=set)
     first_ms: int = 0
@@ -232,7 +233,7 @@ class Group:
     def add(self, letter: Letter, what: What) -> None:
         """One more."""
         first = not self.letters
-        self.letters += 1
+        self.letters.append((letter, what))
         self.open += what is What.OPEN
         self.cases.add(letter.case)
         self.first_ms = letter.failed_ms if first else min(self.first_ms, letter.failed_ms)
@@ -248,4 +249,4 @@ def grouped(offices: Iterable[Letters], *, everything: bool = False) -> list[Gro
             what = letters.what(letter)
             if everything or what is What.OPEN:
                 found.setdefault(letter.kind.fingerprint, Group(letter.kind)).add(letter, what)
-    return sorted(found.values(), key=lambda group: (group.kind.office, -group.open, -group.letters, group.kind.fingerprint))
+    return sorted(found.values(), key=lambda group: (group.kind.office, -group.open, -len(group.letters), group.kind.fingerprint))

@@ -127,8 +127,8 @@ def test_groups_are_by_cause() -> None:
         named(0, 2),
     )
     (group,) = grouped([found])
-    assert (group.open, group.letters, len(group.cases), group.last_ms - group.first_ms) == (2, 2, 1, 86_400_000)
-    assert [(one.open, one.letters) for one in grouped([found], everything=True)] == [(2, 2), (0, 1)]
+    assert (group.open, len(group.letters), len(group.cases), group.last_ms - group.first_ms) == (2, 2, 1, 86_400_000)
+    assert [(one.open, len(one.letters)) for one in grouped([found], everything=True)] == [(2, 2), (0, 1)]
 
 
 # --- what would be sent
@@ -413,3 +413,27 @@ def test_operation_is_what_is_written() -> None:
     for wrong in ({"actor": "two words"}, {"actor": ""}, {"value": "x"}, {"reason": "a\nb"}):
         with pytest.raises(ValidationError):
             Operation.model_validate(operation.model_dump() | wrong)
+
+
+def test_each_letter_of_a_cause_is_named() -> None:
+    """Of each letter of a cause the submission, its case and its place are shown, so that `show` and `replay` can be given them."""
+    found = letters(letter(0, 1), letter(1, 2, partition=2), named(0, 0))
+    (group,) = grouped([found])
+    text = shown(show_desk.letters_view(group, NOW))
+    assert all(part in text for part in (uid(2), "case-2", f"{LYING}/2/1", "60 min"))
+    assert uid(1) not in text
+    (listed,) = show_desk.group_as_dict(group, NOW)["dead_letters"]
+    assert (listed["place"], listed["submission"], listed["case"], listed["state"]) == (f"{LYING}/2/1", uid(2), "case-2", "open")
+    (everything, *_) = [one for one in grouped([found], everything=True) if len(one.letters) == 2]
+    assert [what for _, what in everything.letters] == [What.REPLAYED, What.OPEN]
+    assert "replayed" in shown(show_desk.letters_view(everything, NOW))
+
+
+def test_letters_without_ids_are_listed_too() -> None:
+    """What nobody can read has a place, and a case without a key is none."""
+    record = letter(0, None)
+    record.key = None
+    (group,) = grouped([letters(record)])
+    (listed,) = show_desk.group_as_dict(group, NOW)["dead_letters"]
+    assert (listed["place"], listed["submission"], listed["case"]) == (f"{LYING}/0/0", None, None)
+    assert f"{LYING}/0/0" in shown(show_desk.letters_view(group, NOW))
