@@ -73,7 +73,8 @@ def _outcomes(
 
 
 def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:
-    health.alive["engine"] = health.ready["engine"] = engine.progress.check
+    health.alive["engine"] = engine.progress.check
+    health.ready["engine"] = lambda: engine.finding() or engine.progress.check()
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
     health.ready["office"] = delivery.finding
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)

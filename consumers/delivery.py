@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumers import ledger as states
 from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked
+from consumers.engine.starts import Known, Start
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Reader, Unreadable
@@ -40,7 +41,6 @@ log = structlog.get_logger()
 ResultT = TypeVar("ResultT")
 
 _STORE_PAUSE_S: Final = 1.0
-_UNKNOWN_ORIGIN: Final = -1
 _LEAST_WAIT_S: Final = 0.1
 
 
@@ -72,9 +72,7 @@ class Delivery:
 
     # --- what the engine asks
 
-    async def take_over(
-        self, partitions: Sequence[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         """See `Handler`."""
         self.breaker.forget_probe()
         known = await self._stored(lambda: self._ledger.take_over(partitions))
@@ -90,22 +88,28 @@ class Delivery:
             if job.retry:
                 origin = job.first_place
                 job.held_as = job.submission
-                job.origin = origin.offset if origin.topic == topics.submissions(self._office) else _UNKNOWN_ORIGIN
+                job.origin = origin.offset if origin.topic == topics.submissions(self._office) else states.OLDER_THAN_ALL
 
     def places(self, wanted: int) -> int:
         """See `Handler`."""
         return 0 if self.brake.reason is not None else self.breaker.places(time.monotonic(), wanted)
 
-    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """See `Handler`."""
-        await self._stored(lambda: self._ledger.committed(offsets))
+        await self._stored(lambda: self._ledger.starts(starts))
+
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        """See `Handler`."""
+        await self._stored(lambda: self._ledger.committing(offsets, lost))
 
     # --- 1. begin
 
     async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         """See `Handler`."""
         jobs = [job for job in works if job.starts()]
-        first_time = all(not job.retry and job.tried and job.attempts == 1 for job in jobs)
+        first_time = all(
+            not job.retry and job.tried and job.attempts == 1 and not self._ledger.asks(job.partition, job.offset) for job in jobs
+        )
         if jobs and not (first_time and await self._begin_new(jobs)):
             begins = [job.begin for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -25,10 +25,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consumers.engine.core import CaseState
+from consumers.engine.starts import Known, Start
 from consumers.outcomes import AWAITED, Awaited, expect
 from infra import crashpoints
 from infra.settings import StoreSettings
-from infra.stores import Store, change_rows, put_new, put_rows
+from infra.stores import Store, add_missing_columns, change_rows, put_new, put_rows
+from schemas.topics import is_retry
 
 NEW: Final = ""
 """There is no row."""
@@ -40,6 +42,8 @@ PARKED: Final = "parked"
 DEAD: Final = "dead"
 DELIVERED: Final = "delivered"
 REFUSED: Final = "refused"
+OLDER_THAN_ALL: Final = -1
+"""The place of a record that is not in the submissions topic."""
 
 TopicPartition = tuple[str, int]
 """aiokafka's is one."""
@@ -69,6 +73,7 @@ _rows = sa.Table(
     sa.UniqueConstraint("office", "submission"),
 )
 _set_aside = _rows.c.partition.is_not(None) & _rows.c.state.not_in((DELIVERED, REFUSED))
+_lies_in_retry = _rows.c.retry_offset.is_not(None) & _rows.c.state.not_in((DEAD, DELIVERED, REFUSED))
 sa.Index("delivery_set_aside", _rows.c.office, _rows.c.partition, sqlite_where=_set_aside, postgresql_where=_set_aside)
 _positions = sa.Table(
     "delivery_position",
@@ -78,9 +83,14 @@ _positions = sa.Table(
     sa.Column("partition", sa.Integer, primary_key=True),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("next_offset", sa.BigInteger),
+    sa.Column("topic_id", sa.Text),
+    sa.Column("ask_before", sa.BigInteger),
+    sa.Column("lost", sa.BigInteger),
 )
 
 _KEY: Final = ("office", "submission")
+_PLACE: Final = ("office", "topic", "partition", "epoch")
+_POSITION: Final = ("next_offset", "topic_id", "ask_before", "lost")
 _BEGUN: Final = ("state", "attempt", "tries", "started_ms", "retry_offset")
 _ENDED: Final = ("state", "attempt", "tries", "started_ms", "ended_ms", "reference", "next_try_ms", "cause", "unclear")
 _ASIDE: Final = (*_ENDED, "partition", "origin_offset", "retry_offset", "case_key", "holds")
@@ -170,25 +180,40 @@ class Ledger:
 
     def __init__(self, settings: StoreSettings, office: str) -> None:
         self._office = office
-        self._store = Store(settings, f"ledger-{office}", _metadata, migrations=(_rows_by_number,))
+        self._store = Store(settings, f"ledger-{office}", _metadata, migrations=(_rows_by_number, _columns_of_positions))
         self._epochs: Mapping[TopicPartition, int] = {}
+        self._ask_before: Mapping[TopicPartition, int] = {}
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """Fence off whoever had these partitions; for each, the offset that is known to be committed."""
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Known]:
+        """Fence off whoever had these partitions; what is known of each."""
 
-        def operation(connection: sa.Connection) -> dict[TopicPartition, tuple[int, int | None]]:
+        def operation(connection: sa.Connection) -> dict[TopicPartition, tuple[int, Known]]:
             found = {}
             for topic, partition in sorted(partitions):
                 row = (_positions.c.office == self._office, _positions.c.topic == topic, _positions.c.partition == partition)
-                put_rows(connection, _positions, ("office", "topic", "partition", "epoch"), [(self._office, topic, partition, 0)], key=3)
+                put_rows(connection, _positions, _PLACE, [(self._office, topic, partition, 0)], key=3)
                 connection.execute(_positions.update().where(*row).values(epoch=_positions.c.epoch + 1))
-                epoch, offset = connection.execute(sa.select(_positions.c.epoch, _positions.c.next_offset).where(*row)).one()
-                found[topic, partition] = (epoch, offset)
+                now = connection.execute(sa.select(_positions).where(*row)).one()
+                found[topic, partition] = (now.epoch, _known(now))
             return found
 
         taken = await self._store.write(operation)
         self._epochs = {partition: epoch for partition, (epoch, _) in taken.items()}
-        return {partition: offset for partition, (_, offset) in taken.items()}
+        self._ask_before = {partition: known.ask_before for partition, (_, known) in taken.items() if known.ask_before}
+        return {partition: known for partition, (_, known) in taken.items()}
+
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Note where partitions that were taken over go on, and what of them is unclear; before anything of them is begun.
+
+        Raises:
+            Fenced: these partitions belong to somebody else now.
+        """
+        await self._note(_POSITION, _positions_of(starts))
+        self._ask_before = {partition: start.ask_before for partition, start in starts.items() if start.ask_before}
+
+    def asks(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether this record is unclear, because the ledger is not the only one that says how far its office had come."""
+        return bool(self._ask_before) and offset < self._ask_before.get(partition, 0)
 
     async def cases(self, partitions: Sequence[int]) -> dict[bytes, CaseState]:
         """The cases of these partitions that have parked or dead submissions."""
@@ -240,7 +265,8 @@ class Ledger:
             known = self._find(connection, [begin.submission for begin in begins])
             answers = []
             for begin in begins:
-                answers.append(_begin(begin, known.get(begin.submission), now_ms))
+                asks = self.asks(begin.partition, begin.offset)
+                answers.append(_begin(begin, known.get(begin.submission), now_ms, asks=asks))
                 known[begin.submission] = Entry(begin.submission, state=BUSY)  # should it be there twice, one has to wait
             rows = [self._values(entry, _BEGUN) for entry, begun in answers if begun]
             put_rows(connection, _rows, (*_KEY, *_BEGUN), rows, key=2, update=_BEGUN)
@@ -271,19 +297,48 @@ class Ledger:
 
         await self._store.write(operation)
 
-    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Note what was committed to Kafka, so that a commit that is gone is noticed.
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        """Note what is about to be committed to Kafka, and how many records were gone before. So a commit that is ahead of what is noted
+        here was somebody else's, or this is an older copy of the ledger.
 
         Raises:
             Fenced: these partitions belong to somebody else now.
         """
+        await self._note(("next_offset", "lost"), {place: (offset, lost.get(place, 0)) for place, offset in offsets.items()})
+
+    async def reset(self, starts: Mapping[TopicPartition, Start], *, anew: Collection[TopicPartition]) -> None:
+        """Begin partitions elsewhere, for an operator, while no process has them. The logs of `anew` are others or shorter: copies that lay
+        in such a retry topic are gone, so their submissions are no longer parked; places in such a submissions topic are older than all.
+        """
+        await self.take_over(sorted(starts))
+        numbers = {kind: [number for topic, number in anew if is_retry(topic) is kind] for kind in (True, False)}
+        begun = (_rows.c.state == STARTED, STARTED)  # stays unclear
+
+        def also(connection: sa.Connection) -> None:
+            mine = _rows.update().where(_rows.c.office == self._office)
+            copies = mine.where(_rows.c.partition.in_(numbers[True]), _lies_in_retry)
+            connection.execute(copies.values(state=sa.case(begun, else_=NOT_TAKEN), retry_offset=None))
+            connection.execute(mine.where(_rows.c.partition.in_(numbers[False]), _set_aside).values(origin_offset=OLDER_THAN_ALL))
+
+        await self._note(_POSITION, _positions_of(starts), also)
+
+    def parked(self, number: int) -> list[int]:
+        """Where the submissions of a partition stood whose copies lie in the retry topic; `OLDER_THAN_ALL` where that is not known."""
+        mine = (_rows.c.office == self._office, _rows.c.partition == number, _lies_in_retry)
+        query = sa.select(_rows.c.origin_offset).where(*mine)
+        return self._store.read_now(lambda connection: list(connection.execute(query).scalars()))
+
+    async def _note(
+        self, columns: Sequence[str], rows: Mapping[TopicPartition, Sequence[object]], also: Callable[[sa.Connection], None] | None = None
+    ) -> None:
         epochs = self._epochs
 
         def operation(connection: sa.Connection) -> None:
-            self._check(connection, epochs, set(offsets))
-            rows = [(self._office, topic, number, epochs[topic, number], offset) for (topic, number), offset in offsets.items()]
-            columns = ("office", "topic", "partition", "epoch", "next_offset")
-            put_rows(connection, _positions, columns, rows, key=3, update=("next_offset",))
+            self._check(connection, epochs, set(rows))
+            values = [(self._office, *place, epochs[place], *row) for place, row in rows.items()]
+            put_rows(connection, _positions, (*_PLACE, *columns), values, key=3, update=columns)
+            if also is not None:
+                also(connection)
 
         await self._store.write(operation)
 
@@ -291,12 +346,11 @@ class Ledger:
         """The rows of these submissions, for whoever looks from beside."""
         return self._store.read_now(lambda connection: self._find(connection, submissions))
 
-    def positions(self) -> dict[TopicPartition, int]:
-        """The offsets that are known to be committed, for whoever looks from beside."""
-        query = sa.select(_positions.c.topic, _positions.c.partition, _positions.c.next_offset)
-        mine = query.where(_positions.c.office == self._office, _positions.c.next_offset.is_not(None))
+    def positions(self) -> dict[TopicPartition, Known]:
+        """How far the office is known to have come, for whoever looks from beside."""
+        mine = sa.select(_positions).where(_positions.c.office == self._office, _positions.c.next_offset.is_not(None))
         found = self._store.read_now(lambda connection: connection.execute(mine).all())
-        return {(topic, partition): offset for topic, partition, offset in found}
+        return {(row.topic, row.partition): _known(row) for row in found}
 
     @property
     def store(self) -> Store:
@@ -331,10 +385,18 @@ _FIND: Final = sa.select(*(_rows.c[name] for name in _FOUND)).where(
 )
 
 
-def _begin(begin: Begin, found: Entry | None, now_ms: int) -> tuple[Entry, bool]:
-    """The row as it will be, and whether an attempt begins."""
+def _positions_of(starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, tuple[object, ...]]:
+    return {place: (start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()}
+
+
+def _known(row: Any) -> Known:
+    return Known(row.next_offset, row.topic_id, row.ask_before or 0, row.lost or 0)
+
+
+def _begin(begin: Begin, found: Entry | None, now_ms: int, *, asks: bool) -> tuple[Entry, bool]:
+    """The row as it will be, and whether an attempt begins. `asks`: whatever the row says, it may have been handed over."""
     entry = found or Entry(begin.submission, started_ms=now_ms)
-    if entry.state == STARTED:
+    if entry.state == STARTED or (asks and not entry.final):
         entry.unclear = True
     due = not begin.retry or begin.waited or entry.state == DEAD or (entry.next_try_ms or 0) <= now_ms
     if entry.state == BUSY or begin.untried or not due or not entry.is_open(begin.offset, retry=begin.retry):
@@ -358,6 +420,10 @@ def str_id(submission: bytes) -> str:
     """A submission id as people write it."""
     text = submission.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _columns_of_positions(connection: sa.Connection) -> None:
+    add_missing_columns(connection, _positions)
 
 
 def _rows_by_number(connection: sa.Connection) -> None:

@@ -1,17 +1,21 @@
-"""Sets an office's group to where the ledger knows it was, after Kafka has forgotten it (`offsets-lost`)."""
+"""Begins an office elsewhere than Kafka says, for an operator: where the ledger knows it was, after Kafka has forgotten it (`offsets-lost`);
+at the first record, where the log is another one or shorter than before (`topic-replaced`, `log-shortened`). The ledger drops what comes twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from aiokafka import TopicPartition
 
+from consumers.engine.starts import Known, Start
 from consumers.ledger import Ledger
 from infra.kafka import group_offsets
+from infra.kafka.cluster import Log
 from infra.settings import KafkaSettings
 from schemas import errors, topics
-from schemas.errors import CannotTell, UsageError
+from schemas.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +29,87 @@ class Move:
     """What the ledger knows; None where nothing was ever committed: then the first record is next."""
     to: int | None
     """Where it is set to: never before the first record that is still there."""
+    topic_id: str | None = None
+    """Of the topic that is there."""
+    ask_before: int = 0
+    """As in the ledger."""
+    reason: str = ""
+    """Code of what stands in the way of going on; empty where nothing does."""
+    lost: int = 0
+    """Records that were gone before they were read. With a reset they have been seen, and are shown no more."""
+
+    parked_gone: int = 0
+    """Parked submissions whose copies are gone from the retry topic, and their originals too."""
+
+    @property
+    def is_anew(self) -> bool:
+        """The log is another one, or shorter than before."""
+        return self.reason in (errors.TOPIC_REPLACED.code, errors.LOG_SHORTENED.code)
 
     @property
     def changes(self) -> bool:
         """Something is to be set."""
-        return self.to is not None and self.to != self.committed
+        return self.to is not None and (self.to != self.committed or bool(self.reason or self.lost))
 
 
 async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Move]:
     """What a reset would set.
 
     Raises:
-        CannotTell: kafka-unreachable; log-shortened, where a partition ends before what the ledger knows.
+        CannotTell: kafka-unreachable.
         UsageError: group-has-members.
     """
-    names = (topics.submissions(office), topics.retry(office))
-    partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
-    group = await group_offsets.look(kafka, office, partitions)
+    group, logs = await group_offsets.look_at_topics(kafka, office, [topics.submissions(office), topics.retry(office)])
     if group.members:
         raise UsageError(errors.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
     known = ledger.positions()
-    return [_move(partition, group, known.get((partition.topic, partition.partition))) for partition in partitions]
+    moves = [_move(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()]
+    copies_gone = {move.partition.partition for move in moves if topics.is_retry(move.partition.topic) and move.is_anew}
+    return [
+        _with_parked(move, logs[move.partition].first, ledger.parked(move.partition.partition))
+        if move.partition.partition in copies_gone and not topics.is_retry(move.partition.topic)
+        else move
+        for move in moves
+    ]
 
 
-def _move(partition: TopicPartition, group: group_offsets.GroupOffsets, known: int | None) -> Move:
-    end = group.end[partition]
-    if known is not None and known > end:
-        raise CannotTell(
-            errors.LOG_SHORTENED, f"partition {partition.partition}: it ends at {end}, {known} is known", where=partition.topic
-        )
-    return Move(partition, group.committed[partition], known, None if known is None else max(known, group.first[partition]))
+def _move(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> Move:
+    move = Move(partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost)
+    if known.offset is None:
+        return move
+    if move.reason == errors.TOPIC_REPLACED.code:
+        return replace(move, to=log.first, ask_before=0)
+    if move.reason == errors.LOG_SHORTENED.code:
+        return replace(move, to=log.first)
+    ahead = committed is not None and committed > known.offset  # what lies between stays unclear
+    return replace(move, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
 
 
-def to_set(moves: list[Move]) -> Mapping[TopicPartition, int]:
+def _reason(committed: int | None, known: Known, log: Log) -> str:
+    """What the engine stands for (`consumers.engine.starts`)."""
+    if known.is_of_another(log.topic_id):
+        return errors.TOPIC_REPLACED.code
+    if not known.offset:
+        return ""
+    if known.offset > log.end:
+        return errors.LOG_SHORTENED.code
+    return errors.OFFSETS_LOST.code if committed is None and known.offset > log.first else ""
+
+
+def _with_parked(move: Move, first: int, parked: Sequence[int]) -> Move:
+    """Copies in the retry topic are gone: their originals have to be read again, as far as they are there."""
+    if move.to is None:
+        return move
+    there = [] if move.is_anew else [place for place in parked if place >= first]
+    return replace(move, to=min([move.to, *there]), parked_gone=len(parked) - len(there))
+
+
+def to_set(moves: Sequence[Move]) -> Mapping[TopicPartition, int]:
     """The offsets that a reset has to commit."""
     return {move.partition: move.to for move in moves if move.changes and move.to is not None}
+
+
+async def note(ledger: Ledger, moves: Sequence[Move]) -> None:
+    """Tell the ledger what has been set, so that it agrees with Kafka."""
+    starts = {move.partition: Start(move.to, move.topic_id, move.ask_before) for move in moves if move.changes and move.to is not None}
+    await ledger.reset(starts, anew=[move.partition for move in moves if move.is_anew])

@@ -21,6 +21,7 @@ LABELS: Final = frozenset(
         "settle.recorded",  # the ledger has the outcome, no event was sent
         "settle.told",  # events are on Kafka, the records are not finished
         "commit.before",  # records are finished, the offsets are not committed
+        "commit.noted",  # the ledger has noted the offsets, Kafka has them not
         "commit.after",  # offsets are committed
         "outbox.stored",  # a submission is in the outbox, the portal has no answer
         "relay.before",  # about to send what waits in the outbox

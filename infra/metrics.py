@@ -28,6 +28,18 @@ DELIVERY_FAILURES = Counter("stadtbus_delivery_failures_total", "Hand-overs that
 PARKED = Counter("stadtbus_submissions_parked_total", "Submissions set aside in the retry topic, by cause.", ["office", "cause"])
 DEADLETTERS = Counter("stadtbus_deadletters_total", "Submissions that became dead letters, by cause.", ["office", "cause"])
 EXPIRED = Counter("stadtbus_records_expired_total", "Records that were gone before anybody read them. Alarm on any.", ["topic"])
+OFFSETS_MOVED = Counter(
+    "stadtbus_offsets_moved_total", "Offsets between the ledger's position and a commit that was ahead of it. Alarm on any.", ["topic"]
+)
+MISSING = Counter(
+    "stadtbus_records_missing_total", "Records that were gone before this reader stored them. Alarm on any.", ["consumer", "topic"]
+)
+LOGS_REPLACED = Counter(
+    "stadtbus_logs_replaced_total", "Partitions whose log is another one or shorter than before. Alarm on any.", ["consumer", "topic"]
+)
+PARTITIONS_UNREADABLE = Gauge(
+    "stadtbus_partitions_unreadable", "Partitions that cannot be read, while others go on. Alarm on any.", ["consumer"]
+)
 UP: Final = 0
 DOWN: Final = 1
 STOPPED: Final = 2

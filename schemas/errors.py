@@ -385,7 +385,15 @@ TOPICS_DIFFER = Problem(
 LOG_SHORTENED = Problem(
     "log-shortened",
     "A topic holds less than was read from it before",
-    "The topic was deleted or its disk lost. Find out which records are gone; then begin with a new store, which reads from the first record.",
+    "Its disk was lost, or Kafka was restored from an older copy. Find out which records are gone. Then `stadtbus offsets reset OFFICE` begins "
+    "at the first record that is there: what was delivered is known and not delivered again.",
+    exit_code=3,
+)
+TOPIC_REPLACED = Problem(
+    "topic-replaced",
+    "Under a topic's name there is another topic than before",
+    "It was deleted and made anew, or kafka.bootstrap leads to another cluster. If it should be so, `stadtbus offsets reset OFFICE` begins at its first "
+    "record: what was delivered is known and not delivered again. What the old topic held and nobody delivered is gone from Kafka.",
     exit_code=3,
 )
 OFFSETS_LOST = Problem(

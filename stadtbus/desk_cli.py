@@ -217,7 +217,7 @@ def _run(plan: Plan, run: Callable[[Callable[[Tally], None]], Any]) -> Tally:
 
 @offsets_app.command("reset")
 def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
-    """Set a stopped adapter's offsets to what its ledger knows, after `offsets-lost`; exit code 1 when there is something to set."""
+    """Let a stopped adapter go on after offsets-lost, topic-replaced or log-shortened; exit code 1 when there is something to set."""
     from stadtbus import show_desk as show
 
     loaded = quiet()

@@ -286,9 +286,12 @@ def moves_view(office: str, moves: Sequence[Move], *, go: bool) -> RenderableTyp
     table.add_column("partition")
     for name in ("Kafka knows", "the ledger knows", "set to"):
         table.add_column(name, justify="right")
+    table.add_column("because of")
     for move in moves:
         cells = ("" if value is None else str(value) for value in (move.committed, move.known, move.to if move.changes else None))
-        table.add_row(f"{move.partition.topic}/{move.partition.partition}", *cells)
+        gone = {"lost before they were read": move.lost, "parked, gone from Kafka": move.parked_gone}
+        reasons = [move.reason, *(f"{count:,} {what}" for what, count in gone.items() if count)]
+        table.add_row(f"{move.partition.topic}/{move.partition.partition}", *cells, ", ".join(one for one in reasons if one))
     changes = sum(move.changes for move in moves)
     done = f"{_count(changes, 'offset')} set; start the adapter" if go else "Nothing was written. With --go it is done."
     return Lines(table, Text(done if changes else "There is nothing to set."))
@@ -297,7 +300,8 @@ def moves_view(office: str, moves: Sequence[Move], *, go: bool) -> RenderableTyp
 def move_as_dict(move: Move) -> dict[str, Any]:
     """One partition for programs."""
     where = {"topic": move.partition.topic, "partition": move.partition.partition}
-    return where | {"committed": move.committed, "known": move.known, "to": move.to, "changes": move.changes}
+    numbers = {"committed": move.committed, "known": move.known, "to": move.to, "lost": move.lost, "parked_gone": move.parked_gone}
+    return where | numbers | {"reason": move.reason or None, "changes": move.changes}
 
 
 # --- common

@@ -128,20 +128,21 @@ class Desk:
         return await self._run(plan, operation, limits, tell)
 
     async def reset_offsets(self, office: str, *, go: bool) -> list[Move]:
-        """Where the office's group is and where the ledger knows it was; with `go` it is set there.
+        """Where the office's group is and where it has to go on; with `go` it is set there.
 
         Raises:
             UsageError: group-has-members, topics-missing.
-            CannotTell: kafka-unreachable, ledger-elsewhere, log-shortened.
+            CannotTell: kafka-unreachable, ledger-elsewhere.
         """
         await require_topics(self._kafka, topics.of_office(office))
         with self._ledger(office) as ledger:
             moves = await offsets.plan(self._kafka, ledger, office)
-        setting = offsets.to_set(moves)
-        if go and setting:
-            about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
-            async with self._sender(self._operation(Action.OFFSET_RESET, office, reason=None).model_copy(update=about)):
-                await set_offsets(self._kafka, office, setting)
+            setting = offsets.to_set(moves)
+            if go and setting:
+                about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
+                async with self._sender(self._operation(Action.OFFSET_RESET, office, reason=None).model_copy(update=about)):
+                    await set_offsets(self._kafka, office, setting)
+                    await offsets.note(ledger, moves)  # killed before it, the office stands as before, and this can be done again
         return moves
 
     async def _run(self, plan: Plan, operation: Operation, limits: Limits, tell: Callable[[Tally], None]) -> Tally:

@@ -112,7 +112,7 @@ class _Partition(Generic[WorkT]):
     furthest: int = -1
     """The highest offset handed out so far."""
     committable: int = 0
-    """All before it are finished."""
+    """All before it are finished, or no records of ours."""
 
 
 Chains = dict[Hashable, WorkT]
@@ -213,6 +213,13 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         for work in works:
             self._append(state, work)
         return works
+
+    def pass_to(self, partition: PartitionT, offset: int) -> None:
+        """Behind what was read of an assigned partition there are no records before this offset: markers of transactions, or what is gone."""
+        state = self._partitions[partition]
+        state.expected = max(state.expected, offset)
+        if not state.open:
+            state.committable = state.expected
 
     def _append(self, state: _Partition[WorkT], work: WorkT) -> None:
         """To the end of its chain."""
@@ -338,9 +345,8 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         open_offsets, finished = state.open, state.finished
         finished.add(work.offset)
         while open_offsets and open_offsets[0] in finished:
-            offset = open_offsets.popleft()
-            finished.remove(offset)
-            state.committable = offset + 1
+            finished.remove(open_offsets.popleft())
+            state.committable = open_offsets[0] if open_offsets else state.expected
 
     def _settle_case(self, work: WorkT) -> None:
         case = self._special[work.case]

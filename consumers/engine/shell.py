@@ -28,13 +28,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumers.engine.core import CaseState, Core, Work
+from consumers.engine.starts import Known, Start, start_of
 from consumers.settings import DeliverySettings
 from infra import crashpoints, memory, metrics
 from infra.health import Progress
 from infra.kafka.clients import Contact, start_consumer
+from infra.kafka.cluster import logs_of, topics_of
+from infra.kafka.group_offsets import commit_of
+from infra.kafka.polling import Polling
 from infra.settings import KafkaSettings
 from schemas import errors, topics
-from schemas.errors import CannotTell
+from schemas.errors import CannotTell, StadtbusError, UsageError
 
 log = structlog.get_logger()
 
@@ -45,6 +49,8 @@ _FIRST_WORKERS: Final = 8
 _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
+_TOPICS_LOOK_S: Final = 5.0
+_POSITION_PATIENCE_S: Final = 1.0
 _FULL_PAUSE_S: Final = 1.0
 """So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
 _LOOK_S: Final = 0.02
@@ -97,10 +103,11 @@ class Handler(Protocol[WorkT]):
     def make(self) -> Callable[[TopicPartition, Any, int, bool], WorkT]:
         """What it makes of a record: `Work`, or a class derived from it."""
 
-    async def take_over(
-        self, partitions: Sequence[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
-        """These partitions are ours now: what is known to be committed in each, and cases with parked or dead records."""
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+        """These partitions are ours now: what is known of each, and cases with parked or dead records."""
+
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Note durably where they go on, before anything of them is begun."""
 
     def recognise(self, works: Sequence[WorkT], /) -> None:
         """Read what is needed of records that were just fetched, while the processor still has them at hand. Of those of a retry
@@ -122,8 +129,8 @@ class Handler(Protocol[WorkT]):
     async def settle(self, works: Sequence[WorkT], /) -> list[End]:
         """Make what came of these durable, copy what is set aside, and tell the portals."""
 
-    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """These offsets are committed."""
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        """Note durably the offsets that are about to be committed, and how many records of each partition were gone before."""
 
 
 class Engine(Generic[WorkT]):
@@ -158,6 +165,15 @@ class Engine(Generic[WorkT]):
         self._room = asyncio.Event()
         self._failure: Exception | None = None
         """What went wrong where the client would swallow it."""
+        self._lost: dict[TopicPartition, int] = {}
+        """By partition: records that were gone before they were read."""
+        self._ids: dict[str, str | None] = {}
+        """Which topics are read, by their names."""
+        self._missing: list[str] = []
+        """Topics that do not exist at the moment."""
+        self._standing: str | None = None
+        """Why the last run ended, until one has partitions again."""
+        self._polling: Polling | None = None
         self.core: Core[TopicPartition, Any, WorkT] = Core(handler.make)
         self.progress = Progress(_STALL_LIMIT_S)
 
@@ -165,26 +181,40 @@ class Engine(Generic[WorkT]):
         """Consume until cancelled, then drain and leave the group.
 
         Raises:
-            CannotTell: kafka-unreachable, at the start or when no broker was to be had for long; offsets-lost; log-shortened.
+            CannotTell: kafka-unreachable, at the start or when no broker was to be had for long; offsets-lost; log-shortened; topic-replaced.
             Fenced: somebody else has our partitions; begin anew.
         """
         self._failure = None
         memory.keep_freed()
-        with _few_collections():
-            await self._run()
+        try:
+            with _few_collections():
+                await self._run()
+        except Exception as error:
+            self._standing = str(error) if isinstance(error, StadtbusError) else f"{type(error).__name__}; begun anew in a moment"
+            raise
+
+    def finding(self) -> str | None:
+        """Why nothing is delivered, or not everything; it stands until there is work again. None while all is well."""
+        if self._standing is not None:
+            return self._standing
+        if self._missing:
+            return f"{errors.TOPICS_MISSING.code}: {', '.join(self._missing)}"
+        return None if self._polling is None else self._polling.finding()
 
     async def _run(self) -> None:
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
-        committer = asyncio.create_task(self._commit_regularly(consumer))
+        self._polling = Polling(consumer, self._group)
+        beside = [asyncio.create_task(work) for work in (self._commit_regularly(consumer), self._watch_topics(consumer))]
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             contact = Contact(self._settings)
             while True:
                 await self._read(consumer)
                 contact.check(consumer)
-                self._raise_what_failed(committer)
+                self._raise_what_failed(beside)
         finally:
-            committer.cancel()
+            for task in beside:
+                task.cancel()
             try:
                 await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
             finally:
@@ -193,10 +223,10 @@ class Engine(Generic[WorkT]):
                 finally:  # aiokafka may let out a cancellation of its own tasks
                     await self._forget()  # what a take-over that was under way has still begun
 
-    def _raise_what_failed(self, committer: asyncio.Task[None]) -> None:
+    def _raise_what_failed(self, beside: Sequence[asyncio.Task[None]]) -> None:
         if self._failure is not None:
             raise self._failure
-        for task in (committer, *self._tasks):
+        for task in (*beside, *self._tasks):
             if task.done():
                 task.result()  # none ends by itself
 
@@ -211,14 +241,24 @@ class Engine(Generic[WorkT]):
             if consumer.paused():
                 consumer.resume(*consumer.paused())
             assignment = self._assignment
-            batches = await consumer.getmany(*readable, timeout_ms=_POLL_MS, max_records=_BATCH)
+            places = {partition: self.core.expected(partition) for partition in readable}
+            batches = await self._poll().some(places, timeout_ms=_POLL_MS, max_records=_BATCH)
             for partition, records in batches.items():
                 if assignment == self._assignment:
-                    self._take_in(partition, records)
+                    await self._mind_gap(consumer, partition, records[0].offset)
+                if assignment == self._assignment:
+                    self._handler.recognise(self.core.offer(partition, records))
                 elif partition in self.core.partitions:  # partitions moved while we waited: it is not known from where these come
                     consumer.seek(partition, self.core.expected(partition))
+            for partition in places.keys() - batches.keys():
+                if assignment == self._assignment:
+                    await self._follow(consumer, partition)
             crashpoints.reached("engine.read")
         self._to_dispatch.set()
+
+    def _poll(self) -> Polling:
+        assert self._polling is not None  # noqa: S101 - made before anything is read
+        return self._polling
 
     def _readable(self) -> list[TopicPartition]:
         """Only what is asked for is handed out by the client, so nothing comes of a partition before it was taken over."""
@@ -226,11 +266,38 @@ class Engine(Generic[WorkT]):
             return []
         return self.core.readable(self._limits.in_flight, self._limits.in_flight_bytes)
 
-    def _take_in(self, partition: TopicPartition, records: Sequence[Any]) -> None:
-        missing = records[0].offset - self.core.expected(partition)
-        if missing > 0:
-            _say_expired(partition, missing)
-        self._handler.recognise(self.core.offer(partition, records))
+    async def _mind_gap(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
+        """The log goes on at this offset: what lies before it within the log are markers of transactions, and what they took back; what
+        lies before the log is gone.
+        """
+        expected, assignment = self.core.expected(partition), self._assignment
+        if offset <= expected:
+            return
+        first = (await consumer.beginning_offsets([partition]))[partition]
+        gone = min(first, offset) - expected
+        if gone > 0 and assignment == self._assignment:
+            self._lost[partition] += gone
+            _say_expired(partition, gone)
+
+    async def _follow(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+        """Go with the client over what holds no records, so that it can be committed.
+
+        Raises:
+            CannotTell: log-shortened; the client goes back to the first record where the log ends before its position.
+        """
+        assignment = self._assignment
+        try:
+            async with asyncio.timeout(_POSITION_PATIENCE_S):
+                position = await consumer.position(partition)
+        except (TimeoutError, KafkaError):  # it is asking Kafka, or partitions move
+            return
+        if assignment != self._assignment:
+            return
+        if position < (expected := self.core.expected(partition)):
+            raise CannotTell(errors.LOG_SHORTENED, f"partition {partition.partition}: {expected} was read", where=partition.topic)
+        await self._mind_gap(consumer, partition, position)
+        if assignment == self._assignment:
+            self.core.pass_to(partition, position)
 
     async def _wait_for_room(self, consumer: AIOKafkaConsumer) -> None:
         """Short of a second reading just waits, because pausing throws away what was fetched ahead. But the client leaves the group
@@ -366,15 +433,18 @@ class Engine(Generic[WorkT]):
             if not news:
                 return
             crashpoints.reached("commit.before")
+            await self._handler.committing(news, self._lost)
+            crashpoints.reached("commit.noted")
             try:
                 async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-                    await consumer.commit(news)
+                    await consumer.commit(
+                        {partition: commit_of(offset, self._lost.get(partition, 0)) for partition, offset in news.items()}
+                    )
             except (KafkaError, TimeoutError) as error:
                 log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
             else:
                 self._committed.update(news)
                 crashpoints.reached("commit.after")
-                await self._handler.committed(news)
 
     # --- partitions come and go
 
@@ -384,40 +454,64 @@ class Engine(Generic[WorkT]):
         try:
             known, cases = await self._handler.take_over(partitions)
             starts = await self._starts(consumer, partitions, known)
+            await self._handler.starts(starts)
         except Exception as error:  # noqa: BLE001 - the client swallows it; the next round raises it
             self._failure = error
             return
         self._committed.clear()
         for partition, start in starts.items():
-            consumer.seek(partition, start)  # whatever was fetched for an earlier assignment comes again
+            _say_start(partition, start)
+            consumer.seek(partition, start.offset)  # whatever was fetched for an earlier assignment comes again
+        self._lost = {partition: start.lost for partition, start in starts.items()}
+        self._ids = {partition.topic: start.topic_id for partition, start in starts.items()}
         self._assignment += 1
-        self.core.assign(starts, [partition for partition in partitions if topics.is_retry(partition.topic)], cases)
+        self.core.assign(
+            {partition: start.offset for partition, start in starts.items()},
+            [partition for partition in partitions if topics.is_retry(partition.topic)],
+            cases,
+        )
         self._tasks = [asyncio.create_task(work) for work in (self._dispatch(), self._settle())]
         self._room.set()
+        self._standing = None
         log.info("partitions_assigned", group=self._group, count=len(partitions))
+        # The first commit of a partition says where it began: were it further on, and killed between ledger and Kafka, offsets seemed lost.
+        await self._commit(consumer, {partition: start.offset for partition, start in starts.items() if start.first_commit})
 
     async def _starts(
-        self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, int | None]
-    ) -> dict[TopicPartition, int]:
-        """Where each partition goes on: at the committed offset; at a group's first start at the first record.
+        self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, Known]
+    ) -> dict[TopicPartition, Start]:
+        """Where each partition goes on (`consumers.engine.starts`).
 
         Raises:
-            CannotTell: offsets-lost, where we have committed before and Kafka knows nothing of it; log-shortened.
+            CannotTell: offsets-lost, log-shortened, topic-replaced.
+            UsageError: topics-missing.
         """
-        first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        starts = {}
-        for partition in partitions:
-            committed = await consumer.committed(partition)
-            if committed is None and known[partition]:
-                raise CannotTell(
-                    errors.OFFSETS_LOST, f"partition {partition.partition}: {known[partition]} was committed", where=partition.topic
-                )
-            starts[partition] = first[partition] if committed is None else committed
-            if starts[partition] > end[partition]:
-                raise CannotTell(
-                    errors.LOG_SHORTENED, f"partition {partition.partition}: it ends at {end[partition]}", where=partition.topic
-                )
-        return starts
+        found = await topics_of(consumer._client, self._topics)  # noqa: SLF001 - see `infra.kafka.cluster`
+        self._missing = sorted(set(self._topics) - found.keys())
+        if gone := {partition.topic for partition in partitions} - found.keys():
+            raise UsageError(errors.TOPICS_MISSING, ", ".join(sorted(gone)))
+        logs = await logs_of(consumer, partitions, found)
+        return {
+            partition: start_of(partition, known[partition], await consumer.committed(partition), logs[partition])
+            for partition in partitions
+        }
+
+    async def _watch_topics(self, consumer: AIOKafkaConsumer) -> None:
+        """A topic that is deleted, or made anew under its name, while it is read.
+
+        Raises:
+            CannotTell: topic-replaced.
+        """
+        while True:
+            await asyncio.sleep(_TOPICS_LOOK_S)
+            try:
+                found = await topics_of(consumer._client, self._topics)  # noqa: SLF001 - see `infra.kafka.cluster`
+            except (KafkaError, TimeoutError):
+                continue  # no broker answers; others say so
+            self._missing = sorted(set(self._topics) - found.keys())
+            for name, topic in found.items():
+                if None not in (before := self._ids.get(name), topic.id) and before != topic.id:
+                    raise CannotTell(errors.TOPIC_REPLACED, "it was made anew while it was read", where=name)
 
     async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
         """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once."""
@@ -460,6 +554,18 @@ def _say_expired(partition: TopicPartition, count: int) -> None:
     """Records that nobody delivered are gone, by retention or by somebody's hand. The bus must go on, and a person has to know."""
     metrics.EXPIRED.labels(partition.topic).inc(count)
     log.error("records_expired", topic=partition.topic, partition=partition.partition, count=count)
+
+
+def _say_start(partition: TopicPartition, start: Start) -> None:
+    """What a person has to know of where a partition goes on."""
+    if start.newly_lost:
+        _say_expired(partition, start.newly_lost)
+    if start.moved:
+        metrics.OFFSETS_MOVED.labels(partition.topic).inc(start.moved)
+        log.error(
+            "offsets_moved", topic=partition.topic, partition=partition.partition, start=start.offset, count=start.moved,
+            what="Kafka's commit is ahead of the ledger; what lies between is asked for, not skipped",
+        )  # fmt: skip
 
 
 @contextmanager

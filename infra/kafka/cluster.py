@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +40,27 @@ class TopicState:
 
     id: str | None
     partitions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A partition as Kafka has it: the topic under this name, and its offsets from `first` until before `end`."""
+
+    topic_id: str | None
+    first: int
+    end: int
+
+
+async def logs_of(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], found: Mapping[str, TopicState]
+) -> dict[TopicPartition, Log]:
+    """These partitions, whose topics were found, as they are now. `end` is what this consumer can read.
+
+    Raises:
+        KafkaError: not all leaders answer.
+    """
+    first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return {partition: Log(found[partition.topic].id, first[partition], end[partition]) for partition in partitions}
 
 
 async def topics_of(client: Any, names: Collection[str]) -> dict[str, TopicState]:

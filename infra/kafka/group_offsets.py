@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from infra.kafka.admin import connected
 from infra.kafka.clients import outside
-from infra.kafka.cluster import ends
+from infra.kafka.cluster import Log, ends, logs_of, topics_of
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
@@ -64,6 +64,22 @@ async def look(settings: KafkaSettings, group: str, partitions: Sequence[TopicPa
         async with connected(settings) as admin, outside(settings, _CLIENT, uncommitted=True) as consumer:
             return await ask(admin, consumer, group, partitions)
     except KafkaError as error:  # for example a coordinator that is not there yet
+        raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
+
+
+async def look_at_topics(settings: KafkaSettings, group: str, topics: Sequence[str]) -> tuple[GroupOffsets, dict[TopicPartition, Log]]:
+    """As `look`, in all partitions that these topics have, which exist; and the logs.
+
+    Raises:
+        CannotTell: kafka-unreachable.
+    """
+    try:
+        async with connected(settings) as admin, outside(settings, _CLIENT) as consumer:
+            found = await topics_of(consumer._client, topics)  # noqa: SLF001 - see `infra.kafka.cluster`
+            partitions = [TopicPartition(name, number) for name in topics if name in found for number in found[name].partitions]
+            logs = await logs_of(consumer, partitions, found)
+            return await ask(admin, consumer, group, partitions), logs
+    except KafkaError as error:
         raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
 
 

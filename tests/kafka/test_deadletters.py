@@ -27,13 +27,13 @@ from consumers.engine import Engine
 from consumers.handover import HandOver
 from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
-from infra.kafka.admin import count_records, create_topics
+from infra.kafka.admin import connected, count_records, create_topics, missing_topics
 from infra.kafka.clients import Outgoing, Position, Sender, SendUnknown, Sent
 from infra.kafka.reading import Shelf, looking, read_all
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
 from schemas.copies import Place, headers_of_copy, take_apart
-from schemas.errors import CannotTell, Refused, UsageError
+from schemas.errors import CannotTell, CaseNotReady, Refused, UsageError
 from schemas.headers import CopyHeader, Header, RawHeaders, encode
 from tests import builders
 from tests.faults.world import forget_group
@@ -50,6 +50,7 @@ class BackOffice:
     """Keeps what it gets, and refuses what it is told to."""
 
     refuses: set[UUID] = field(default_factory=set)
+    before: list[Exception] = field(default_factory=list)
     got: list[UUID] = field(default_factory=list)
     at_once: int = 50
 
@@ -59,6 +60,8 @@ class BackOffice:
     async def deliver(self, document: Document, attempt: int) -> Delivered:
         if document.submission_id in self.refuses:
             raise Refused("the street is not known")
+        if self.before:
+            raise self.before.pop()
         self.got.append(document.submission_id)
         return Delivered("R-1")
 
@@ -462,6 +465,53 @@ async def test_lost_offsets_are_set_to_the_ledgers(town: Town) -> None:
     await fill(town.kafka, [submission(town, refused=False)[1]])
     async with town.adapter():
         await eventually(lambda: len(town.back_office.got) == 6)
+
+
+async def test_topics_that_were_made_anew_are_read_from_their_first_record(town: Town) -> None:
+    """After both topics of an office were deleted and made anew, a reset begins at what they hold now: all of it is delivered, nothing
+    twice. Parked submissions whose copies are gone are named, and those whose originals are there are delivered.
+    """
+    before = [submission(town, refused=False)[1] for _ in range(6)]
+    await fill(town.kafka, before)
+    town.back_office.before = [CaseNotReady("x")]
+    async with town.adapter():
+        await eventually(lambda: len(town.back_office.got) == 5)
+    await made_anew(town, topics.retry(town.office))
+    assert "topic-replaced" in str(await stood(town))
+    code, output, _ = await town.command("offsets", "reset", town.office, "--json")
+    moves = json.loads(output)["partitions"]
+    assert (code, {move["reason"] for move in moves if topics.is_retry(move["topic"])} >= {"topic-replaced"}) == (1, True)
+    assert (await town.command("offsets", "reset", town.office, "--go"))[0] == 0
+    assert (await town.command("offsets", "reset", town.office))[0] == 0
+    async with town.adapter():
+        await eventually(lambda: len(town.back_office.got) == 6)
+    await made_anew(town, topics.submissions(town.office))
+    await fill(town.kafka, [*before, *(submission(town, refused=False)[1] for _ in range(20))])
+    assert "topic-replaced" in str(await stood(town))
+    assert (await town.command("offsets", "reset", town.office, "--go"))[0] == 0
+    async with town.adapter():
+        await eventually(lambda: len(town.back_office.got) == 26)
+    assert len(set(town.back_office.got)) == 26
+
+
+async def made_anew(town: Town, topic: str) -> None:
+    """As an operator does it."""
+    async with connected(town.kafka) as admin:
+        await admin.delete_topics([topic])
+    while not (missing := await missing_topics(town.kafka, topics.of_office(town.office))):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
+    await create_topics(town.kafka, missing)
+    await asyncio.sleep(0.5)
+
+
+async def stood(town: Town) -> str | None:
+    """What an adapter stands for that is started now."""
+    async with town.adapter() as engine:
+        async with asyncio.timeout(30):
+            while engine.finding() is None:
+                await asyncio.sleep(0.1)
+        return engine.finding()
 
 
 async def test_many_letters_are_read_quickly(town: Town) -> None:

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,15 +22,17 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumers.delivery import Delivery
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
+from consumers.engine.starts import Known, Start
 from consumers.handover import HandOver
 from consumers.ledger import Fenced, Ledger
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka.admin import count_records, create_topics
-from infra.kafka.clients import Outgoing, Sender
+from infra.kafka.clients import Outgoing, Sender, outside
+from infra.kafka.group_offsets import look
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
-from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown
+from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, UsageError
 from tests import builders, postgresql
 from tests.delivery_model import Office as BackOffice
 from tests.delivery_model import headers_of
@@ -64,7 +67,8 @@ class Office:
         self.away = False
         self.stuck: set[bytes] = set()
         self.parked: list[int] = []
-        self.known: dict[TopicPartition, int] = {}
+        self.known: dict[TopicPartition, Known] = {}
+        self.starts_seen: list[Mapping[TopicPartition, Start]] = []
         self._failed: set[Attempt] = set()
         self._fail_share = fail_share
         self._delay_s = delay_s
@@ -78,10 +82,12 @@ class Office:
     def disordered(self) -> dict[bytes, list[int]]:
         return {key: values for key, values in self.cases.items() if values != sorted(values)}
 
-    async def take_over(
-        self, partitions: Sequence[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
-        return {partition: self.known.get(partition) for partition in partitions}, {}
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+        return {partition: self.known.get(partition, Known()) for partition in partitions}, {}
+
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+        self.starts_seen.append(starts)
+        self.known.update({place: Known(start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()})
 
     def recognise(self, works: Sequence[Attempt]) -> None:
         """Nothing is known of them."""
@@ -123,8 +129,14 @@ class Office:
             return Again(self._random.random() / 20)
         return FINISHED
 
-    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.known.update(offsets)
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        for place, offset in offsets.items():
+            self.known[place] = replace(self.known[place], offset=offset, lost=lost.get(place, 0))
+
+    @property
+    def behind_it(self) -> int:
+        """Records that are known to be done with."""
+        return sum(known.offset or 0 for known in self.known.values())
 
 
 @pytest.fixture
@@ -169,7 +181,7 @@ async def test_every_record_arrives_in_the_order_of_its_case(kafka: KafkaSetting
         await eventually(lambda: office.got == 2_000)
     assert office.disordered == {}
     assert sum((await committed(kafka, topic, topic)).values()) == 2_000
-    assert sum(office.known.values()) == 2_000
+    assert office.behind_it == 2_000
 
 
 async def test_stopping_drains_and_commits(kafka: KafkaSettings) -> None:
@@ -289,27 +301,131 @@ async def test_commits_that_are_gone_are_noticed(kafka: KafkaSettings) -> None:
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 10))
     office = Office()
-    office.known[TopicPartition(topic, 0)] = 3
+    office.known[TopicPartition(topic, 0)] = Known(3)
     error = await end_of(engine_of(kafka, topic, office))
     assert isinstance(error, CannotTell)
     assert (error.problem.code, error.where, office.calls) == ("offsets-lost", topic, 0)
 
 
-async def test_log_that_ends_before_the_commit_is_noticed(kafka: KafkaSettings) -> None:
-    """A topic that was made anew is an error with its name, not a silence."""
+async def test_topic_that_was_made_anew_is_noticed(kafka: KafkaSettings) -> None:
+    """Another topic under the same name is an error that says so, also where it holds more than was read of the old one."""
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 30))
     office = Office()
-    async with running(engine_of(kafka, topic, office)):
+    engine = engine_of(kafka, topic, office)
+    async with running(engine):
         await eventually(lambda: office.got == 30)
+        assert engine.finding() is None
+    await delete_topic(kafka, topic)
+    await created_again(kafka, topic)
+    await fill(kafka, records(topic, 60))
+    error = await end_of(engine)
+    assert isinstance(error, CannotTell)
+    assert (error.problem.code, error.where, office.got) == ("topic-replaced", topic, 30)
+    assert (engine.finding() or "").startswith("topic-replaced: partition")  # held until there is work again
+
+
+async def test_topic_that_is_made_anew_while_it_is_read_is_noticed(kafka: KafkaSettings) -> None:
+    """While a topic is not there its name is told; when another one has its place, the engine ends with an error that says so."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 30))
+    office = Office()
+    engine = engine_of(kafka, topic, office)
+    ended = asyncio.create_task(end_of(engine, 60))
+    await eventually(lambda: office.got == 30)
+    await delete_topic(kafka, topic)
+    await eventually(lambda: engine.finding() == f"topics-missing: {topic}", 20)
+    await created_again(kafka, topic)
+    await fill(kafka, records(topic, 60))
+    error = await ended
+    assert isinstance(error, CannotTell | UsageError)
+    if error.problem.code == "topics-missing":  # partitions moved right between the two
+        error = await end_of(engine)
+    assert isinstance(error, CannotTell)
+    assert (error.problem.code, error.where) == ("topic-replaced", topic)
+
+
+async def delete_topic(kafka: KafkaSettings, topic: str) -> None:
+    """As an operator does it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     await admin.delete_topics([topic])
     await admin.close()
-    await created_again(kafka, topic)
-    error = await end_of(engine_of(kafka, topic, office))
-    assert isinstance(error, CannotTell)
-    assert error.problem.code in ("log-shortened", "offsets-lost")
+
+
+async def test_group_that_was_set_forward_skips_nothing(world: Callable[[BackOffice], World]) -> None:
+    """After somebody has set a stopped group to the latest, in both topics, what waits is looked for and then delivered; nothing is
+    delivered twice, and an alarm says how much was passed over.
+    """
+    one = world(BackOffice(before=[CaseNotReady("x")]))
+    await one.create()
+    await one.submit(10, cases=10)
+    async with one.process(first_backoff_s=600):
+        await eventually(lambda: len(one.office.effects) == 9)
+    await one.submit(10, cases=10)
+    assert await set_to_latest(one.kafka, one.name, one.topics) == 21
+    passed_over = sum(metrics.OFFSETS_MOVED.labels(topic)._value.get() for topic in one.topics)
+    async with one.process():
+        await eventually(lambda: one.complete)
+    one.check()
+    assert one.office.calls.count("find") == 11
+    assert sum(metrics.OFFSETS_MOVED.labels(topic)._value.get() for topic in one.topics) - passed_over == 11
+
+
+async def set_to_latest(kafka: KafkaSettings, group: str, names: Sequence[str]) -> int:
+    """What kafka-consumer-groups --reset-offsets --to-latest does; the sum of all offsets."""
+    places = [TopicPartition(name, number) for name in names for number in range(3)]
+    async with outside(kafka, "operator", group) as consumer:
+        consumer.assign(places)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        await consumer.commit(ends)
+    return sum(ends.values())
+
+
+async def test_markers_of_transactions_are_no_loss(kafka: KafkaSettings) -> None:
+    """What a transaction leaves in the log, committed or taken back, is passed and committed; nothing counts as expired."""
+    topic = await new_topic(kafka)
+    office = Office()
+    expired = metrics.EXPIRED.labels(topic)._value.get()
+    async with running(engine_of(kafka, topic, office)):
+        await fill(kafka, [Outgoing(topic, b"a", b"1", partition=0)])
+        await transaction(kafka, topic, [b"2"])
+        await transaction(kafka, topic, [b"3"], abort=True)
+        await fill(kafka, [Outgoing(topic, b"a", b"4", partition=0)])
+        await transaction(kafka, topic, [b"5"])
+        await eventually(lambda: office.cases[b"a"] == [1, 2, 4, 5])
+        async with asyncio.timeout(10):
+            while await committed(kafka, topic, topic) != {0: 8}:
+                await asyncio.sleep(0.2)
+    assert metrics.EXPIRED.labels(topic)._value.get() == expired
+
+
+async def transaction(kafka: KafkaSettings, topic: str, values: Sequence[bytes], *, abort: bool = False) -> None:
+    """Records of case a, and a marker behind them."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
+        with suppress(ZeroDivisionError):
+            async with producer.transaction():
+                for value in values:
+                    await producer.send_and_wait(topic, value, key=b"a", partition=0)
+                if abort:
+                    raise ZeroDivisionError
+
+
+async def test_what_was_deleted_before_the_first_start_is_counted(kafka: KafkaSettings) -> None:
+    """Records that were gone before a new office ever came are counted once and said, and stay visible from outside, also after a restart."""
+    topic = await new_topic(kafka)
+    await fill(kafka, [Outgoing(topic, b"a", str(number).encode(), partition=0) for number in range(9)])
+    await delete_before(kafka, topic, 6)
+    office = Office()
+    for _ in range(2):
+        async with running(engine_of(kafka, topic, office)):
+            await eventually(lambda: office.got == 3)
+            async with asyncio.timeout(10):
+                while await committed(kafka, topic, topic) != {0: 9}:
+                    await asyncio.sleep(0.2)
+    group = await look(kafka, topic, [TopicPartition(topic, 0)])
+    assert (group.expired(TopicPartition(topic, 0)), group.lost[TopicPartition(topic, 0)]) == (0, 6)
+    assert metrics.EXPIRED.labels(topic)._value.get() == 6
 
 
 async def created_again(kafka: KafkaSettings, topic: str) -> None:
@@ -545,7 +661,7 @@ async def test_paused_process_is_fenced(kafka: KafkaSettings, postgresql_stores:
         with pytest.raises(Fenced):
             await zombie.begin_new([one.sent[-1].message_id.bytes], {taken[0]})
         with pytest.raises(Fenced):
-            await zombie.committed({taken[0]: 400})
+            await zombie.committing({taken[0]: 400}, {})
         await eventually(lambda: one.complete)
     zombie.close()
     one.check()
@@ -622,9 +738,7 @@ class Reluctant(Office):
         super().__init__()
         self.asked, self.may_go = asyncio.Event(), asyncio.Event()
 
-    async def take_over(
-        self, partitions: Sequence[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         if not self.asked.is_set():
             self.asked.set()
             await self.may_go.wait()

@@ -15,6 +15,7 @@ from adapters.interface import Delivered, Document, Submission
 from adapters.kit import NotTheOffice, UnclearAnswer
 from consumers.delivery import Delivery
 from consumers.engine import FINISHED, Again, CaseState
+from consumers.engine.starts import Known, Start
 from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka import clients
@@ -772,15 +773,32 @@ async def test_restart_knows_its_cases(ledger: Ledger, wire: Wire) -> None:
     await run(ledger, Office(before=[CaseNotReady("x")] * 99), wire, *case_records(2), turns=3)
     delivery = Process(ledger, Office(), wire).delivery
     known, cases = await delivery.take_over([MAIN])
-    assert (known, cases) == ({MAIN: None}, {CASE: CaseState(parked_through=1)})
+    assert (known, cases) == ({MAIN: Known()}, {CASE: CaseState(parked_through=1)})
 
 
 async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
-    """What is committed is in the ledger, so that a commit that is gone is noticed."""
+    """What is about to be committed is in the ledger, so that a commit that is gone, or that somebody else made, is noticed."""
     process = await Process(ledger, Office(), wire).start()
-    await process.delivery.committed({MAIN: 4})
+    await process.delivery.committing({MAIN: 4}, {})
     known, _ = await process.delivery.take_over([MAIN])
-    assert known == {MAIN: 4}
+    assert known == {MAIN: Known(4)}
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_record_that_others_may_have_delivered_is_asked_for(ledger: Ledger, wire: Wire, arrived: bool) -> None:
+    """What the ledger knows nothing of, although Kafka had it behind it, is looked for before it is delivered, and has one effect; what
+    comes behind it is delivered at once.
+    """
+    office = Office()
+    if arrived:
+        office.effects.append(APPLICATION.message_id)
+    process = await Process(ledger, office, wire).start()
+    await process.delivery.starts({MAIN: Start(0, "topic", ask_before=1, moved=1)})
+    process.fetch(record_of(APPLICATION, 0), record_of(FOLLOWING[0], 1))
+    await process.go_on()
+    assert office.calls == ["find", *(["deliver 1"] * (1 if arrived else 2))]
+    assert office.effects == [APPLICATION.message_id, FOLLOWING[0].message_id]
+    assert wire.states == ["delivered", "delivered"]
 
 
 async def test_record_that_is_no_copy_of_ours_comes_first(small_ledger: Ledger, wire: Wire) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from consumers import ledger as states
 from consumers.engine.core import CaseState
+from consumers.engine.starts import Known, Start
 from consumers.ledger import Begin, Entry, Fenced, Ledger, str_id
 from infra import stores
 from infra.settings import StoreSettings
@@ -246,7 +247,8 @@ async def test_whoever_was_overtaken_writes_nothing(opened: Open, ledger: Ledger
         ledger.begin_new([other], {MAIN}),
         ledger.begin([begin(other)]),
         ledger.end([ended], {MAIN}),
-        ledger.committed({MAIN: 9}),
+        ledger.committing({MAIN: 9}, {}),
+        ledger.starts({MAIN: Start(9, None)}),
     ):
         with pytest.raises(Fenced):
             await write
@@ -258,10 +260,10 @@ async def test_the_rest_is_still_ours(opened: Open, ledger: Ledger) -> None:
     """A partition that nobody took stays ours."""
     await opened().take_over([MAIN])
     assert (await begin_one(ledger, begin(new_id(), retry=True)))[1]
-    await ledger.committed({RETRY: 4})
+    await ledger.committing({RETRY: 4}, {})
     with pytest.raises(Fenced):
-        await ledger.committed({RETRY: 5, MAIN: 1})
-    assert ledger.positions() == {RETRY: 4}
+        await ledger.committing({RETRY: 5, MAIN: 1}, {})
+    assert ledger.positions() == {RETRY: Known(4)}
 
 
 async def test_partition_that_was_never_ours(opened: Open) -> None:
@@ -274,10 +276,50 @@ async def test_partition_that_was_never_ours(opened: Open) -> None:
 
 
 async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None:
-    """The next owner hears what was committed; None where nothing ever was."""
-    await ledger.committed({MAIN: 3})
-    await ledger.committed({MAIN: 7})
-    assert await opened().take_over(sorted(BOTH)) == {MAIN: 7, RETRY: None}
+    """The next owner hears what was about to be committed, in which topic, and what was lost; None where nothing ever was."""
+    await ledger.starts({MAIN: Start(1, "topic", ask_before=5, lost=1)})
+    await ledger.committing({MAIN: 3}, {MAIN: 1})
+    await ledger.committing({MAIN: 7}, {MAIN: 2})
+    assert await opened().take_over(sorted(BOTH)) == {MAIN: Known(7, "topic", 5, 2), RETRY: Known()}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("state", [None, "not taken", "delivered"])
+async def test_what_is_unclear_is_asked_for(opened: Open, ledger: Ledger, state: str | None, restarted: bool) -> None:
+    """Before the offset up to which others may have handed over, nothing is begun without asking, whatever its row says, also after a
+    restart; behind it nothing is asked. What is delivered stays so.
+    """
+    submission = new_id() if state is None else await put_aside(ledger, state, 4)
+    await ledger.starts({MAIN: Start(0, None, ask_before=5)})
+    if restarted:
+        ledger = opened()
+        await ledger.take_over(sorted(BOTH))
+    assert (ledger.asks(MAIN, 4), ledger.asks(MAIN, 5), ledger.asks(RETRY, 4)) == (True, False, False)
+    entry, begun = await begin_one(ledger, begin(submission, 4))
+    assert (bool(entry.unclear), begun) == (state != "delivered", state != "delivered")
+    entry, begun = await begin_one(ledger, begin(new_id(), 5))
+    assert (bool(entry.unclear), begun) == (False, True)
+
+
+async def test_places_in_a_topic_that_is_gone_are_older_than_all(ledger: Ledger) -> None:
+    """When a submissions topic is another one, what was dead before still holds its case, before all that the new one has."""
+    dead = await put_aside(ledger, "dead", 70, holds=True)
+    await ledger.reset({MAIN: Start(0, "new")}, anew=[MAIN])
+    assert await ledger.cases([0]) == {b"case": CaseState(held={str_id(dead): states.OLDER_THAN_ALL})}
+
+
+async def test_parked_submissions_whose_copies_are_gone_begin_anew(ledger: Ledger) -> None:
+    """When a retry topic is another one, its submissions are no longer parked, and what was begun with them stays unclear."""
+    parked = await put_aside(ledger, "parked", 7, retry_offset=4)
+    begun = await put_aside(ledger, "started", 5, retry_offset=6)
+    dead = await put_aside(ledger, "dead", 3, retry_offset=2, holds=True)
+    assert (sorted(ledger.parked(0)), ledger.parked(1)) == ([5, 7], [])
+    await ledger.reset({MAIN: Start(5, "topic"), RETRY: Start(0, "new")}, anew=[RETRY])
+    assert [(row(ledger, one).state, row(ledger, one).retry_offset) for one in (parked, begun, dead)] == [
+        ("not taken", None), ("started", None), ("dead", 2),
+    ]  # fmt: skip
+    assert ledger.positions() == {MAIN: Known(5, "topic"), RETRY: Known(0, "new")}
+    assert [(await begin_one(ledger, begin(one, 7)))[1] for one in (parked, begun, dead)] == [True, True, False]
 
 
 async def test_cases_with_parked_and_dead_submissions(opened: Open, ledger: Ledger) -> None:

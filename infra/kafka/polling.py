@@ -1,0 +1,162 @@
+"""Reading assigned partitions so that one that cannot be read stops no other.
+
+The client raises what it finds in a partition (a corrupt batch, a codec that it does not know, a topic that it may not read) without
+saying which one, and drops with it what it was about to hand out of the others. So all are sought back to where they stood, and read one
+by one until the bad one is found. That is left out, and tried again from time to time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+)
+
+from infra import metrics
+
+log = structlog.get_logger()
+
+_OF_A_PARTITION: Final = (CorruptRecordException, RecordTooLargeError, TopicAuthorizationFailedError, UnsupportedCodecError)
+"""Of the client's own errors; all others are of a codec or of Python, which found something else than it expected."""
+_ONE_BY_ONE_S: Final = 5.0
+"""Within it a fetch is answered, and the bad partition has shown itself."""
+_FIRST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 60.0
+_SHOWN: Final = 3
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A partition that cannot be read."""
+
+    offset: int
+    error: str
+    since: str
+    """In UTC."""
+    pause_s: float
+    again_s: float
+    """When it is tried again, on the monotonic clock."""
+    trying: bool = False
+
+
+class Polling:
+    """The reading side of one consumer."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, group: str) -> None:
+        self._consumer = consumer
+        self._group = group
+        self._one_by_one_until_s = 0.0
+        self.troubles: dict[TopicPartition, Trouble] = {}
+
+    async def some(self, places: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int) -> dict[TopicPartition, Sequence[Any]]:
+        """Records of these partitions, each wanted from this offset on; nothing, after a while, where there are none.
+
+        Raises:
+            KafkaError: it is not a partition that is the trouble.
+        """
+        now_s = time.monotonic()
+        self._begin_tries(places, now_s)
+        partitions = [partition for partition in places if self._is_wanted(partition)]
+        if not partitions:
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
+        if now_s < self._one_by_one_until_s:
+            return await self._one_by_one(partitions, places, timeout_ms, max_records)
+        self._forget_mended()
+        try:
+            return dict(await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records))
+        except Exception as error:
+            if not _of_a_partition(error):
+                raise
+            for partition in partitions:
+                self._seek(partition, places[partition])
+            self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
+            return {}
+
+    def finding(self) -> str | None:
+        """Which partitions cannot be read, since when and why; None where all can."""
+        named = [
+            f"{topic}/{number} cannot be read at offset {trouble.offset} since {trouble.since} ({trouble.error})"
+            for (topic, number), trouble in sorted(self.troubles.items())
+        ]
+        more = f"; {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        return "; ".join(named[:_SHOWN]) + more if named else None
+
+    def forget(self) -> None:
+        """Partitions move: whoever has them next finds out."""
+        self.troubles.clear()
+        self._count()
+
+    def _begin_tries(self, places: Mapping[TopicPartition, int], now_s: float) -> None:
+        """Those whose pause is over are read again."""
+        for partition, trouble in self.troubles.items():
+            if partition in places and not trouble.trying and now_s >= trouble.again_s:
+                trouble.trying = True
+                self._seek(partition, places[partition])
+                self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
+
+    def _is_wanted(self, partition: TopicPartition) -> bool:
+        return partition not in self.troubles or self.troubles[partition].trying
+
+    async def _one_by_one(
+        self, partitions: Sequence[TopicPartition], places: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, Sequence[Any]]:
+        batches: dict[TopicPartition, Sequence[Any]] = {}
+        for partition in partitions:
+            try:
+                batches.update(await self._consumer.getmany(partition, timeout_ms=0, max_records=max_records))
+            except Exception as error:
+                if not _of_a_partition(error):
+                    raise
+                self._leave_out(partition, places[partition], type(error).__name__)
+            else:
+                if partition in batches and self.troubles.pop(partition, None) is not None:
+                    self._count()
+        if not batches:
+            await asyncio.sleep(timeout_ms / 1000)
+        return batches
+
+    def _leave_out(self, partition: TopicPartition, offset: int, error: str) -> None:
+        before = self.troubles.get(partition)
+        pause_s = _FIRST_PAUSE_S if before is None else min(_LONGEST_PAUSE_S, 2 * before.pause_s)
+        since = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.since
+        self.troubles[partition] = Trouble(offset, error, since, pause_s, time.monotonic() + pause_s)
+        self._seek(partition, offset)
+        self._count()
+        log.error(
+            "partition_unreadable", group=self._group, topic=partition.topic, partition=partition.partition, offset=offset, error=error,
+            since=since, next_try_s=pause_s,
+        )  # fmt: skip
+
+    def _forget_mended(self) -> None:
+        """Those that were tried for long enough, and had nothing to complain of, nor a record."""
+        mended = [partition for partition, trouble in self.troubles.items() if trouble.trying]
+        for partition in mended:
+            del self.troubles[partition]
+        if mended:
+            self._count()
+
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        """Back to what is wanted: after an error the client's own position is behind what it has dropped."""
+        if partition in self._consumer.assignment():
+            self._consumer.seek(partition, offset)
+
+    def _count(self) -> None:
+        metrics.PARTITIONS_UNREADABLE.labels(self._group).set(len(self.troubles))
+
+
+def _of_a_partition(error: Exception) -> bool:
+    return isinstance(error, _OF_A_PARTITION) or not isinstance(error, KafkaError | ConsumerStoppedError)
