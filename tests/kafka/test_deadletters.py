@@ -468,9 +468,7 @@ async def test_lost_offsets_are_set_to_the_ledgers(town: Town) -> None:
 
 
 async def test_topics_that_were_made_anew_are_read_from_their_first_record(town: Town) -> None:
-    """After both topics of an office were deleted and made anew, a reset begins at what they hold now: all of it is delivered, nothing
-    twice. Parked submissions whose copies are gone are named, and those whose originals are there are delivered.
-    """
+    """After either topic of an office was made anew, a reset begins at what it holds now: all is delivered once, parked ones included."""
     before = [submission(town, refused=False)[1] for _ in range(6)]
     await fill(town.kafka, before)
     town.back_office.before = [CaseNotReady("x")]

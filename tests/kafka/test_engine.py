@@ -354,9 +354,7 @@ async def delete_topic(kafka: KafkaSettings, topic: str) -> None:
 
 
 async def test_group_that_was_set_forward_skips_nothing(world: Callable[[BackOffice], World]) -> None:
-    """After somebody has set a stopped group to the latest, in both topics, what waits is looked for and then delivered; nothing is
-    delivered twice, and an alarm says how much was passed over.
-    """
+    """After a stopped group was set to the latest, in both topics, what waits is looked for and delivered once, with an alarm."""
     one = world(BackOffice(before=[CaseNotReady("x")]))
     await one.create()
     await one.submit(10, cases=10)

@@ -786,9 +786,7 @@ async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
 
 @pytest.mark.parametrize("arrived", [True, False])
 async def test_record_that_others_may_have_delivered_is_asked_for(ledger: Ledger, wire: Wire, arrived: bool) -> None:
-    """What the ledger knows nothing of, although Kafka had it behind it, is looked for before it is delivered, and has one effect; what
-    comes behind it is delivered at once.
-    """
+    """What Kafka had behind it and the ledger knows nothing of is looked for before it is delivered; what comes behind it is not."""
     office = Office()
     if arrived:
         office.effects.append(APPLICATION.message_id)

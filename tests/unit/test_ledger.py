@@ -286,9 +286,7 @@ async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("state", [None, "not taken", "delivered"])
 async def test_what_is_unclear_is_asked_for(opened: Open, ledger: Ledger, state: str | None, restarted: bool) -> None:
-    """Before the offset up to which others may have handed over, nothing is begun without asking, whatever its row says, also after a
-    restart; behind it nothing is asked. What is delivered stays so.
-    """
+    """What others may have handed over is begun unclear, whatever its row says, also after a restart; what is delivered stays so."""
     submission = new_id() if state is None else await put_aside(ledger, state, 4)
     await ledger.starts({MAIN: Start(0, None, ask_before=5)})
     if restarted:

@@ -78,9 +78,7 @@ LOGS = st.builds(lambda topic_id, first, more: Log(topic_id, first, first + more
 
 @given(known=KNOWN, committed=st.none() | st.integers(0, 14), log=LOGS)
 def test_nothing_is_skipped_and_nothing_is_repeated_unasked(known: Known, committed: int | None, log: Log) -> None:
-    """Whatever the three say: no offset that is there lies before the start unless the ledger is behind it, and all that Kafka had
-    behind it and the ledger had not is asked for.
-    """
+    """Whatever the three say, only what the ledger has behind it is skipped, and what Kafka alone has behind it is asked for."""
     try:
         start = start_of(PLACE, known, committed, log)
     except CannotTell:
