@@ -38,12 +38,26 @@ from schemas import errors, message, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Problem, Rejected, StadtbusError
 from schemas.events import State
+from schemas.findings import Severity
 from schemas.message import Authority
 
 log = structlog.get_logger()
 
 _RETRY_AFTER_S: Final = 30
 PROBLEM_JSON: Final = "application/problem+json"
+
+
+class FindingView(BaseModel):
+    """One place in a message that is not as it should be, in words without any value of it."""
+
+    code: str
+    rule: str
+    severity: Severity
+    detail: str
+    hint: str
+    where: str | None = None
+    line: int | None = None
+    xoev: str | None = None
 
 
 class Receipt(BaseModel):
@@ -55,6 +69,8 @@ class Receipt(BaseModel):
     accepted_at: datetime
     state: State
     status_url: str
+    warnings: list[FindingView]
+    """What was found in the message and lets it pass, for example that its body was not checked."""
 
 
 class StepView(BaseModel):
@@ -226,6 +242,7 @@ def _receipt(accepted: Accepted, state: State) -> dict[str, Any]:
         "accepted_at": accepted.accepted_at,
         "state": state,
         "status_url": _status_url(accepted),
+        "warnings": accepted.warnings,
     }
 
 

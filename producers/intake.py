@@ -25,6 +25,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+import structlog
+
 from infra import metrics
 from infra.settings import SchemaSettings
 from infra.workers import Workers
@@ -37,6 +39,8 @@ from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected, StadtbusError
 from schemas.headers import Header
 from schemas.message import Authority
+
+log = structlog.get_logger()
 
 XML_TYPES: Final = ("application/xml", "text/xml")
 JSON_TYPE: Final = "application/json"
@@ -140,6 +144,9 @@ class Intake:
             raise
         if not accepted.repeated:
             metrics.ACCEPTED.labels(accepted.office, portal.id).inc()
+            if letter.warnings:
+                codes = sorted({warning.problem.code for warning in letter.warnings})
+                log.info("accepted_with_warnings", submission=str(accepted.id), office=accepted.office, codes=codes)
         return accepted
 
     async def _open(self, sent: Sent, portal: Portal, headers: Mapping[str, str]) -> tuple[Letter, bytes]:
@@ -231,4 +238,7 @@ def candidate(letter: Letter, route: Route, portal: Portal, content: Content, tr
     headers |= trace
     if letter.test:
         headers[Header.TEST] = "true"
-    return Candidate(letter.message_id, portal.id, content.sha512, route.office, letter.case_id, accepted_at, headers, content.xml)
+    warnings = [warning.as_dict() for warning in letter.warnings]
+    return Candidate(
+        letter.message_id, portal.id, content.sha512, route.office, letter.case_id, accepted_at, headers, content.xml, warnings
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha512
 from typing import Final
@@ -17,6 +17,7 @@ from producers import form, form_faults
 from schemas import errors, ids, message, moments
 from schemas.errors import Rejected
 from schemas.examine import Examined, catalogue_prepared, examine_prepared
+from schemas.findings import Finding
 from schemas.message import Authority, Filing, Trust, Withdrawal
 from schemas.rules import Claim
 
@@ -46,6 +47,8 @@ class Letter:
     area: str
     trust: tuple[Trust, ...]
     test: bool
+    warnings: tuple[Finding, ...] = ()
+    """What the examination found and lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def read(examined: Examined, body: bytes, call: Call) -> Letter:
     if examined.root is None or examined.row is None:
         raise LookupError("an examination without errors has come to its end")
     try:
-        return _own(examined.root) if examined.row.own else _genuine(examined, examined.root, body, call)
+        letter = _own(examined.root) if examined.row.own else _genuine(examined, examined.root, body, call)
+        return replace(letter, warnings=examined.warnings)
     except Rejected as error:
         error.message_id = examined.message_id
         raise

@@ -53,6 +53,7 @@ _submission = sa.Table(
     sa.Column("published_at", UtcDateTime),
     sa.Column("partition", sa.Integer),
     sa.Column("record_offset", sa.BigInteger),
+    sa.Column("warnings", sa.Text),
 )
 _unpublished = _submission.c.published_at.is_(None)
 _by_content = sa.Index("submission_content", _submission.c.content_sha512)
@@ -85,6 +86,7 @@ _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, _status),  # positions
     READER_TABLES.migrate,
     lambda connection: _unfinished_index.create(connection, checkfirst=True),
+    lambda connection: add_missing_columns(connection, _submission),  # warnings
 )
 
 
@@ -100,6 +102,8 @@ class Candidate:
     accepted_at: datetime
     headers: Mapping[Header, str]
     content: bytes
+    warnings: Sequence[Mapping[str, Any]] = ()
+    """What was found in it and lets it pass, as the portal is told; never a value of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class Accepted:
     case_id: UUID
     content_sha512: str
     test: bool
+    warnings: Sequence[Mapping[str, Any]] = ()
     repeated: bool = False
 
 
@@ -234,6 +239,7 @@ class Outbox:
             "accepted_at": candidate.accepted_at,
             "headers": json.dumps(candidate.headers),
             "content": candidate.content,
+            "warnings": json.dumps(candidate.warnings) if candidate.warnings else None,
         }
         connection.execute(_submission.insert().values(row))
         return _accepted(row)
@@ -399,6 +405,7 @@ def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False)
         row["case_id"],
         row["content_sha512"],
         test=Header.TEST in json.loads(row["headers"]),
+        warnings=json.loads(row["warnings"] or "[]"),
         repeated=repeated,
     )
 

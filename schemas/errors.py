@@ -183,6 +183,12 @@ NOT_CHECKED = Problem(
     "The body of the message was not checked",
     "The operator has no schema set for this namespace; with one in `schemas.yaml` the body is checked too.",
 )
+HEADER_NOT_READ = Problem(
+    "header-not-read",
+    "No header was read: author, reader and UUID of the message were not checked",
+    "Write the header as the standard has it: the first element inside the root, with the standard's name and namespace. For a standard with "
+    "another header, or none, the operator says `header: optional` in its row of `schemas.yaml`.",
+)
 TYPE_MISMATCH = Problem(
     "message-type-mismatch",
     "Root element and nachrichtentyp disagree",

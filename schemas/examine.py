@@ -45,6 +45,11 @@ class Examined:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
     @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are only recorded."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
+
+    @property
     def message_id(self) -> UUID | None:
         """The UUID of the message, where it has a readable one that identifies something."""
         return ids.usable(self.head.message_id) if self.head else None
@@ -80,7 +85,7 @@ def examine(
     if row.own and None in root.nsmap:  # 3
         return Examined((_default_namespace(root),), root, row)
     head = heads.read(root)
-    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim)
+    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, row.needs_header)
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
     return Examined(_ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)]), root, row, head)  # 6

@@ -43,6 +43,9 @@ _DIRECTORIES: Final = ("DVDV",)
 
 _AUTHORITY_KEY = re.compile(AUTHORITY_KEY)
 _BYTES = re.compile(r"[0-9]{1,12}")
+_NO_HEADER: Final = (
+    "the first element is none of the headers that the bus reads (nachrichtenkopf.g2g, or nachrichtenkopf with behoerdenkennung)"
+)
 _MESSAGE_ID: Final = "identifikation.nachricht/nachrichtenUUID"
 _SHA512 = re.compile(r"[0-9a-f]{128}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
@@ -80,6 +83,7 @@ class Subject:
     today: date
     accept_test: bool = False
     claim: Claim | None = None
+    needs_header: bool = False
 
     def in_header(self, path: str, detail: str) -> Iterator[Breach]:
         """A breach at an element of the header, or at what is around it where it is missing."""
@@ -180,7 +184,7 @@ def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
 class Rule:
     """One rule. `number` is that of the XÖV conventions it comes from; the hint in English is that of the problem.
 
-    `genuine` is how a breach counts in genuine XÖV messages; None where the rule is not for them. `kept` tells cheaply of most messages
+    `genuine` is how a breach counts in genuine XÖV messages, `own` in ours; None where the rule is not for them. `kept` tells cheaply of most messages
     that they keep the rule; of the others it says nothing.
     """
 
@@ -193,7 +197,7 @@ class Rule:
     source: str
     check: Check
     genuine: Severity | None = Severity.WARNING
-    own: Severity = Severity.ERROR
+    own: Severity | None = Severity.ERROR
     kept: Callable[[Subject], bool] | None = None
 
     @property
@@ -246,6 +250,16 @@ def _no_empty_text(subject: Subject) -> Iterator[Breach]:
     for element in _EMPTY(within):
         names = [str(name) for name, value in element.attrib.items() if not value]
         yield Breach(f"the attribute {names[0]} is empty" if names else "the element is empty", element, names[0] if names else "")
+
+
+def _header_there(subject: Subject) -> Iterator[Breach]:
+    if subject.head is None and subject.needs_header:
+        yield Breach(_NO_HEADER, subject.root)
+
+
+def _header_read(subject: Subject) -> Iterator[Breach]:
+    if subject.head is None and not subject.needs_header:
+        yield Breach(_NO_HEADER, subject.root)
 
 
 def _ids(subject: Subject) -> Iterator[tuple[str, etree._Element | None]]:
@@ -530,6 +544,29 @@ BESIDE_SCHEMA: Final = (
 """Rules that say in better words, and with its own code, what an XSD finds as well."""
 
 AFTER_SCHEMA: Final = (
+    Rule(
+        "header-there",
+        "H3",
+        errors.HEADER_NOT_READ,
+        "A message of a standard that is known to have a header that the bus reads has it; the row of the schema table may say otherwise.",
+        "Eine Nachricht eines Standards, der einen Kopf hat, den der Bus liest, hat ihn; die Zeile der Schematabelle kann anderes sagen.",
+        "Den Kopf als erstes Element schreiben, mit Namen und Namensraum des Standards.",
+        _XOEV,
+        _header_there,
+        genuine=Severity.ERROR,
+        own=None,
+    ),
+    Rule(
+        "header-read",
+        "H3",
+        errors.HEADER_NOT_READ,
+        "Of other standards a message without such a header is taken as its portal's call says; nothing in it is checked against the call.",
+        "Bei anderen Standards gilt für eine Nachricht ohne solchen Kopf der Aufruf des Portals; nichts in ihr wird gegen ihn geprüft.",
+        "Den Absender fragen, ob der Standard einen anderen Kopf hat.",
+        "Stadtbus",
+        _header_read,
+        own=None,
+    ),
     Rule(
         "type-matches-root",
         "H1",

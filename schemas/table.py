@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import errors, message, yamllines
+from schemas import errors, heads, message, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.findings import Finding, Severity
 from schemas.schemaset import PACKAGE_XSD, SchemaSet
@@ -41,6 +41,14 @@ class Row:
     schema_set: SchemaSet | None
     valid_from: date | None = None
     valid_to: date | None = None
+    header: Literal["required", "optional"] | None = None
+
+    @property
+    def needs_header(self) -> bool:
+        """Whether a message without a header that we read is refused: as the operator says, else where the standard is known to have one."""
+        if self.header is None:
+            return self.family.partition("://")[2] in heads.STANDARDS
+        return self.header == "required"
 
     @property
     def family(self) -> str:
@@ -116,6 +124,7 @@ class _Entry(BaseModel):
     stubs: bool = False
     valid_from: Day | None = None
     valid_to: Day | None = None
+    header: Literal["required", "optional"] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -132,7 +141,8 @@ class _Entry(BaseModel):
         schema_set = None
         if self.folder is not None and self.entry is not None:
             schema_set = SchemaSet(self.entry, [base / folder for folder in (self.folder, *self.imports)], stubs=self.stubs)
-        return Row(self.name, self.namespace, own=False, schema_set=schema_set, valid_from=self.valid_from, valid_to=self.valid_to)
+        days = {"valid_from": self.valid_from, "valid_to": self.valid_to}
+        return Row(self.name, self.namespace, own=False, schema_set=schema_set, header=self.header, **days)
 
 
 def load(folder: Path | None = None) -> SchemaTable:

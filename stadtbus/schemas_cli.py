@@ -75,6 +75,7 @@ def _as_dict(row: Row, today: date) -> dict[str, Any]:
         "own": row.own,
         "schema": row.schema_set.entry if row.schema_set else None,
         "folders": [str(folder) for folder in row.schema_set.folders] if row.schema_set else [],
+        "header": "required" if row.needs_header else "optional",
         "valid_from": row.valid_from,
         "valid_to": row.valid_to,
         "taken_today": row.taken_on(today),

@@ -37,7 +37,7 @@ def rows(name: str) -> dict[str, str]:
     """A published list: each code with the second or third column, as we hold it."""
     root = xml.parse((MATERIAL / name).read_bytes())
     column = 2 if "praefix" in name else 1
-    return {values[0]: values[column] for row in root.iter("Row") if (values := [" ".join(v.itertext()).strip() for v in row])}
+    return {values[0]: values[column] for row in root.iter("Row") if (values := [" ".join(map(str, v.itertext())).strip() for v in row])}
 
 
 @needs_material

@@ -475,6 +475,49 @@ async def test_genuine_message_refused(
     assert [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)] == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"nachrichtenkopf.g2g", b"kopf"),
+        (b"nachrichtenkopf.g2g>", b"xbau:nachrichtenkopf.g2g>"),
+        (b"<nachrichtenkopf.g2g>", b'<nachrichtenkopf.g2g xmlns="urn:a">'),
+    ],
+)
+async def test_genuine_message_whose_header_cannot_be_read(building: Gateway, old: bytes, new: bytes) -> None:
+    """Of XBau a header is wanted: a portal cannot pass the checks of author, reader and UUID by writing it in another way."""
+    _, body = genuine()
+    for sent in (body, body.replace(b"kop:00000001", b"kop:00000002"), body.replace(b"bab:09564000", b"bab:09162000")):
+        assert problem_of(await building.post(sent.replace(old, new), **BESIDE)) == (422, "header-not-read")
+    assert problem_of(await building.post(b'<x:kaffee xmlns:x="http://www.xleitstelle.de/xbau/2/6"/>', **BESIDE)) == (
+        422,
+        "header-not-read",
+    )
+
+
+async def test_warnings_travel_with_the_answer(building: Gateway) -> None:
+    """What was not checked stands in receipt, status, repeat and log, by code and sentence; a message of ours has no warning."""
+    message_id, body = genuine()
+    with capture_logs() as logs:
+        receipt = (await building.post(body.replace(b"+00:00</erst", b"</erst"), **BESIDE)).json()
+        again = (await building.post(body.replace(b"+00:00</erst", b"</erst"), **BESIDE)).json()
+    assert [(one["code"], one["severity"]) for one in receipt["warnings"]] == [
+        ("schema-not-checked", "warning"),
+        ("time-incomplete", "warning"),
+    ]
+    assert all(one["detail"] and one["hint"] for one in receipt["warnings"])
+    assert (again, (await building.call("GET", receipt["status_url"])).json()["warnings"]) == (receipt, receipt["warnings"])
+    assert [line for line in logs if line["event"] == "accepted_with_warnings"] == [
+        {
+            "event": "accepted_with_warnings",
+            "submission": str(message_id),
+            "office": "nuernberg.bau",
+            "codes": ["schema-not-checked", "time-incomplete"],
+            "log_level": "info",
+        }
+    ]
+    assert (await building.post(as_xml(builders.application()))).json()["warnings"] == []
+
+
 # --- amendments and withdrawals
 
 
