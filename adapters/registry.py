@@ -83,6 +83,17 @@ def settings_model(office: str) -> type[BaseModel]:
     return model
 
 
+def adapter_class(office: str) -> type[Adapter]:
+    """What the adapter of an office is made by.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken.
+
+    """
+    made: type[Adapter] = _load(ADAPTERS, office)
+    return made
+
+
 def answers_later(office: str) -> bool:
     """Whether the back office decides after the hand-over.
 

@@ -18,7 +18,7 @@ Office = Annotated[str, typer.Argument(metavar="CITY.OFFICE", help="For example 
 
 @adapter_app.command("list")
 def list_adapters(*, as_json: AsJson = False) -> None:
-    """Offices with an adapter, and the package that it comes from; exit code 1 when an office of the catalogue has none."""
+    """Offices with an adapter, and the package that it comes from; exit code 1 when an office of the catalogue has none, or one has two."""
     from stadtbus import adapters
     from stadtbus import show_adapters as show
 
@@ -27,7 +27,7 @@ def list_adapters(*, as_json: AsJson = False) -> None:
         print_json(rows)
     else:
         console.print(show.known_view(rows))
-    if any(not row["adapter"] for row in rows):
+    if any(not row["adapter"] or len(row["packages"]) > 1 for row in rows):
         raise typer.Exit(FINDINGS)
 
 
@@ -69,8 +69,9 @@ def new_adapter(
 
     wish = scaffold.Wish(office, protocol, service, ags, name)
     made = scaffold.write(wish, quiet().load_catalogue(), folder)
+    edit = [f"next: {made.to_add}"] if made.to_add else []
     next_steps = f"next: pip install --no-build-isolation -e {made.folder} && stadtbus adapter check {office}"
-    tell("\n".join([*map(str, made.files), next_steps]), made.as_dict(), as_json=as_json)
+    tell("\n".join([*map(str, made.files), *edit, next_steps]), made.as_dict(), as_json=as_json)
 
 
 @adapter_app.command("try")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from adapters import conformance, registry
 from adapters.conformance import CHECKS, Verdict
-from adapters.mapping import Mapping, lint, samples
+from adapters.mapping import Mapping, lint, page, proofread, samples
 from adapters.protocols import mapped
-from schemas.catalogue import Catalogue
-from schemas.catalogue.pages import Flaw
+from adapters.protocols.drop import Drop
+from schemas.catalogue import Catalogue, Office
+from schemas.catalogue.pages import Flaw, Spot
+from stadtbus import scaffold
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,26 @@ class Report:
 
 def known(catalogue: Catalogue) -> list[dict[str, Any]]:
     """Every office that is in the catalogue or has an adapter, in order."""
-    packages = {entry.name: entry.dist.name if entry.dist else "" for entry in entry_points(group=registry.ADAPTERS)}
-    twins = registry.names(registry.TWINS)
+    packages, twins = _packages(registry.ADAPTERS), _packages(registry.TWINS)
     return [
         {
             "office": office,
             "adapter": office in packages,
-            "package": packages.get(office, ""),
+            "package": ", ".join(packages.get(office, ())),
+            "packages": sorted({*packages.get(office, ()), *twins.get(office, ())}),
             "twin": office in twins,
             "services": [route.service.id for route in catalogue.routes_of(office)],
         }
         for office in sorted({*catalogue.offices, *packages})
     ]
+
+
+def _packages(group: str) -> dict[str, list[str]]:
+    """The packages that have an adapter or a twin for an office: there should be one."""
+    found: dict[str, list[str]] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, []).append(entry.dist.name if entry.dist else entry.value)
+    return found
 
 
 async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) -> Report:
@@ -71,14 +82,52 @@ async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) 
         UsageError: office-unknown, plug-in-broken, samples-missing.
     """
     path = mapped.page_of(office)
+    if office not in catalogue.offices:
+        return Report(office, (_not_in_catalogue(office, path, catalogue),), (), ())
     if path is None:  # it translates without one
         return Report(office, (), (), await _verdicts(office, step))
     step("the mapping")
-    flaws = lint.check(path, [route.service for route in catalogue.routes_of(office)])
+    routes = catalogue.routes_of(office)
+    flaws = lint.check(path, [route.service for route in routes]) or list(
+        _disagreements(office, Mapping.load(path), routes[0].office_entry)
+    )
     if flaws:
         return Report(office, tuple(flaws), (), ())
     differing = tuple(sample.name for sample in samples.differing(Mapping.load(path), path.with_name("samples")))
     return Report(office, (), differing, await _verdicts(office, step))
+
+
+def _not_in_catalogue(office: str, path: Path | None, catalogue: Catalogue) -> Flaw:
+    """The first thing to mend: without it there is no service that a mapping could be held against."""
+    city = office.partition(".")[0]
+    if city not in catalogue.cities:
+        hint = "install the package that has the page of the city (entry point stadtbus.cities), or write one: docs/catalogue.md."
+        return Flaw("catalogue", Spot("catalogue", 1), f"the city '{city}' is not in the catalogue", hint)
+    without = [one for one in catalogue.offices if one.startswith(f"{city}.") and one not in registry.names()]
+    meant = f"; '{without[0]}' is, and has no adapter: if the same is meant, give both the same name" if without else ""
+    hint = scaffold.to_add_for(office, _service(path, catalogue), catalogue)
+    return Flaw("catalogue", Spot(catalogue.pages.get(city, "city.yaml"), 1), f"'{office}' is not in the catalogue{meant}", hint)
+
+
+def _service(path: Path | None, catalogue: Catalogue) -> str:
+    """The service of a mapping, by its base; the first of the catalogue where none can be told."""
+    bases = (Path(name).stem for name, _ in page.read(path).sources[1:]) if path else iter(())
+    return next((base for base in bases if base in catalogue.services), next(iter(catalogue.services)))
+
+
+def _disagreements(office: str, mapping: Mapping, entry: Office) -> Iterator[Flaw]:
+    """Where mapping, page of the city and adapter say different things of the same."""
+    for message in sorted({*entry.messages} - {*mapping.spec.messages}):
+        detail = f"the page of the city takes '{message}', and this mapping refuses it: each would be a dead letter"
+        yield proofread.flaw(mapping, "messages", detail, "messages")
+    suffix = getattr(registry.adapter_class(office), "drop", Drop("")).suffix
+    if suffix in _SUFFIXES and suffix != f".{mapping.suffix}":
+        detail = f"the adapter writes files '*{suffix}', and the format of this mapping is '{mapping.spec.target.format}'"
+        yield proofread.flaw(mapping, "suffix", detail, "target", "format")
+
+
+_SUFFIXES: Final = (".xml", ".json", ".csv")
+"""Those that mean a format; others, such as `.txt` or `.dat`, may hold anything."""
 
 
 async def _verdicts(office: str, step: Callable[[str], None]) -> tuple[Verdict, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from adapters import registry
 from adapters.mapping import Mapping, page, samples
 from adapters.protocols.mapped import MAPPING
 from producers import synthetic
@@ -63,10 +64,12 @@ class Made:
 
     folder: Path
     files: tuple[Path, ...]
+    to_add: str = ""
+    """What has to be added to the page of the city by hand, where the catalogue has the city already: that page is not ours to change."""
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
-        return {"folder": str(self.folder), "files": [str(file) for file in self.files]}
+        return {"folder": str(self.folder), "files": [str(file) for file in self.files], "to_add": self.to_add}
 
 
 def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
@@ -88,7 +91,21 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
         raise UsageError(errors.FILE_UNWRITABLE, error.strerror or "", where=str(folder)) from None
     package = folder / values["module"]
     samples.record(Mapping.load(package / MAPPING), package / "samples")
-    return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())))
+    to_add = (
+        "" if wish.office in catalogue.offices or wish.city not in catalogue.cities else to_add_for(wish.office, wish.service, catalogue)
+    )
+    return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())), to_add)
+
+
+def to_add_for(office: str, service: str, catalogue: Catalogue) -> str:
+    """What to write into which page, so that a city of the catalogue has one more office."""
+    city = office.partition(".")[0]
+    values = _values(Wish(office, "rest", service, None, None), catalogue)
+    lines = _fill("common/city.yaml", values).decode().partition("offices:\n")[2].rstrip()
+    return (
+        f"add these lines under 'offices:' in the page of {city}, {catalogue.pages.get(city, 'city.yaml')}, with the name and the authority "
+        f"that the office has; `stadtbus catalogue check` looks at it. A city has one page: it stays with the package that has it.\n{lines}"
+    )
 
 
 def _check(wish: Wish, catalogue: Catalogue) -> None:
@@ -98,8 +115,13 @@ def _check(wish: Wish, catalogue: Catalogue) -> None:
         raise _wrong(f"the protocols are {', '.join(PROTOCOLS)}, not '{wish.protocol}'")
     if wish.service not in catalogue.services:
         raise _wrong(f"the catalogue has no service '{wish.service}'; it has: {', '.join(catalogue.services)}")
+    if wish.office in registry.names():
+        raise _wrong(f"'{wish.office}' has an adapter already: `stadtbus adapter list` says from which package")
     if wish.city not in catalogue.cities and not (wish.city_name and re.fullmatch(r"\d{8}", wish.ags or "")):
         raise _wrong(f"'{wish.city}' is not in the catalogue: say --name and --ags (8 digits), for example --ags 09362000")
+    other = next((city for city in catalogue.cities.values() if city.ags == wish.ags and city.city != wish.city), None)
+    if other is not None:
+        raise _wrong(f"the AGS {wish.ags} is that of {other.name}, which the catalogue calls '{other.city}'")
 
 
 def _wrong(detail: str) -> UsageError:

@@ -33,7 +33,9 @@ def known_view(rows: Sequence[dict[str, Any]]) -> RenderableType:
     for name in ("office", "adapter from", "twin", "services"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        package = row["package"] if row["adapter"] else Text("none", style="red")
+        package = Text(row["package"]) if row["adapter"] else Text("none", style="red")
+        if len(row["packages"]) > 1:
+            package = Text(f"more than one: {', '.join(row['packages'])}; uninstall all but one", style="red")
         table.add_row(row["office"], package, "yes" if row["twin"] else "no", ", ".join(row["services"]) or "not in the catalogue")
     return table
 

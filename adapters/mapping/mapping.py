@@ -52,6 +52,11 @@ class Mapping:
         """Of the documents, with the character set where it is not UTF-8."""
         return self._renderer.media_type
 
+    @property
+    def suffix(self) -> str:
+        """Of the names of the documents, without the dot."""
+        return self._renderer.suffix
+
     def values(self, document: Document) -> dict[str, str]:
         """What stands where in a document of this mapping, for people."""
         return self._renderer.values(document.content)
@@ -69,7 +74,7 @@ class Mapping:
             root = self.paths.place(submission.root)
             self._refuse(root)
             content = self._renderer.render(fill(self.entries, root))
-        return Document(submission.id, f"{submission.id}.{self._renderer.suffix}", self.media_type, content)
+        return Document(submission.id, f"{submission.id}.{self.suffix}", self.media_type, content)
 
     def _refuse(self, root: Place) -> None:
         for reason, read in self.refused.items():

@@ -58,4 +58,5 @@ def build(read: Pages) -> Catalogue:
         [placed.entry for placed in read.accounts],
         [placed.entry for placed in read.cities],
         read.lists,
+        {placed.entry.city: placed.place.source.name for placed in read.cities},
     )

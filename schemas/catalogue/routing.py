@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -47,9 +47,16 @@ class Catalogue:
     """All cities of the bus. The entries agree with each other and with the `lists` of others: `schemas.catalogue.rules` has looked."""
 
     def __init__(
-        self, services: Iterable[Service], accounts: Iterable[Account], cities: Iterable[City], lists: CodeLists = SHIPPED
+        self,
+        services: Iterable[Service],
+        accounts: Iterable[Account],
+        cities: Iterable[City],
+        lists: CodeLists = SHIPPED,
+        pages: Mapping[str, str] | None = None,
     ) -> None:
         self.lists = lists
+        self.pages = pages or {}
+        """Where each city's entry stands, where that is known."""
         self.services = {service.id: service for service in services}
         self.accounts = {account.id: account for account in accounts}
         self.cities = {city.city: city for city in cities}

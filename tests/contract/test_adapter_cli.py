@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from shutil import copytree
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from adapters import registry
+from adapters.augsburg.gewerbe import AugsburgGewerbe
 from adapters.conformance import checks
 from adapters.conformance.bench import Bench, Broken
 from adapters.protocols import mapped
+from adapters.protocols.drop import Drop
 from schemas import catalogue, errors
+from schemas.catalogue import Catalogue, Office
 from schemas.errors import Rejected, UsageError
 from stadtbus import adapters
 from stadtbus.cli import app
+from stadtbus.settings import Settings
 
 OFFICE = "nuernberg.meldewesen"
 TRADE = "muenchen.gewerbe"
@@ -55,6 +61,76 @@ def test_office_without_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
     """An office of the catalogue that nobody can deliver to is a finding."""
     monkeypatch.setattr(adapters, "entry_points", lambda **_: ())
     assert give("list").exit_code == 1
+
+
+def test_office_with_two_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two packages with an adapter for one office are told where adapters are listed, not only where one is wanted."""
+    twice = (*entry_points(group=registry.ADAPTERS), EntryPoint(OFFICE, "other:Adapter", registry.ADAPTERS))
+    monkeypatch.setattr(adapters, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["adapter", "list"])
+    assert result.exit_code == 1
+    assert "more than one: other:Adapter, stadtbus; uninstall all but one" in result.stdout
+
+
+def without(office: str, known: Catalogue) -> Catalogue:
+    """The catalogue with one office less."""
+    cities = [
+        city.model_copy(update={"offices": tuple(one for one in city.offices if f"{city.city}.{one.id}" != office)})
+        for city in known.cities.values()
+    ]
+    return Catalogue(known.services.values(), known.accounts.values(), cities, pages=known.pages)
+
+
+def test_office_that_is_not_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An office that the page of its city does not name is told first, with the page and the lines to add."""
+    monkeypatch.setattr(Settings, "load_catalogue", lambda _: without(TRADE, catalogue.load()))
+    result = give("check", TRADE, "--json")
+    assert result.exit_code == 1
+    (report,) = json.loads(result.stdout)
+    (flaw,) = report["flaws"]
+    assert (flaw["rule"], flaw["page"], flaw["detail"]) == ("catalogue", "muenchen.yaml", f"'{TRADE}' is not in the catalogue")
+    lines = yaml.safe_load(flaw["hint"].partition("\n")[2])
+    assert [(one["id"], one["services"][0]["service"]) for one in lines] == [("gewerbe", "gewerbe-anmelden")]
+    assert Office.model_validate(lines[0]).authority == "ags:09162000"
+    assert "add these lines under 'offices:' in the page of muenchen, muenchen.yaml" in give("check", TRADE).stdout.replace("\n", " ")
+
+
+def test_office_of_another_name_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page of the city has an office that no adapter is for, the two names may mean the same."""
+    known = catalogue.load()
+    city = known.cities["muenchen"]
+    offices = [one.model_copy(update={"id": "gewerb"}) if one.id == "gewerbe" else one for one in city.offices]
+    changed = {**known.cities, "muenchen": city.model_copy(update={"offices": tuple(offices)})}
+    monkeypatch.setattr(Settings, "load_catalogue", lambda _: Catalogue(known.services.values(), known.accounts.values(), changed.values()))
+    assert "'muenchen.gewerb' is, and has no adapter" in give("check", TRADE).stdout.replace("\n", " ")
+
+
+def test_city_that_is_not_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A city without a page is told as such."""
+    known = catalogue.load()
+    cities = [city for city in known.cities.values() if city.city != "muenchen"]
+    monkeypatch.setattr(Settings, "load_catalogue", lambda _: Catalogue(known.services.values(), known.accounts.values(), cities))
+    assert "the city 'muenchen' is not in the catalogue" in give("check", TRADE).stdout
+
+
+def test_page_and_mapping_that_disagree(changed: Path) -> None:
+    """A message that the page of the city takes and the mapping refuses is told: each would be a dead letter."""
+    change(changed, "einreichung.nachtrag.0110, einreichung.ruecknahme.0130]", "einreichung.nachtrag.0110]")
+    change(changed, "    einreichung.ruecknahme.0130: ruecknahme\n", "")
+    change(changed, "  \"@grund\": code('grund', grund/code)\n", "")
+    result = give("check", TRADE, "--json")
+    (flaw,) = json.loads(result.stdout)[0]["flaws"]
+    assert (flaw["rule"], flaw["line"]) == ("messages", 3)
+    assert "takes 'einreichung.ruecknahme.0130', and this mapping refuses it" in flaw["detail"]
+
+
+def test_suffix_that_means_another_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files called `.json` with a table in them are told; a suffix that may hold anything is not."""
+    monkeypatch.setattr(adapters, "CHECKS", (kept,))
+    for suffix, rules in ((".json", ["suffix"]), (".dat", []), (".csv", [])):
+        monkeypatch.setattr(AugsburgGewerbe, "drop", Drop(suffix=suffix))
+        (report,) = json.loads(give("check", "augsburg.gewerbe", "--json").stdout)
+        assert [flaw["rule"] for flaw in report["flaws"]] == rules
 
 
 def test_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,20 @@ def test_known_city_keeps_its_own_page(tmp_path: Path) -> None:
     assert "stadtbus.cities" not in (tmp_path / "augsburg-meldewesen/pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_what_is_left_to_add_by_hand(tmp_path: Path) -> None:
+    """For a second office of a city, what has to stand in the page of the city is told with the command, and fits there."""
+    made = json.loads(new("augsburg.meldewesen", "rest", tmp_path, "--service", "wohnsitz-anmelden", "--json").stdout)
+    told, _, lines = made["to_add"].partition("\n")
+    assert "in the page of augsburg, augsburg.yaml" in told
+    (office,) = yaml.safe_load(lines)
+    known = catalogue.load()
+    city = known.cities["augsburg"]
+    grown = city.model_copy(update={"offices": (*city.offices, catalogue.Office.model_validate(office))})
+    offices = catalogue.Catalogue(known.services.values(), known.accounts.values(), [grown]).offices
+    assert offices == ["augsburg.gewerbe", "augsburg.meldewesen"]
+    assert "add these lines under 'offices:'" in new("augsburg.hunde", "rest", tmp_path).stdout.replace("\n", " ")
+
+
 def test_new_city_fits_into_the_catalogue(tmp_path: Path) -> None:
     """The page of a new city is one that the catalogue takes, with the key of its area made from the AGS."""
     new("regensburg.gewerbe", "rest", tmp_path, *NEW_CITY)
@@ -103,6 +117,7 @@ def test_new_city_fits_into_the_catalogue(tmp_path: Path) -> None:
         (("../regensburg.gewerbe", "rest"), "is not CITY.OFFICE"),
         (("regensburg.gewerbe", "ftp"), "the protocols are rest, soap, sftp, file"),
         (("regensburg.gewerbe", "rest"), "say --name and --ags"),
+        (("augsburg.gewerbe", "rest"), "'augsburg.gewerbe' has an adapter already"),
         (("augsburg.hunde", "rest", "--service", "hund-baden"), "has no service 'hund-baden'"),
     ],
 )
@@ -113,6 +128,13 @@ def test_wish_that_cannot_be_met(tmp_path: Path, arguments: tuple[str, ...], sai
         scaffold.write(_wish(office, protocol, *more), catalogue.load(), tmp_path)
     assert said in caught.value.detail
     assert list(tmp_path.iterdir()) == []
+
+
+def test_area_of_another_city(tmp_path: Path) -> None:
+    """A key that is another city's is refused at once, and not found out by the catalogue later."""
+    wish = scaffold.Wish("regensburg.gewerbe", "rest", "gewerbe-anmelden", "09162000", "Stadt Regensburg")
+    with pytest.raises(UsageError, match="adapter-wish-invalid"):
+        scaffold.write(wish, catalogue.load(), tmp_path)
 
 
 def test_folder_that_is_there(tmp_path: Path) -> None:
