@@ -99,8 +99,8 @@ def of_city(city: str) -> list[Topic]:
 def of_bus() -> list[Topic]:
     """The topics that the bus has once."""
     return [
-        Topic(OPERATIONS, "actor", "operator actions: replay, reveal, pause, offset reset", 400 * DAY_MS),
-        Topic(HEARTBEATS, "instance", "last state of each process", 7 * DAY_MS, cleanup="compact"),
+        Topic(OPERATIONS, "actor", "operator actions: replay, discard, settle, reveal, offset reset", 400 * DAY_MS),
+        Topic(HEARTBEATS, "instance", "empty: for the last state of each process, which none writes yet", 7 * DAY_MS, cleanup="compact"),
     ]
 
 

@@ -20,6 +20,7 @@ import httpx
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -68,12 +69,17 @@ async def run(plan: Plan, console: Console) -> int:
     folder = plan.keep or Path(".stadtbus/demo")
     began = time.monotonic()
     system = LocalSystem(
-        folder, port_offset=plan.port_offset, bootstrap=plan.bootstrap, say=lambda text: console.print(f"[dim]· {text}[/]")
+        folder, port_offset=plan.port_offset, bootstrap=plan.bootstrap, say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
     )
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{folder}[/]. Ctrl-C ends it.")
         await system.start(fresh=plan.keep is None)
-        return await _Run(plan, system, console, began).play()
+        keeper = asyncio.create_task(system.keep_kafka())
+        try:
+            return await _Run(plan, system, console, began).play()
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
     finally:
         console.print("[dim]· stopping all processes[/]")
         await system.stop()

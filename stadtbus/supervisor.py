@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,8 +35,9 @@ class Spec:
 class Child:
     """One process that is kept running."""
 
-    def __init__(self, spec: Spec, environment: dict[str, str], logs: Path) -> None:
+    def __init__(self, spec: Spec, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.spec = spec
+        self._say = say
         self.log = logs / f"{spec.name}.log"
         self.restarts = 0
         # The file says everything: what the user has set for other commands must not reach these processes.
@@ -101,8 +103,10 @@ class Child:
 
     async def _keep(self) -> None:
         while self._process is not None:
-            await self._process.wait()
+            status = await self._process.wait()
             self.restarts += 1
+            end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            self._say(f"{self.spec.name} {end}; it is started again, its log is {self.log}")
             await asyncio.sleep(_RESTART_PAUSE_S)
             await self._spawn()
 
@@ -110,8 +114,10 @@ class Child:
 class Supervisor:
     """Several processes."""
 
-    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+    def __init__(self, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        """`say` hears of each process that ended by itself or was killed."""
         self._environment = environment
+        self._say = say
         self._logs = logs
         self.children: dict[str, Child] = {}
 
@@ -127,7 +133,7 @@ class Supervisor:
     async def launch(self, specs: Sequence[Spec], environment: Mapping[str, str] | None = None) -> None:
         """Start these together, the first time with these variables beside the common ones, and wait for nothing."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        started = [Child(spec, self._environment, self._logs) for spec in specs]
+        started = [Child(spec, self._environment, self._logs, self._say) for spec in specs]
         self.children |= {child.spec.name: child for child in started}
         for child in started:
             child.next_environment = environment or {}

@@ -27,7 +27,7 @@ from infra.settings import KafkaSettings, StoreSettings
 from producers.portal import Portal
 from schemas import catalogue, errors, table, topics
 from schemas.catalogue import City, Route
-from schemas.errors import UsageError
+from schemas.errors import StadtbusError, UsageError
 from schemas.message import Authority
 from stadtbus.processes import port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
@@ -35,6 +35,7 @@ from stadtbus.supervisor import Spec, Supervisor
 
 KAFKA_PORT: Final = 9092
 _TWINS: Final = TwinsSettings()
+_BROKER_LOOK_S: Final = 1.0
 _SESSION_TIMEOUT_S: Final = 6
 """Short, so that a killed process is missed soon; production keeps the default."""
 
@@ -98,7 +99,7 @@ class LocalSystem:
         self._schemas = self.folder / "schemas"
         self.portals = [entry for city in self.catalogue.cities.values() for entry in self._entries(city)]
         self.settings = Settings.model_validate(self._settings_without_offices())
-        self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs")
+        self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs", say)
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
 
@@ -198,6 +199,19 @@ class LocalSystem:
         if pid is not None:
             with suppress(ProcessLookupError):  # it died in this very moment
                 os.kill(pid, sig)
+
+    async def keep_kafka(self) -> None:
+        """Begin the own broker again whenever it has died, until cancelled; of a Kafka of somebody else nothing is done."""
+        while self._kafka is not None:
+            await asyncio.sleep(_BROKER_LOOK_S)
+            if await asyncio.to_thread(self._kafka.pids):
+                continue
+            self._say("the Kafka broker has ended; it is started again, submissions wait in the outbox meanwhile")
+            try:
+                await asyncio.to_thread(self._kafka.start_one, 0)
+                self._say(f"Kafka answers at {self._kafka.bootstrap} again")
+            except StadtbusError as error:
+                self._say(f"{error}; tried again soon")
 
     def portal(self, entry: PortalEntry) -> Portal:
         """A client that speaks for this portal."""
