@@ -16,7 +16,9 @@ from adapters.conformance.bench import Bench, Broken, as_submission, expect, fai
 from adapters.conformance.listen import listening
 from adapters.conformance.read import reads
 from adapters.interface import Accepted, Adapter, AnswersLater, Delivered, Document, Refusal
+from adapters.kit import NotTheOffice
 from adapters.twins.book import REFUSAL, Mood
+from adapters.twins.http import HttpTwin
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
@@ -205,6 +207,42 @@ async def endless(bench: Bench) -> None:
     await _strange(bench, Mood.ENDLESS)
 
 
+async def rare_but_right(bench: Bench) -> None:
+    """An answer in another character set or in several parts, an acknowledgement in two writes: it is read whole, or not yet."""
+    document = bench.document()
+    await bench.mood(Mood.ODD)
+    delivered = await bench.adapter.deliver(document, 1)
+    expect(delivered == await bench.adapter.find(document.submission_id), "`find` says something else than `deliver`")
+    expect(delivered.reference in {entry.reference for entry in bench.held(document.submission_id)}, "it is not the back office's number")
+    _expect_effects(bench, document, 1)
+
+
+async def somebody_else_answers(bench: Bench) -> None:
+    """A page for people in place of the back office says that it is down, and leaves open what became of the hand-over."""
+    if not isinstance(bench.twin, HttpTwin):
+        return
+    document = bench.document()
+    await bench.adapter.check()
+    await bench.mood(Mood.PAGE)
+    for name, error in (await _failures(bench, document)).items():
+        expect(isinstance(error, NotTheOffice | DestinationDown), f"`{name}` raises NotTheOffice or DestinationDown, not {_kind(error)}")
+    await bench.mood(Mood.OK)
+    expect(await bench.adapter.find(document.submission_id) is None, "`find` knows what never got through")
+
+
+async def told_to_wait(bench: Bench) -> None:
+    """A back office that takes nothing for a while is DestinationDown, for as long as it says."""
+    if not isinstance(bench.twin, HttpTwin):
+        return
+    document = bench.document()
+    await bench.adapter.check()
+    await bench.mood(Mood.LIMITED, 25)
+    for name, error in (await _failures(bench, document)).items():
+        expect(isinstance(error, DestinationDown), f"`{name}` raises DestinationDown, not {_kind(error)}")
+        expect(isinstance(error, DestinationDown) and error.retry_after_s == 25, f"`{name}` does not say how long to wait")  # noqa: PLR2004
+    _expect_effects(bench, document, 0)
+
+
 async def crash_points(bench: Bench) -> None:
     """Cut off at any point of a hand-over, `find` of the next process tells the truth, and there is one effect in the end."""
     for turns in _TURNS:
@@ -236,7 +274,7 @@ async def never_twice(bench: Bench) -> None:
 
 async def nothing_personal_is_said(bench: Bench) -> None:
     """Logs, failures, references and names hold no text of the message, whatever happens."""
-    for mood in (Mood.REFUSE, Mood.FAIL, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.BUSY, Mood.AWAY, Mood.OK):
+    for mood in (Mood.REFUSE, Mood.FAIL, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.PAGE, Mood.BUSY, Mood.AWAY, Mood.OK):
         await bench.mood(mood)
         submission = bench.submission()
         with listening() as said:
@@ -281,6 +319,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     late_but_in_time,
     garbage,
     endless,
+    rare_but_right,
+    somebody_else_answers,
+    told_to_wait,
     crash_points,
     never_twice,
     nothing_personal_is_said,
@@ -309,6 +350,14 @@ async def _expect_down(adapter: Adapter, document: Document) -> None:
     for name, call in (("find", adapter.find(document.submission_id)), ("check", adapter.check())):
         error = await failure_of(call)
         expect(isinstance(error, DestinationDown), f"`{name}` raises DestinationDown, not {_kind(error)}")
+
+
+async def _failures(bench: Bench, document: Document) -> dict[str, Exception | None]:
+    adapter = bench.adapter
+    return {
+        "deliver": await failure_of(adapter.deliver(document, 1)),
+        "find": await failure_of(adapter.find(document.submission_id)),
+    }
 
 
 async def _expect_found(adapter: Adapter, document: Document) -> None:

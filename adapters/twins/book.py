@@ -37,6 +37,14 @@ class Mood(StrEnum):
     """Takes what it is handed, and answers with something that is not of its protocol; questions too (SFTP: acknowledgements)."""
     ENDLESS = "endless"
     """As `garbage`, but the answer never ends."""
+    ODD = "odd"
+    """As `ok`, in ways that are rare and right. HTTP: answers in ISO-8859-1, XML as a part of several. Files: acknowledgements in two
+    writes, with more in the line than is wanted.
+    """
+    PAGE = "page"
+    """Something on the way answers in its place, with a page for people; nothing gets through (HTTP only, else as `ok`)."""
+    LIMITED = "limited"
+    """Answers everything with "too many requests", and says how long to wait; nothing has an effect (HTTP only, else as `ok`)."""
     FLAKY = "flaky"
     """Of each hand-over anew: takes it and answers at once, late or with an error, or takes nothing and answers with an error."""
 
@@ -67,9 +75,9 @@ class Temper:
 
     mood: Mood = Mood.OK
     delay_s: float = 0
-    """How late is late, in the moods `slow` and `flaky`."""
+    """How late is late, in the moods `slow` and `flaky`; how long to wait, in the mood `limited`."""
     share: float = 1
-    """The part of hand-overs that the mood hits; in the moods `slow`, `fail` and `away` it is all of them."""
+    """The part of hand-overs that the mood hits, where it can be shown to some only; else it is all of them."""
     seed: int = 0
     """Which ones: the same seed, the same ones."""
 

@@ -15,6 +15,7 @@ from adapters.twins.twin import Site
 
 GARBAGE: Final = b"\x00\xff;;?\n"
 """A line, but not even ASCII."""
+BETWEEN_PIECES_S: Final = 0.2
 TURNED_AWAY: Final = "abgewiesen"
 """Where refused files go: not to the folder of those taken up, which says that the office has them."""
 
@@ -60,7 +61,18 @@ class DropTwin:
         self.acknowledge(path.stem, f"{ACCEPTED};{entry.reference}")
 
     def acknowledge(self, submission_id: str, line: str) -> None:
-        """Write an acknowledgement; it is there as a whole or not at all."""
+        """Write an acknowledgement; it is there as a whole or not at all, but for the mood `odd`."""
+        if self.book.mood is Mood.ODD:
+            self._acknowledge_in_pieces(self.root / self.drop.answers / f"{submission_id}.ack", line)
+            return
         unfinished = self.root / self.drop.answers / f"{submission_id}.part"
         unfinished.write_text(line + "\n", encoding="ascii")
         unfinished.replace(unfinished.with_suffix(".ack"))
+
+    def _acknowledge_in_pieces(self, path: Path, line: str) -> None:
+        """The first piece looks like an acknowledgement, but for its line end."""
+        verdict, _, value = line.partition(";")
+        odd = f" {verdict.title()} ; {value} ;für Köln\r\n".encode("iso-8859-1")
+        first = odd.index(value.encode()) + len(value) // 2
+        path.write_bytes(odd[:first])
+        self.after(BETWEEN_PIECES_S, lambda: path.write_bytes(odd))

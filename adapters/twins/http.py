@@ -15,17 +15,19 @@ from typing import ClassVar, Final
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.logins import basic
+from adapters.twins import odd
 from adapters.twins.book import Book, Mood
 from adapters.twins.twin import Site
 
 BACKLOG: Final = 512
 GARBAGE: Final = b"\x00<html>\xff Wartungsarbeiten"
 """Neither XML nor JSON nor UTF-8."""
+PAGE: Final = "<!DOCTYPE html><html><body>Wartungsarbeiten</body></html>"
 _ENDLESS_PART: Final = b"\x00" * 16_384
 _ENDLESS_PAUSE_S: Final = 0.01
 TOKEN_LIFE_S: Final = 60
@@ -184,6 +186,18 @@ class HttpTwin:
         return f"http://{self._listener.host}:{self._listener.port}"
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match self.book.mood:
+            case Mood.PAGE:
+                await HTMLResponse(PAGE)(scope, receive, send)
+            case Mood.LIMITED:
+                headers = {"Retry-After": str(round(self.book.temper.delay_s))}
+                await Response(status_code=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)(scope, receive, send)
+            case Mood.ODD:
+                await odd.serve(self._app, scope, receive, send)
+            case _:
+                await self._serve_as_usual(scope, receive, send)
+
+    async def _serve_as_usual(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_late(message: Message) -> None:
             if message["type"] == "http.response.start" and self.book.mood is Mood.SLOW:
                 await self.hold_back()

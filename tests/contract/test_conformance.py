@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 from uuid import UUID, uuid4
@@ -181,6 +182,17 @@ class Sleepy(NuernbergMeldewesen):
         return "fine"
 
 
+class Trustful(NuernbergMeldewesen):
+    """Takes each answer that is no error for one of the office, in UTF-8."""
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:
+        headers = {"Content-Type": document.content_type, self.rest.id_header: str(document.submission_id)}
+        answer = await self.office.hand_over(self.rest.collection, document.content, headers)
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Blip("again")
+        return Delivered(json.loads(answer.content.decode())["aktenzeichen"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "check"),
     [
@@ -203,6 +215,9 @@ class Sleepy(NuernbergMeldewesen):
         (Trusting, "garbage"),
         (Patient, "too_late"),
         (Talkative, "nothing_personal_is_said"),
+        (Trustful, "rare_but_right"),
+        (Trustful, "somebody_else_answers"),
+        (Trustful, "told_to_wait"),
         (Loud, "check_is_one_line"),
         (Sleepy, "technical_error"),
     ],
