@@ -134,7 +134,7 @@ class HttpOffice:
         try:
             return await self._send("POST", path, content, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise DestinationDown(f"no connection: {type(error).__name__}") from error
+            raise DestinationDown(f"no connection: {_kind(error)}") from error
         except httpx.PoolTimeout as error:
             raise Blip("no connection free") from error
 
@@ -147,7 +147,7 @@ class HttpOffice:
         try:
             return await self._send(method, path, content, headers or {})
         except (httpx.RequestError, TimeoutError) as error:
-            raise DestinationDown(f"no answer: {type(error).__name__}") from error
+            raise DestinationDown(f"no answer: {_kind(error)}") from error
 
     async def _send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """With our login; one that the back office refuses is renewed once, where it can be."""
@@ -177,6 +177,16 @@ class HttpOffice:
         await self._client.aclose()
         if self._login is not None:
             await self._login.close()
+
+
+def _kind(error: BaseException) -> str:
+    """What the system below says, where it says something: an untrusted certificate is another matter than a closed port."""
+    kind, below = type(error), error.__cause__ or error.__context__
+    while below is not None:
+        if isinstance(below, OSError) and type(below) not in (OSError, TimeoutError):
+            kind = type(below)
+        below = below.__cause__ or below.__context__
+    return kind.__name__
 
 
 def _without_encoding(headers: httpx.Headers) -> list[tuple[str, str]]:

@@ -92,7 +92,7 @@ async def ask(url: str, **settings: Path) -> int:
 async def test_only_trusted_offices(served: Served, files: dict[str, Path]) -> None:
     """An office whose certificate is signed by nobody we trust gets nothing; with its authority in the settings it does."""
     async with served(asks=False) as url:
-        with pytest.raises(DestinationDown):
+        with pytest.raises(DestinationDown, match="SSLCertVerificationError"):
             await ask(url)
         assert await ask(url, ca_file=files["authority"]) == 200
 

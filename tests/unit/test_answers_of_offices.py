@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 
 from adapters import answers, kit
-from adapters.http import HttpSettings, check_answered, check_taken, retry_after_s
+from adapters.http import HttpOffice, HttpSettings, check_answered, check_taken, retry_after_s
 from adapters.interface import Delivered, Document
 from adapters.protocols.rest import Rest, RestAdapter
 from adapters.protocols.soap import CASE_LOCKED, NOT_AVAILABLE, Soap, SoapAdapter, wrap
@@ -504,6 +504,16 @@ async def test_an_answer_that_is_not_packed_as_it_says() -> None:
     office.office._client = httpx.AsyncClient(transport=httpx.MockTransport(give))
     with pytest.raises(DestinationDown, match="DecodingError"):
         await office.find(uuid4())
+
+
+async def test_why_there_is_no_connection() -> None:
+    """The kind of failure is said, not the library's wrapping of it."""
+    office = HttpOffice(HttpSettings.model_validate({"url": "http://127.0.0.1:1/"}))
+    with pytest.raises(DestinationDown, match=r"^no connection: ConnectionRefusedError$"):
+        await office.hand_over("", b"", {})
+    with pytest.raises(DestinationDown, match=r"^no answer: ConnectionRefusedError$"):
+        await office.ask("GET", "")
+    await office.close()
 
 
 # --- how long to wait
