@@ -126,8 +126,6 @@ def _fault(name: str, topic: Existing | None) -> str | None:
     """What of a topic keeps its readers from their work."""
     if topic is None:
         return f"topic {name} is missing"
-    if len(topic.leaders) < topics.PARTITIONS:
-        return f"topic {name} has {len(topic.leaders)} of {topics.PARTITIONS} partitions"
     dead = sorted(topic.leaders.keys() - set(topic.with_leader))
     return f"no broker leads {name}/{', '.join(map(str, dead))}" if dead else None
 

@@ -16,6 +16,7 @@ _HARMLESS: Final = frozenset(
 _HIDDEN: Final = "***"
 _BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]+))?")
 _LAST_PORT: Final = 65_535
+_DRIVER: Final = "postgresql+psycopg"
 
 
 class Part(BaseModel):
@@ -51,6 +52,22 @@ class StoreSettings(Part):
     url: str | None = Field(
         default=None, description="A PostgreSQL for all stores instead, for example postgresql+psycopg://stadtbus@db/stadtbus."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_postgresql(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        from sqlalchemy.engine import make_url  # noqa: PLC0415 - SQLite needs it only when a store is opened
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
+
+        try:
+            driver = make_url(url).drivername
+        except (ArgumentError, ValueError):
+            driver = ""
+        if driver != _DRIVER:  # what stands there may be a password, so it is not quoted
+            raise ValueError(f"not a URL of a PostgreSQL, for example {_DRIVER}://stadtbus@db/stadtbus")
+        return url
 
     def url_of(self, store: str) -> str:
         """The SQLAlchemy URL of one store, for example `outbox`."""

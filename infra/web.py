@@ -40,6 +40,9 @@ def _bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+    except OverflowError:
+        listener.close()
+        raise UsageError(errors.SETTINGS, f"there is no port {port}", where="http.port_offset") from None
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE

@@ -383,11 +383,6 @@ KAFKA_FAILED = Problem(
     exit_code=3,
 )
 TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
-TOPICS_DIFFER = Problem(
-    "topics-differ",
-    "Topics are not as they have to be",
-    "`stadtbus topics plan` shows each difference and which of them `stadtbus topics apply` mends.",
-)
 LOG_SHORTENED = Problem(
     "log-shortened",
     "A topic holds less than was read from it before",

@@ -58,7 +58,7 @@ app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 
-Port = Annotated[int | None, typer.Option(help="HTTP port of this process, instead of its usual one.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="HTTP port of this process, instead of its usual one.")]
 DataFolder = Annotated[
     Path | None,
     typer.Option(
@@ -100,7 +100,7 @@ def demo(
 def kafka_start(
     brokers: Annotated[int, typer.Option(min=1, max=3, help="1, or 3 for a cluster that survives a broker.")] = 1,
     data: DataFolder = None,
-    port: Annotated[int, typer.Option(help="Port of the first broker.")] = 9092,
+    port: Annotated[int, typer.Option(min=1, max=65_000, help="Port of the first broker.")] = 9092,
     as_json: AsJson = False,
 ) -> None:
     """Start Apache Kafka here and leave it running; data stays between runs."""

@@ -19,6 +19,9 @@ _PATH: Final = {
 }  # fmt: skip
 """The path is wrong, or this user has no rights to it: another one, or other rights, help."""
 
+_EXTRAS: Final = {"psycopg": "postgresql"}
+"""Packages that only some settings need, and the extra that brings them."""
+
 
 def as_ours(error: Exception) -> StadtbusError:
     """The coded error for whatever a command raised."""
@@ -26,6 +29,10 @@ def as_ours(error: Exception) -> StadtbusError:
         return error
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         return _of_the_system(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return UsageError(
+            errors.SETTINGS, f"the Python package {error.name} is not installed: pip install 'stadtbus[{_EXTRAS[error.name]}]'"
+        )
     return _of_kafka(error) or _of_a_store(error) or _of_nobody(error)
 
 

@@ -101,6 +101,8 @@ def load() -> Settings:
     if path and not Path(path).is_file():
         raise UsageError(errors.SETTINGS, "there is no such file", where=path)
     try:
+        if path and not isinstance(yaml.safe_load(Path(path).read_bytes()), dict | None):
+            raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
         return Settings()
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
@@ -108,5 +110,9 @@ def load() -> Settings:
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         raise UsageError(errors.SETTINGS, f"not YAML: line {place.line + 1}" if place else "not YAML", where=path) from None
+    except UnicodeDecodeError:
+        raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
+    except RecursionError:
+        raise UsageError(errors.SETTINGS, "nested too deeply", where=path) from None
     except (SettingsError, ValueError) as error:
         raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None

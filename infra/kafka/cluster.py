@@ -83,6 +83,16 @@ async def topics_of(client: Any, names: Collection[str]) -> dict[str, TopicState
     return found
 
 
+async def partitions_of(consumer: AIOKafkaConsumer, names: Collection[str]) -> list[TopicPartition]:
+    """All partitions that these topics have; a topic that does not exist has none.
+
+    Raises:
+        KafkaError: as `topics_of`.
+    """
+    there = await topics_of(consumer._client, names)  # noqa: SLF001 - the consumer itself tells only of what it reads
+    return [TopicPartition(name, number) for name, topic in sorted(there.items()) for number in topic.partitions]
+
+
 async def _without_ids(client: Any, names: Collection[str]) -> dict[str, TopicState]:
     cluster = await client.fetch_all_metadata()
     return {name: TopicState(None, sorted(cluster.partitions_for_topic(name))) for name in names if cluster.partitions_for_topic(name)}

@@ -314,7 +314,12 @@ class LocalKafka:
     def _read(self) -> dict[str, Any]:
         state: dict[str, Any] = {"brokers": {}}
         with suppress(FileNotFoundError):
-            state = json.loads(self._state.read_text(encoding="utf-8"))
+            try:
+                state = json.loads(self._state.read_text(encoding="utf-8"))
+                _alive(state)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                what = "this does not say which brokers run: if none does, remove it"
+                raise UsageError(errors.PATH_UNUSABLE, what, where=str(self._state)) from None
         return state
 
     def _remember(self, number: int, pid: int) -> None:

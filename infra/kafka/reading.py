@@ -10,8 +10,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.kafka.clients import outside, unreachable
+from infra.kafka.cluster import partitions_of
 from infra.settings import KafkaSettings
-from schemas.topics import PARTITIONS
 
 _BATCH: Final = 1_000
 _POLL_MS: Final = 500
@@ -29,7 +29,7 @@ async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIter
         CannotTell: kafka-unreachable.
     """
     async with outside(settings, "stadtbus-reading") as consumer:
-        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
+        consumer.assign(await partitions_of(consumer, topics))
         yield consumer
 
 

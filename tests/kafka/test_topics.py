@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from structlog.testing import capture_logs
 
 from infra.kafka import differences
-from infra.kafka.admin import config_of, connected, create_topics, require_topics
+from infra.kafka.admin import config_of, connected, count_records, create_topics, require_topics
+from infra.kafka.clients import Outgoing
+from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
-from schemas import errors, topics
-from schemas.errors import UsageError
+from schemas import topics
 from schemas.topics import DAY_MS, Topic
-from tests.kafka.helpers import settings_for
+from tests.kafka.helpers import fill, settings_for
 
 
 async def created(kafka: KafkaSettings, **changes: Any) -> Topic:
@@ -68,16 +70,26 @@ async def test_what_is_kept_longer_stays(kafka_bootstrap: str, retention_ms: int
     assert await differences.mend(kafka, [one]) == []
 
 
-async def test_fewer_partitions_stop_a_process_by_name(kafka_bootstrap: str) -> None:
-    """A topic with one partition is shown, not grown, because keys would move; and `run` says so instead of starting."""
+async def test_fewer_partitions_are_said(kafka_bootstrap: str) -> None:
+    """A topic with one partition is shown, not grown, because keys would move; processes work with it and say so."""
     kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka, partitions=1)
     (one,) = await differences.find(kafka, [topic])
     assert (one.setting, one.found, one.wanted) == ("partitions", "1", "3")
     assert "order" in (one.why_not or "")
-    with pytest.raises(UsageError, match=f"{topic.name} has 1 of 3 partitions") as error:
+    with capture_logs() as said:
         await require_topics(kafka, [topic])
-    assert error.value.problem is errors.TOPICS_DIFFER
+    assert [(line["event"], line["topic"], line["partitions"]) for line in said] == [("topic_differs", topic.name, 1)]
+
+
+async def test_records_of_a_topic_with_one_partition(kafka_bootstrap: str) -> None:
+    """How many partitions there are is read, not assumed, also by whoever looks into dead letters."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await created(kafka, partitions=1)
+    await fill(kafka, [Outgoing(topic.name, b"key", b"value")])
+    records: list[Any] = []
+    await read_all(kafka, [topic.name], records.append)
+    assert ([record.value for record in records], await count_records(kafka, [topic.name])) == ([b"value"], 1)
 
 
 async def test_more_partitions_and_fewer_copies_are_shown(kafka_bootstrap: str) -> None:

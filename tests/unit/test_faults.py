@@ -80,13 +80,11 @@ def test_no_crash_ends_with_the_code_of_findings(
     assert named in " ".join(error.split())
 
 
-@pytest.mark.parametrize(
-    "command", [["kafka", "start", "--data", "file"], ["demo", "--keep", "file/demo"], ["trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11"]]
-)
+@pytest.mark.parametrize("command", [["kafka", "start", "--data", "file"], ["demo", "--keep", "file/demo"], ["run", "twins"]])
 def test_a_file_where_a_folder_has_to_be(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]) -> None:
     """A path that cannot be used is named with a code, exit code 2, and no traceback."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "file" / "stores"))
+    monkeypatch.setenv("STADTBUS_TWINS__FOLDER", str(tmp_path / "file" / "twins"))
     code, _, error = stadtbus(*command)
     assert (code, "path-unusable" in error, "Traceback" in error) == (2, True, False)
     assert str(tmp_path / "file") in error
@@ -144,12 +142,11 @@ def test_taken_port_of_a_process_is_named(stadtbus: Command, monkeypatch: pytest
 
 SECRETS = [
     "postgresql+psycopg://bus:hush@db/bus",
-    "postgresql+psycopg://bus:hu%73h@db-1:5432,db-2:5432/bus?target_session_attrs=read-write",
-    "postgresql+psycopg://bus:a/b@c:d?hush@db/bus",
+    "postgresql+psycopg://bus:hu%73h@/bus?host=db-1:5432&host=db-2:5432&target_session_attrs=read-write",
+    "postgresql+psycopg://bus:a/b:c?hush@db/bus",
     "postgresql+psycopg:///bus?host=db&user=bus&password=hush",
     "postgresql+psycopg://db/bus?sslmode=require&sslpassword=hush&p%61ssword=hush",
     "postgresql+psycopg://db/bus?application_name=bus;password=hush",
-    "bus:hush@db/bus",
 ]
 
 
@@ -161,7 +158,50 @@ def test_a_database_password_is_never_shown(stadtbus: Command, monkeypatch: pyte
     assert (code, '"url": "' in output) == (0, True)
     code, *more = stadtbus("trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11")
     said = "".join((output, error, *more))
-    assert (code in (2, 3), [secret for secret in ("hush", "hu%73h", "a/b", "c:d") if secret in said]) == (True, [])
+    assert (code in (2, 3), [secret for secret in ("hush", "hu%73h", "a/b", "b:c") if secret in said]) == (True, [])
+
+
+@pytest.mark.parametrize("url", ["bus:hush@db/bus", "mysql://bus:hush@db/bus", "postgresql+psycopg://bus:hush@db:abc/bus", "", "hush"])
+def test_what_is_no_url_of_a_postgresql(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """It is a wrong setting, told before anything connects, and not quoted."""
+    monkeypatch.setenv("STADTBUS_STORES__URL", url)
+    for command in (["config", "show"], ["trace", "3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11"], ["config", "check"]):
+        code, output, error = stadtbus(*command)
+        assert (code, output, "stores.url" in error, "hush" in error) == (2, "", True, False)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"- a\n- b\n", "names with values"),
+        (b"just text", "names with values"),
+        (b"\xff\xfe", "not"),
+        (b"a: " + b"[" * 3_000, "nested too deeply"),
+    ],
+    ids=["list", "text", "bytes", "deep"],
+)
+def test_files_that_are_no_settings(stadtbus: Command, tmp_path: Path, content: bytes, said: str) -> None:
+    """Whatever the file holds, it is named, in our words."""
+    (tmp_path / "c.yaml").write_bytes(content)
+    code, output, error = stadtbus("--config", "c.yaml", "config", "check")
+    assert (code, output, "settings-invalid" in error, "c.yaml" in error, said in error) == (2, "", True, True, True)
+
+
+@pytest.mark.parametrize("state", ["{broken", "[]", "{}", '{"brokers": {"0": {}}}'])
+@pytest.mark.parametrize("command", ["status", "stop", "start"])
+def test_a_broken_note_of_brokers(stadtbus: Command, tmp_path: Path, command: str, state: str) -> None:
+    """Who runs cannot be told from a broken file; it is named, and nothing is started or ended by guess."""
+    (tmp_path / "state.json").write_text(state, encoding="utf-8")
+    code, _, error = stadtbus("kafka", command, "--data", str(tmp_path))
+    assert (code, "path-unusable" in error, str(tmp_path / "state.json") in error) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    "command", [["kafka", "start", "--port", "99999"], ["run", "audit", "--port", "0"], ["run", "audit", "--port", "70000"]]
+)
+def test_ports_that_there_are_not(stadtbus: Command, command: list[str]) -> None:
+    """A number that is no port is a wrong call."""
+    assert stadtbus(*command)[0] == 2
 
 
 def test_harmless_parts_of_a_database_url_are_shown(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
