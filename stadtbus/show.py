@@ -49,7 +49,7 @@ def lag_view(standings: Sequence[Standing], now: datetime) -> RenderableType:
     notes.add_column(no_wrap=True)
     notes.add_column(overflow="fold")
     for one in standings:
-        for number, text in enumerate(one.said):
+        for number, text in enumerate(one.said if not one.well or one.name == GATEWAY else ()):
             notes.add_row(one.name if number == 0 else "", Text(printable(text)), style="bold red" if not one.well else "dim")
     return Lines(table, notes)
 
