@@ -34,8 +34,8 @@ class SubmissionForm(Model):
     area: Annotated[str, Field(pattern=r"^(\d{12}|\d{8})$", description="ARS (12 digits) or AGS (8 digits).")]
     applicants: tuple[Applicant, ...] = Field(min_length=1, max_length=20)
     form: Form
-    answers_wanted: bool = True
-    test: bool = False
+    answers_wanted: bool = Field(default=True, description="Whether the portal can take answers of the office; true where nothing is said.")
+    test: bool = Field(default=False, description="A test has no effect outside of test systems; false where nothing is said.")
 
     def application(self, route: Route, author: Authority) -> Application:
         """The message that this form stands for; the same form gives the same message."""

@@ -199,20 +199,21 @@ def told() -> Iterator[None]:
         yield
     except Rejected as error:
         place = _place(error.where or "")
-        error.problem, error.detail = _of_form(error.problem, error.detail, place)
+        error.problem, error.detail = _told_of_form(error.problem, error.detail, place)
         error.where = place or None
-        error.findings = tuple(map(_finding_of_form, error.findings))
+        error.findings = tuple(map(of_form, error.findings))
         raise
 
 
-def _finding_of_form(finding: Finding) -> Finding:
+def of_form(finding: Finding) -> Finding:
+    """What was found in the message, told of the form."""
     place = _place(finding.path)
-    problem, detail = _of_form(finding.problem, finding.detail, place)
+    problem, detail = _told_of_form(finding.problem, finding.detail, place)
     rule = _RULE if finding.problem == errors.NOT_VALID else finding.rule
     return replace(finding, problem=problem, rule=rule, detail=detail, path=place, line=None)
 
 
-def _of_form(problem: Problem, detail: str, place: str) -> tuple[Problem, str]:
+def _told_of_form(problem: Problem, detail: str, place: str) -> tuple[Problem, str]:
     """Problem and detail in words that speak of the form."""
     if problem == errors.NOT_VALID:
         detail = "there is no such date" if place.endswith("/birth_date") else _LIBRARY_RULE.sub("", detail)

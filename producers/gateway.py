@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -28,66 +26,17 @@ from infra.kafka.records import EventRecord, read_event
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
-from producers import answers, intake, letters, outbox
-from producers.form import SubmissionForm
+from producers import answers, intake, openapi, outbox, views
 from producers.intake import Intake
-from producers.outbox import Accepted, Outbox, Step
+from producers.outbox import Outbox
 from producers.relay import Lane
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import errors, message, topics, xml
+from schemas import errors, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Problem, Rejected, StadtbusError
-from schemas.events import State
-from schemas.findings import Severity
 from schemas.message import Authority
 
 log = structlog.get_logger()
-
-_RETRY_AFTER_S: Final = 30
-PROBLEM_JSON: Final = "application/problem+json"
-
-
-class FindingView(BaseModel):
-    """One place in a message that is not as it should be, in words without any value of it."""
-
-    code: str
-    rule: str
-    severity: Severity
-    detail: str
-    hint: str
-    where: str | None = None
-    line: int | None = None
-    xoev: str | None = None
-
-
-class Receipt(BaseModel):
-    """Answer to an accepted submission."""
-
-    id: UUID
-    hotline_code: str
-    office: str
-    accepted_at: datetime
-    state: State
-    status_url: str
-    warnings: list[FindingView]
-    """What was found in the message and lets it pass, for example that its body was not checked."""
-
-
-class StepView(BaseModel):
-    """One thing that happened."""
-
-    state: State
-    at: datetime
-    reference: str | None = None
-    reason: str | None = None
-    """Why it waits, or was ended: a code."""
-    next_try_at: datetime | None = None
-
-
-class SubmissionView(Receipt):
-    """What became of a submission, oldest step first."""
-
-    steps: list[StepView]
 
 
 def create_app(
@@ -122,6 +71,7 @@ def create_app(
             box.store.close()
 
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
     app.state.intake = door
     _add_routes(app, door, box, Authority(key=gateway.authority, name="Stadtbus"))
     _add_errors(app)
@@ -136,87 +86,39 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, door: Intake, box: Outbox, bus: Authority) -> None:
-    @app.post(
-        "/v1/submissions",
-        status_code=202,
-        response_model=Receipt,
-        responses=_in_xml(202, message.RECEIPT) | _in_xml("4XX", message.REJECTION),
-        openapi_extra=_BODY,
-        summary="Submit an application",
-    )
+    @app.post("/v1/submissions", status_code=202, response_model=views.Receipt)
     async def submit(
         request: Request,
         response: Response,
         authorization: Annotated[str | None, Header()] = None,
-        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-    ) -> Receipt | Response:
-        """Accepted means durable. Repeat the same call until it is answered: the same id and content have one effect."""
+        accept: Annotated[str | None, Header()] = None,
+    ) -> views.Receipt | Response:
         try:
             accepted = await door.submit(intake.Request(request.headers, request.stream()))
         except Rejected as error:
             if not (answers.wanted(accept) and answers.is_rejection(error)):
                 raise
             return _xml(answers.rejection(error, bus, door.authenticate(authorization).author), error.problem.status)
-        response.headers["Location"] = _status_url(accepted)
+        response.headers["Location"] = views.status_url(accepted)
         if answers.wanted(accept):
             return _xml(answers.receipt(accepted, bus, door.authenticate(authorization).author), 202, response.headers)
-        return Receipt(**_receipt(accepted, State.SUBMITTED))
+        return views.receipt(accepted)
 
-    @app.get(
-        "/v1/submissions/{submission_id}",
-        response_model=SubmissionView,
-        responses=_in_xml(200, message.STATUS),
-        summary="What became of a submission",
-    )
+    @app.get("/v1/submissions/{submission_id}", response_model=views.SubmissionView)
     async def status(
         submission_id: str,
         authorization: Annotated[str | None, Header()] = None,
-        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-    ) -> SubmissionView | Response:
-        """A portal sees its own submissions only."""
+        accept: Annotated[str | None, Header()] = None,
+    ) -> views.SubmissionView | Response:
         portal = door.authenticate(authorization)
         found = await box.steps(_uuid(submission_id), portal.id)
         if found is None:
             raise Rejected(errors.NOT_FOUND)
-        return _xml(answers.status(*found, bus, portal.author)) if answers.wanted(accept) else _view(*found)
+        return _xml(answers.status(*found, bus, portal.author)) if answers.wanted(accept) else views.status(*found)
 
-    @app.get("/v1/schemas/einreichung-1.0.xsd", response_class=Response, summary="The schema of the message")
+    @app.get("/v1/schemas/einreichung-1.0.xsd", response_class=Response)
     async def message_schema() -> Response:
         return Response(xml.schema_bytes("einreichung-1.0"), media_type="application/xml")
-
-
-def _header(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
-
-
-_BODY: Final[dict[str, Any]] = {
-    "parameters": [
-        _header(letters.SERVICE, "LeiKa key of the service; only beside a genuine XÖV message, as the next three."),
-        _header(letters.AREA, "ARS (12 digits) or AGS (8 digits)."),
-        _header(letters.CASE, "UUID of the case; without it, that of the message."),
-        _header(letters.TRUST, "Level of trust, 1 to 4, and account, for example `3; bayernid`."),
-        _header("traceparent", "The portal's trace (W3C Trace Context)."),
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/xml": {
-                "schema": {
-                    "type": "string",
-                    "description": "antrag, nachtrag or ruecknahme (see /v1/schemas/einreichung-1.0.xsd), or a genuine XÖV message",
-                }
-            },
-            "application/json": {"schema": SubmissionForm.model_json_schema(ref_template="#/components/schemas/{model}")},
-        },
-    },
-}
-
-
-def _in_xml(status: int | str, name: str) -> dict[int | str, dict[str, Any]]:
-    """For the OpenAPI document: an answer that is also there as a message of ours."""
-    return {
-        status: {"content": {answers.MEDIA_TYPE: {"schema": {"type": "string", "description": f"{name}, where Accept names it first"}}}}
-    }
 
 
 def _xml(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -228,27 +130,6 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise Rejected(errors.NOT_FOUND, "the id is not a UUID") from None
-
-
-def _status_url(accepted: Accepted) -> str:
-    return f"/v1/submissions/{accepted.id}"
-
-
-def _receipt(accepted: Accepted, state: State) -> dict[str, Any]:
-    return {
-        "id": accepted.id,
-        "hotline_code": accepted.hotline_code,
-        "office": accepted.office,
-        "accepted_at": accepted.accepted_at,
-        "state": state,
-        "status_url": _status_url(accepted),
-        "warnings": accepted.warnings,
-    }
-
-
-def _view(accepted: Accepted, steps: list[Step]) -> SubmissionView:
-    views = [StepView(**asdict(step)) for step in steps]
-    return SubmissionView(**_receipt(accepted, steps[-1].state), steps=views)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -286,5 +167,5 @@ def _add_errors(app: FastAPI) -> None:
 def _problem(error: StadtbusError, status: int | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
     problem: Problem = error.problem
     status = status or problem.status
-    headers = headers or {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(_RETRY_AFTER_S)}}.get(status)
-    return JSONResponse(error.as_dict() | {"status": status}, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+    headers = headers or {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(openapi.RETRY_AFTER_S)}}.get(status)
+    return JSONResponse(error.as_dict() | {"status": status}, status_code=status, media_type=openapi.PROBLEM_JSON, headers=headers)

@@ -206,7 +206,8 @@ def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Let
     try:
         with form_faults.told():
             content = message.write(sent.application(catalogue_prepared().route(sent.service, sent.area), author))
-            return open_letter(content, Call(), accept_test=accept_test), content
+            letter = open_letter(content, Call(), accept_test=accept_test)
+        return replace(letter, warnings=tuple(map(form_faults.of_form, letter.warnings))), content
     except Rejected as error:
         error.message_id = sent.id if ids.identifies(sent.id) else None
         raise

@@ -21,6 +21,7 @@ from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, message
 from schemas.catalogue import Catalogue
 from schemas.message import Application
+from tests import openapi_contract
 
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
 TOKENS = {"portal": "token-of-portal", "other": "token-of-other"}
@@ -38,12 +39,14 @@ class Gateway:
     box: Outbox
 
     async def call(self, method: str, path: str, *, portal: str | None = "portal", **request: Any) -> httpx.Response:
-        """Call as a portal, or as nobody."""
+        """Call as a portal, or as nobody; the answer is one that the OpenAPI document promises."""
         headers = {"Authorization": f"Bearer {TOKENS[portal]}"} if portal else {}
         headers |= request.pop("headers", {})
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://bus", headers=headers) as client:
-            return await client.request(method, path, **request)
+            response = await client.request(method, path, **request)
+        openapi_contract.require_promised(response)
+        return response
 
     async def post(self, body: Any, content_type: str = XML, *, portal: str | None = "portal", **headers: str) -> httpx.Response:
         """Submit a body."""

@@ -118,7 +118,7 @@ class Address(Model):
 
 
 class Person(Model):
-    """A natural person. A name of None means that the person has no such name, which is not the same as an empty one."""
+    """A natural person. A name of null means that the person has no such name, which is not the same as an empty one."""
 
     family_name: Text250 | None
     given_names: Text250 | None

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
-from producers import answers, gateway, outbox
+from producers import answers, gateway, openapi, outbox
 from producers.form import SubmissionForm
 from producers.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
@@ -146,7 +146,7 @@ async def test_every_state_can_be_told(portal: httpx.AsyncClient, box: Outbox, s
 async def test_status_of_nothing_is_a_problem(portal: httpx.AsyncClient) -> None:
     """Asking for what is not there is not answered by a message."""
     response = await portal.get(f"/v1/submissions/{uuid4()}")
-    assert (response.status_code, response.headers["content-type"]) == (404, gateway.PROBLEM_JSON)
+    assert (response.status_code, response.headers["content-type"]) == (404, openapi.PROBLEM_JSON)
 
 
 REFUSED: dict[str, tuple[bytes, int]] = {
@@ -211,14 +211,14 @@ async def test_rejection_of_a_form_with_odd_names(portal: httpx.AsyncClient) -> 
 async def test_stranger_gets_no_message(portal: httpx.AsyncClient, headers: dict[str, str], status: int) -> None:
     """Nobody who is not known is written to."""
     response = await portal.post("/v1/submissions", content=b"<a/>", headers=headers)
-    assert (response.status_code, response.headers["content-type"]) == (status, gateway.PROBLEM_JSON)
+    assert (response.status_code, response.headers["content-type"]) == (status, openapi.PROBLEM_JSON)
 
 
 async def test_what_passes_is_not_rejected(portal: httpx.AsyncClient) -> None:
     """A full outbox is no rejection: the same message may be sent again."""
     for _ in range(2):
         response = await portal.post("/v1/submissions", content=message.write(builders.application()))
-    assert (response.status_code, response.headers["content-type"]) == (503, gateway.PROBLEM_JSON)
+    assert (response.status_code, response.headers["content-type"]) == (503, openapi.PROBLEM_JSON)
 
 
 @pytest.mark.parametrize(
