@@ -104,7 +104,7 @@ def _schemas() -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [(SubmissionForm, "validation")]
     models += [(model, "serialization") for model in (Receipt, SubmissionView, ProblemDetails)]
     found = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
-    found["State"]["description"] = "`submitted` is known from the start; what the others mean, `final` and `awaiting` say."
+    found["State"]["description"] = "What a submission has come to."
     return {name: _for_generators(schema) for name, schema in sorted(found.items())}
 
 
@@ -125,8 +125,8 @@ def _for_generators(schema: Any) -> Any:
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """A choice of a simple type and null as one type that may be null."""
-    simple, *others = schema.get("anyOf", [{}])
-    if "type" not in simple or others != [{"type": "null"}]:
+    simple, *rest = schema.get("anyOf", [{}])
+    if "type" not in simple or rest != [{"type": "null"}]:
         return schema
     around = {name: part for name, part in schema.items() if name != "anyOf"}
     return {**around, **simple, "type": [simple["type"], "null"]}
