@@ -2,7 +2,7 @@
 
  1. safe parse: size, encoding, no DOCTYPE, limits     4. the XSD of the row
  2. the row of the schema table                        5. rules that say it better than an XSD
- 3. no default namespace on messages of our own        6. rules that no XSD can express
+ 3. the header of ours is in no namespace              6. rules that no XSD can express
 
 A breach of 1 to 3 ends it: what follows could only mislead. From 4 to 6 everything is told, but of one place only the first.
 """
@@ -82,8 +82,8 @@ def examine(
         row = known.row_for(root, today)  # 2
     except Rejected as error:
         return Examined((_of(error),))
-    if row.own and None in root.nsmap:  # 3
-        return Examined((_default_namespace(root),), root, row)
+    if row.own and len(root) and root[0].tag.startswith("{"):  # 3
+        return Examined((_in_namespace(root),), root, row)
     head = heads.read(root)
     subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, row.needs_header)
     by_schema = row.findings(root)  # 4
@@ -105,9 +105,9 @@ def _of(error: Rejected) -> Finding:
     return Finding(error.problem, "readable", error.detail, int(line[1]) if line else None, "" if line else error.where or "")
 
 
-def _default_namespace(root: etree._Element) -> Finding:
-    """A default namespace on the root moves the header into that namespace, where no XÖV reader looks for it."""
-    detail = "the root declares a default namespace; bind it to a prefix, because header elements have no namespace"
+def _in_namespace(root: etree._Element) -> Finding:
+    """A default namespace of the root that is not undone moves the header into it, where no XÖV reader looks for it."""
+    detail = 'the elements inside the root have no namespace: bind that of the root to a prefix, or undo it on each of them with xmlns=""'
     return Finding(errors.NOT_VALID, "default-namespace", detail, rules.line_of(root), path_of(root))
 
 

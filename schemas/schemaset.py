@@ -7,7 +7,8 @@ looked for in the folders of the schema set, in their order. Nothing is loaded f
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -30,6 +31,8 @@ _EXPECTED = re.compile(r" Expected is (?:one of )?\( ([^()]*) \)\.$")
 _LOCAL_NAME = re.compile(r"(?:\{[^}]*\})?([\w.-]+)")
 
 _CONTENT: Final = "SCHEMAV_ELEMENT_CONTENT"
+_NOT_OF_TYPE: Final = "SCHEMAV_CVC_DATATYPE_VALID_1_2_1"
+_BLANKS: Final = " \t\n\r"
 _UNKNOWN_ROOT: Final = "SCHEMAV_CVC_ELT_1"
 _WORDS: Final = {
     _CONTENT: "this element is not expected here, or one is missing inside it",
@@ -42,7 +45,7 @@ _WORDS: Final = {
     "SCHEMAV_CVC_ENUMERATION_VALID": "the value is none of those that its type lists",
     "SCHEMAV_CVC_MINLENGTH_VALID": "the value is too short or empty",
     "SCHEMAV_CVC_MAXLENGTH_VALID": "the value is too long",
-    "SCHEMAV_CVC_DATATYPE_VALID_1_2_1": "the value is not of its type",
+    _NOT_OF_TYPE: "the value is not of its type",
 }
 
 
@@ -78,8 +81,11 @@ class SchemaSet:
             schema = self._schema()
             if schema.validate(root):
                 return []
-            log = list(schema.error_log)[:MAX_FINDINGS]  # type: ignore[call-overload] # the stubs lack its iterator
-        return [_finding(root, entry) for entry in log]
+            log: list[etree._LogEntry] = list(schema.error_log)  # type: ignore[call-overload] # the stubs lack its iterator
+            with _collapsed(root, log) as changed:
+                if changed:
+                    log = [] if schema.validate(root) else list(schema.error_log)  # type: ignore[call-overload]
+        return [_finding(root, entry) for entry in log[:MAX_FINDINGS]]
 
     def _schema(self) -> etree.XMLSchema:
         if self._compiled is None:
@@ -139,6 +145,49 @@ class _Folders(etree.Resolver):
         raise FileNotFoundError(f"{name} is in none of the folders {', '.join(map(str, self._folders))}")
 
 
+@contextmanager
+def _collapsed(root: etree._Element, log: Sequence[etree._LogEntry]) -> Iterator[bool]:
+    """The values that are not of their type, without their outer blanks for as long as this lasts; whether there are any.
+
+    libxml2 forgets to collapse blanks around dates, times and durations, unless a pattern, an enumeration or a union is checked too.
+    Whatever it says to be not of its type is of a type whose outer blanks do not count: of strings, the only ones where they do, any text is.
+    """
+    places = {(entry.path, _attribute_of(entry)) for entry in log if entry.type_name == _NOT_OF_TYPE}
+    found = list(_with_outer_blanks(root, places)) if places else []
+    for element, attribute, value in found:
+        _set(element, attribute, value.strip(_BLANKS))
+    try:
+        yield bool(found)
+    finally:
+        for element, attribute, value in found:
+            _set(element, attribute, value)
+
+
+def _with_outer_blanks(root: etree._Element, places: Container[tuple[str, str]]) -> Iterator[tuple[etree._Element, str, str]]:
+    """Of these places the elements and the names of attributes, empty for the text itself, with their values."""
+    tree = root.getroottree()
+    for element in root.iter("*"):
+        values = {"": element.text or ""} | {str(name): element.get(name, "") for name in element.attrib}
+        blank = {name: value for name, value in values.items() if value.strip(_BLANKS) not in (value, "")}
+        path = tree.getpath(element) if blank else ""
+        for name, value in blank.items():
+            if (path, name.rpartition("}")[2]) in places:
+                yield element, name, value
+
+
+def _set(element: etree._Element, attribute: str, value: str) -> None:
+    if attribute:
+        element.set(attribute, value)
+    else:
+        element.text = value
+
+
+def _attribute_of(entry: etree._LogEntry) -> str:
+    """The local name of the attribute that a finding of libxml2 is about; empty where it is the element."""
+    found = _ATTRIBUTE.match(entry.message)
+    return found[1] if found else ""
+
+
 def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
     element = _element_at(root, entry.path)
     if element is root and entry.type_name == _UNKNOWN_ROOT:
@@ -146,9 +195,8 @@ def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
     words = _WORDS.get(entry.type_name, "the schema does not allow this")
     expected = ", ".join(_expected(entry))
     detail = f"{words}{expected and '; expected: '}{expected} ({entry.type_name})"
-    attribute = _ATTRIBUTE.match(entry.message)
-    if attribute:
-        return Finding(errors.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute[1]}", value=element.get(attribute[1]))
+    if attribute := _attribute_of(entry):
+        return Finding(errors.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute}", value=element.get(attribute))
     return Finding(errors.NOT_VALID, "xsd", detail, entry.line, path_of(element), value=element.text)
 
 

@@ -53,6 +53,8 @@ def messages() -> str:
         "# Messages\n\nThe fields of each message, in their order. Paths begin below the root element; `@` marks an attribute; a branch of a choice counts as "
         "optional.\nThe column DIN is the datatype of DIN 91379 that the text has to fit. The schema is "
         f"[{message.SCHEMA}.xsd](../../schemas/xsd/{message.SCHEMA}.xsd); the gateway hands it out at `/v1/schemas/{message.SCHEMA}.xsd`.\n\n"
+        f"Only the root element is in the namespace `{message.NAMESPACE}`; all inside are in none. Bind the namespace to a prefix; a serialiser that "
+        'declares it as default has to undo it on each child of the root (`xmlns=""`), as those of .NET do. Both are the same message.\n\n'
     )
     common = [field for field in datatypes.fields(names[0]) if _in_header(field)]
     parts = [f"## What all messages have\n\n{_fields(common)}", *(_message(name) for name in names)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,11 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from lxml import etree
 
+from adapters import registry
+from adapters.interface import Submission
+from adapters.mapping import Mapping
 from schemas import catalogue, message, table
 from schemas.din91379 import looks_like_mojibake, misfit
 from schemas.errors import Rejected
@@ -25,6 +31,8 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 CATALOGUE = catalogue.load()
 VALID = message.write(builders.application()).decode()
 XBAU = SchemaTable([Row("XBau", "http://www.xleitstelle.de/xbau/2/6", own=False, schema_set=None)])
+OFFICE = "muenchen.meldewesen"
+MAPPING = Mapping.load(registry.folder(OFFICE) / "mapping.yaml")
 CANARY = "Kanarienvogel"
 
 
@@ -56,6 +64,57 @@ def test_what_ends_it(text: str, code: str) -> None:
     found = examined(text.replace("<name>Schön</name>", "<name/>"))
     assert codes(found) == [code]
     assert found.message_id is None
+
+
+def with_default(text: str, *, undone: str = ' xmlns=""') -> str:
+    """A message as serialisers of .NET and others write it: a default namespace on the root, undone on each element inside."""
+    children = [child.tag for child in etree.fromstring(text.encode())]
+    for name in {str(name) for name in children}:
+        text = re.sub(rf"<{re.escape(name)}(?=[ />])", f"<{name}{undone}", text)
+    return text.replace("<e:", "<").replace("</e:", "</").replace("xmlns:e=", "xmlns=")
+
+
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+SAME = {
+    "undone": with_default(VALID),
+    "undone, with namespaces nobody uses": with_default(VALID).replace(" produkt=", f' {XSI} xmlns:xsd="urn:xsd" produkt=', 1),
+    "undone twice": with_default(VALID).replace("<leser>", '<leser xmlns="">').replace("<code>", '<code xmlns="">'),
+    "another default that is undone": with_default(VALID)
+    .replace("<einreichung", "<q:einreichung")
+    .replace("</einreichung", "</q:einreichung")
+    .replace(" xmlns=", ' xmlns="urn:x" xmlns:q=', 1),
+    "another prefix": VALID.replace("xmlns:e=", "xmlns:ein-1=").replace("<e:", "<ein-1:").replace("</e:", "</ein-1:"),
+    "prefix bound again to the same": VALID.replace("<leser>", f'<leser xmlns:e="{message.NAMESPACE}">'),
+    "prefix bound to something else": VALID.replace("<leser>", '<leser xmlns:e="urn:x">'),
+    "prefix and default": VALID.replace("xmlns:e=", f'xmlns:f="{message.NAMESPACE}" xmlns:e='),
+    "declared empty where it is empty": VALID.replace("<leser>", '<leser xmlns="">'),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_same_message_however_namespaces_are_written(name: str) -> None:
+    """What counts are the names of elements: every way to write their namespaces is examined, read and translated alike."""
+    assert SAME[name] != VALID
+    found, plain = examined(SAME[name]), examined(VALID)
+    assert found.findings == ()
+    assert found.root is not None
+    assert plain.root is not None
+    assert message.read(found.root) == message.read(plain.root)
+    assert found.head == plain.head
+    documents = [
+        MAPPING.document(Submission(uuid.UUID(int=1), uuid.UUID(int=2), OFFICE, NOW, b"", root)) for root in (found.root, plain.root)
+    ]
+    assert documents[0] == documents[1]
+    flawed = examined(SAME[name].replace("<name>Schön</name>", "<name/>").replace("1990-05-17", "1990-02-30"))
+    assert [(one.rule, one.path.rpartition("/")[2]) for one in flawed.findings] == [("no-empty-text", "name"), ("xsd", "geburtsdatum")]
+
+
+@pytest.mark.parametrize("text", [with_default(VALID, undone=""), VALID.replace("nachrichtenkopf.g2g>", "e:nachrichtenkopf.g2g>")])
+def test_a_header_in_the_namespace_of_the_root(text: str) -> None:
+    """A default namespace that is not undone puts the header where nobody reads it; the finding says how to mend that."""
+    (found,) = examined(text).findings
+    assert (found.problem.code, found.rule) == ("not-schema-valid", "default-namespace")
+    assert 'xmlns=""' in found.detail
 
 
 def test_everything_is_told_at_once() -> None:
