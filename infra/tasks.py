@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
+from schemas import errors
 from schemas.errors import StadtbusError
 
 log = structlog.get_logger()
 
 _PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 30.0
+_SAY_AGAIN_S: Final = 60.0
+_FOR_A_PERSON: Final = (errors.LOG_SHORTENED, errors.OFFSETS_LOST, errors.TOPIC_REPLACED)
+"""Nothing changes before somebody has done something."""
 
 
 @asynccontextmanager
 async def in_background(*works: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run these until the block is left; one that fails is logged and begun again after a pause."""
+    """Run these until the block is left; one that fails is logged, now and then, and begun again after a pause."""
     tasks = [asyncio.create_task(_keep_going(work)) for work in works]
     try:
         yield
@@ -29,14 +35,23 @@ async def in_background(*works: Callable[[], Awaitable[None]]) -> AsyncIterator[
 
 
 async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
+    said, said_s, pause_s = "", 0.0, _PAUSE_S
     while True:
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:
             if _is_cancelled():
                 raise
-            log.warning("background_work_failed", work=getattr(work, "__qualname__", "work"), error=_named(error), next_try_s=_PAUSE_S)
-        await asyncio.sleep(_PAUSE_S)
+            what, now_s = _named(error), time.monotonic()
+            pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s) if _is_for_a_person(error) else _PAUSE_S
+            if what != said or now_s - said_s > _SAY_AGAIN_S:
+                said, said_s = what, now_s
+                log.warning("background_work_failed", work=getattr(work, "__qualname__", "work"), error=what, next_try_s=pause_s)
+        await asyncio.sleep(pause_s)
+
+
+def _is_for_a_person(error: BaseException) -> bool:
+    return isinstance(error, StadtbusError) and error.problem in _FOR_A_PERSON
 
 
 def _is_cancelled() -> bool:

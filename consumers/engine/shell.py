@@ -50,7 +50,6 @@ _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
 _TOPICS_LOOK_S: Final = 5.0
-_POSITION_PATIENCE_S: Final = 1.0
 _FULL_PAUSE_S: Final = 1.0
 """So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
 _LOOK_S: Final = 0.02
@@ -286,12 +285,8 @@ class Engine(Generic[WorkT]):
             CannotTell: log-shortened; the client goes back to the first record where the log ends before its position.
         """
         assignment = self._assignment
-        try:
-            async with asyncio.timeout(_POSITION_PATIENCE_S):
-                position = await consumer.position(partition)
-        except (TimeoutError, KafkaError):  # it is asking Kafka, or partitions move
-            return
-        if assignment != self._assignment:
+        position = await self._poll().position(partition)
+        if position is None or assignment != self._assignment:
             return
         if position < (expected := self.core.expected(partition)):
             raise CannotTell(errors.LOG_SHORTENED, f"partition {partition.partition}: {expected} was read", where=partition.topic)
@@ -538,6 +533,8 @@ class Engine(Generic[WorkT]):
     async def _forget(self) -> None:
         """No partition is ours any more. What still runs has an unclear outcome now; its record comes again and the ledger knows."""
         self._assignment += 1
+        if self._polling is not None:
+            self._polling.forget()
         self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
         running = [*self._workers, *self._tasks]
         for task in running:

@@ -35,7 +35,10 @@ _ONE_BY_ONE_S: Final = 5.0
 """Within it a fetch is answered, and the bad partition has shown itself."""
 _FIRST_PAUSE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 60.0
+_POSITION_PATIENCE_S: Final = 1.0
 _SHOWN: Final = 3
+_NOWHERE: Final = TopicPartition("", 0)
+"""Has no records; to ask for no partition at all means all of them."""
 
 
 @dataclass(slots=True)
@@ -70,9 +73,8 @@ class Polling:
         now_s = time.monotonic()
         self._begin_tries(places, now_s)
         partitions = [partition for partition in places if self._is_wanted(partition)]
-        if not partitions:
-            await asyncio.sleep(timeout_ms / 1000)
-            return {}
+        if not partitions:  # the client leaves its group when nobody asks it for minutes
+            return dict(await self._consumer.getmany(_NOWHERE, timeout_ms=timeout_ms))
         if now_s < self._one_by_one_until_s:
             return await self._one_by_one(partitions, places, timeout_ms, max_records)
         self._forget_mended()
@@ -95,6 +97,14 @@ class Polling:
         more = f"; {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
         return "; ".join(named[:_SHOWN]) + more if named else None
 
+    async def position(self, partition: TopicPartition) -> int | None:
+        """Where the client goes on, also over what holds no records; None while it is asking Kafka, or partitions move."""
+        try:
+            async with asyncio.timeout(_POSITION_PATIENCE_S):
+                return int(await self._consumer.position(partition))
+        except (TimeoutError, KafkaError):
+            return None
+
     def forget(self) -> None:
         """Partitions move: whoever has them next finds out."""
         self.troubles.clear()
@@ -114,22 +124,31 @@ class Polling:
     async def _one_by_one(
         self, partitions: Sequence[TopicPartition], places: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, Sequence[Any]]:
-        batches: dict[TopicPartition, Sequence[Any]] = {}
+        batches = {}
         for partition in partitions:
-            try:
-                batches.update(await self._consumer.getmany(partition, timeout_ms=0, max_records=max_records))
-            except Exception as error:
-                if not _of_a_partition(error):
-                    raise
-                self._leave_out(partition, places[partition], type(error).__name__)
-            else:
-                if partition in batches and self.troubles.pop(partition, None) is not None:
-                    self._count()
+            if records := await self._up_to_trouble(partition, places[partition], max_records):
+                batches[partition] = records
         if not batches:
             await asyncio.sleep(timeout_ms / 1000)
         return batches
 
-    def _leave_out(self, partition: TopicPartition, offset: int, error: str) -> None:
+    async def _up_to_trouble(self, partition: TopicPartition, offset: int, max_records: int) -> Sequence[Any]:
+        """What can be read of a partition, record by record: an error drops all that the same call has read."""
+        records: list[Any] = []
+        try:
+            while len(records) < max_records and (more := await self._consumer.getmany(partition, timeout_ms=0, max_records=1)):
+                records += more[partition]
+        except Exception as error:
+            if not _of_a_partition(error):
+                raise
+            if records:  # it shows itself again behind these
+                self._seek(partition, records[-1].offset + 1)
+            else:
+                self.leave_out(partition, offset, type(error).__name__)
+        return records
+
+    def leave_out(self, partition: TopicPartition, offset: int, error: str) -> None:
+        """This partition cannot be read on from this offset; it is tried again after a pause."""
         before = self.troubles.get(partition)
         pause_s = _FIRST_PAUSE_S if before is None else min(_LONGEST_PAUSE_S, 2 * before.pause_s)
         since = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.since
@@ -142,7 +161,7 @@ class Polling:
         )  # fmt: skip
 
     def _forget_mended(self) -> None:
-        """Those that were tried for long enough, and had nothing to complain of, nor a record."""
+        """Those that were tried for long enough, and had nothing to complain of."""
         mended = [partition for partition, trouble in self.troubles.items() if trouble.trying]
         for partition in mended:
             del self.troubles[partition]

@@ -74,6 +74,13 @@ class Unread(Generic[RowT]):
         place = {"consumer": self._group, "topic": partition.topic, "partition": partition.partition}
         insert_new(connection, self._rows, [place | {"record_offset": offset, "reason": why} for offset, why in reasons.items()])
 
+    def forget(self, connection: sa.Connection, partition: TopicPartition) -> int:
+        """The log of a partition is another one: the places mean nothing any more. How many records can never be taken up by that."""
+        here = (*self._mine, self._rows.c.topic == partition.topic, self._rows.c.partition == partition.partition)
+        kept = connection.execute(sa.select(sa.func.count()).where(*here, self._rows.c.gone.is_not(True))).scalar_one()
+        connection.execute(self._rows.delete().where(*here))
+        return int(kept)
+
     async def run(self) -> None:
         """Take up what can be read now, for ever.
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import codec as codecs
 from aiokafka.admin import RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra import metrics
+from infra.kafka import polling
 from infra.kafka.admin import connected
-from infra.kafka.clients import Outgoing
+from infra.kafka.clients import Outgoing, outside
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
-from schemas.errors import CannotTell
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
 
 metadata = sa.MetaData()
@@ -188,20 +190,141 @@ async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
     def fail(*_: object) -> int:
         raise OSError("no space")
 
-    monkeypatch.setattr(sick, "_stored_offset", fail)
+    monkeypatch.setattr(sick, "_go_on", fail)
     result = (await asyncio.gather(asyncio.wait_for(sick.run(), 30), return_exceptions=True))[0]
-    assert (type(result), sick.check()) == (OSError, "no partition is assigned")
+    assert (type(result), sick.check()) == (OSError, "OSError")
     store.close()
 
 
-async def test_log_that_was_made_anew_is_noticed(kafka_bootstrap: str, tmp_path: Path) -> None:
-    """A topic that ends before the stored offset is an error with its name, not a silence."""
+async def test_log_that_is_shorter_is_read_from_its_first_record(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """A topic that ends before the stored offset is read anew and said so, instead of skipping what comes until the offset is reached."""
     kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     row = {"consumer": topic, "topic": topic, "partition": 1, "next_offset": 1000}
     await store.write(lambda connection: connection.execute(tables.offsets.insert().values(row)))
-    result = (await asyncio.gather(asyncio.wait_for(reader(kafka, store, topic).run(), 30), return_exceptions=True))[0]
-    assert isinstance(result, CannotTell)
-    assert (result.problem.code, result.where) == ("log-shortened", topic)
+    await fill(kafka, records(topic, range(100)))
+    task = asyncio.create_task(reader(kafka, store, topic).run())
+    await eventually(lambda: numbers(store) == list(range(100)))
+    await stop(task)
+    assert metrics.LOGS_REPLACED.labels(topic, topic)._value.get() == 1
+    store.close()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_topic_that_was_made_anew_is_read_from_its_first_record(kafka_bootstrap: str, tmp_path: Path, stopped: bool) -> None:
+    """All records of a topic that was made anew are stored, while stopped or live, also where it holds more than the old one did."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, range(60)))
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    recorder = reader(kafka, store, topic)
+    task = asyncio.create_task(recorder.run())
+    await eventually(lambda: len(numbers(store)) == 60)
+    if stopped:
+        await stop(task)
+    async with connected(kafka) as admin:
+        await admin.delete_topics([topic])
+    if not stopped:
+        await eventually(lambda: f"topics-missing: {topic}" in (recorder.check() or ""))
+    await made_again(kafka, topic)
+    await fill(kafka, records(topic, range(60, 260)))
+    if stopped:
+        task = asyncio.create_task(recorder.run())
+    await eventually(lambda: len(numbers(store)) >= 260, 60)
+    await asyncio.sleep(0.5)
+    await stop(task)
+    assert numbers(store) == list(range(260))
+    store.close()
+
+
+async def made_again(kafka: KafkaSettings, topic: str) -> None:
+    """A topic of this name, as soon as the old one is gone."""
+    async with connected(kafka) as admin:
+        while topic in await admin.list_topics():
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
+    await new_topic(kafka, name=topic)
+    await asyncio.sleep(0.5)
+
+
+async def test_reset_of_the_group_changes_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """What somebody commits for a reader's group, forward or back, is not believed: each record counts once."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    for part in range(3):
+        await fill(kafka, records(topic, range(part * 100, part * 100 + 100)))
+        if part:
+            async with outside(kafka, "operator", topic) as consumer:
+                places = [TopicPartition(topic, number) for number in range(3)]
+                consumer.assign(places)
+                await consumer.commit(await consumer.end_offsets(places) if part == 1 else dict.fromkeys(places, 0))
+        task = asyncio.create_task(reader(kafka, store, topic).run())
+        await eventually(lambda part=part: len(numbers(store)) >= part * 100 + 100)  # type: ignore[misc]
+        await stop(task)
+    assert numbers(store) == list(range(300))
+    store.close()
+
+
+async def test_every_codec_of_kafka_is_read(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """Whatever a producer or a topic's setting compresses with is read."""
+    kafka = settings_for(kafka_bootstrap)
+    names = []
+    for number, codec in enumerate(["gzip", "snappy", "lz4", "zstd"]):
+        names += [by_topic := await new_topic(kafka), by_producer := await new_topic(kafka)]
+        async with connected(kafka) as admin:
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, by_topic, configs={"compression.type": codec})])
+        await fill(kafka, records(by_topic, range(number * 100, number * 100 + 50)))
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type=codec) as producer:
+            for value in range(number * 100 + 50, number * 100 + 100):
+                await producer.send(by_producer, str(value).encode(), partition=value % 3)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    every = StoredReader(kafka, store, tables, group=names[0], topics=names, decode=decode, apply=apply)
+    task = asyncio.create_task(every.run())
+    await eventually(lambda: numbers(store) == list(range(400)))
+    await stop(task)
+    store.close()
+
+
+async def test_partition_that_cannot_be_read_stops_no_other(kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one partition that the client cannot decode all others are stored; the bad one is named, and taken up again when it is mended."""
+    kafka = settings_for(kafka_bootstrap)
+    topic, other = await new_topic(kafka), await new_topic(kafka)
+    await fill(kafka, [Outgoing(topic, b"k", str(number).encode(), partition=1) for number in range(10)])
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="zstd") as producer:
+        await producer.send_and_wait(topic, b"10", partition=1)
+    monkeypatch.setattr(codecs, "has_zstd", lambda: False)
+    monkeypatch.setattr(polling, "_FIRST_PAUSE_S", 1.0)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    recorder = StoredReader(kafka, store, tables, group=topic, topics=[topic, other], decode=decode, apply=apply)
+    task = asyncio.create_task(recorder.run())
+    await eventually(lambda: f"{topic}/1 cannot be read at offset 10" in (recorder.check() or ""))
+    await fill(kafka, records(other, range(100, 200)))
+    await fill(kafka, [Outgoing(topic, b"k", b"200", partition=0)])
+    await eventually(lambda: numbers(store) == [*range(10), *range(100, 201)])
+    assert "UnsupportedCodecError" in (recorder.check() or "")
+    monkeypatch.undo()
+    await eventually(lambda: numbers(store) == [*range(11), *range(100, 201)])
+    await eventually(lambda: recorder.check() is None)
+    await stop(task)
+    store.close()
+
+
+async def test_markers_of_transactions_are_passed(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """What transactions leave in the log is no loss, and is committed, so that a group that has read everything shows no lag."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    task = asyncio.create_task(reader(kafka, store, topic).run())
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
+        for number in range(2):
+            async with producer.transaction():
+                await producer.send_and_wait(topic, str(number).encode(), partition=0)
+    await eventually(lambda: numbers(store) == [0, 1])
+    async with asyncio.timeout(20):
+        while await committed(kafka, topic, topic) != {0: 4}:
+            await asyncio.sleep(0.2)
+    await stop(task)
+    assert metrics.MISSING.labels(topic, topic)._value.get() == 0
     store.close()

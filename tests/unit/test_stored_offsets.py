@@ -1,0 +1,29 @@
+"""Where a reader goes on that stores offsets with the data."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.kafka.cluster import Log
+from infra.kafka.stored_reader import GoOn, go_on
+
+HERE, OTHER = "topic", "another"
+
+
+@pytest.mark.parametrize(
+    ("offset", "topic_id", "log", "expected"),
+    [
+        pytest.param(5, HERE, Log(HERE, 0, 9), GoOn(5), id="as it was"),
+        pytest.param(9, HERE, Log(HERE, 9, 9), GoOn(9), id="all was read and is gone"),
+        pytest.param(5, HERE, Log(HERE, 7, 9), GoOn(7, missing=2), id="gone before it was read"),
+        pytest.param(5, None, Log(HERE, 0, 9), GoOn(5), id="from before ids were kept"),
+        pytest.param(5, HERE, Log(None, 0, 9), GoOn(5), id="a broker that tells no ids"),
+        pytest.param(5, OTHER, Log(HERE, 0, 9), GoOn(0, "topic-replaced"), id="another topic, longer"),
+        pytest.param(5, OTHER, Log(HERE, 2, 4), GoOn(2, "topic-replaced", 2), id="another topic, some of it gone"),
+        pytest.param(5, HERE, Log(HERE, 1, 4), GoOn(1, "log-shortened"), id="the same topic, shorter"),
+        pytest.param(5, None, Log(HERE, 0, 4), GoOn(0, "log-shortened"), id="shorter, from before ids were kept"),
+    ],
+)
+def test_where_a_reader_goes_on(offset: int, topic_id: str | None, log: Log, expected: GoOn) -> None:
+    """At the stored offset in the same log, else at the first record: nothing is skipped, and what is gone is counted."""
+    assert go_on(offset, topic_id, log) == expected
