@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Final, cast
 
 from lxml import etree
 from starlette.responses import Response
@@ -36,7 +36,7 @@ def _dressed(status: int, content_type: str, body: bytes) -> Response:
     if "xml" in content_type:
         root = answers.element(body, content_type)
         root.append(etree.Comment(_LETTERS))
-        xml = etree.tostring(root, xml_declaration=True, encoding=_ENCODING)
+        xml = cast("bytes", etree.tostring(root, xml_declaration=True, encoding=_ENCODING))
         head = b"--%s\r\nContent-Type: text/xml\r\nContent-ID: <wurzel>\r\n\r\n" % _BOUNDARY.encode()
         whole = head + xml + b"\r\n--%s--\r\n" % _BOUNDARY.encode()
         return Response(whole, status, {"Content-Type": f'multipart/related; start="<wurzel>"; boundary="{_BOUNDARY}"'})
