@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
 from infra.kafka.admin import connected
@@ -17,7 +17,7 @@ from infra.kafka.clients import outside
 from infra.kafka.cluster import Log, ends, logs_of, topics_of
 from infra.settings import KafkaSettings
 from schemas import errors
-from schemas.errors import CannotTell, UsageError
+from schemas.errors import UsageError
 
 _CLIENT: Final = "stadtbus-offsets"
 _LOST: Final = re.compile(r"lost=(\d{1,15})")
@@ -58,29 +58,23 @@ async def look(settings: KafkaSettings, group: str, partitions: Sequence[TopicPa
     """How far a group has come.
 
     Raises:
-        CannotTell: kafka-unreachable.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
-    try:
-        async with connected(settings) as admin, outside(settings, _CLIENT, uncommitted=True) as consumer:
-            return await ask(admin, consumer, group, partitions)
-    except KafkaError as error:  # for example a coordinator that is not there yet
-        raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
+    async with connected(settings) as admin, outside(settings, _CLIENT, uncommitted=True) as consumer:
+        return await ask(admin, consumer, group, partitions)
 
 
 async def look_at_topics(settings: KafkaSettings, group: str, topics: Sequence[str]) -> tuple[GroupOffsets, dict[TopicPartition, Log]]:
     """As `look`, in all partitions that these topics have, which exist; and the logs.
 
     Raises:
-        CannotTell: kafka-unreachable.
+        CannotTell: kafka-unreachable, kafka-failed.
     """
-    try:
-        async with connected(settings) as admin, outside(settings, _CLIENT) as consumer:
-            found = await topics_of(consumer._client, topics)  # noqa: SLF001 - see `infra.kafka.cluster`
-            partitions = [TopicPartition(name, number) for name in topics if name in found for number in found[name].partitions]
-            logs = await logs_of(consumer, partitions, found)
-            return await ask(admin, consumer, group, partitions), logs
-    except KafkaError as error:
-        raise CannotTell(errors.KAFKA_UNREACHABLE, f"Kafka answers {type(error).__name__}", where=settings.bootstrap) from None
+    async with connected(settings) as admin, outside(settings, _CLIENT) as consumer:
+        found = await topics_of(consumer._client, topics)  # noqa: SLF001 - see `infra.kafka.cluster`
+        partitions = [TopicPartition(name, number) for name in topics if name in found for number in found[name].partitions]
+        logs = await logs_of(consumer, partitions, found)
+        return await ask(admin, consumer, group, partitions), logs
 
 
 async def ask(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str, partitions: Sequence[TopicPartition]) -> GroupOffsets:
