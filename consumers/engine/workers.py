@@ -1,0 +1,156 @@
+"""The workers of one assignment: hand-overs that run at the same time, without Kafka, so that tests can drive them through any moment.
+
+Promises, checked by `tests/unit/test_engine_workers.py` after every step:
+- while something is begun and there is a place, a worker runs or starts;
+- whatever is begun comes to `done`, once, whichever way its hand-over ends; only `close` forgets it;
+- never more hand-overs at once than there are places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+
+log = structlog.get_logger()
+
+_FIRST_WORKERS: Final = 8
+_CLOSE_LIMIT_S: Final = 2.0
+"""A hand-over that does not end when it is told to is left behind: its outcome is unclear, as that of the others."""
+NO_ANSWER: Final = "no answer in time"
+ENDED: Final = "ended from outside before there was an answer"
+
+WorkT = TypeVar("WorkT")
+WorkContraT = TypeVar("WorkContraT", contravariant=True)
+
+
+class HandsOver(Protocol[WorkContraT]):
+    """What a worker does with one record; what it comes to is remembered there, not raised."""
+
+    async def hand_over(self, work: WorkContraT, /) -> None:
+        """Hand one record over and remember what came of it."""
+
+    def give_up(self, work: WorkContraT, /, reason: str | None) -> None:
+        """Instead of the rest of `hand_over`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
+
+
+class Workers(Generic[WorkT]):
+    """Hands over what is begun, each record by a worker, so many at once."""
+
+    def __init__(
+        self,
+        handler: HandsOver[WorkT],
+        done: Callable[[WorkT], None],
+        *,
+        most: int,
+        begin_limit_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`done` is called with each record whose hand-over has ended. What was not begun for `begin_limit_s` is not begun any more."""
+        self._handler = handler
+        self._done = done
+        self._most = most
+        self._begin_limit_s = begin_limit_s
+        self._clock = clock
+        self._waiting: deque[tuple[WorkT, float]] = deque()
+        self._running: dict[WorkT, tuple[asyncio.Task[None], float]] = {}
+        self._overdue: set[WorkT] = set()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Records begun and not done."""
+        return len(self._waiting) + len(self._running)
+
+    @property
+    def running(self) -> dict[WorkT, float]:
+        """The hand-overs under way, each with when it began (monotonic, in s)."""
+        return {work: began_s for work, (_, began_s) in self._running.items()}
+
+    def add(self, works: Sequence[WorkT]) -> None:
+        """Hand these over, in this order."""
+        now_s = self._clock()
+        self._waiting.extend([(work, now_s) for work in works])
+        self._start(_FIRST_WORKERS)
+
+    def end(self, works: Collection[WorkT]) -> None:
+        """These hand-overs take too long."""
+        for work in works:
+            self._overdue.add(work)
+            self._running[work][0].cancel()
+
+    async def close(self) -> None:
+        """Forget everything. What still runs is cut off: its outcome is unclear, and nobody here hears of it any more."""
+        self._closed = True
+        self._waiting.clear()
+        workers = list(self._workers)
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            _, left = await asyncio.wait(workers, timeout=_CLOSE_LIMIT_S)
+            if left:
+                log.error("hand_overs_left_behind", count=len(left))
+        self._running.clear()
+
+    def _start(self, workers: int) -> None:
+        """Start workers for what is begun; a worker goes on until it finds nothing.
+
+        A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
+        office: quick work then needs no task per record, and slow work has all its workers within some turns.
+        """
+        starting = min(workers, len(self._waiting), self._most - len(self._workers))
+        for _ in range(starting):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._ended)
+        if starting > 0:
+            asyncio.get_running_loop().call_soon(self._start, 2 * workers)
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        """A worker leaves, a turn of the loop after it found nothing: what was begun since is for another one."""
+        self._workers.discard(worker)
+        if not self._closed:
+            self._start(1)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            work, begun_s = self._waiting.popleft()
+            if self._clock() - begun_s > self._begin_limit_s:
+                self._handler.give_up(work, None)
+            else:
+                await self._hand_over(work)
+            if self._closed:
+                return
+            self._done(work)
+
+    async def _hand_over(self, work: WorkT) -> None:
+        me = asyncio.current_task()
+        assert me is not None  # noqa: S101 - it runs in one
+        self._running[work] = (me, self._clock())
+        try:
+            await self._handler.hand_over(work)
+        except asyncio.CancelledError:  # by `end`, by `close`, or by whoever else had a hold of this task
+            if self._closed:
+                raise
+            self._handler.give_up(work, NO_ANSWER if work in self._overdue else ENDED)
+        except Exception as error:  # noqa: BLE001 - against the contract; but the record has to come to an end all the same
+            log.error("hand_over_failed", error=type(error).__name__)
+            self._handler.give_up(work, type(error).__name__)
+        finally:
+            self._overdue.discard(work)
+            self._running.pop(work, None)
+        if me.cancelling():
+            await _forget_cancelling(me)
+
+
+async def _forget_cancelling(me: asyncio.Task[None]) -> None:
+    """It concerned one hand-over, also where that took no notice: the next one of this worker is not to hear of it."""
+    while me.cancelling():
+        me.uncancel()
+    with suppress(asyncio.CancelledError):  # until Python 3.13 one that nobody has met yet would still come
+        await asyncio.sleep(0)
