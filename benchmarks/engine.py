@@ -105,8 +105,9 @@ class NothingToDo(HandOver):
 class WithoutNews(Delivery):
     """The ledger only."""
 
-    async def _tell(self, jobs: Sequence[Job], now_ms: int) -> None:
+    async def _tell(self, jobs: Sequence[Job], now_ms: int) -> dict[Job, float]:  # noqa: ARG002 - that of the class above
         """Nobody hears."""
+        return {}
 
 
 async def run() -> list[Figure]:
@@ -225,7 +226,7 @@ async def fill(kafka: KafkaSettings, count: int) -> None:
     sender = Sender(kafka, "bench")
     value = b"x" * SIZE_BYTES
     for start in range(0, count, 2_000):
-        await sender.send_surely([_record(number, value) for number in range(start, start + 2_000)])
+        await sender.send_until_known([_record(number, value) for number in range(start, start + 2_000)])
     await sender.stop()
 
 

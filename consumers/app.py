@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
+import structlog
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
@@ -19,13 +22,19 @@ from consumers.ledger import Ledger
 from consumers.outcomes import Watch
 from consumers.settings import DeliverySettings
 from infra import metrics
+from infra.ends import is_our_end
 from infra.health import Health, pages
 from infra.kafka.clients import Sender
+from infra.kafka.refusals import Refusals
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from infra.tasks import in_background
 from schemas import topics
+
+log = structlog.get_logger()
+
+_CLOSE_LIMIT_S: Final = 2
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -49,7 +58,7 @@ def adapter_app(
         delivery = Delivery(office, HandOver(office, adapter), ledger, sender, settings, continuing)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
-        outcomes = _outcomes(office, adapter, ledger, sender, settings, engine)
+        outcomes = _outcomes(office, adapter, ledger, sender, settings, engine, delivery.refusals)
         _watch(health, engine, delivery, office)
         health.ready["store"] = ledger.store.check
         try:
@@ -57,26 +66,39 @@ def adapter_app(
                 yield
         finally:
             await sender.stop()
-            await adapter.close()
+            await _close(adapter)
             ledger.close()
 
     return _app(kafka, office, lifespan, health)
 
 
+async def _close(adapter: Adapter) -> None:
+    """Let an adapter give its connections back; one that does not come to an end is left to the end of the process."""
+    try:
+        async with asyncio.timeout(_CLOSE_LIMIT_S):
+            await adapter.close()
+    except BaseException as error:
+        if is_our_end(error):
+            raise
+        log.warning("adapter_close_failed", error=type(error).__name__)
+
+
 def _outcomes(
-    office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job]
+    office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job], refusals: Refusals
 ) -> list[Watch]:
     """Who asks a back office that answers later for what it has decided; nobody where it answers at once."""
     if not isinstance(adapter, AnswersLater):
         return []
-    return [Watch(office, adapter, ledger.store, sender, settings, lambda: {place.partition for place in engine.core.partitions})]
+    return [Watch(office, adapter, ledger.store, sender, settings, refusals, lambda: {place.partition for place in engine.core.partitions})]
 
 
 def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:
     health.alive["engine"] = engine.progress.check
     health.ready["engine"] = lambda: engine.finding() or engine.progress.check()
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
+    health.ready["steps"] = engine.stuck
     health.ready["office"] = delivery.finding
+    health.ready["topics"] = delivery.refusals.finding
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
     metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -21,17 +22,18 @@ from aiokafka import TopicPartition
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumers import ledger as states
-from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked
+from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked, Waits
 from consumers.engine.starts import Known, Start
 from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.handover import HandOver
 from consumers.job import Job, Reader, Unreadable
-from consumers.ledger import Ledger
+from consumers.ledger import Entry, Ledger
 from consumers.outcomes import Awaited
 from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
-from infra.kafka.clients import Outgoing, Sender
+from infra.kafka.clients import KafkaRefusal, Outgoing, Sender
+from infra.kafka.refusals import Refusals
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State
 from schemas.headers import Header
@@ -55,6 +57,7 @@ class Delivery:
         self.at_once = hand_over.at_once
         self.breaker = Breaker(settings)
         self.brake = Brake(settings)
+        self.refusals = Refusals()
         self._office = office
         self._hand_over = hand_over
         self._awaits = hand_over.answers_later
@@ -75,6 +78,7 @@ class Delivery:
     async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         """See `Handler`."""
         self.breaker.forget_probe()
+        self.refusals.forget()
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
 
@@ -106,7 +110,9 @@ class Delivery:
 
     async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         """See `Handler`."""
-        jobs = [job for job in works if job.starts()]
+        for job in works:
+            job.handed_out()
+        jobs = [job for job in works if job.unreadable is None]
         first_time = all(
             not job.retry and job.tried and job.attempts == 1 and not self._ledger.asks(job.partition, job.offset) for job in jobs
         )
@@ -133,11 +139,11 @@ class Delivery:
         """See `Handler`."""
         await self._hand_over.run(job)
 
-    def give_up(self, job: Job, *, begun: bool) -> None:
+    def give_up(self, job: Job, reason: str | None) -> None:
         """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
-        if begun:
+        if reason is not None:
             job.failures = self._settings.quick_tries
-            job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, "no answer in time", TimeoutError.__name__)
+            job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, reason, TimeoutError.__name__)
         else:
             job.skipped = True
             self.breaker.forget_probe()
@@ -145,20 +151,16 @@ class Delivery:
     # --- 3. settle
 
     async def settle(self, jobs: Sequence[Job]) -> list[End]:
-        """See `Handler`."""
+        """See `Handler`. What Kafka refuses, a copy or an event, waits where it has come to; the others go on."""
         now_ms = int(time.time() * 1000)
-        copies = [(job, copy) for job in jobs if (copy := self._decide(job, now_ms)) is not None]
-        if copies:
-            await self._copy(copies)
-        entries = [job.entry for job in jobs if job.writes]
-        if entries:
-            partitions = {job.partition for job in jobs}
-            awaited = [_awaited(job) for job in jobs if job.writes and job.entry.state == states.DELIVERED] if self._awaits else []
-            await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
-        crashpoints.reached("settle.recorded")
-        self._count_delivered([job for job in jobs if job.reference is not None], now_ms)
-        await self._tell(jobs, now_ms)
-        return [job.end or FINISHED for job in jobs]
+        for job in jobs:
+            if not job.decided:
+                job.decided, job.copy = True, self._decide(job, now_ms)
+        waits = await self._copy([job for job in jobs if job.copy is not None])
+        await self._record([job for job in jobs if job.writes], [_untaken(job) for job in waits if job.begun and job.submission])
+        self._count_delivered([job for job in jobs if job.reference is not None and job not in waits], now_ms)
+        waits |= await self._tell([job for job in jobs if job.state is not None and job not in waits], now_ms)
+        return [Waits(waits[job]) if job in waits else job.end or FINISHED for job in jobs]
 
     def _decide(self, job: Job, now_ms: int) -> Outgoing | None:
         """What becomes of the record; a copy, if one is to be made first."""
@@ -183,30 +185,49 @@ class Delivery:
 
     def _note_delivered(self, job: Job, reference: str, now_ms: int) -> None:
         _note_settled(job, reference, now_ms)
-        self._say_if_up(self.breaker.note(None, time.monotonic()))
+        self._heed(None)
         self.brake.good()
+
+    def _heed(self, failure: Failure | None) -> None:
+        """What a hand-over says of the back office; None for one that succeeded."""
+        was_up = self.breaker.reason is None
+        self.breaker.note(failure, time.monotonic())
+        if was_up and failure is not None and self.breaker.reason is not None:
+            log.error("office_down", office=self._office, reason=failure.reason)
+            self._show_state()
+        elif not was_up and self.breaker.reason is None:
+            log.info("office_up", office=self._office)
+            self._show_state()
 
     def _decide_failure(self, job: Job, failure: Failure, now_ms: int) -> Outgoing | None:
         self._say_failure(job, failure)
+        if failure.stage is Stage.DELIVER:
+            self._heed(failure)
+        else:
+            self.breaker.forget_probe()
         if failure.cause is not Cause.DESTINATION_DOWN:
             job.failures += 1
         verdict = decide(failure, job.failures, job.entry.tries + 1, parked=job.retry, settings=self._settings)
         cause = verdict.cause or failure.cause
         if verdict.what == "park":
             return self._park(job, cause, now_ms, verdict.delay_s)
-        if verdict.what == "dead" and self._may_die():
-            return self._dead(job, cause, now_ms, holds=job.service not in self._continuing)
+        if verdict.what == "dead":
+            too_many = self.brake.too_many()
+            if too_many is None:
+                self.brake.dead()
+                return self._dead(job, cause, now_ms, holds=job.service not in self._continuing)
+            self._stop(too_many)
         if verdict.what == "again" and job.retry and cause is not Cause.DESTINATION_DOWN:
             job.entry.tries += 1
             job.entry.cause, job.entry.next_try_ms, job.state = cause, now_ms + int(verdict.delay_s * 1000), State.RETRY_WAIT
         _note_again(job, verdict.delay_s)
         return None
 
-    def _may_die(self) -> bool:
-        if self.brake.reason is None and not self.brake.allows_dead():
-            metrics.OFFICE_STATE.labels(self._office).set(metrics.STOPPED)
-            log.error("office_stopped", office=self._office, reason=self.brake.reason)
-        return self.brake.reason is None
+    def _stop(self, reason: str) -> None:
+        if self.brake.reason is None:
+            self.brake.stop(reason)
+            log.error("office_stopped", office=self._office, reason=reason)
+            self._show_state()
 
     def _park(self, job: Job, cause: Cause, now_ms: int, delay_s: float | None) -> Outgoing:
         entry = job.entry
@@ -235,22 +256,48 @@ class Delivery:
         wait_s = ((job.entry.next_try_ms or 0) - now_ms) / 1000
         return min(max(wait_s, _LEAST_WAIT_S), self._settings.longest_backoff_s)
 
-    async def _copy(self, copies: Sequence[tuple[Job, Outgoing]]) -> None:
-        """Write the copies; where they are decides how the records end."""
-        positions = await self._sender.send_surely([copy for _, copy in copies])
-        for (job, copy), position in zip(copies, positions, strict=True):
-            _note_copy(job, position.offset, parked=topics.is_retry(copy.topic))
-        crashpoints.reached("settle.copied")
+    async def _copy(self, jobs: Sequence[Job]) -> dict[Job, float]:
+        """Write the copies; where they are decides how the records end. Those that wait, and for how long."""
+        copies = [job.copy for job in jobs if job.copy is not None]
+        waits = {}
+        for job, one, sent in zip(jobs, copies, await self._sender.send_until_known(copies), strict=True):
+            if isinstance(sent, KafkaRefusal):
+                waits[job] = self._refused(job, sent)
+            else:
+                job.copy = None
+                self.refusals.taken(_who(job))
+                _note_copy(job, sent.offset, parked=topics.is_retry(one.topic))
+        if copies:
+            crashpoints.reached("settle.copied")
+        return waits
 
-    async def _tell(self, jobs: Sequence[Job], now_ms: int) -> None:
-        """Write the events, and return when Kafka has them."""
-        news = [self._news(job, now_ms) for job in jobs if job.state is not None]
-        if news:
-            await self._sender.send_surely(news)
+    async def _record(self, jobs: Sequence[Job], untaken: Sequence[Entry]) -> None:
+        """Make durable in the ledger what became of these, and what could not be set aside."""
+        entries = [*(job.entry for job in jobs), *untaken]
+        if entries:
+            partitions = {job.partition for job in jobs}
+            awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._awaits else []
+            await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
+        for job in jobs:
+            job.writes = False
+        crashpoints.reached("settle.recorded")
+
+    async def _tell(self, jobs: Sequence[Job], now_ms: int) -> dict[Job, float]:
+        """Write the events, and return when Kafka has them; those that wait, and for how long."""
+        waits = {}
+        for job, sent in zip(jobs, await self._sender.send_until_known([self._news(job, now_ms) for job in jobs]), strict=True):
+            if isinstance(sent, KafkaRefusal):
+                waits[job] = self._refused(job, sent)
+            else:
+                self.refusals.taken(_who(job))
         crashpoints.reached("settle.told")
+        return waits
+
+    def _refused(self, job: Job, refusal: KafkaRefusal) -> float:
+        return self.refusals.refused(_who(job), refusal)
 
     def _news(self, job: Job, now_ms: int) -> Outgoing:
-        """The event for the portal. It has the partition number of its record, because both topics have the same number of them."""
+        """The event for the portal. All events of a case go to one partition, that with the number of its records."""
         entry, record = job.entry, job.record
         step = events.Step(
             job.state or State.DELIVERED,
@@ -264,7 +311,7 @@ class Delivery:
             step = step._replace(next_try_at=events.iso(entry.next_try_ms))
         value = self._writer.write(step, job.submission, job.case_id, job.service, job.portal)
         headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
-        return Outgoing(self._events, record.key, value, headers, record.partition)
+        return Outgoing(self._events, record.key, value, headers, job.first_place.partition)
 
     # --- what operators hear
 
@@ -273,18 +320,10 @@ class Delivery:
         log.warning(
             "delivery_failed", submission=job.submission, attempt=job.entry.attempt, stage=failure.stage, cause=failure.cause, reason=failure.reason
         )  # fmt: skip
-        if failure.stage is not Stage.DELIVER:
-            self.breaker.forget_probe()
-        elif (was_up := self.breaker.reason is None) and self.breaker.note(failure, time.monotonic()):
-            metrics.OFFICE_STATE.labels(self._office).set(metrics.DOWN)
-            log.error("office_down", office=self._office, reason=failure.reason)
-        elif not was_up:
-            self._say_if_up(self.breaker.note(failure, time.monotonic()))
 
-    def _say_if_up(self, changed: bool) -> None:
-        if changed and self.breaker.reason is None:
-            metrics.OFFICE_STATE.labels(self._office).set(metrics.UP)
-            log.info("office_up", office=self._office)
+    def _show_state(self) -> None:
+        state = metrics.STOPPED if self.brake.reason is not None else metrics.UP if self.breaker.reason is None else metrics.DOWN
+        metrics.OFFICE_STATE.labels(self._office).set(state)
 
     def _count_delivered(self, jobs: Sequence[Job], now_ms: int) -> None:
         self._delivered.inc(len(jobs))
@@ -312,6 +351,18 @@ _EVENT_HEADERS: Final = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode()
 _WAITING: Final[dict[str, State]] = {Cause.CASE_NOT_READY: State.PARKED, Cause.CASE_PARKED: State.PARKED}
 _iso = lru_cache(maxsize=256)(events.iso)
 """Most events of a batch are of the same few moments."""
+
+
+def _who(job: Job) -> tuple[TopicPartition, int]:
+    """Its place names a record among those under way."""
+    return job.partition, job.offset
+
+
+def _untaken(job: Job) -> Entry:
+    """Its row while Kafka refuses the copy: a process that starts anew must not take its outcome for unclear."""
+    entry = copy(job.entry)
+    entry.state, entry.unclear, entry.next_try_ms = states.NOT_TAKEN, job.unclear, None
+    return entry
 
 
 def _note_again(job: Job, delay_s: float) -> None:

@@ -87,7 +87,7 @@ class Failure:
     """How long the back office wants to be left alone, where it says so."""
 
     @classmethod
-    def of(cls, error: Exception, stage: Stage) -> Failure:
+    def of(cls, error: BaseException, stage: Stage) -> Failure:
         """What an adapter raised. While reading or translating nothing has left, so whatever goes wrong there is permanent."""
         otherwise = Cause.UNCLEAR if stage is Stage.DELIVER else Cause.PERMANENT
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), otherwise)
@@ -103,7 +103,7 @@ def reason_of(error: BaseException) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST_REASON]) or type(error).__name__
 
 
-def _trace(error: Exception) -> str:
+def _trace(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return "\n".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames))[:_LONGEST_TRACE]
 
@@ -174,22 +174,20 @@ class Breaker:
         """It never got there; another one may try."""
         self._probing = False
 
-    def note(self, failure: Failure | None, now_s: float) -> bool:
-        """What a hand-over came to; None for one that succeeded. True when it has opened or closed."""
+    def note(self, failure: Failure | None, now_s: float) -> None:
+        """What a hand-over came to; None for one that succeeded."""
         if failure is None or failure.cause in (Cause.CASE_NOT_READY, Cause.PERMANENT):  # the back office is at work
-            return self._close()
-        if failure.cause is Cause.CANNOT_FIND:  # it was not even asked
+            self._close()
+        elif failure.cause is Cause.CANNOT_FIND:  # it was not even asked
             self._probing = False
-            return False
-        self._doubtful += 1
-        down = failure.cause is Cause.DESTINATION_DOWN
-        if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
-            return self._open(failure, now_s)
-        return False
+        else:
+            self._doubtful += 1
+            down = failure.cause is Cause.DESTINATION_DOWN
+            if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
+                self._open(failure, now_s)
 
-    def _open(self, failure: Failure, now_s: float) -> bool:
-        was_closed = self.reason is None
-        if was_closed or self._probing:  # others of the same moment change nothing, unless they are told to wait longer
+    def _open(self, failure: Failure, now_s: float) -> None:
+        if self.reason is None or self._probing:  # others of the same moment change nothing, unless they are told to wait longer
             self._opened += 1
             self._probe_at_s = now_s + self._pause_s(failure)
         elif failure.retry_after_s is not None:
@@ -197,7 +195,6 @@ class Breaker:
         self._probing = False
         self.reason = failure.reason
         self.since = self.since or datetime.now(UTC).isoformat(timespec="seconds")
-        return was_closed
 
     def _pause_s(self, failure: Failure) -> float:
         """As the back office has told us; else twice as long each time."""
@@ -206,14 +203,12 @@ class Breaker:
         pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, _MOST_DOUBLINGS)
         return min(self._settings.longest_probe_s, pause_s)
 
-    def _close(self) -> bool:
-        was_open = self.reason is not None
-        if was_open and not self._probing:  # began before it opened: the probe decides
-            return False
+    def _close(self) -> None:
+        if self.reason is not None and not self._probing:  # began before it opened: the probe decides
+            return
         self._doubtful = self._opened = 0
         self._probing = False
         self.reason = self.since = None
-        return was_open
 
 
 class Brake:
@@ -231,18 +226,24 @@ class Brake:
         self._in_a_row = 0
         self._recent.append(False)
 
-    def allows_dead(self) -> bool:
-        """One more wants to be a dead letter; False stops the office, and the record stays where it is."""
+    def dead(self) -> None:
+        """A submission becomes a dead letter."""
+        self._in_a_row += 1
+        self._recent.append(True)
+
+    def stop(self, reason: str) -> None:
+        """One more would be too many: nothing is handed over from now on."""
+        self.reason = reason
+
+    def too_many(self) -> str | None:
+        """Why one more dead letter would be too many; None where it would not."""
         if self.reason is not None:
-            return False
+            return self.reason
         if self._in_a_row >= self._settings.brake_in_a_row:
-            self.reason = f"{self._in_a_row} dead letters in a row"
-        elif self._share() > self._settings.brake_share:
-            self.reason = f"{self._share():.0%} of the last {len(self._recent)} are dead letters"
-        else:
-            self._in_a_row += 1
-            self._recent.append(True)
-        return self.reason is None
+            return f"{self._in_a_row} dead letters in a row"
+        if self._share() > self._settings.brake_share:
+            return f"{self._share():.0%} of the last {len(self._recent)} are dead letters"
+        return None
 
     def _share(self) -> float:
         enough = len(self._recent) >= min(_LEAST_WINDOW, self._settings.brake_window)

@@ -11,6 +11,7 @@ from adapters.interface import Adapter, AnswersLater, Document, Submission
 from consumers.failures import Failure, Stage
 from consumers.job import Job
 from infra import crashpoints
+from infra.ends import is_our_end
 from schemas import xml
 from schemas.errors import DeliveryFailure
 
@@ -31,22 +32,30 @@ class HandOver:
         self.answers_later = isinstance(adapter, AnswersLater)
 
     async def run(self, job: Job) -> None:
-        """Hand over, and note in the job what came of it: a reference or a failure, and whether the outcome is unclear."""
+        """Hand over, and note in the job what came of it: a reference or a failure, and whether the outcome is unclear.
+
+        Whatever the adapter raises is a failure, also what Python keeps for the end of tasks and processes: somebody has cancelled
+        what the adapter waits for, or a library of it calls `sys.exit`.
+
+        Raises:
+            CancelledError: this task is to end.
+            KeyboardInterrupt: the process is to end.
+        """
         try:
-            if job.unclear and await self._found(job):
-                return
-            document = await self._translate(job)
-            await self._deliver(job, document)
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises has a meaning
+            if job.unclear:
+                await self._find(job)
+            if job.reference is None:
+                await self._deliver(job, await self._translate(job))
+        except BaseException as error:
+            if is_our_end(error):
+                raise
             job.failure = Failure.of(error, job.stage)
 
-    async def _found(self, job: Job) -> bool:
+    async def _find(self, job: Job) -> None:
         job.stage = Stage.DELIVER
         delivered = await self._adapter.find(UUID(job.submission))
         job.unclear = False
-        if delivered is not None:
-            job.reference = delivered.reference
-        return delivered is not None
+        job.reference = None if delivered is None else delivered.reference
 
     async def _translate(self, job: Job) -> Document:
         job.stage = Stage.PARSE

@@ -9,6 +9,7 @@ from typing import Final
 from consumers.engine import Action, End, KafkaWork
 from consumers.failures import Failure, Stage
 from consumers.ledger import Begin, Entry
+from infra.kafka.clients import Outgoing
 from schemas.copies import Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State
@@ -58,23 +59,26 @@ class Job(KafkaWork):
     reference: str | None = None
     """The back office has it."""
     failure: Failure | None = None
-    # What is decided in the end:
+    # What is decided in the end, and what of it is still to be done:
+    decided: bool = False
+    copy: Outgoing | None = None
+    """To be written before anything else."""
     writes: bool = False
     """The ledger has to note the entry."""
     state: State | None = None
-    """What the portal is told."""
+    """What the portal is to be told."""
     end: End | None = None
 
-    def starts(self) -> bool:
-        """The record is handed out; whether it can be read."""
+    def handed_out(self) -> None:
+        """The record is taken up, perhaps not for the first time: nothing of an earlier time counts."""
         if self.attempts:
             self.stage, self.end, self.state, self.reference, self.failure = Stage.PARSE, None, None, None, None
-            self.begun = self.unclear = self.skipped = self.writes = False
+            self.begun = self.unclear = self.skipped = self.writes = self.decided = False
+            self.copy = None
         self.attempts += 1
         if self.unreadable is not None:
             self.entry = Entry(b"")
             self.failure = self.unreadable if self.discarded is None else None
-        return self.unreadable is None
 
     @property
     def id(self) -> bytes:

@@ -4,7 +4,7 @@ Some back offices confirm that they have a submission and decide on it afterward
 `delivered` and `accepted` are different moments.
 
  1. expect    the transaction that notes `delivered` in the ledger adds a row here, so neither is there without the other
- 2. ask       whoever has the row's partition asks the back office, longest overdue first, with a pause that doubles
+ 2. ask       whoever has the row's partition asks the back office, longest overdue first, some at once, with a pause that doubles
  3. tell      the event goes to Kafka; its id is that of the state, so told again after a crash it is the same event
  4. let go    only then the row goes
 
@@ -25,7 +25,9 @@ import structlog
 from adapters.interface import Accepted, AnswersLater, Refusal
 from consumers.settings import DeliverySettings
 from infra import metrics
-from infra.kafka.clients import Outgoing, Sender
+from infra.ends import is_our_end
+from infra.kafka.clients import KafkaRefusal, Outgoing, Sender
+from infra.kafka.refusals import Refusals
 from infra.stores import Store, put_rows
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State
@@ -40,6 +42,8 @@ _AT_ONCE: Final = 8
 _ANSWER_LIMIT_S: Final = 120.0
 """For adapters that have no limit of their own."""
 _ROUND_S: Final = 0.5
+_SELDOM_S: Final = 15.0
+"""Between two counts, and between two lines on questions that failed."""
 
 AWAITED: Final = sa.Table(
     "awaited",
@@ -89,7 +93,7 @@ class Watch:
     """Asks one back office for what it has decided."""
 
     def __init__(
-        self, office: str, adapter: AnswersLater, store: Store, sender: Sender, settings: DeliverySettings,
+        self, office: str, adapter: AnswersLater, store: Store, sender: Sender, settings: DeliverySettings, refusals: Refusals,
         partitions: Callable[[], Collection[int]],
     ) -> None:  # fmt: skip
         self._office = office
@@ -97,43 +101,97 @@ class Watch:
         self._store = store
         self._sender = sender
         self._longest_ms = int(settings.longest_outcome_s * 1000)
+        self._refusals = refusals
         self._partitions = partitions
         """Those whose rows this process asks for."""
         self._events = topics.events(office.partition(".")[0])
         self._writer = events.EventWriter(office)
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        """By submission: a question, and what follows from its answer."""
+        self._failures: list[str] = []
+        """Of questions without an answer since people were told of them."""
+        self._said_s = self._counted_s = -_SELDOM_S
 
     async def run(self) -> None:
         """Ask for ever."""
-        while True:
-            if not await self.round():
-                await asyncio.sleep(_ROUND_S)
+        try:
+            while True:
+                await self.ask()
+                await self.answered(_ROUND_S)
+                if time.monotonic() - self._counted_s > _SELDOM_S:
+                    await self.count()
+        finally:
+            asking = list(self._asking.values())
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            self._asking.clear()
 
-    async def round(self) -> bool:
-        """Ask for the rows that are due, a few; whether there may be more."""
-        rows = await self._store.read(self._due)
-        answers = await asyncio.gather(*(self._ask(row) for row in rows), return_exceptions=True)
-        known = [(row, answer) for row, answer in zip(rows, answers, strict=True) if isinstance(answer, Accepted | Refusal)]
-        if known:
-            await self._sender.send_surely([self._news(row, answer) for row, answer in known])
-        if rows:
-            told = {row.submission for row, _ in known}
-            await self._store.write(lambda connection: self._note(connection, told, [row for row in rows if row.submission not in told]))
-        self._say_failures([answer for answer in answers if isinstance(answer, BaseException)])
-        await self._count()
-        return len(rows) == _AT_ONCE
+    async def ask(self) -> None:
+        """Ask for the rows that are due, as many as there are places for. Each goes its own way from here."""
+        places = _AT_ONCE - len(self._asking)
+        if places == 0:
+            return
+        mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(list(self._partitions())), AWAITED.c.next_ms <= _now_ms())
+        free = AWAITED.c.submission.not_in(list(self._asking))
+        due = sa.select(AWAITED).where(*mine, free).order_by(AWAITED.c.next_ms).limit(places)
+        for row in await self._store.read(lambda connection: connection.execute(due).all()):
+            self._asking[row.submission] = asyncio.create_task(self._follow(row))
 
-    def _due(self, connection: sa.Connection) -> Sequence[sa.Row[Any]]:
-        mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(self._partitions()), AWAITED.c.next_ms <= _now_ms())
-        return connection.execute(sa.select(AWAITED).where(*mine).order_by(AWAITED.c.next_ms).limit(_AT_ONCE)).all()
+    async def answered(self, limit_s: float | None = None) -> None:
+        """Until one of the questions has come to its end, or so long; None for all of them, without limit.
 
-    async def _ask(self, row: sa.Row[Any]) -> Accepted | Refusal | None:
-        async with asyncio.timeout(_ANSWER_LIMIT_S):
-            return await self._adapter.outcome(row.reference)
+        Raises:
+            Exception: of the store or the sender; the row stays and is asked for again.
+        """
+        if not self._asking:
+            await asyncio.sleep(limit_s or 0)
+            return
+        when = asyncio.ALL_COMPLETED if limit_s is None else asyncio.FIRST_COMPLETED
+        await asyncio.wait(self._asking.values(), timeout=limit_s, return_when=when)
+        ended = [submission for submission, task in self._asking.items() if task.done()]
+        tasks = [self._asking.pop(submission) for submission in ended]
+        self._say_failures()
+        for task in tasks:
+            task.result()
 
-    def _say_failures(self, failures: Sequence[BaseException]) -> None:
-        """Whatever an adapter raises, the answer is not known yet; one line for all, because a back office that is down fails them all."""
-        if failures:
-            log.warning("outcomes_not_known", office=self._office, count=len(failures), error=type(failures[0]).__name__)
+    async def _follow(self, row: sa.Row[Any]) -> None:
+        """2 to 4 of one row."""
+        answer = await self._outcome(row)
+        if answer is None:
+            pause_ms = min(_FIRST_PAUSE_MS << min(row.asked + 1, _MOST_DOUBLINGS), self._longest_ms)
+            await self._put_off(row, pause_ms)
+            return
+        (told,) = await self._sender.send_until_known([self._news(row, answer)])
+        if isinstance(told, KafkaRefusal):
+            await self._put_off(row, int(self._refusals.refused(row.submission, told) * 1000))
+            return
+        self._refusals.taken(row.submission)
+        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == row.submission)
+        await self._store.write(lambda connection: connection.execute(AWAITED.delete().where(*mine)))
+
+    async def _outcome(self, row: sa.Row[Any]) -> Accepted | Refusal | None:
+        """None also for whatever an adapter raises: the answer is not known yet."""
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT_S):
+                return await self._adapter.outcome(row.reference)
+        except BaseException as error:
+            if is_our_end(error):
+                raise
+            self._failures.append(type(error).__name__)
+            return None
+
+    async def _put_off(self, row: sa.Row[Any], pause_ms: int) -> None:
+        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == row.submission)
+        later = AWAITED.update().where(*mine).values(asked=row.asked + 1, next_ms=_now_ms() + pause_ms)
+        await self._store.write(lambda connection: connection.execute(later))
+
+    def _say_failures(self) -> None:
+        """One line for many, now and then, because a back office that is down fails them all."""
+        if self._failures and time.monotonic() - self._said_s > _SELDOM_S:
+            log.warning("outcomes_not_known", office=self._office, count=len(self._failures), error=self._failures[0])
+            self._failures.clear()
+            self._said_s = time.monotonic()
 
     def _news(self, row: sa.Row[Any], answer: Accepted | Refusal) -> Outgoing:
         state, reason = (State.REJECTED, answer.code) if isinstance(answer, Refusal) else (State.ACCEPTED, None)
@@ -144,17 +202,9 @@ class Watch:
             headers.append((Header.TRACEPARENT.value, row.traceparent))
         return Outgoing(self._events, row.record_key, value, headers, row.partition)
 
-    def _note(self, connection: sa.Connection, told: Collection[str], waiting: Sequence[sa.Row[Any]]) -> None:
-        """Let go of what was told, and put off the rest."""
-        connection.execute(AWAITED.delete().where(AWAITED.c.office == self._office, AWAITED.c.submission.in_(told)))
-        now_ms = _now_ms()
-        for row in waiting:
-            pause_ms = min(_FIRST_PAUSE_MS << min(row.asked + 1, _MOST_DOUBLINGS), self._longest_ms)
-            mine = (AWAITED.c.office == self._office, AWAITED.c.submission == row.submission)
-            connection.execute(AWAITED.update().where(*mine).values(asked=row.asked + 1, next_ms=now_ms + pause_ms))
-
-    async def _count(self) -> None:
-        """Say how many wait and for how long, of the whole office."""
+    async def count(self) -> None:
+        """Say how many wait and for how long, of the whole office; it costs a look at every row."""
+        self._counted_s = time.monotonic()
         query = sa.select(sa.func.count(), sa.func.min(AWAITED.c.delivered_ms)).where(AWAITED.c.office == self._office)
         count, oldest_ms = await self._store.read(lambda connection: connection.execute(query).one())
         metrics.OUTCOMES_AWAITED.labels(self._office).set(count)

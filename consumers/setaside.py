@@ -18,7 +18,7 @@ _INSTANCE: Final = f"{socket.gethostname()}-{os.getpid()}"
 
 
 class Copies:
-    """Makes the copies of one office; key, value, timestamp and partition number are those of the record."""
+    """Makes the copies of one office; key, value and timestamp are those of the record, the partition number that of where it was read first."""
 
     def __init__(self, office: str, adapter: str) -> None:
         self._office = office
@@ -41,7 +41,7 @@ class Copies:
     def _copy(self, job: Job, topic: str, block: dict[CopyHeader, str]) -> Outgoing:
         record = job.record
         headers = headers_of_copy(job.original_headers, job.first_place, block)
-        return Outgoing(topic, record.key, record.value, headers, record.partition, record.timestamp)
+        return Outgoing(topic, record.key, record.value, headers, job.first_place.partition, record.timestamp)
 
     def _block(self, job: Job, now_ms: int) -> dict[CopyHeader, str]:
         earlier = take_apart(job.record.headers).block if job.retry else {}

@@ -40,6 +40,7 @@ LOGS_REPLACED = Counter(
 PARTITIONS_UNREADABLE = Gauge(
     "stadtbus_partitions_unreadable", "Partitions that cannot be read, while others go on. Alarm on any.", ["consumer"]
 )
+REFUSED = Gauge("stadtbus_kafka_refused", "Copies and events that Kafka refuses now, and that wait. Alarm on any.", ["topic", "error"])
 UP: Final = 0
 DOWN: Final = 1
 STOPPED: Final = 2

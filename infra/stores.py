@@ -40,7 +40,7 @@ _MAX_GROUP: Final = 500
 _CREATE_LOCK: Final = 0x5742
 _ANSWER_LIMIT_S: Final = 15.0
 """Whoever asks a store is answered within it; longer than it takes to notice that a host is gone."""
-_CLOSE_LIMIT_S: Final = 10.0
+_CLOSE_LIMIT_S: Final = 5.0
 _LOOK_S: Final = 5.0
 _MAX_PARAMETERS: Final = 30_000
 """In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""

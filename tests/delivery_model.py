@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +14,12 @@ from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
 from consumers.delivery import Delivery
-from consumers.engine import Again, CaseState, Core, Dead, End, Parked
+from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
 from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
-from infra.kafka.clients import Outgoing, Position, Sender, Sent
+from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings
 from schemas import errors, message, topics
 from schemas.copies import Copy, headers_of_copy, take_apart
@@ -69,14 +69,17 @@ def record(application: Application, offset: int, changes: dict[str, bytes | Non
 class Office:
     """A back office that notes what it is asked, and fails as it is told: before the effect, after it, or when it is asked."""
 
-    before: list[Exception] = field(default_factory=list)
-    after: list[Exception] = field(default_factory=list)
-    asked: list[Exception] = field(default_factory=list)
+    before: list[BaseException] = field(default_factory=list)
+    after: list[BaseException] = field(default_factory=list)
+    asked: list[BaseException] = field(default_factory=list)
+    translating: list[BaseException] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     effects: list[UUID] = field(default_factory=list)
     at_once: int = 10
 
     def translate(self, submission: Submission) -> Document:
+        if self.translating:
+            raise self.translating.pop(0)
         return Document(submission.id, "name", "text/plain", b"content")
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:
@@ -117,14 +120,16 @@ class Wire(Sender):
         self.sent: list[Outgoing] = []
         self.trouble: list[str] = []
         """What goes wrong next: `unknown` (it may be there), `away`."""
+        self.refuses: Callable[[Outgoing], str | None] = lambda _: None
+        """The error with which a record is refused."""
         self._ends: defaultdict[tuple[str, int], int] = defaultdict(int)
 
     async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
         trouble = self.trouble.pop(0) if self.trouble else None
         if trouble == "away":
             raise CannotTell(errors.KAFKA_UNREACHABLE)
-        positions = [self._keep(one) for one in records]
-        return [None] * len(records) if trouble == "unknown" else list(positions)
+        sent = [KafkaRefusal(one.topic, error) if (error := self.refuses(one)) else self._keep(one) for one in records]
+        return [None] * len(records) if trouble == "unknown" else list(sent)
 
     def _keep(self, one: Outgoing) -> Position:
         assert one.partition is not None
@@ -173,6 +178,8 @@ class Process:
         self.core: Core[TopicPartition, Any, Job] = Core(Job)
         self.waiting: list[tuple[Job, float]] = []
         """What is to come again, and after how many seconds."""
+        self.unsettled: list[Job] = []
+        """What is to be settled again."""
         self._read = 0
 
     async def start(self, cases: dict[bytes, CaseState] | None = None) -> Process:
@@ -217,6 +224,8 @@ class Process:
         if isinstance(end, Again):
             self.core.release(work)
             self.waiting.append((work, end.delay_s))
+        elif isinstance(end, Waits):
+            self.unsettled.append(work)
         elif isinstance(end, Parked):
             self.core.finish_parked(work, end.retry_offset)
         elif isinstance(end, Dead):
@@ -232,11 +241,16 @@ class Process:
         self.waiting.clear()
         return waits
 
+    async def settle_again(self) -> list[End]:
+        """Time passes until everything that was not settled is settled once more."""
+        works, self.unsettled = self.unsettled, []
+        return await self.settle(works) if works else []
+
     async def go_on(self, turns: int = 100) -> None:
         """Until nothing is left to do, or so many times."""
         for _ in range(turns):
             self.fetch_parked()
-            if not await self.turn() and not self.wait():
+            if not await self.turn() and not self.wait() and not any(not isinstance(end, Waits) for end in await self.settle_again()):
                 return
 
 
@@ -258,7 +272,7 @@ async def put_into_retry(wire: Wire, letter: Outgoing, more: dict[CopyHeader, st
     copy = block(letter)
     assert copy.origin is not None
     headers = headers_of_copy(copy.original, copy.origin, more)
-    await wire.send_surely([letter._replace(topic=topics.retry(OFFICE), headers=headers)])
+    await wire.send_until_known([letter._replace(topic=topics.retry(OFFICE), headers=headers)])
 
 
 def entry_of(ledger: Ledger, application: Application) -> Entry:

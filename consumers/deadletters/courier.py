@@ -75,7 +75,7 @@ class Courier:
             more[CopyHeader.FIRST_FAILURE] = copy.block[CopyHeader.FIRST_FAILURE]
         origin = copy.origin or Place(record.topic, record.partition, record.offset)
         headers = headers_of_copy(copy.original, origin, more | dict(self._ending))
-        return Outgoing(topics.retry(self._office), record.key, record.value, headers, record.partition, record.timestamp)
+        return Outgoing(topics.retry(self._office), record.key, record.value, headers, origin.partition, record.timestamp)
 
     async def _look_for(self, letters: Sequence[Letter]) -> Places:
         """Which of those whose sending has an unknown outcome stand in the retry topic."""

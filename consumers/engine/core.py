@@ -248,24 +248,20 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
             work = state.ready.popleft()
             if self._filling_gaps and work.offset > state.furthest:
                 continue  # nothing behind it is finished, so leaving it open costs no repeat
-            if self._special and not self._may_go(work):
-                continue
+            if self._special and (case := self._special.get(work.case)) is not None:
+                if self._other_is_out(work):
+                    self._waiting.setdefault(work.case, []).append(work)
+                    continue
+                work.action = self._action(work, case)
             state.furthest = max(state.furthest, work.offset)
             work.out = True
             taken.append(work)
         return taken
 
-    def _may_go(self, work: WorkT) -> bool:
-        """Decide what to do with a record of a special case; False while another record of the case is handed out."""
-        case = self._special.get(work.case)
-        if case is None:
-            return True
+    def _other_is_out(self, work: WorkT) -> bool:
+        """Whether a record of the same case, from the other topic, is handed out."""
         other = (self._chains if work.retry else self._retry_chains).get(work.case)
-        if other is not None and other.out:
-            self._waiting.setdefault(work.case, []).append(work)
-            return False
-        work.action = self._action(work, case)
-        return True
+        return other is not None and other.out
 
     @staticmethod
     def _action(work: WorkT, case: CaseState) -> Action:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +28,10 @@ from aiokafka.errors import KafkaError
 
 from consumers.engine.core import CaseState, Core, Work
 from consumers.engine.starts import Known, Start, start_of
+from consumers.engine.workers import Workers
 from consumers.settings import DeliverySettings
 from infra import crashpoints, memory, metrics
+from infra.ends import is_our_end
 from infra.health import Progress
 from infra.kafka.clients import Contact, start_consumer
 from infra.kafka.cluster import logs_of, topics_of
@@ -45,11 +46,18 @@ log = structlog.get_logger()
 _POLL_MS: Final = 200
 _BATCH: Final = 500
 _BEGIN_BATCH: Final = 2_000
-_FIRST_WORKERS: Final = 8
 _COMMIT_INTERVAL_S: Final = 0.5
 _COMMIT_TIMEOUT_S: Final = 5
 _STALL_LIMIT_S: Final = 60
 _TOPICS_LOOK_S: Final = 5.0
+_STEP_LIMIT_S: Final = 30
+_STOP_LIMIT_S: Final = 15
+"""For all that a stopping process has to finish. With leaving the group and closing producer, adapter and store it stays below the 30 s
+after which a platform kills (compose.yaml, `stadtbus.supervisor`)."""
+_SHARE_OF_DRAIN: Final = 2 / 3
+_SHARE_OF_COMMIT: Final = 1 / 5
+"""The rest is for hand-overs that have to be cut off (`consumers.engine.workers`)."""
+_LEAVE_LIMIT_S: Final = 3
 _FULL_PAUSE_S: Final = 1.0
 """So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
 _LOOK_S: Final = 0.02
@@ -88,7 +96,14 @@ class Again:
     delay_s: float = 0.0
 
 
-End = Finished | Parked | Dead | Again
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Handed over, and not settled yet: to be settled once more, after a while. Its case waits with it, nobody else does."""
+
+    delay_s: float
+
+
+End = Finished | Parked | Dead | Again | Waits
 FINISHED: Final = Finished()
 
 
@@ -122,14 +137,18 @@ class Handler(Protocol[WorkT]):
     async def hand_over(self, work: WorkT, /) -> None:
         """Hand one record over and remember what came of it."""
 
-    def give_up(self, work: WorkT, /, *, begun: bool) -> None:
-        """Instead of the rest of `hand_over`: it takes too long (`begun`), or should not begin."""
+    def give_up(self, work: WorkT, /, reason: str | None) -> None:
+        """Instead of the rest of `hand_over`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
 
     async def settle(self, works: Sequence[WorkT], /) -> list[End]:
         """Make what came of these durable, copy what is set aside, and tell the portals."""
 
     async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """Note durably the offsets that are about to be committed, and how many records of each partition were gone before."""
+
+
+class TaskEnded(Exception):
+    """A task of the engine ended, and nobody here had told it to; begin anew."""
 
 
 class Engine(Generic[WorkT]):
@@ -144,15 +163,12 @@ class Engine(Generic[WorkT]):
         self._handler = handler
         self._limits = limits
         self._running = min(limits.at_once, handler.at_once)
-        self._begun: deque[tuple[WorkT, float]] = deque()
-        self._handing_over: dict[WorkT, tuple[asyncio.Task[None], float]] = {}
-        self._overdue: set[WorkT] = set()
+        self._workers = self._new_workers()
         self._done: list[WorkT] = []
         self._settled = 0
         """How many the last round of the settler had."""
-        self._busy = 0
-        """Calls of `begin` and `settle` under way."""
-        self._workers: set[asyncio.Task[None]] = set()
+        self._steps: dict[str, float] = {}
+        """Calls of `begin` and `settle` under way, each with when it began (monotonic, in s)."""
         self._assignment = 0
         """Grows whenever partitions come or go."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -175,6 +191,8 @@ class Engine(Generic[WorkT]):
         self._polling: Polling | None = None
         self.core: Core[TopicPartition, Any, WorkT] = Core(handler.make)
         self.progress = Progress(_STALL_LIMIT_S)
+        self.move_limit_s = settings.rebalance_timeout_s / 3
+        """For handing over when partitions move: others wait, and take-over and the client's own steps need their time, too."""
 
     async def run(self) -> None:
         """Consume until cancelled, then drain and leave the group.
@@ -215,17 +233,40 @@ class Engine(Generic[WorkT]):
             for task in beside:
                 task.cancel()
             try:
-                await self.hand_over(consumer)  # stop() of the client does not call the revoke callback
+                await self.hand_over(consumer, _STOP_LIMIT_S)  # stop() of the client does not call the revoke callback
             finally:
-                try:
-                    await consumer.stop()
-                finally:  # aiokafka may let out a cancellation of its own tasks
-                    await self._forget()  # what a take-over that was under way has still begun
+                await self._leave(consumer)
+                await self._forget()  # what a take-over that was under way has still begun
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async with asyncio.timeout(_LEAVE_LIMIT_S):
+                await consumer.stop()
+        except BaseException as error:  # aiokafka may let out a cancellation of its own tasks
+            if is_our_end(error):
+                raise
+            log.warning("group_not_left", group=self._group, error=type(error).__name__)
+
+    def stuck(self) -> str | None:
+        """Which step has not come back for long, for people: what it waits for does not answer. None while all do."""
+        now_s = time.monotonic()
+        waits = [f"{step} waits for {now_s - began_s:.0f} s" for step, began_s in self._steps.items() if now_s - began_s > _STEP_LIMIT_S]
+        return f"{', '.join(waits)}: the store or Kafka does not answer" if waits else None
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        self._steps[name] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._steps[name]
 
     def _raise_what_failed(self, beside: Sequence[asyncio.Task[None]]) -> None:
         if self._failure is not None:
             raise self._failure
         for task in (*beside, *self._tasks):
+            if task.cancelled():
+                raise TaskEnded(task.get_name())  # by none of us: a CancelledError that came out of a library
             if task.done():
                 task.result()  # none ends by itself
 
@@ -313,12 +354,9 @@ class Engine(Generic[WorkT]):
             await self._to_dispatch.wait()
             self._to_dispatch.clear()
             while works := self.core.take(self._handler.places(min(_BEGIN_BATCH, self._places()))):
-                self._busy += 1
-                to_hand_over, rest = await self._handler.begin(works)
-                self._busy -= 1
-                begun_s = time.monotonic()
-                self._begun.extend([(work, begun_s) for work in to_hand_over])
-                self._hand_out()
+                with self._step("begin"):
+                    to_hand_over, rest = await self._handler.begin(works)
+                self._workers.add(to_hand_over)
                 self._finish_with(rest)
 
     def _places(self) -> int:
@@ -326,55 +364,25 @@ class Engine(Generic[WorkT]):
         handed over when the process dies has to be asked about.
         """
         ahead = max(self._running, 2 * self._settled)
-        return max(0, self._running + ahead - len(self._begun) - len(self._handing_over))
+        return max(0, self._running + ahead - len(self._workers))
 
-    def _hand_out(self, workers: int = _FIRST_WORKERS) -> None:
-        """Start workers for what is begun; a worker goes on until it finds nothing.
-
-        A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
-        office: quick work then needs no task per record, and slow work has all its workers within some turns.
+    def _new_workers(self) -> Workers[WorkT]:
+        """Those of one assignment. What waited, or was asleep, for so long that somebody else may have the partition, does not begin:
+        the ledger is asked again.
         """
-        starting = min(workers, len(self._begun), self._running - len(self._workers))
-        for _ in range(starting):
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-        if starting > 0:
-            asyncio.get_running_loop().call_soon(self._hand_out, 2 * workers)
+        return Workers(self._handler, self._handed_over, most=self._running, begin_limit_s=self._settings.session_timeout_s / 2)
 
-    async def _work(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None  # noqa: S101 - it runs in one
-        limit_s = self._settings.session_timeout_s / 2
-        while self._begun:
-            work, begun_s = self._begun.popleft()
-            now_s = time.monotonic()
-            try:
-                if now_s - begun_s > limit_s:
-                    # We waited, or were asleep, for so long that somebody else may have the partition: ask the ledger again.
-                    self._handler.give_up(work, begun=False)
-                else:
-                    self._handing_over[work] = (me, now_s)
-                    await self._handler.hand_over(work)
-            except asyncio.CancelledError:
-                if work not in self._overdue:
-                    raise
-                self._handler.give_up(work, begun=True)
-            finally:
-                self._overdue.discard(work)
-                self._handing_over.pop(work, None)
-            self._done.append(work)
-            self._to_settle.set()
-            self._to_dispatch.set()  # there is a place
+    def _handed_over(self, work: WorkT) -> None:
+        self._done.append(work)
+        self._to_settle.set()
+        self._to_dispatch.set()  # there is a place
 
     def _end_overdue(self) -> None:
         """A hand-over that takes too long, or holds back too many finished ones, is given up: its outcome is unclear."""
         began_before_s = time.monotonic() - self._limits.attempt_limit_s
         gaps = self.core.gaps(self._limits.gap_limit)
-        for work, (worker, began_s) in list(self._handing_over.items()):
-            if began_s < began_before_s or (work.partition, work.offset) in gaps:
-                self._overdue.add(work)
-                worker.cancel()
+        running = self._workers.running.items()
+        self._workers.end([work for work, began_s in running if began_s < began_before_s or (work.partition, work.offset) in gaps])
 
     # --- settler
 
@@ -388,9 +396,8 @@ class Engine(Generic[WorkT]):
             await self._to_settle.wait()
             self._to_settle.clear()
             works, self._done = self._done, []
-            self._busy += 1
-            ends = await self._handler.settle(works)
-            self._busy -= 1
+            with self._step("settle"):
+                ends = await self._handler.settle(works)
             self._settled = len(works)
             finished = [work for work, end in zip(works, ends, strict=True) if end is FINISHED]
             self.core.finish(*finished)
@@ -408,10 +415,16 @@ class Engine(Generic[WorkT]):
         elif isinstance(end, Again):
             self.core.release(work)
             asyncio.get_running_loop().call_later(end.delay_s, self._put_back, work)
+        elif isinstance(end, Waits):
+            asyncio.get_running_loop().call_later(end.delay_s, self._settle_again, work, self._assignment)
 
     def _put_back(self, work: WorkT) -> None:
         self.core.put_back(work)
         self._to_dispatch.set()
+
+    def _settle_again(self, work: WorkT, assignment: int) -> None:
+        if assignment == self._assignment:
+            self._finish_with([work])
 
     # --- committer
 
@@ -450,8 +463,10 @@ class Engine(Generic[WorkT]):
             known, cases = await self._handler.take_over(partitions)
             starts = await self._starts(consumer, partitions, known)
             await self._handler.starts(starts)
-        except Exception as error:  # noqa: BLE001 - the client swallows it; the next round raises it
-            self._failure = error
+        except BaseException as error:  # the client swallows it; the next round raises it
+            if is_our_end(error):
+                raise
+            self._failure = error if isinstance(error, Exception) else TaskEnded("take_over")
             return
         self._committed.clear()
         for partition, start in starts.items():
@@ -508,26 +523,32 @@ class Engine(Generic[WorkT]):
                 if None not in (before := self._ids.get(name), topic.id) and before != topic.id:
                     raise CannotTell(errors.TOPIC_REPLACED, "it was made anew while it was read", where=name)
 
-    async def hand_over(self, consumer: AIOKafkaConsumer) -> None:
-        """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once."""
+    async def hand_over(self, consumer: AIOKafkaConsumer, limit_s: float) -> None:
+        """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once; all of it,
+        whatever does not answer, within this limit.
+        """
         self.core.fill_gaps()
         try:
-            async with asyncio.timeout(self._settings.rebalance_timeout_s / 3):
+            async with asyncio.timeout(limit_s * _SHARE_OF_DRAIN):
                 while self._unfinished():
                     self._to_dispatch.set()
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:
-            log.warning("work_cancelled", group=self._group, count=len(self._handing_over))
+            log.warning("work_cancelled", group=self._group, count=len(self._workers))
         finally:
             offsets = self.core.committable()
             await self._forget()
-        await self._commit(consumer, offsets)
+        try:
+            async with asyncio.timeout(limit_s * _SHARE_OF_COMMIT):
+                await self._commit(consumer, offsets)
+        except TimeoutError:
+            log.warning("offset_commit_failed", group=self._group, error=TimeoutError.__name__)
 
     def _unfinished(self) -> bool:
         """Whether something is under way, or could still be handed out while the tasks live."""
         if any(task.done() for task in self._tasks) or not self._tasks:
             return False
-        under_way = self._begun or self._handing_over or self._done or self._busy
+        under_way = self._workers or self._done or self._steps
         return bool(under_way or (self.core.ready and self._handler.places(1)))
 
     async def _forget(self) -> None:
@@ -536,15 +557,12 @@ class Engine(Generic[WorkT]):
         if self._polling is not None:
             self._polling.forget()
         self.core.revoke_all()  # from here on nothing is handed out, by whatever timer
-        running = [*self._workers, *self._tasks]
-        for task in running:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        self._tasks = []
-        self._begun.clear()
+        workers, self._workers = self._workers, self._new_workers()
+        await asyncio.gather(workers.close(), *tasks, return_exceptions=True)
         self._done.clear()
-        self._overdue.clear()
-        self._busy = 0
 
 
 def _say_expired(partition: TopicPartition, count: int) -> None:
@@ -585,7 +603,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         if revoked:
-            await self._engine.hand_over(self._consumer)
+            await self._engine.hand_over(self._consumer, self._engine.move_limit_s)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         await self._engine.take_over(self._consumer, sorted(assigned))

@@ -26,16 +26,16 @@ NO_ANSWER: Final = "no answer in time"
 ENDED: Final = "ended from outside before there was an answer"
 
 WorkT = TypeVar("WorkT")
-WorkContraT = TypeVar("WorkContraT", contravariant=True)
+WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
 
 
-class HandsOver(Protocol[WorkContraT]):
+class HandsOver(Protocol[WorkT_contra]):
     """What a worker does with one record; what it comes to is remembered there, not raised."""
 
-    async def hand_over(self, work: WorkContraT, /) -> None:
+    async def hand_over(self, work: WorkT_contra, /) -> None:
         """Hand one record over and remember what came of it."""
 
-    def give_up(self, work: WorkContraT, /, reason: str | None) -> None:
+    def give_up(self, work: WorkT_contra, /, reason: str | None) -> None:
         """Instead of the rest of `hand_over`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
 
 
@@ -139,7 +139,7 @@ class Workers(Generic[WorkT]):
                 raise
             self._handler.give_up(work, NO_ANSWER if work in self._overdue else ENDED)
         except Exception as error:  # noqa: BLE001 - against the contract; but the record has to come to an end all the same
-            log.error("hand_over_failed", error=type(error).__name__)
+            log.error("hand_over_failed", error=type(error).__name__)  # noqa: TRY400 - the class is all we log
             self._handler.give_up(work, type(error).__name__)
         finally:
             self._overdue.discard(work)

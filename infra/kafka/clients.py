@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
-_STOP_TIMEOUT_S: Final = 10
+_STOP_TIMEOUT_S: Final = 3
 _METADATA_AGE_MS: Final = 10_000
 """A topic that was deleted or made anew, and partitions that were added, are noticed after it; the library's five minutes are long."""
 _RESEND_PAUSE_S: Final = 1
@@ -275,6 +275,8 @@ class Sender:
 
         """
         sent: list[Sent] = [None] * len(records)
+        if not records:
+            return sent
         try:
             async with self._using() as client:
                 lanes = await self._lanes(client.producer, records, sent)
@@ -292,16 +294,6 @@ class Sender:
                 for number, record in enumerate(records):
                     sent[number] = sent[number] or KafkaRefusal(record.topic, _name(error))
         return sent
-
-    async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
-        """Write records and return when all of them are replicated, however long it takes; some may be written twice."""
-        positions: dict[int, Position] = {}
-        while missing := [number for number in range(len(records)) if number not in positions]:
-            sent = await self._try_all([records[number] for number in missing])
-            positions |= {number: one for number, one in zip(missing, sent, strict=True) if isinstance(one, Position)}
-            if len(positions) < len(records):
-                await asyncio.sleep(_RESEND_PAUSE_S)
-        return [positions[number] for number in range(len(records))]
 
     async def send_until_known(self, records: Sequence[Outgoing]) -> list[Known]:
         """Write records and return when it is known what became of each, however long it takes; some may be written twice."""

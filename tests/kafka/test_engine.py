@@ -18,7 +18,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from consumers.delivery import Delivery
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
@@ -32,7 +33,7 @@ from infra.kafka.clients import Outgoing, Sender, outside
 from infra.kafka.group_offsets import look
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
-from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, UsageError
+from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, Refused, UsageError
 from tests import builders, postgresql
 from tests.delivery_model import Office as BackOffice
 from tests.delivery_model import headers_of
@@ -111,8 +112,8 @@ class Office:
             self.cases[work.record.key].append(int(work.record.value))
             self.headers.append(work.record.headers)
 
-    def give_up(self, work: Attempt, *, begun: bool) -> None:
-        work.given_up = begun  # False where it did not even begin
+    def give_up(self, work: Attempt, reason: str | None) -> None:
+        work.given_up = reason is not None  # False where it did not even begin
 
     async def settle(self, works: Sequence[Attempt]) -> list[End]:
         return [self._end(work) for work in works]
@@ -742,3 +743,58 @@ class Reluctant(Office):
             await self.may_go.wait()
             await asyncio.sleep(1.5)  # the reader looks once a second: by now the engine is on its way out
         return await super().take_over(partitions)
+
+
+async def limit_of(kafka: KafkaSettings, topic: str, max_message_bytes: int) -> None:
+    """Set a topic's largest record, as an operator does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(max_message_bytes)})])
+    finally:
+        await admin.close()
+
+
+async def test_a_topic_that_refuses_copies_holds_up_one_case(world: Callable[[BackOffice], World], kafka: KafkaSettings) -> None:
+    """A dead letter that Kafka refuses waits alone: the others are delivered and told, a stop does not wait for it, and when the topic
+    is mended it is written, after a restart too; the back office has each submission once.
+    """
+    one = world(BackOffice(before=[Refused("x")]))
+    await one.create()
+    dead = topics.deadletters(one.name)
+    await limit_of(kafka, dead, 500)
+    await one.submit(1)
+    async with one.process() as (_, delivery):
+        await eventually(lambda: delivery.refusals.finding() is not None)
+        assert f"{dead} refuses records: MessageSizeTooLarge" in (delivery.refusals.finding() or "")
+        await one.submit(30)
+        await eventually(lambda: len(one.office.effects) == 30)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 10
+    assert await count_records(kafka, [topics.events(one.name.partition(".")[0])]) == 30
+    one.office.before = [Refused("x")]
+    async with one.process() as (_, delivery):
+        await eventually(lambda: delivery.refusals.finding() is not None)
+        await limit_of(kafka, dead, 1024 * 1024)
+        await eventually(lambda: delivery.refusals.finding() is None)
+    assert await count_records(kafka, [dead]) == 1
+    assert len(one.office.effects) == len(set(one.office.effects)) == 30
+
+
+async def test_a_partition_that_the_other_topics_have_not(world: Callable[[BackOffice], World], kafka: KafkaSettings) -> None:
+    """Where an operator has added partitions to the submissions alone, a record in one of them is delivered, and its copies and its event
+    go where there is a place.
+    """
+    one = world(BackOffice(before=[CaseNotReady("x")]))
+    await one.create()
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.create_partitions({one.topics[0]: NewPartitions(6)})
+    await admin.close()
+    one.sent.append(builders.application())
+    await fill(kafka, [one._record(one.sent[0])._replace(partition=4)])
+    async with one.process() as (engine, _):
+        await eventually(lambda: one.complete and engine.core.in_flight == 0 and engine.core.parked_cases == 0)
+    one.check()
+    assert await count_records(kafka, [one.topics[1]]) == 1
+    assert await count_records(kafka, [topics.events(one.name.partition(".")[0])]) == 2

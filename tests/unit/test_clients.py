@@ -288,7 +288,7 @@ async def test_a_failed_send_leaves_others_their_answers() -> None:
 async def test_what_did_not_arrive_is_sent_again() -> None:
     """Only records whose outcome is unknown are sent again, however often; positions come back in the order asked for."""
     sender = Lossy(None, [False, True, False], None, [False, True], [True])
-    positions = await sender.send_surely(numbered(3))
+    positions = await sender.send_until_known(numbered(3))
     assert positions == [Position(0, 50), Position(0, 21), Position(0, 41)]
     assert sender.sent == [[b"0", b"1", b"2"], [b"0", b"1", b"2"], [b"0", b"2"], [b"0", b"2"], [b"0"]]
 
@@ -296,12 +296,12 @@ async def test_what_did_not_arrive_is_sent_again() -> None:
 async def test_kafka_may_be_away_for_hours() -> None:
     """Thousands of fruitless tries do not end the next one."""
     sender = Lossy(*[None] * 3_000, [True])
-    assert len(await sender.send_surely(numbered(1))) == 1
+    assert len(await sender.send_until_known(numbered(1))) == 1
 
 
 async def test_nothing_to_send_is_nothing_to_wait_for() -> None:
     """No records, no positions."""
-    assert await Lossy([]).send_surely([]) == []
+    assert await Lossy([]).send_until_known([]) == []
 
 
 async def test_one_record_that_may_have_arrived() -> None:

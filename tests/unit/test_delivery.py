@@ -283,7 +283,7 @@ async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, cloc
 
 async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
     """Our own sentence stands in the log and in the headers of the copy."""
-    unclear: list[Exception] = [UnclearAnswer("the answer has no aktenzeichen")]
+    unclear: list[BaseException] = [UnclearAnswer("the answer has no aktenzeichen")]
     process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(quick_tries=1)).start()
     process.fetch(record_of(APPLICATION, 0))
     with structlog.testing.capture_logs() as logs:
@@ -400,8 +400,8 @@ async def test_copy_without_a_row_is_absorbed(ledger: Ledger, wire: Wire) -> Non
     works = process.fetch(*case_records(2))
     begun, _ = await process.delivery.begin(process.core.take(1))
     await process.delivery.hand_over(begun[0])
-    jobs = [(job, process.delivery._decide(job, 1)) for job in works[:1]]
-    await process.delivery._copy([(job, copy) for job, copy in jobs if copy is not None])
+    works[0].copy = process.delivery._decide(works[0], 1)
+    await process.delivery._copy(works[:1])
     after = await run(ledger, office, wire, *case_records(2))
     assert office.effects == [APPLICATION.message_id, FOLLOWING[0].message_id]
     assert (after.core.in_flight, after.core._special) == (0, {})
@@ -639,7 +639,7 @@ async def test_what_takes_too_long_is_parked(ledger: Ledger, wire: Wire) -> None
     process = await Process(ledger, office, wire).start()
     (work,) = process.fetch(record_of(APPLICATION, 0))
     await process.delivery.begin(process.core.take(1))
-    process.delivery.give_up(work, begun=True)
+    process.delivery.give_up(work, "no answer in time")
     await process.settle([work])
     row = entry_of(ledger, APPLICATION)
     assert (row.state, row.cause, wire.states) == ("parked", "unclear", ["retry_wait"])
@@ -651,7 +651,7 @@ async def test_hand_over_that_never_began_counts_for_nothing(ledger: Ledger, wir
     process = await Process(ledger, office, wire).start()
     (work,) = process.fetch(record_of(APPLICATION, 0))
     await process.delivery.begin(process.core.take(1))
-    process.delivery.give_up(work, begun=False)
+    process.delivery.give_up(work, None)
     assert await process.settle([work]) == [Again(0)]
     process.wait()
     await process.go_on()
@@ -803,7 +803,7 @@ async def test_record_that_is_no_copy_of_ours_comes_first(small_ledger: Ledger, 
     """What somebody else puts into the retry topic is not held by a dead letter of its case."""
     process = await run(small_ledger, Office(before=[Refused("x")]), wire)
     foreign = record_of(FOLLOWING[0], 0)
-    await wire.send_surely([clients.Outgoing(topics.retry(OFFICE), CASE, foreign.value, foreign.headers, 1)])
+    await wire.send_until_known([clients.Outgoing(topics.retry(OFFICE), CASE, foreign.value, foreign.headers, 1)])
     process.fetch_parked()
     assert await process.turn() == [FINISHED]
     assert entry_of(small_ledger, FOLLOWING[0]).state == "delivered"

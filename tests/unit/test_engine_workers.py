@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
             self.office, self.finished.append, most=self.most, begin_limit_s=LIMIT_S, clock=lambda: self.now_s
         )
 
-    def soon(self, call: Callable[[], None]) -> None:
+    def soon(self, call: Callable[[], object]) -> None:
         """In the next turn of the loop, behind what is due already."""
         self.loop.call_soon(call)
 
@@ -139,7 +139,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 20))
     def answered(self, pick: int) -> None:
-        self._with_one(pick, lambda piece: piece.answer.done() or piece.answer.set_result(None))
+        self._with_one(pick, lambda piece: None if piece.answer.done() else piece.answer.set_result(None))
 
     @rule(pick=st.integers(0, 20))
     def cancelled_below(self, pick: int) -> None:
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
     def _with_one(self, pick: int, call: Callable[[Piece], object]) -> None:
         if self.pieces:
             piece = self.pieces[pick % len(self.pieces)]
-            self.soon(lambda: call(piece) and None)
+            self.soon(lambda: call(piece))
 
     @rule()
     def asleep(self) -> None:

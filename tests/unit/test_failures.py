@@ -26,8 +26,13 @@ def failed(cause: Cause, stage: Stage = Stage.DELIVER) -> Failure:
 
 
 def noted(breaker: Breaker, *causes: Cause | None, now_s: float = 0.0) -> list[bool]:
-    """What a breaker makes of outcomes, one after the other; None is a success."""
-    return [breaker.note(None if cause is None else failed(cause), now_s) for cause in causes]
+    """Whether outcomes, one after the other, open or close a breaker; None is a success."""
+    changed = []
+    for cause in causes:
+        was_open = breaker.reason is not None
+        breaker.note(None if cause is None else failed(cause), now_s)
+        changed.append(was_open != (breaker.reason is not None))
+    return changed
 
 
 # --- the table
@@ -202,20 +207,40 @@ def test_the_longest_wait_of_the_same_moment_counts() -> None:
 # --- the brake
 
 
+def died(brake: Brake) -> bool:
+    """One more record wants to be a dead letter, as delivery has it; whether it could."""
+    too_many = brake.too_many()
+    if too_many is None:
+        brake.dead()
+    else:
+        brake.stop(too_many)
+    return too_many is None
+
+
 def test_brake_after_so_many_in_a_row() -> None:
     """Twenty dead letters in a row are the last; the office is stopped, and stays so."""
     brake = Brake(SETTINGS)
-    assert [brake.allows_dead() for _ in range(22)] == [True] * 20 + [False] * 2
+    assert [died(brake) for _ in range(22)] == [True] * 20 + [False] * 2
     assert brake.reason == "20 dead letters in a row"
     brake.good()
-    assert not brake.allows_dead()
+    assert not died(brake)
+
+
+def test_asking_a_brake_changes_nothing() -> None:
+    """However often it is asked whether one more dead letter may be, that counts for none, and stops nothing."""
+    brake = Brake(DeliverySettings(brake_in_a_row=2))
+    assert [brake.too_many() for _ in range(50)] == [None] * 50
+    brake.dead()
+    brake.dead()
+    assert [brake.too_many() for _ in range(50)] == ["2 dead letters in a row"] * 50
+    assert brake.reason is None
 
 
 def test_brake_by_share() -> None:
     """More than half dead letters among the recent ones stop the office, even if none follow each other for long."""
     brake = Brake(SETTINGS)
     allowed = 0
-    while brake.allows_dead():
+    while died(brake):
         allowed += 1
         if allowed % 3 == 0:
             brake.good()
@@ -226,7 +251,7 @@ def test_few_records_have_no_share() -> None:
     """Three dead letters at the start of the day stop nothing, nor does half."""
     brake = Brake(SETTINGS)
     for _ in range(300):
-        assert brake.allows_dead()
+        assert died(brake)
         brake.good()
     assert brake.reason is None
 
@@ -234,7 +259,7 @@ def test_few_records_have_no_share() -> None:
 def test_small_window_counts_when_it_is_full() -> None:
     """A window below the usual least one is judged as soon as it is full."""
     brake = Brake(DeliverySettings(brake_window=4, brake_in_a_row=100))
-    assert [brake.allows_dead() for _ in range(5)] == [True] * 4 + [False]
+    assert [died(brake) for _ in range(5)] == [True] * 4 + [False]
 
 
 # --- what is known of a failure
@@ -308,12 +333,12 @@ def test_late_success_leaves_the_breaker_open() -> None:
     """A hand-over that began before the back office went away says nothing of now; the probe decides."""
     breaker = Breaker(DeliverySettings())
     breaker.note(failed(Cause.DESTINATION_DOWN), 0)
-    assert (breaker.note(None, 0.1), breaker.reason is not None) == (False, True)
+    assert (noted(breaker, None, now_s=0.1), breaker.reason is not None) == ([False], True)
     breaker.probing()
-    assert (breaker.note(None, 2), breaker.reason) == (True, None)
+    assert (noted(breaker, None, now_s=2), breaker.reason) == ([True], None)
 
 
 def test_an_office_that_cannot_be_asked_is_not_down() -> None:
     """Outcomes that nobody can find out say nothing about the back office, however many there are."""
     breaker = Breaker(DeliverySettings(doubtful_in_a_row=2))
-    assert [breaker.note(failed(Cause.CANNOT_FIND), 0) for _ in range(5)] == [False] * 5
+    assert noted(breaker, *[Cause.CANNOT_FIND] * 5) == [False] * 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from time import monotonic
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +17,8 @@ from consumers import outcomes
 from consumers.outcomes import AWAITED, Awaited, Watch, expect
 from consumers.settings import DeliverySettings
 from infra import metrics
-from infra.kafka.clients import Outgoing, Position
+from infra.kafka.clients import KafkaRefusal, Known, Outgoing, Position
+from infra.kafka.refusals import Refusals
 from infra.settings import StoreSettings
 from infra.stores import Store
 from schemas.errors import DestinationDown
@@ -31,6 +33,10 @@ class Clock:
     """A clock that tests move."""
 
     now_ms = DELIVERED_MS
+
+    @staticmethod
+    def monotonic() -> float:
+        return monotonic()
 
     def time(self) -> float:
         return self.now_ms / 1000
@@ -62,10 +68,13 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
         self.failures: list[Exception] = []
+        self.refuses: str | None = None
 
-    async def send_surely(self, records: Sequence[Outgoing]) -> list[Position]:
+    async def send_until_known(self, records: Sequence[Outgoing]) -> list[Known]:
         if self.failures:
             raise self.failures.pop()
+        if self.refuses is not None:
+            return [KafkaRefusal("muenchen.events", self.refuses)] * len(records)
         self.sent.extend(records)
         return [Position(0, number) for number, _ in enumerate(records)]
 
@@ -123,7 +132,16 @@ def rows(store: Store) -> list[tuple[str, int]]:
 def watch(store: Store, back_office: BackOffice, wire: Wire, partitions: Collection[int] = (3,), longest_s: float = 300) -> Watch:
     """A process that has these partitions."""
     settings = DeliverySettings(longest_outcome_s=longest_s)
-    return Watch(OFFICE, back_office, store, wire, settings, lambda: partitions)  # type: ignore[arg-type]
+    return Watch(OFFICE, back_office, store, wire, settings, Refusals(), lambda: partitions)  # type: ignore[arg-type]
+
+
+async def round_of(process: Watch) -> int:
+    """Ask for what is due, and wait until each has come to its end; how many were asked for."""
+    await process.ask()
+    count = len(process._asking)
+    await process.answered()
+    await process.count()
+    return count
 
 
 async def test_accepted_is_told_and_let_go(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
@@ -133,7 +151,7 @@ async def test_accepted_is_told_and_let_go(store: Store, clock: Clock, back_offi
     await put(store, one)
     clock.now_ms += 2_000
     for _ in range(2):
-        await watch(store, back_office, wire).round()
+        await round_of(watch(store, back_office, wire))
     (sent,), (event,) = wire.sent, wire.events
     assert (sent.topic, sent.key, sent.partition) == ("muenchen.events", b"case", 3)
     assert ("traceparent", TRACE) in sent.headers
@@ -148,7 +166,7 @@ async def test_refused_is_told_with_its_code(store: Store, clock: Clock, back_of
     back_office.answers["GM-1"] = Refusal("UNZUSTAENDIG")
     await put(store, row())
     clock.now_ms += 2_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     (event,) = wire.events
     assert (event.data.state, event.data.reason) == (State.REJECTED, "UNZUSTAENDIG")
     assert rows(store) == []
@@ -158,7 +176,7 @@ async def test_not_asked_at_once(store: Store, clock: Clock, back_office: BackOf
     """Right after delivery nobody asks: the news of the delivery goes first."""
     await put(store, row())
     clock.now_ms += 500
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     assert back_office.asked == []
 
 
@@ -170,7 +188,7 @@ async def test_pauses_grow_up_to_the_longest(store: Store, clock: Clock, back_of
     for second in range(60):
         clock.now_ms = DELIVERED_MS + 1 + second * 1000
         before = len(back_office.asked)
-        await process.round()
+        await round_of(process)
         asked_at_s += [second] * (len(back_office.asked) - before)
     assert asked_at_s == [1, 3, 7, 15, 25, 35, 45, 55]
 
@@ -181,12 +199,12 @@ async def test_a_question_that_fails_is_asked_again(store: Store, clock: Clock, 
     back_office.answers = {"GM-1": DestinationDown("no answer"), "GM-2": ValueError("Kanarienvogel")}
     clock.now_ms += 2_000
     with structlog.testing.capture_logs() as logs:
-        await watch(store, back_office, wire).round()
+        await round_of(watch(store, back_office, wire))
     assert [(line["event"], line["count"]) for line in logs] == [("outcomes_not_known", 2)]
     assert "Kanarienvogel" not in str(logs)
     back_office.answers = {"GM-1": Accepted(), "GM-2": Accepted()}
     clock.now_ms += 2_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     assert [event.data.reference for event in wire.events] == ["GM-1", "GM-2"]
 
 
@@ -197,8 +215,8 @@ async def test_killed_before_it_is_told(store: Store, clock: Clock, back_office:
     clock.now_ms += 2_000
     wire.failures = [RuntimeError("killed")]
     with pytest.raises(RuntimeError):
-        await watch(store, back_office, wire).round()
-    await watch(store, back_office, wire).round()
+        await round_of(watch(store, back_office, wire))
+    await round_of(watch(store, back_office, wire))
     assert [event.data.state for event in wire.events] == [State.ACCEPTED]
 
 
@@ -212,9 +230,9 @@ async def test_killed_before_the_row_goes(
     with monkeypatch.context() as patch:
         patch.setattr(store, "write", None)
         with pytest.raises(TypeError):
-            await watch(store, back_office, wire).round()
+            await round_of(watch(store, back_office, wire))
     clock.now_ms += 60_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     first, again = wire.events
     assert first.id == again.id
     assert rows(store) == []
@@ -237,7 +255,7 @@ async def test_noted_twice_is_awaited_once(store: Store, clock: Clock, back_offi
     one = row()
     await put(store, one)
     clock.now_ms += 2_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     await put(store, one)
     assert rows(store) == [(one.submission, 1)]
 
@@ -246,18 +264,18 @@ async def test_only_own_partitions(store: Store, clock: Clock, back_office: Back
     """A process asks for the rows of its partitions; without any it asks for nothing."""
     await put(store, row(1, partition=3), row(2, partition=4))
     clock.now_ms += 2_000
-    await watch(store, back_office, wire, partitions=()).round()
+    await round_of(watch(store, back_office, wire, partitions=()))
     assert back_office.asked == []
-    await watch(store, back_office, wire, partitions=(4,)).round()
+    await round_of(watch(store, back_office, wire, partitions=(4,)))
     assert back_office.asked == ["GM-2"]
 
 
 async def test_oldest_first_and_a_few_at_a_time(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
-    """Of many the oldest are asked for first, eight at a time, and a full round says that there may be more."""
+    """Of many the oldest are asked for first, eight at a time."""
     await put(store, *(row(number) for number in reversed(range(20))))
     clock.now_ms += 2_000
     process = watch(store, back_office, wire)
-    assert [await process.round() for _ in range(3)] == [True, True, False]
+    assert [await round_of(process) for _ in range(3)] == [8, 8, 4]
     assert back_office.asked == [f"GM-{number}" for number in range(20)]
     assert back_office.at_once["most"] == 8
 
@@ -266,11 +284,11 @@ async def test_what_waits_is_counted(store: Store, clock: Clock, back_office: Ba
     """Two figures say how many outcomes are awaited and how long the oldest waits."""
     await put(store, row(0), row(1))
     clock.now_ms += 90_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     assert metrics.OUTCOMES_AWAITED.labels(OFFICE)._value.get() == 2
     assert metrics.OUTCOME_OLDEST_SECONDS.labels(OFFICE)._value.get() == 90
     back_office.answers = {"GM-0": Accepted(), "GM-1": Accepted()}
     clock.now_ms += 90_000
-    await watch(store, back_office, wire).round()
+    await round_of(watch(store, back_office, wire))
     assert metrics.OUTCOMES_AWAITED.labels(OFFICE)._value.get() == 0
     assert metrics.OUTCOME_OLDEST_SECONDS.labels(OFFICE)._value.get() == 0

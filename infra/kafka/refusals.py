@@ -1,0 +1,80 @@
+"""What Kafka refuses of one writer: who waits for it, how long until the next try, and a word about it to people."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from infra import metrics
+from infra.kafka.clients import KafkaRefusal
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 10.0
+"""An operator who has mended the cause wants to see it; one try of a refused record is all it costs until then."""
+_MOST_DOUBLINGS: Final = 10
+_TELL_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Wait:
+    refusal: KafkaRefusal
+    tries: int
+
+
+class Refusals:
+    """Told by log at the first of a kind and now and then, by a metric, and by a sentence; until all is taken."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, _Wait] = {}
+        self._since: datetime | None = None
+        """When the first of them was refused."""
+        self._told_s: dict[KafkaRefusal, float] = {}
+
+    def refused(self, who: Hashable, refusal: KafkaRefusal) -> float:
+        """Kafka refuses what `who` writes; how many seconds to wait until it is tried again, longer each time."""
+        wait = self._waiting.setdefault(who, _Wait(refusal, 0))
+        wait.refusal, wait.tries = refusal, wait.tries + 1
+        self._since = self._since or datetime.now(UTC)
+        self._count()
+        now_s = time.monotonic()
+        if now_s - self._told_s.get(refusal, -_TELL_S) >= _TELL_S:
+            self._told_s[refusal] = now_s
+            log.error("record_refused", topic=refusal.topic, error=refusal.error, waiting=len(self._waiting))
+        return float(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(wait.tries - 1, _MOST_DOUBLINGS)))
+
+    def taken(self, who: Hashable) -> None:
+        """What `who` writes was taken."""
+        if self._waiting.pop(who, None) is not None:
+            self._count()
+            if not self._waiting:
+                log.info("records_taken_again", topics=sorted({refusal.topic for refusal in self._told_s}))
+                self._told_s.clear()
+
+    def forget(self) -> None:
+        """Nobody here waits any more: the records are somebody else's now, or come again."""
+        self._waiting.clear()
+        self._told_s.clear()
+        self._count()
+
+    def finding(self) -> str | None:
+        """Which topics refuse what, since when and how many wait, for people; None while everything is taken."""
+        if self._since is None:
+            return None
+        kinds = ", ".join(sorted({f"{wait.refusal.topic} refuses records: {wait.refusal.error}" for wait in self._waiting.values()}))
+        since = self._since.isoformat(timespec="seconds")
+        return f"{kinds}; waiting: {len(self._waiting)}, since {since}; compare with `stadtbus topics plan`"
+
+    def _count(self) -> None:
+        kinds = Counter(wait.refusal for wait in self._waiting.values())
+        for refusal in kinds.keys() | self._told_s.keys():
+            metrics.REFUSED.labels(refusal.topic, refusal.error).set(kinds[refusal])
+        if not kinds:
+            self._since = None
