@@ -194,13 +194,13 @@ def _without_encoding(headers: httpx.Headers) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers.items() if name not in ("content-encoding", "content-length", "transfer-encoding")]
 
 
-def check_taken(response: httpx.Response) -> None:
-    """Return when a hand-over was taken.
+def check_taken(response: httpx.Response, code: str = "") -> None:
+    """Return when a hand-over was taken. `code` is the back office's own, fit for logs (`kit.reason_code`), where it gave one.
 
     Raises:
         Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: as in the table above.
     """
-    reason = f"HTTP {response.status_code}"
+    reason = f"HTTP {response.status_code} {code}".strip()
     if response.is_success:
         if _is_page(response):
             raise NotTheOffice(f"{reason} with a page for people")

@@ -24,6 +24,8 @@ from uuid import UUID
 from lxml import etree
 
 LONGEST_REFERENCE: Final = 80
+UNREADABLE_LETTER: Final = "\ufffd"
+"""Stands for bytes that are not of the character set of what they are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,15 @@ class Delivered:
     """The back office has it; `reference` is its own number for it, which travels in events and must not hold a name.
 
     Raises:
-        ValueError: the reference is not short printable text.
+        ValueError: the reference is not short printable text, or has a letter that could not be read.
 
     """
 
     reference: str
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.reference) <= LONGEST_REFERENCE and self.reference.isprintable()):
+        readable = self.reference.isprintable() and UNREADABLE_LETTER not in self.reference
+        if not (0 < len(self.reference) <= LONGEST_REFERENCE and readable):
             raise ValueError(f"a reference has 1 to {LONGEST_REFERENCE} printable characters")
 
 

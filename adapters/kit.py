@@ -48,7 +48,9 @@ def delivered(answered: object, name: str) -> Delivered:
     try:
         return Delivered(reference)
     except ValueError:
-        raise UnclearAnswer(f"{name} of the answer is no reference: 1 to {LONGEST_REFERENCE} printable characters") from None
+        raise UnclearAnswer(
+            f"{name} of the answer is no reference: 1 to {LONGEST_REFERENCE} printable characters, in UTF-8 or as declared"
+        ) from None
 
 
 def reason_code(answered: object) -> str:

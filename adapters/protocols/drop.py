@@ -37,8 +37,6 @@ REFUSED: Final = "ABGEWIESEN"
 MAX_ACK_BYTES: Final = 1000
 STILL_S: Final = 5.0
 """Some back offices write no line end; longer than any pause seen between two writes."""
-_NO_LETTER: Final = "\ufffd"
-"""What stands for bytes that are not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +211,6 @@ def _judge(line: str) -> Delivered:
         UnclearAnswer: the line says neither.
     """
     verdict, value = (field.strip("\0 \t") for field in [*line.split(";"), ""][:2])
-    if verdict.upper() == ACCEPTED and _NO_LETTER in value:
-        raise kit.UnclearAnswer("the reference in the acknowledgement is not in UTF-8")
     if verdict.upper() == ACCEPTED:
         return kit.delivered(value, "reference behind ANGENOMMEN")
     if verdict.upper() == REFUSED:

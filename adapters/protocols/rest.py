@@ -58,7 +58,7 @@ class RestAdapter:
             raise Refused(self.rest.used)
         if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
             raise Refused(kit.reason_code(code))
-        check_taken(response)
+        check_taken(response, code and kit.reason_code(code))
         return self._delivered(response)
 
     async def find(self, submission_id: UUID) -> Delivered | None:
