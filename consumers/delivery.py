@@ -69,7 +69,7 @@ class Delivery:
         self._reader = Reader(office)
         self._copies = Copies(office, office)
         self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office)
+        self._writer = events.EventWriter(office, answers_later=hand_over.answers_later)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 

@@ -105,7 +105,7 @@ class Watch:
         self._partitions = partitions
         """Those whose rows this process asks for."""
         self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office)
+        self._writer = events.EventWriter(office, answers_later=True)
         self._asking: dict[str, asyncio.Task[None]] = {}
         """By submission: a question, and what follows from its answer."""
         self._failures: list[str] = []

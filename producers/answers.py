@@ -13,6 +13,7 @@ from typing import Final
 from uuid import uuid4, uuid5
 
 from producers.outbox import Accepted, Step
+from producers.views import Awaiting, awaiting
 from schemas import errors, message
 from schemas.errors import Problem, Rejected
 from schemas.events import State
@@ -22,6 +23,7 @@ from schemas.message import Authority, Ground, MessageReference, Receipt, Reject
 MEDIA_TYPE: Final = "application/xml"
 _LONGEST_DETAIL: Final = 1000
 _LONGEST_SHORT: Final = 250
+_DECISION_AWAITED: Final = "Das Amt hat die Einreichung und entscheidet noch darüber."
 _NEXT_STEPS: Final = {
     State.SUBMITTED: "Die Einreichung wird dem Amt zugestellt.",
     State.RETRY_WAIT: "Die Zustellung wird von selbst wiederholt.",
@@ -77,7 +79,7 @@ def status(accepted: Accepted, steps: Sequence[Step], author: Authority, reader:
             case_id=accepted.case_id,
             state=last.state,
             since=last.at,
-            next_step=_NEXT_STEPS[last.state],
+            next_step=_DECISION_AWAITED if awaiting(last) is Awaiting.DECISION else _NEXT_STEPS[last.state],
             text=_plain(last.reason, _LONGEST_SHORT),
         )
     )

@@ -77,6 +77,7 @@ _status = sa.Table(
     sa.Column("reference", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("next_try_at", UtcDateTime),
+    sa.Column("final", sa.Boolean),
     *order.columns(),
 )
 _said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
@@ -87,6 +88,7 @@ _MIGRATIONS: Final = (
     READER_TABLES.migrate,
     lambda connection: _unfinished_index.create(connection, checkfirst=True),
     lambda connection: add_missing_columns(connection, _submission),  # warnings
+    lambda connection: add_missing_columns(connection, _status),  # final
 )
 
 
@@ -142,6 +144,8 @@ class Step:
     reference: str | None = None
     reason: str | None = None
     next_try_at: datetime | None = None
+    final: bool | None = None
+    """Whether nothing follows; None where the office's process did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,8 +395,14 @@ def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
 def _steps(connection: sa.Connection, submission: sa.RowMapping) -> list[Step]:
     of_it = sa.select(_status).join(_submission, _said_of).where(_submission.c.seq == submission["seq"])
     history = order.in_order(connection.execute(of_it).mappings().all())
-    later = [Step(State(one["state"]), *(one[name] for name in ("at", "reference", "reason", "next_try_at"))) for one in history]
-    return [Step(State.SUBMITTED, submission["accepted_at"]), *later]
+    return [Step(State.SUBMITTED, submission["accepted_at"], final=False), *map(_step, history)]
+
+
+def _step(row: Mapping[str, Any] | sa.RowMapping) -> Step:
+    state, final = State(row["state"]), row["final"]
+    if final is None and state is not State.DELIVERED:  # which alone is the end at some offices and not at others
+        final = state.once
+    return Step(state, row["at"], row["reference"], row["reason"], row["next_try_at"], final)
 
 
 def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> Accepted:
@@ -442,6 +452,7 @@ def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> N
                 "reference": event.data.reference,
                 "reason": event.data.reason,
                 "next_try_at": event.data.next_try_at,
+                "final": event.data.final,
                 **order.values(record),
             }
             for record in records

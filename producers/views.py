@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -51,10 +52,31 @@ class StepView(BaseModel):
     next_try_at: datetime | None = None
 
 
+class Awaiting(StrEnum):
+    """What a submission waits for."""
+
+    DELIVERY = "delivery"
+    DECISION = "decision"
+    OPERATOR = "operator"
+
+
 class SubmissionView(Receipt):
     """What became of a submission, oldest step first."""
 
+    final: bool | None = Field(
+        description="Whether nothing follows. Null after `delivered` where the office's process was of a version that does not say."
+    )
+    awaiting: Awaiting | None = Field(
+        description="What follows: `delivery` to the office, `decision` of the office, or an `operator` has to act. Null after the end."
+    )
     steps: list[StepView]
+
+
+def awaiting(last: Step) -> Awaiting | None:
+    """What follows on the last step; None where nothing does, or nobody said."""
+    if last.final is not False:
+        return None
+    return {State.DELIVERED: Awaiting.DECISION, State.DEAD_LETTER: Awaiting.OPERATOR}.get(last.state, Awaiting.DELIVERY)
 
 
 def status_url(accepted: Accepted) -> str:
@@ -69,7 +91,9 @@ def receipt(accepted: Accepted) -> Receipt:
 
 def status(accepted: Accepted, steps: Sequence[Step]) -> SubmissionView:
     """What became of it; the state is that of the last of these steps."""
-    return SubmissionView(**_told(accepted, steps[-1].state), steps=[StepView(**asdict(step)) for step in steps])
+    last = steps[-1]
+    views = [StepView(**asdict(step)) for step in steps]
+    return SubmissionView(**_told(accepted, last.state), final=last.final, awaiting=awaiting(last), steps=views)
 
 
 def _told(accepted: Accepted, state: State) -> dict[str, Any]:

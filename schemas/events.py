@@ -74,6 +74,8 @@ class StatusData(BaseModel):
     begun_at: AwareDatetime | None = None
     """When that hand-over began."""
     next_try_at: AwareDatetime | None = None
+    final: bool | None = None
+    """Whether this is the end, as the office's process knows; None in events of versions that did not say."""
 
 
 class StatusEvent(BaseModel):
@@ -119,8 +121,9 @@ class EventWriter:
     much as making it.
     """
 
-    def __init__(self, office: str) -> None:
-        self._envelopes = {state: _envelope(office, state) for state in State}
+    def __init__(self, office: str, *, answers_later: bool) -> None:
+        """`answers_later`: the back office takes a submission first and decides on it afterwards."""
+        self._envelopes = {state: _envelope(office, state, final=_ends(state, answers_later=answers_later)) for state in State}
 
     def write(self, step: Step, submission: str, case: str, service: str, portal: str) -> bytes:
         """The event; ids and codes hold no character that JSON would have to escape.
@@ -138,13 +141,17 @@ class EventWriter:
         return (self._envelopes[state] % values).encode()
 
 
-def _envelope(office: str, state: State) -> str:
+def _ends(state: State, *, answers_later: bool) -> bool:
+    return state in (State.ACCEPTED, State.REJECTED) or (state is State.DELIVERED and not answers_later)
+
+
+def _envelope(office: str, state: State, *, final: bool) -> str:
     """What is the same in all events of an office that tell of this state."""
     source = office.replace(".", "/")
     return (
         f'{{"specversion":"1.0","id":"%s","source":"//stadtbus.example/{source}","type":"example.stadtbus.submission.{state}","time":"%s",'
         f'"subject":"%s","datacontenttype":"application/json","data":{{"city":"{office.partition(".")[0]}","office":"{office}",'
-        f'"submission":"%s","case":"%s","service":"%s","portal":"%s","state":"{state}","attempt":%d,"begun_at":"%s"%s}}}}'
+        f'"submission":"%s","case":"%s","service":"%s","portal":"%s","state":"{state}","final":{str(final).lower()},"attempt":%d,"begun_at":"%s"%s}}}}'
     )
 
 

@@ -138,12 +138,16 @@ async def waiting(box: Outbox) -> list[Pending]:
     return sorted((one for lane in lanes for one in lane), key=lambda one: one.seq)
 
 
-def event(submission_id: UUID, state: State = State.DELIVERED, *, office: str = "muenchen.meldewesen", **changes: Any) -> StatusEvent:
+def event(
+    submission_id: UUID, state: State = State.DELIVERED, *, office: str = "muenchen.meldewesen", answers_later: bool = False, **changes: Any
+) -> StatusEvent:
     """What the office's process says about a submission; changes are those of `Step`."""
     moment = CREATED_AT.isoformat(timespec="milliseconds")
     values: dict[str, Any] = {"at": moment, "attempt": 1, "begun_at": moment, "reference": "M-1"}
     step = Step(state, **(values | changes))
-    return StatusEvent.model_validate_json(EventWriter(office).write(step, str(submission_id), "case", "99115005104000", "portal"))
+    return StatusEvent.model_validate_json(
+        EventWriter(office, answers_later=answers_later).write(step, str(submission_id), "case", "99115005104000", "portal")
+    )
 
 
 def records(*events: StatusEvent, partition: int = 0, first: int = 0) -> list[EventRecord]:

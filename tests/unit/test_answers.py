@@ -130,6 +130,58 @@ async def test_asking_again_gets_the_same_status(portal: httpx.AsyncClient) -> N
     assert first.content == second.content
 
 
+@pytest.mark.parametrize(
+    ("state", "answers_later", "final", "awaiting"),
+    [
+        (State.RETRY_WAIT, True, False, "delivery"),
+        (State.PARKED, False, False, "delivery"),
+        (State.DEAD_LETTER, False, False, "operator"),
+        (State.DELIVERED, True, False, "decision"),
+        (State.DELIVERED, False, True, None),
+        (State.ACCEPTED, True, True, None),
+        (State.REJECTED, True, True, None),
+    ],
+)
+async def test_the_end_is_told_as_such(
+    portal: httpx.AsyncClient, box: Outbox, state: State, answers_later: bool, final: bool, awaiting: str | None
+) -> None:
+    """A portal that asks until the end learns when that is, also where the office decides later; XML and JSON agree."""
+    application = builders.application()
+    await portal.post("/v1/submissions", content=message.write(application))
+    address = f"/v1/submissions/{application.message_id}"
+    before = (await portal.get(address, headers={"Accept": JSON})).json()
+    event = builders.event(application.message_id, state, answers_later=answers_later)
+    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(event)))
+    told = (await portal.get(address, headers={"Accept": JSON})).json()
+    status = read(await portal.get(address))
+    assert (before["final"], before["awaiting"]) == (False, "delivery")
+    assert (told["state"], told["final"], told["awaiting"]) == (state, final, awaiting)
+    assert isinstance(status, StatusMessage)
+    assert ("entscheidet noch" in (status.next_step or "")) == (awaiting == "decision")
+
+
+@pytest.mark.parametrize(
+    ("state", "final", "awaiting"),
+    [
+        (State.DELIVERED, None, None),
+        (State.PARKED, False, "delivery"),
+        (State.DEAD_LETTER, False, "operator"),
+        (State.REJECTED, True, None),
+    ],
+)
+async def test_an_end_that_nobody_told_is_not_guessed(
+    portal: httpx.AsyncClient, box: Outbox, state: State, final: bool | None, awaiting: str | None
+) -> None:
+    """Of events of an earlier version only `delivered` leaves open whether something follows, and that is said."""
+    application = builders.application()
+    await portal.post("/v1/submissions", content=message.write(application))
+    event = builders.event(application.message_id, state)
+    old = event.model_copy(update={"data": event.data.model_copy(update={"final": None})})
+    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(old)))
+    told = (await portal.get(f"/v1/submissions/{application.message_id}", headers={"Accept": JSON})).json()
+    assert (told["final"], told["awaiting"]) == (final, awaiting)
+
+
 @pytest.mark.parametrize("state", State)
 async def test_every_state_can_be_told(portal: httpx.AsyncClient, box: Outbox, state: State) -> None:
     """Each state has a text for people, and odd numbers of offices and reasons do no harm."""

@@ -65,12 +65,15 @@ async def test_a_delivery_is_awaited(ledger: Ledger) -> None:
     assert (row.begun_ms, row.delivered_ms) == (entry.started_ms, entry.ended_ms)
     assert row.record_key == str(APPLICATION.case_id).encode()
     assert row.traceparent is not None
+    assert {event["data"]["final"] for event in wire.events} == {False}
 
 
 async def test_where_the_hand_over_is_the_acceptance_nothing_is_awaited(ledger: Ledger) -> None:
     """An office that decides when it takes something has no such rows."""
-    await run(ledger, Office(), Wire())
+    wire = Wire()
+    await run(ledger, Office(), wire)
     assert entry_of(ledger, APPLICATION).state == states.DELIVERED
+    assert {event["data"]["final"] for event in wire.events} == {True}
     assert awaited(ledger) == []
 
 

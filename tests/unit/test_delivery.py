@@ -124,6 +124,7 @@ async def test_delivered_once_however_often_it_comes(ledger: Ledger, wire: Wire)
         assert process.core.committable()[MAIN] == 3
     assert (office.calls, wire.states) == (["deliver 1"], ["delivered"] * 6)
     assert len({event["id"] for event in wire.events}) == 1
+    assert {event["data"]["final"] for event in wire.events} == {True}
     row = entry_of(ledger, APPLICATION)
     assert (row.state, row.attempt, row.reference) == ("delivered", 1, "M-1")
 

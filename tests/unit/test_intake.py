@@ -618,7 +618,9 @@ async def test_status_of_own_submission(bus: Gateway) -> None:
     response = await bus.call("GET", receipt["status_url"])
     assert response.status_code == 200
     assert response.json() == receipt | {
-        "steps": [{"state": "submitted", "at": receipt["accepted_at"], "reference": None, "reason": None, "next_try_at": None}]
+        "final": False,
+        "awaiting": "delivery",
+        "steps": [{"state": "submitted", "at": receipt["accepted_at"], "reference": None, "reason": None, "next_try_at": None}],
     }
 
 

@@ -205,7 +205,7 @@ async def test_steps_of_a_submission(opened: Open) -> None:
     assert found is not None
     accepted, steps = found
     assert (accepted.id, accepted.accepted_at) == (sent.id, ACCEPTED_AT)
-    assert steps == [Step(State.SUBMITTED, ACCEPTED_AT), Step(State.DELIVERED, DELIVERED_AT, "M-1")]
+    assert steps == [Step(State.SUBMITTED, ACCEPTED_AT, final=False), Step(State.DELIVERED, DELIVERED_AT, "M-1", final=True)]
 
 
 async def test_a_clock_that_is_ahead_hides_no_delivery(box: Outbox) -> None:
@@ -281,7 +281,7 @@ async def test_operators_find_a_submission(box: Outbox) -> None:
     sent = candidate()
     accepted = await box.accept(sent)
     found = outbox.find(box.store, sent.id)
-    assert found == outbox.Found(accepted, "portal", None, None, [Step(State.SUBMITTED, ACCEPTED_AT)])
+    assert found == outbox.Found(accepted, "portal", None, None, [Step(State.SUBMITTED, ACCEPTED_AT, final=False)])
     await publish(box)
     await hear(box, event(sent.id))
     found = outbox.find(box.store, sent.id)

@@ -155,17 +155,19 @@ def test_event_id_follows_from_what_happened() -> None:
         pytest.param({"reference": None, "attempt": 0}, id="untried"),
     ],
 )
+@pytest.mark.parametrize("answers_later", [True, False])
 @pytest.mark.parametrize("state", State)
-def test_written_event_is_what_the_model_reads(state: State, more: dict[str, Any]) -> None:
+def test_written_event_is_what_the_model_reads(state: State, answers_later: bool, more: dict[str, Any]) -> None:
     """What the writer writes without the model is valid against it, member for member, and nothing is lost or added."""
     values: dict[str, Any] = {"at": EARLIER, "attempt": 3, "begun_at": EARLIER, "reference": "M-1"}
     step = Step(state, **(values | more))
-    written = EventWriter("muenchen.meldewesen").write(step, str(ONE), "c/1", "99115005104000", "portal")
+    written = EventWriter("muenchen.meldewesen", answers_later=answers_later).write(step, str(ONE), "c/1", "99115005104000", "portal")
     event = StatusEvent.model_validate_json(written)
     data = StatusData(
         submission=ONE, case="c/1", city="muenchen", office="muenchen.meldewesen", service="99115005104000", portal="portal", state=state,
         reference=step.reference, reason=step.reason, attempt=step.attempt, begun_at=datetime.fromisoformat(EARLIER),
         next_try_at=None if step.next_try_at is None else datetime.fromisoformat(step.next_try_at),
+        final=state in ("accepted", "rejected") or (state == "delivered" and not answers_later),
     )  # fmt: skip
     assert event == StatusEvent(
         id=event.id, source="//stadtbus.example/muenchen/meldewesen", type=f"example.stadtbus.submission.{state}",
