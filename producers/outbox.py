@@ -33,6 +33,8 @@ from schemas.headers import Header
 from schemas.hotline import hotline_code, understood
 
 _NAME: Final = "outbox"
+_AT_ONCE: Final = 10_000
+"""Rows in one statement; SQLite takes 32,766."""
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 _metadata = sa.MetaData()
@@ -81,6 +83,9 @@ _status = sa.Table(
     *order.columns(),
 )
 _said_of = sa.and_(_status.c.submission_id == _submission.c.id, _status.c.office == _submission.c.office)
+_confirmed = sa.exists().where(_said_of, _status.c.state.in_([state.value for state in State if state.once]))
+ENDED: Final = frozenset(state for state in State if state.once or state is State.DEAD_LETTER)
+"""The bus itself will do nothing more with a submission whose last state is one of these."""
 _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, _status),
     lambda connection: _by_content.create(connection, checkfirst=True),
@@ -355,9 +360,8 @@ def _how_many(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[b
 
 
 def _set_aside(store: Store) -> dict[str, frozenset[int]]:
-    ended = [state for state in State if state.once or state is State.DEAD_LETTER]
     query = sa.select(_submission.c.office, _submission.c.seq).where(
-        _unfinished, sa.exists().where(_said_of), ~sa.exists().where(_said_of, _status.c.state.in_(ended))
+        _unfinished, sa.exists().where(_said_of), ~sa.exists().where(_said_of, _status.c.state.in_(ENDED))
     )
     found: defaultdict[str, set[int]] = defaultdict(set)
     for office, seq in store.read_now(lambda connection: connection.execute(query).all()):
@@ -380,6 +384,46 @@ def find_spoken(store: Store, code: str) -> list[Found]:
 def find_case(store: Store, case_id: UUID) -> list[Found]:
     """The submissions of a case, in the order of acceptance."""
     return store.read_now(lambda connection: _find(connection, _submission.c.case_id == case_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Unended:
+    """A submission that was on Kafka and has come to no end, as far as the status feed has read."""
+
+    seq: int
+    id: UUID
+    accepted_at: datetime
+
+
+def unended(store: Store, office: str) -> list[Unended]:
+    """What of an office was on Kafka and is neither delivered nor rejected nor a dead letter, in the order of acceptance."""
+    mine = (_unfinished, _submission.c.office == office)
+    query = sa.select(_submission.c.seq, _submission.c.id, _submission.c.accepted_at).where(*mine).order_by(_submission.c.seq)
+    said = sa.select(_status, _submission.c.seq).join(_submission, _said_of).where(*mine)
+
+    def operation(connection: sa.Connection) -> list[Unended]:
+        steps: defaultdict[int, list[sa.RowMapping]] = defaultdict(list)
+        for row in connection.execute(said).mappings():
+            steps[row["seq"]].append(row)
+        ended = {seq for seq, rows in steps.items() if State(order.in_order(rows)[-1]["state"]) in ENDED}
+        return [Unended(*row) for row in connection.execute(query) if row.seq not in ended]
+
+    return store.read_now(operation)
+
+
+async def put_back(store: Store, rows: Sequence[int]) -> int:
+    """Let the relay send these again, under their own ids, and say how many they are: those that have been confirmed meanwhile stay.
+
+    A gateway that runs sends them within half a minute, another one when it starts. Whoever has read them before drops them.
+    """
+    values = {"published_at": None, "partition": None, "record_offset": None}
+
+    def operation(connection: sa.Connection) -> int:
+        parts = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+        again = (_submission.update().where(_unfinished, ~_confirmed, _submission.c.seq.in_(part)).values(values) for part in parts)
+        return sum(connection.execute(statement).rowcount for statement in again)
+
+    return await store.write(operation)
 
 
 def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Found]:
@@ -466,5 +510,4 @@ def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> N
 
 def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
     """Let go of the content of those of these rows that are on Kafka and confirmed, whichever of the two was noted last."""
-    confirmed = sa.exists().where(_said_of, _status.c.state.in_([state.value for state in State if state.once]))
-    connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), confirmed).values(content=None))
+    connection.execute(_submission.update().where(rows, _submission.c.published_at.is_not(None), _confirmed).values(content=None))

@@ -555,6 +555,12 @@ LEDGER_ELSEWHERE = Problem(
     "Give the command on the machine where the adapter runs, with its settings (stores.folder or stores.url).",
     exit_code=3,
 )
+OUTBOX_ELSEWHERE = Problem(
+    "outbox-elsewhere",
+    "The gateway's outbox is not here",
+    "Give the command on the machine where the gateway runs, with its settings (stores.folder or stores.url).",
+    exit_code=3,
+)
 GROUP_HAS_MEMBERS = Problem(
     "group-has-members", "The adapter of this office is running", "Stop it first; offsets are set only while nobody reads."
 )

@@ -27,6 +27,7 @@ class Action(StrEnum):
     SETTLE = "settle"
     REVEAL = "reveal"
     OFFSET_RESET = "offset-reset"
+    REPUBLISH = "republish"
 
 
 class Operation(BaseModel):
@@ -46,7 +47,7 @@ class Operation(BaseModel):
     submission: str | None = None
     fingerprint: str | None = None
     count: int | None = None
-    """How many dead letters it is about."""
+    """How many dead letters, or submissions, it is about."""
     offsets: dict[str, int] | None = None
     """By `topic/partition`, where an office goes on after a reset."""
 

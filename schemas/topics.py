@@ -17,6 +17,10 @@ DEADLETTER_DAYS: Final = 120
 RETRY_DAYS: Final = 150
 """Copies keep the original timestamp, by which Kafka counts retention: 30 days on the way in, 90 as a dead letter, 30 to be
 replayed. A shorter time would delete a replayed record before its adapter has read it (docs/decisions/0006)."""
+BROKERS_CLOCK: Final = "LogAppendTime"
+"""A record's time is when the broker wrote it: no sender's clock decides how long it is kept, or whether it is taken."""
+ORIGINAL: Final = "CreateTime"
+"""Only for copies: their time is that of the original record, as a broker wrote it."""
 
 OPERATIONS: Final = "stadtbus.operations"
 HEARTBEATS: Final = "stadtbus.heartbeats"
@@ -37,6 +41,7 @@ class Topic:
     max_message_bytes: int = MIB
     cleanup: str = "delete"
     partitions: int = PARTITIONS
+    times: str = BROKERS_CLOCK
 
     def config(self) -> dict[str, str]:
         """Topic settings in Kafka's own names."""
@@ -44,6 +49,7 @@ class Topic:
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(self.max_message_bytes),
+            "message.timestamp.type": self.times,
         }
 
 
@@ -86,9 +92,13 @@ def of_office(office: str) -> list[Topic]:
     """The three topics of one office."""
     return [
         Topic(submissions(office), "case id", "submission message (XML)", 30 * DAY_MS),
-        Topic(retry(office), "case id", "the same record, parked; only this adapter reads it", RETRY_DAYS * DAY_MS, 2 * MIB),
-        Topic(deadletters(office), "case id", "the same record with its error headers", DEADLETTER_DAYS * DAY_MS, 2 * MIB),
+        _of_copies(retry(office), "the same record, parked; only this adapter reads it", RETRY_DAYS),
+        _of_copies(deadletters(office), "the same record with its error headers", DEADLETTER_DAYS),
     ]
+
+
+def _of_copies(name: str, content: str, days: int) -> Topic:
+    return Topic(name, "case id", content, days * DAY_MS, 2 * MIB, times=ORIGINAL)
 
 
 def of_city(city: str) -> list[Topic]:

@@ -20,7 +20,7 @@ from schemas import errors, topics
 from schemas.errors import CannotTell, Rejected, UsageError
 from stadtbus.adapter_cli import adapter_app
 from stadtbus.catalogue_cli import catalogue_app
-from stadtbus.desk_cli import deadletters_app, offsets_app
+from stadtbus.desk_cli import deadletters_app, offsets_app, outbox_app
 from stadtbus.faults import as_ours
 from stadtbus.schemas_cli import schemas_app
 from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, print_what_can_be, quiet, tell, to_people
@@ -57,6 +57,7 @@ app.add_typer(catalogue_app, name="catalogue", rich_help_panel=CITY_IT)
 app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
+app.add_typer(outbox_app, name="outbox", rich_help_panel=OPERATORS)
 
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="HTTP port of this process, instead of its usual one.")]
 DataFolder = Annotated[

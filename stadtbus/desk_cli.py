@@ -1,4 +1,4 @@
-"""The operators' commands `deadletters` and `offsets`."""
+"""The operators' commands `deadletters`, `offsets` and `outbox`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_p
 if TYPE_CHECKING:
     from consumers.deadletters import Desk, Letters, Limits, Plan, Selection, Tally
     from consumers.offsets import Move
+    from stadtbus.republish import Plan as Republish
     from stadtbus.settings import Settings
 
 deadletters_app = typer.Typer(no_args_is_help=True, help="What no back office took: look, try again, or end.")
+outbox_app = typer.Typer(no_args_is_help=True, help="What the gateway has accepted and keeps until it is delivered.")
 offsets_app = typer.Typer(no_args_is_help=True, help="How far an office has come in its topics.")
 
 OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
@@ -232,17 +234,59 @@ def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_jso
         raise typer.Exit(FINDINGS)
 
 
+# --- outbox
+
+
+@outbox_app.command("republish")
+def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
+    """Send again what Kafka has lost and the outbox still has; exit code 1 when there is something to send."""
+    from stadtbus import show_desk as show
+
+    loaded = quiet()
+    name = _name(actor)
+    _offices(loaded, office, None)
+    with _bar("reading") as advance:
+        found, sent = asyncio.run(_republish(loaded, office, name if go else None, advance))
+    if as_json:
+        print_json(show.republish_as_dict(found, sent))
+    else:
+        console.print(show.republish_view(found, sent))
+    if found.lost and not go:
+        raise typer.Exit(FINDINGS)
+
+
+async def _republish(loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]) -> tuple[Republish, int | None]:
+    """What Kafka has lost, and how many of it are sent again; None where nobody asked for that."""
+    from producers import outbox
+    from stadtbus import republish
+
+    if not outbox.is_here(loaded.stores):
+        raise CannotTell(errors.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
+    store = outbox.open_store(loaded.stores)
+    try:
+        found = await republish.plan(loaded.kafka, store, office, advance)
+        return found, (await republish.send_again(loaded.kafka, store, found, actor) if actor is not None and found.lost else None)
+    finally:
+        store.close()
+
+
 # --- common
 
 
 def _desk(loaded: Settings, actor: str | None) -> Desk:
     from consumers.deadletters import Desk
+
+    return Desk(loaded.kafka, loaded.stores, _name(actor))
+
+
+def _name(actor: str | None) -> str:
+    """Who does it, as it is recorded."""
     from schemas.operations import ACTOR_PATTERN
 
     name = _login() if actor is None else actor
     if not re.fullmatch(ACTOR_PATTERN, name):
         raise UsageError(errors.ACTOR, "this is no name that can be recorded", where="--actor")
-    return Desk(loaded.kafka, loaded.stores, name)
+    return name
 
 
 def _login() -> str:

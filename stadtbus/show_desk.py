@@ -17,6 +17,7 @@ from consumers.deadletters import Detail, Group, Letter, Plan, Tally, What
 from consumers.deadletters.run import Outcome
 from consumers.failures import Cause
 from consumers.offsets import Move
+from stadtbus.republish import Plan as Republish
 from stadtbus.show import ago, printable
 
 _WARN: Final = "yellow"
@@ -302,6 +303,35 @@ def move_as_dict(move: Move) -> dict[str, Any]:
     where = {"topic": move.partition.topic, "partition": move.partition.partition}
     numbers = {"committed": move.committed, "known": move.known, "to": move.to, "lost": move.lost, "parked_gone": move.parked_gone}
     return where | numbers | {"reason": move.reason or None, "changes": move.changes}
+
+
+# --- the outbox
+
+
+def republish_view(found: Republish, sent: int | None) -> RenderableType:
+    """What Kafka has lost of an office, and whether it is sent again."""
+    if not found.lost:
+        return Text(f"Kafka has lost nothing of {found.office} that the outbox has; {_count(found.waiting, 'submission')} wait in Kafka.")
+    facts = [
+        ("lost in Kafka, still in the outbox", _count(len(found.lost), "submission")),
+        ("accepted since", found.since.astimezone().strftime("%d.%m.%Y %H:%M") if found.since else ""),
+        ("wait in Kafka and are left", _count(found.waiting, "submission")),
+    ]
+    done = "Nothing was written. With --go they are sent again, under their own ids."
+    if sent is not None:
+        done = f"{_count(sent, 'submission')} put back: a running gateway sends them within half a minute, another one when it starts."
+    return Lines(_facts_view(f"Outbox: {found.office}", facts), Text(done))
+
+
+def republish_as_dict(found: Republish, sent: int | None) -> dict[str, Any]:
+    """The same for programs; `put_back` is null where it was not asked for."""
+    return {
+        "office": found.office,
+        "lost": [str(one.id) for one in found.lost],
+        "since": found.since,
+        "waiting": found.waiting,
+        "put_back": sent,
+    }
 
 
 # --- common

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from infra.kafka import differences
 from infra.kafka.admin import config_of, connected, count_records, create_topics, require_topics
-from infra.kafka.clients import Outgoing
+from infra.kafka.clients import Outgoing, Position, Sender
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import topics
@@ -99,3 +100,28 @@ async def test_more_partitions_and_fewer_copies_are_shown(kafka_bootstrap: str) 
     found = await differences.find(kafka.model_copy(update={"replication": 3}), [topic])
     assert {(one.setting, one.found, one.wanted) for one in found if one.why_not} == {("partitions", "6", "3"), ("replication", "1", "3")}
     await require_topics(kafka, [topic])
+
+
+@pytest.mark.parametrize("hours", [-40 * 24, -(56 * 365 * 24), 48])
+async def test_no_clock_of_a_sender_decides_how_long_a_record_is_kept(kafka_bootstrap: str, hours: int) -> None:
+    """A record of a machine whose clock is far behind, or ahead, is taken, and its time is the broker's: retention counts from there."""
+    kafka = settings_for(kafka_bootstrap)
+    office = f"t{uuid.uuid4().hex[:8]}.office"
+    wanted = [topics.of_office(office)[0], *topics.of_city(office.partition(".")[0])]
+    await create_topics(kafka, wanted)
+    now_ms = int(time.time() * 1000)
+    sender = Sender(kafka, "test")
+    sent = await sender.send_all([Outgoing(one.name, b"k", b"x", timestamp_ms=max(0, now_ms + hours * 3_600_000)) for one in wanted])
+    await sender.stop()
+    assert all(isinstance(one, Position) for one in sent)
+    found: list[Any] = []
+    await read_all(kafka, [one.name for one in wanted], found.append)
+    assert len(found) == 2
+    assert all(abs(record.timestamp - now_ms) < 60_000 for record in found)
+
+
+def test_only_copies_keep_the_time_of_another_record() -> None:
+    """Times are the broker's everywhere but where the time of the original is wanted."""
+    everything = topics.all_topics(["a.b", "c.d"])
+    originals = {topic.name for topic in everything if topic.config()["message.timestamp.type"] != "LogAppendTime"}
+    assert originals == {name(office) for office in ("a.b", "c.d") for name in (topics.retry, topics.deadletters)}
