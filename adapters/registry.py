@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from adapters.interface import Adapter, AnswersLater
-from schemas import errors
+from schemas import errors, pagewords
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=f"offices.{office}") from None
+        raise UsageError(errors.SETTINGS, str(pagewords.faults(error, settings_model(office))[0]), where=f"offices.{office}") from None
 
 
 def settings_model(office: str) -> type[BaseModel]:

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import errors, heads, message, yamllines
+from schemas import errors, heads, message, pagewords, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.findings import Finding, Severity
 from schemas.schemaset import PACKAGE_XSD, SchemaSet
@@ -180,9 +180,8 @@ def _read(entry: object, number: int, page: Page, path: Path) -> _Entry:
     try:
         return _Entry.model_validate(entry)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise _fault(f"{place}: {first['msg']}" if place else first["msg"], path, page.line_of((number, *first["loc"]))) from None
+        first = pagewords.faults(error, _Entry)[0]
+        raise _fault(str(first), path, page.line_of((number, *first.path))) from None
 
 
 def _fault(detail: str, path: Path, line: int) -> UsageError:

@@ -18,7 +18,7 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, codelists, errors, table
+from schemas import catalogue, codelists, errors, pagewords, table
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
@@ -105,8 +105,7 @@ def load() -> Settings:
             raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
         return Settings()
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise UsageError(errors.SETTINGS, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=path or "environment") from None
+        raise UsageError(errors.SETTINGS, str(pagewords.faults(error, Settings)[0]), where=path or "environment") from None
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         raise UsageError(errors.SETTINGS, f"not YAML: line {place.line + 1}" if place else "not YAML", where=path) from None
@@ -114,5 +113,7 @@ def load() -> Settings:
         raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
     except RecursionError:
         raise UsageError(errors.SETTINGS, "nested too deeply", where=path) from None
+    except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
+        raise UsageError(errors.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
     except (SettingsError, ValueError) as error:
         raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from adapters.mapping import charsets
-from schemas import yamllines
+from schemas import pagewords, yamllines
 from schemas.catalogue.model import MessageName
 from schemas.catalogue.pages import Flaw, Spot
 from schemas.yamllines import NotYaml, Page, Step
@@ -179,9 +179,8 @@ def read(path: Path) -> Draft:
     except _UnusableError as error:
         draft.flaws.append(Flaw("readable", error.spot, error.detail, _HINT))
     except ValidationError as error:
-        for one in error.errors(include_input=False, include_url=False):
-            loc = tuple(step for step in one["loc"] if step != "[key]")
-            draft.add("shape", f"{'.'.join(map(str, loc))}: {one['msg']}", *loc)
+        for fault in pagewords.faults(error, Spec):
+            draft.add("shape", str(fault), *fault.path)
     return draft
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import errors, yamllines
+from schemas import errors, pagewords, yamllines
 from schemas.catalogue.model import Account, City, Service
 from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import UsageError
@@ -216,19 +216,8 @@ def _read_entry(model: type[EntryT], value: object, place: Place, flaws: list[Fl
     try:
         return [Placed(model.model_validate(value), place)]
     except ValidationError as error:
-        flaws += [
-            _misshapen(place.at(*path), f"{'.'.join(map(str, path)) or 'the page'}: {message}") for path, message in _innermost(error)
-        ]
+        flaws += [_misshapen(place.at(*fault.path), str(fault)) for fault in pagewords.faults(error, model)]
         return []
-
-
-def _innermost(error: ValidationError) -> Iterator[tuple[tuple[Step, ...], str]]:
-    """What is wrong, without what only follows from it: of a list whose one item is wrong pydantic says too that it is empty."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    for one in found:
-        path = one["loc"]
-        if not any(other["loc"] != path and other["loc"][: len(path)] == path for other in found):
-            yield path, one["msg"]
 
 
 def _misshapen(spot: Spot, detail: str) -> Flaw:

@@ -162,7 +162,7 @@ def moving(folder: Path) -> Catalogue:
     [
         pytest.param({"city": "city: [altstadt"}, "altstadt.yaml", "not YAML", id="broken YAML"),
         pytest.param({"services": "id: parken"}, "services.yaml", "a list is expected", id="not a list"),
-        pytest.param({"city": "[]"}, "altstadt.yaml", "valid", id="not a city"),
+        pytest.param({"city": "[]"}, "altstadt.yaml", "expected keys with values below it, found a list", id="not a city"),
         pytest.param({"city": CITY | {"colour": "red"}}, "altstadt.yaml", "colour", id="unknown key"),
         pytest.param({"city": office(colour="red")}, "altstadt.yaml", "offices.0.colour", id="unknown key of an office"),
         pytest.param({"services": [SERVICES[0] | {"leika": ["99"]}]}, "services.yaml", "leika.0", id="LeiKa key too short"),
