@@ -29,8 +29,10 @@ _DECLARATION: Final = re.compile(r"<\?xml\s[^>]*\?>")
 _DECLARED: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)["']""")
 _DECLARED_WITHIN_BYTES: Final = 1000
 _LABEL: Final = re.compile(r"[A-Za-z0-9._:-]{1,30}")
-_CHARACTER_SETS: Final = re.compile(r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+")
-"""As Python names them. It knows others that are no character sets, such as `unicode_escape`, and some that are read slowly."""
+_CHARACTER_SETS: Final = re.compile(r"ascii|utf-8|iso8859-\d+|cp\d+")
+"""As Python names them. It knows others that are no character sets, such as `unicode_escape`, and some that are read slowly. UTF-16 and
+UTF-32 show in the bytes; what only says so, as writers of .NET do of a text that is sent in UTF-8, is something else.
+"""
 _MOST_BYTES_PER_BYTE: Final = 3
 """What a byte of another character set takes in UTF-8."""
 _TRANSFER_ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"base64": base64.b64decode, "quoted-printable": quopri.decodestring}

@@ -91,21 +91,29 @@ class Soap:
         return parent
 
     def text(self, parent: etree._Element, path: str) -> str:
-        """Text in an answer; empty where there is none."""
-        return kit.text(parent.findtext("/".join(self.name(local) for local in path.split("/"))))
+        """Text in an answer, without blanks around it.
+
+        Raises:
+            UnclearAnswer: there is none.
+        """
+        if text := kit.text(parent.findtext("/".join(self.name(local) for local in path.split("/")))):
+            return text
+        raise kit.UnclearAnswer(f"the answer has no {path}")
 
     def read_fault(self, payload: etree._Element) -> Fault:
         """What a fault says, of SOAP 1.1 or 1.2."""
-        said = _last(_text(payload, "faultcode") or _text(payload, "Code/Value"))
+        said = _without_prefix(_text(payload, "faultcode") or _text(payload, "Code/Value"))
         side, _, more = said.partition(".")
         codes = (
             _text(payload, self.code),
             _text(payload, self.code.replace("detail", "Detail", 1)),
-            _last(_text(payload, "Code/Subcode/Value")),
+            _without_prefix(_text(payload, "Code/Subcode/Value")),
             more,
             _text(payload, "faultstring").partition(":")[0],
         )
-        return Fault(side, tuple(filter(None, codes)), said)
+        known = (code for code in codes if code in self.causes)
+        fit_for_logs = (code for code in codes if kit.reason_code(code) == code)
+        return Fault(side, next(known, "") or next(fit_for_logs, ""), said)
 
     def raise_fault(self, body: bytes, response: httpx.Response | None = None) -> NoReturn:
         """The office's own code decides, where `causes` has it. Without it `Client` means never, and `Server` leaves open what happened;
@@ -116,7 +124,7 @@ class Soap:
         """
         response = response or httpx.Response(httpx.codes.INTERNAL_SERVER_ERROR)
         fault = self.read_fault(_answered(body, response))
-        if cause := next((self.causes[code] for code in fault.codes if code in self.causes), None):
+        if cause := self.causes.get(fault.code):
             raise DestinationDown(fault.reason, retry_after_s(response)) if cause is DestinationDown else cause(fault.reason)
         if fault.side in _NOT_UNDERSTOOD:
             raise DestinationDown(fault.reason)
@@ -131,21 +139,18 @@ class Fault:
 
     side: str
     """Whose fault it is: of the fault code what stands before the first dot, such as `Client`."""
-    codes: tuple[str, ...]
-    """What may be the office's own code, the likeliest first."""
+    code: str
+    """The office's own, where there is one that is known or fit for logs."""
     said: str
     """The whole fault code, without prefix."""
 
     @property
-    def code(self) -> str:
-        """The office's own code, where there is one fit for logs."""
-        return next((code for code in self.codes if kit.reason_code(code) == code), "")
-
-    @property
     def reason(self) -> str:
         """The office's own code; where there is none, the fault code, which is a name of the protocol and no free text."""
-        named = f" ({self.said})" if _FAULT_CODE.fullmatch(self.said) and not self.code else ""
-        return f"SOAP fault {self.code or kit.reason_code(None)}{named}"
+        if self.code:
+            return f"SOAP fault {self.code}"
+        named = f" ({self.said})" if _FAULT_CODE.fullmatch(self.said) else ""
+        return f"SOAP fault {kit.reason_code(None)}{named}"
 
 
 class SoapAdapter:
@@ -193,9 +198,10 @@ class SoapAdapter:
         """
         try:
             state = await self._ask(self.soap.state)
+            version, clock = self.soap.text(state, "version"), self.soap.text(state, "uhrzeit")
         except kit.UnclearAnswer as error:
             raise DestinationDown(str(error)) from None
-        return f"SOAP, version {kit.one_line(self.soap.text(state, 'version'))}, clock {kit.one_line(self.soap.text(state, 'uhrzeit'))}"
+        return f"SOAP, version {kit.one_line(version)}, clock {kit.one_line(clock)}"
 
     async def close(self) -> None:
         """Give connections back."""
@@ -262,6 +268,5 @@ def _text(fault: etree._Element, path: str) -> str:
     return kit.text(fault.findtext("/".join(f"{{*}}{local}" for local in path.split("/"))))
 
 
-def _last(name: str) -> str:
-    """Without a prefix."""
+def _without_prefix(name: str) -> str:
     return name.rpartition(":")[2]

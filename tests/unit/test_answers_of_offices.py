@@ -142,6 +142,8 @@ async def test_xml_is_read_in_its_character_set(encoding: str, content_type: str
         (b"\xef\xbb\xbf<?xml version='1.0' encoding='iso-8859-1'?><a>\xc3\xbc</a>", "text/xml; charset=iso-8859-1", "ü"),
         (b"\r\n <?xml version='1.0' encoding='windows-1252'?><a>\x80</a>", "text/xml", "€"),
         (b"<a>\xa4</a>", "text/xml; charset=iso-8859-15", "€"),
+        (b"<?xml version='1.0' encoding='utf-16'?><a>\xc3\xbc</a>", "text/xml", "ü"),
+        (b"<?xml version='1.0' encoding='utf-16'?><a>\xc3\xbc</a>\n", "text/xml; charset=utf-16", "ü"),
     ],
 )
 def test_what_wins_where_signs_differ(content: bytes, content_type: str, expected: str) -> None:
@@ -414,6 +416,16 @@ async def test_where_the_code_stands(said: str) -> None:
 
     with pytest.raises(Blip, match="PLZ_UNGUELTIG"):
         await soap(answer(said, XML, 500), adapter=Elsewhere).deliver(document(), 1)
+
+
+async def test_a_code_that_the_adapter_knows_is_kept() -> None:
+    """A code of another form than ours stands in the reason as well, where the adapter names it."""
+
+    class Hyphens(SoapAdapter):
+        soap = Soap(namespace=NAMESPACE, create="anlegen", search="suchen", state="stand", causes={"e-4711.gesperrt": CaseNotReady})
+
+    with pytest.raises(CaseNotReady, match=r"^SOAP fault e-4711\.gesperrt$"):
+        await soap(answer(fault("soap:Server", text="e-4711.gesperrt: noch"), XML), adapter=Hyphens).deliver(document(), 1)
 
 
 async def test_a_fault_never_quotes_free_text() -> None:
