@@ -29,7 +29,7 @@ from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown,
 
 _LONGEST_TRACE: Final = 8 * 1024
 _LONGEST_REASON: Final = 300
-_LONGEST_PAUSE_S: Final = 3600.0
+LONGEST_PAUSE_S: Final = 3600.0
 """However long a back office wants to be left alone, it is tried out once an hour."""
 _MOST_DOUBLINGS: Final = 30
 """Far beyond any longest wait; a power of many thousands would be no number."""
@@ -199,7 +199,7 @@ class Breaker:
     def _pause_s(self, failure: Failure) -> float:
         """As the back office has told us; else twice as long each time."""
         if failure.retry_after_s is not None:
-            return min(max(failure.retry_after_s, self._settings.first_probe_s), _LONGEST_PAUSE_S)
+            return min(max(failure.retry_after_s, self._settings.first_probe_s), LONGEST_PAUSE_S)
         pause_s = self._settings.first_probe_s * 2.0 ** min(self._opened - 1, _MOST_DOUBLINGS)
         return min(self._settings.longest_probe_s, pause_s)
 

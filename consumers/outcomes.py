@@ -23,6 +23,7 @@ import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Accepted, AnswersLater, Refusal
+from consumers.failures import LONGEST_PAUSE_S, Failure, Stage
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.ends import is_our_end
@@ -110,6 +111,8 @@ class Watch:
         """By submission: a question, and what follows from its answer."""
         self._failures: list[str] = []
         """Of questions without an answer since people were told of them."""
+        self._quiet_until_ms = 0
+        """Until then the back office wants to be left alone."""
         self._said_s = self._counted_s = -_SELDOM_S
 
     async def run(self) -> None:
@@ -130,7 +133,7 @@ class Watch:
     async def ask(self) -> None:
         """Ask for the rows that are due, as many as there are places for. Each goes its own way from here."""
         places = _AT_ONCE - len(self._asking)
-        if places == 0:
+        if places == 0 or _now_ms() < self._quiet_until_ms:
             return
         mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(list(self._partitions())), AWAITED.c.next_ms <= _now_ms())
         free = AWAITED.c.submission.not_in(list(self._asking))
@@ -178,7 +181,10 @@ class Watch:
         except BaseException as error:
             if is_our_end(error):
                 raise
-            self._failures.append(type(error).__name__)
+            failure = Failure.of(error, Stage.DELIVER)
+            self._failures.append(failure.reason)
+            if failure.retry_after_s is not None:
+                self._quiet_until_ms = _now_ms() + int(min(failure.retry_after_s, LONGEST_PAUSE_S) * 1000)
             return None
 
     async def _put_off(self, row: sa.Row[Any], pause_ms: int) -> None:
@@ -189,7 +195,7 @@ class Watch:
     def _say_failures(self) -> None:
         """One line for many, now and then, because a back office that is down fails them all."""
         if self._failures and time.monotonic() - self._said_s > _SELDOM_S:
-            log.warning("outcomes_not_known", office=self._office, count=len(self._failures), error=self._failures[0])
+            log.warning("outcomes_not_known", office=self._office, count=len(self._failures), reason=self._failures[0])
             self._failures.clear()
             self._said_s = time.monotonic()
 

@@ -200,12 +200,27 @@ async def test_a_question_that_fails_is_asked_again(store: Store, clock: Clock, 
     clock.now_ms += 2_000
     with structlog.testing.capture_logs() as logs:
         await round_of(watch(store, back_office, wire))
-    assert [(line["event"], line["count"]) for line in logs] == [("outcomes_not_known", 2)]
+    assert [(line["event"], line["count"], line["reason"]) for line in logs] == [("outcomes_not_known", 2, "no answer")]
     assert "Kanarienvogel" not in str(logs)
     back_office.answers = {"GM-1": Accepted(), "GM-2": Accepted()}
     clock.now_ms += 2_000
     await round_of(watch(store, back_office, wire))
     assert [event.data.reference for event in wire.events] == ["GM-1", "GM-2"]
+
+
+async def test_questions_wait_as_long_as_the_back_office_says(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
+    """Where one question hears how long to wait, no other is asked before."""
+    await put(store, row(1))
+    back_office.answers = {"GM-1": DestinationDown("HTTP 429", 25)}
+    process = watch(store, back_office, wire)
+    clock.now_ms += 2_000
+    await round_of(process)
+    await put(store, row(2))
+    back_office.answers = {"GM-1": Accepted(), "GM-2": Accepted()}
+    clock.now_ms += 24_900
+    assert await round_of(process) == 0
+    clock.now_ms += 200
+    assert await round_of(process) == 2
 
 
 async def test_killed_before_it_is_told(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
