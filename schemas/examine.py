@@ -85,7 +85,7 @@ def examine(
     if row.own and len(root) and root[0].tag.startswith("{"):  # 3
         return Examined((_in_namespace(root),), root, row)
     head = heads.read(root)
-    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, row.needs_header)
+    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, not row.own and row.needs_header)
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
     return Examined(_ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)]), root, row, head)  # 6

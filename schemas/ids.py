@@ -12,6 +12,8 @@ EMPTY: Final = "all its digits are the same, as in an id that was never set"
 
 _WRITTEN: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _VERSION_DIGIT, _VARIANT_DIGIT = 12, 16
+_FEW: Final = 6
+"""Most different characters that such an id has: the hyphen, its digit as small letter and capital, version, variant. Nearly all have more."""
 
 
 def is_written(text: str) -> bool:
@@ -34,6 +36,11 @@ def usable(text: object) -> UUID | None:
     """The UUID in a text, if it is one and identifies something."""
     found = UUID(text) if isinstance(text, str) and is_written(text) else None
     return found if found and identifies(found) else None
+
+
+def is_empty(text: str) -> bool:
+    """Whether a text is a UUID that identifies nothing."""
+    return len(set(text)) <= _FEW and is_written(text) and not identifies(UUID(text))
 
 
 def identifies(value: UUID) -> bool:

@@ -15,7 +15,6 @@ from functools import cache, cached_property
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
-from uuid import UUID
 
 from lxml import etree
 
@@ -280,7 +279,7 @@ def _ids_written(subject: Subject) -> Iterator[Breach]:
 
 def _ids_identify(subject: Subject) -> Iterator[Breach]:
     for text, element in _ids(subject):
-        if element is not None and ids.is_written(text) and not ids.identifies(UUID(text)):
+        if element is not None and ids.is_empty(text):
             yield Breach(ids.EMPTY, element, value=text)
 
 
