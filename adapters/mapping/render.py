@@ -228,7 +228,7 @@ class _Table:
         for entry in _repeated(entry for entry in every(entries) if not entry.below):
             draft.add("repeated-name", f"{entry}: another field is the column '{entry.name}' too; give it a name", *entry.place)
         for entry in [entry for entry in every(entries) if entry.each][1:]:
-            draft.add("shape", f"{entry}: a table has one 'each', its rows", *entry.place)
+            draft.add("shape", f"{entry}: a table has one 'each', its rows; for lines of several kinds see docs/mappings.md", *entry.place)
         for text, *place in self._written():
             if not charsets.has(text, self._target.encoding):
                 draft.add("encoding", f"{self._target.encoding} has not every character of '{text}'", *place)

@@ -154,10 +154,10 @@ def test_check_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def changed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The mapping of an office, in a copy of its folder that a test can change."""
     folder = tmp_path / "office"
-    copytree(registry.folder(TRADE), folder)
+    copytree(registry.folder(getattr(request, "param", TRADE)), folder)
     monkeypatch.setattr(registry, "folder", lambda _: folder)
     monkeypatch.setattr(mapped, "getfile", lambda _: folder / "adapter.py")
     return folder / "mapping.yaml"
@@ -252,6 +252,23 @@ def test_documents_in_any_encoding(changed: Path, tmp_path: Path, encoding: str)
     assert give("diff", TRADE, "--against", str(tmp_path / "old.yaml")).exit_code == 0  # the same text in another encoding
     assert give("record", TRADE).exit_code == 0
     assert f"encoding='{encoding}'" in changed.with_name("samples").joinpath("antrag-person.expected.xml").read_bytes().decode(encoding)
+
+
+SOAP = "muenchen.meldewesen"
+
+
+@pytest.mark.parametrize("changed", [SOAP], indirect=True)
+@pytest.mark.parametrize("rule", ["", "\n  unrepresentable: transliterate"], ids=["references", "transliterated"])
+@pytest.mark.parametrize("encoding", ENCODINGS[:3])
+def test_soap_in_any_encoding(changed: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, rule: str) -> None:
+    """A SOAP back office that wants another encoding is connected like any other: recorded, checked and tried."""
+    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes, checks.characters_survive, checks.find_before_and_after))
+    page = changed.read_text(encoding="utf-8")
+    changed.write_text(page.replace("format: xml", f"format: xml\n  encoding: {encoding}{rule}", 1), encoding="utf-8")
+    assert give("record", SOAP).exit_code == 0
+    result = give("check", SOAP)
+    assert (result.exit_code, "3 of 3 checks kept" in result.stdout) == (0, True), result.output
+    assert give("try", str(changed.parent / "samples" / "person.xml"), "--adapter", SOAP).exit_code == 0
 
 
 def test_ids_of_the_message(tmp_path: Path) -> None:

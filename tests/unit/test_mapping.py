@@ -6,10 +6,13 @@ import contextlib
 import encodings
 import json
 import pkgutil
+import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -661,6 +664,34 @@ def test_xml_survives_any_text(text: str) -> None:
     filled: list[Any] = [(attribute, [text], []), (element, [text], [[(element.below[0], [text], [])]])]
     root = etree.fromstring(renderer(draft, Spec(target=target, document=spec), entries).render(filled))
     assert root.get("b") == root.findtext("c") == root[0].get("d") == text
+
+
+def test_example_with_lines_of_several_kinds(tmp_path: Path) -> None:
+    """The adapter in docs/mappings.md writes record types out of what its mapping says; nothing is found about the mapping."""
+    text = (Path(__file__).parents[2] / "docs/mappings.md").read_text(encoding="utf-8")
+    for name in ("mapping.yaml", "adapter.py"):
+        block = re.search(rf"^```\w+ {re.escape(name)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        assert block is not None
+        (tmp_path / name).write_text(block.group(1), encoding="utf-8")
+    assert lint.check(tmp_path / "mapping.yaml", [catalogue.load().services["wohnsitz-anmelden"]]) == []
+    spec = spec_from_file_location("example_of_record_types", tmp_path / "adapter.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+        adapter = module.RegensburgMeldewesen.__new__(module.RegensburgMeldewesen)
+        adapter._mapping = Mapping.load(tmp_path / "mapping.yaml")
+        document = adapter.translate(
+            submission(applicants=(builders.person("Đặng", "Zoë", birth_date="1990-05"), builders.person("B", None)))
+        )
+    finally:
+        del sys.modules[spec.name]
+    first, *persons, last = document.content.decode("iso-8859-15").split("\r\n")[:-1]
+    assert (first[:2], first[-2:], len(first)) == ("01", "EA", 40)
+    assert persons == [f"02001{'Dang':<30}{'Zoë':<30}19900500", f"02002{'B':<30}{'':<30}{persons[1][-8:]}"]
+    assert (last, Path(document.name).suffix) == ("9900002", ".txt")
 
 
 def test_example_of_the_documentation(tmp_path: Path) -> None:
