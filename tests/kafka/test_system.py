@@ -147,6 +147,25 @@ def test_unclear_outcome_has_one_effect(loop: asyncio.Runner, run: Run) -> None:
     assert proof.complete, proof
 
 
+def test_page_in_place_of_the_office_and_odd_answers(loop: asyncio.Runner, run: Run) -> None:
+    """While somebody else answers for the back offices nothing is lost; then they answer in rare ways, and everything arrives once."""
+
+    async def work() -> Proof:
+        for office in run.system.catalogue.offices:
+            await run.system.set_mood(office, "page")
+        await run.send(5)
+        await asyncio.sleep(2)
+        for office in run.system.catalogue.offices:
+            await run.system.set_mood(office, "odd")
+        proof = await run.proof()
+        for office in run.system.catalogue.offices:
+            await run.system.set_mood(office, "ok")
+        return proof
+
+    proof = loop.run(work())
+    assert proof.complete, proof
+
+
 def test_genuine_messages_arrive_byte_for_byte(loop: asyncio.Runner, run: Run) -> None:
     """The building office holds messages with the hashes of those that the portal sent."""
     number = [portal.office for portal in run.portals].index("nuernberg.bau")
