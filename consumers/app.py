@@ -94,6 +94,7 @@ def _outcomes(
 
 def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:
     health.alive["engine"] = engine.progress.check
+    health.degraded["offsets"] = engine.notice
     health.ready["engine"] = lambda: engine.finding() or engine.progress.check()
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
     health.ready["steps"] = engine.stuck

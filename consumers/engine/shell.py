@@ -182,6 +182,8 @@ class Engine(Generic[WorkT]):
         """What went wrong where the client would swallow it."""
         self._lost: dict[TopicPartition, int] = {}
         """By partition: records that were gone before they were read."""
+        self._moved: dict[TopicPartition, Start] = {}
+        """Partitions whose commit was ahead of what the handler knew."""
         self._ids: dict[str, str | None] = {}
         """Which topics are read, by their names."""
         self._missing: list[str] = []
@@ -217,6 +219,17 @@ class Engine(Generic[WorkT]):
         if self._missing:
             return f"{errors.TOPICS_MISSING.code}: {', '.join(self._missing)}"
         return None if self._polling is None else self._polling.finding()
+
+    def notice(self) -> str | None:
+        """What a person has to know while work goes on: records that are gone, and offsets that somebody moved, until all is asked for."""
+        lost = sum(self._lost.values())
+        moved = [
+            f"{topic}/{number} goes on at {start.offset}, Kafka said {start.offset + start.moved}"
+            for (topic, number), start in self._moved.items()
+            if self.core.committable().get(TopicPartition(topic, number), 0) < start.ask_before
+        ]
+        said = [f"{lost} records were gone before they were read (see `stadtbus offsets reset`)"] if lost else []
+        return "; ".join([*said, *moved]) or None
 
     async def _run(self) -> None:
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
@@ -473,6 +486,7 @@ class Engine(Generic[WorkT]):
             _say_start(partition, start)
             consumer.seek(partition, start.offset)  # whatever was fetched for an earlier assignment comes again
         self._lost = {partition: start.lost for partition, start in starts.items()}
+        self._moved = {partition: start for partition, start in starts.items() if start.moved}
         self._ids = {partition.topic: start.topic_id for partition, start in starts.items()}
         self._assignment += 1
         self.core.assign(

@@ -12,6 +12,7 @@ partition does wrong holds up no other.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,9 +26,10 @@ from aiokafka.errors import KafkaError
 from infra import metrics
 from infra.health import Progress
 from infra.kafka import unread
-from infra.kafka.clients import Contact, start_consumer
+from infra.kafka.clients import Contact, outside, start_consumer
 from infra.kafka.cluster import Log, TopicState, logs_of, topics_of
 from infra.kafka.polling import Polling
+from infra.kafka.reading import Shelf
 from infra.kafka.unread import Unread, Unreadable
 from infra.settings import KafkaSettings
 from infra.stores import Store, add_missing_columns, insert_new
@@ -59,7 +61,12 @@ class Tables:
         """Add them to the tables of a store."""
         return cls(
             offsets=sa.Table(
-                "kafka_offset", metadata, *_where(), sa.Column("next_offset", sa.BigInteger, nullable=False), sa.Column("topic_id", sa.Text)
+                "kafka_offset",
+                metadata,
+                *_where(),
+                sa.Column("next_offset", sa.BigInteger, nullable=False),
+                sa.Column("topic_id", sa.Text),
+                sa.Column("last_mark", sa.Text),  # of the record before the offset
             ),
             unreadable=unread.table(metadata, *_where()),
         )
@@ -93,11 +100,13 @@ class GoOn:
     """Records that are gone and were never stored."""
 
 
-def go_on(offset: int, topic_id: str | None, log: Log) -> GoOn:
-    """Where to read on, when this offset in this topic (None where it is not known which) was stored. Pure."""
+def go_on(offset: int, topic_id: str | None, log: Log, *, was_cut: bool = False) -> GoOn:
+    """Where to read on, when this offset in this topic (None where it is not known which) was stored. `was_cut`: another record stands
+    before the offset than the one that was read there. Pure.
+    """
     if None not in (topic_id, log.topic_id) and topic_id != log.topic_id:
         return GoOn(log.first, errors.TOPIC_REPLACED.code, log.first)
-    if offset > log.end:
+    if was_cut or offset > log.end:
         return GoOn(log.first, errors.LOG_SHORTENED.code)
     return GoOn(max(offset, log.first), missing=max(0, log.first - offset))
 
@@ -211,7 +220,7 @@ class StoredReader(Generic[RowT]):
         """Store one batch; the offset to go on with, or None where somebody else was ahead."""
         await self._mind_gap(consumer, partition, start, records[0].offset)
         rows, unreadable = self._decode_all(records)
-        end = await self._store_all(consumer, partition, start, records[-1].offset + 1, rows, unreadable)
+        end = await self._store_all(consumer, partition, start, records[-1].offset + 1, rows, unreadable, _mark(records[-1]))
         if end is not None:
             metrics.RECORDED.labels(self._group).inc(len(records))
         if unreadable:
@@ -227,7 +236,7 @@ class StoredReader(Generic[RowT]):
             await self._take_again(consumer, [partition])
             return None
         await self._mind_gap(consumer, partition, start, position)
-        return await self._store_all(consumer, partition, start, position, [], {})
+        return await self._store_all(consumer, partition, start, position, [], {}, None)
 
     async def _store_all(
         self,
@@ -237,9 +246,15 @@ class StoredReader(Generic[RowT]):
         end: int,
         rows: Sequence[RowT],
         unreadable: Mapping[int, str],
+        mark: str | None,
     ) -> int | None:
+        def operation(connection: sa.Connection) -> None:
+            self._move(connection, partition, start, {"next_offset": end, "last_mark": mark})
+            self._unread.note(connection, partition, unreadable)
+            self._apply(connection, rows)
+
         try:
-            await self._store.write(lambda connection: self._store_rows(connection, partition, start, end, rows, unreadable))
+            await self._store.write(operation)
         except _Overtaken:
             await self._take_again(consumer, [partition])
             return None
@@ -270,22 +285,11 @@ class StoredReader(Generic[RowT]):
                 unreadable[record.offset] = str(error)
         return rows, unreadable
 
-    def _store_rows(
-        self,
-        connection: sa.Connection,
-        partition: TopicPartition,
-        start: int,
-        end: int,
-        rows: Sequence[RowT],
-        unreadable: Mapping[int, str],
-    ) -> None:
+    def _move(self, connection: sa.Connection, partition: TopicPartition, start: int, values: Mapping[str, Any]) -> None:
         offsets = self._tables.offsets
         here = (offsets.c.next_offset == start, offsets.c.topic_id.is_not_distinct_from(self._ids.get(partition.topic)))
-        moved = connection.execute(offsets.update().where(*self._row_of(partition), *here).values(next_offset=end))
-        if moved.rowcount != 1:
+        if connection.execute(offsets.update().where(*self._row_of(partition), *here).values(values)).rowcount != 1:
             raise _Overtaken
-        self._unread.note(connection, partition, unreadable)
-        self._apply(connection, rows)
 
     def _row_of(self, partition: TopicPartition) -> tuple[sa.ColumnElement[bool], ...]:
         columns = self._tables.offsets.c
@@ -340,7 +344,8 @@ class StoredReader(Generic[RowT]):
         async with asyncio.timeout(_PATIENCE_S):
             logs = await logs_of(consumer, partitions, found)
         for partition, seen in logs.items():
-            start = await self._store.write(partial(self._go_on, partition=partition, seen=seen))
+            was_cut = await self._was_cut(consumer, partition, seen)
+            start = await self._store.write(partial(self._go_on, partition=partition, seen=seen, was_cut=was_cut))
             if assignment != self._assignment or partition not in consumer.assignment():
                 return
             consumer.seek(partition, start.offset)
@@ -354,16 +359,35 @@ class StoredReader(Generic[RowT]):
                     what="reading goes on at the first record; what is stored already is dropped",
                 )  # fmt: skip
 
-    def _go_on(self, connection: sa.Connection, partition: TopicPartition, seen: Log) -> GoOn:
+    async def _was_cut(self, consumer: AIOKafkaConsumer, partition: TopicPartition, seen: Log) -> bool:
+        """Whether the log was cut off before the stored offset and has grown past it since: Kafka was restored from an older copy of itself. Its
+        commit is older than what is stored then, as it is after a kill; which of both it was, the last record that was stored tells.
+        """
+        query = sa.select(self._tables.offsets).where(*self._row_of(partition))
+        stored = await self._store.read(lambda connection: connection.execute(query).one_or_none())
+        committed = await consumer.committed(partition)
+        if stored is None or stored.last_mark is None or committed is None or committed >= stored.next_offset:
+            return False
+        last = stored.next_offset - 1
+        if not seen.first <= last < seen.end:
+            return False
+        async with outside(self._settings, f"{self._group}-reader") as beside:
+            beside.assign([partition])
+            records = await Shelf(self._settings, beside, partition.topic).take(partition.partition, [last])
+        return [_mark(record) for record in records] != [stored.last_mark]
+
+    def _go_on(self, connection: sa.Connection, partition: TopicPartition, seen: Log, *, was_cut: bool) -> GoOn:
         """Within a transaction: where to go on, as the store says it from now on. What was never read starts at its first record."""
         offsets = self._tables.offsets
         row = {"consumer": self._group, "topic": partition.topic, "partition": partition.partition}
         insert_new(connection, offsets, [row | {"next_offset": seen.first, "topic_id": seen.topic_id}])
         stored = connection.execute(sa.select(offsets).where(*self._row_of(partition))).one()
-        start = go_on(stored.next_offset, stored.topic_id, seen)
+        start = go_on(stored.next_offset, stored.topic_id, seen, was_cut=was_cut)
         if start.anew is not None:
             start = replace(start, missing=start.missing + self._unread.forget(connection, partition))
-        connection.execute(offsets.update().where(*self._row_of(partition)).values(next_offset=start.offset, topic_id=seen.topic_id))
+        mark = stored.last_mark if start.offset == stored.next_offset else None
+        now = {"next_offset": start.offset, "topic_id": seen.topic_id, "last_mark": mark}
+        connection.execute(offsets.update().where(*self._row_of(partition)).values(now))
         return start
 
     async def take(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
@@ -384,6 +408,11 @@ class StoredReader(Generic[RowT]):
         self._next.clear()
         if self._polling is not None:
             self._polling.forget()
+
+
+def _mark(record: Any) -> str:
+    """The same for the same record; another one hardly has the same time and content."""
+    return f"{record.timestamp}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b''))}"
 
 
 def _of_its_records(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import codec as codecs
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -28,6 +29,7 @@ from consumers.handover import HandOver
 from consumers.ledger import Fenced, Ledger
 from consumers.settings import DeliverySettings
 from infra import metrics
+from infra.kafka import polling
 from infra.kafka.admin import count_records, create_topics
 from infra.kafka.clients import Outgoing, Sender, outside
 from infra.kafka.group_offsets import look
@@ -399,6 +401,25 @@ async def test_markers_of_transactions_are_no_loss(kafka: KafkaSettings) -> None
     assert metrics.EXPIRED.labels(topic)._value.get() == expired
 
 
+async def test_partition_that_cannot_be_read_stops_no_other(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one partition that the client cannot decode the others of the office are delivered; the bad one is named, and goes on when mended."""
+    topic = await new_topic(kafka)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="zstd") as producer:
+        await producer.send_and_wait(topic, b"0", key=b"bad", partition=1)
+    monkeypatch.setattr(codecs, "has_zstd", lambda: False)
+    monkeypatch.setattr(polling, "_FIRST_PAUSE_S", 1.0)
+    office = Office()
+    engine = engine_of(kafka, topic, office)
+    async with running(engine):
+        await eventually(lambda: f"{topic}/1 cannot be read at offset 0" in (engine.finding() or ""))
+        await fill(kafka, [Outgoing(topic, b"good", str(number).encode(), partition=2 * (number % 2)) for number in range(20)])
+        await eventually(lambda: len(office.cases[b"good"]) == 20)
+        assert office.cases[b"bad"] == []
+        monkeypatch.undo()
+        await eventually(lambda: office.cases[b"bad"] == [0])
+        await eventually(lambda: engine.finding() is None)
+
+
 async def transaction(kafka: KafkaSettings, topic: str, values: Sequence[bytes], *, abort: bool = False) -> None:
     """Records of case a, and a marker behind them."""
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
@@ -417,8 +438,9 @@ async def test_what_was_deleted_before_the_first_start_is_counted(kafka: KafkaSe
     await delete_before(kafka, topic, 6)
     office = Office()
     for _ in range(2):
-        async with running(engine_of(kafka, topic, office)):
-            await eventually(lambda: office.got == 3)
+        engine = engine_of(kafka, topic, office)
+        async with running(engine):
+            await eventually(lambda: office.got == 3 and (engine.notice() or "").startswith("6 records were gone"))  # noqa: B023
             async with asyncio.timeout(10):
                 while await committed(kafka, topic, topic) != {0: 9}:
                     await asyncio.sleep(0.2)

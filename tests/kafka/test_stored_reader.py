@@ -187,7 +187,7 @@ async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     sick = reader(kafka, store, topic)
 
-    def fail(*_: object) -> int:
+    def fail(*_: object, **__: object) -> int:
         raise OSError("no space")
 
     monkeypatch.setattr(sick, "_go_on", fail)
@@ -235,6 +235,30 @@ async def test_topic_that_was_made_anew_is_read_from_its_first_record(kafka_boot
     await asyncio.sleep(0.5)
     await stop(task)
     assert numbers(store) == list(range(260))
+    store.close()
+
+
+async def test_log_that_was_cut_off_and_has_grown_again_is_read_anew(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """When Kafka's commit is behind the store, and another record stands where the last one was read, nothing of the log is skipped."""
+    kafka = settings_for(kafka_bootstrap)
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, range(60)))
+    store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
+    task = asyncio.create_task(reader(kafka, store, topic).run())
+    await eventually(lambda: len(numbers(store)) == 60)
+    await stop(task)
+    of_partition_0 = (tables.offsets.c.topic == topic, tables.offsets.c.partition == 0)
+    await store.write(lambda connection: connection.execute(tables.offsets.update().where(*of_partition_0).values(last_mark="1:2")))
+    async with outside(kafka, "operator", topic) as consumer:
+        places = [TopicPartition(topic, number) for number in range(3)]
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, 1))
+    before = store.read_now(lambda c: c.execute(sa.select(tables.offsets.c.next_offset).where(*of_partition_0)).scalar_one())
+    task = asyncio.create_task(reader(kafka, store, topic).run())
+    await eventually(lambda: len(numbers(store)) == 60 + before)  # this table counts what comes again
+    await asyncio.sleep(0.5)
+    await stop(task)
+    assert (len(numbers(store)), set(numbers(store))) == (60 + before, set(range(60)))
     store.close()
 
 
