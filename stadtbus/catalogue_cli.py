@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from schemas import catalogue, errors
 from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, Offer, Route, Service, pages, rules
-from schemas.catalogue.pages import Flaw, Spot
+from schemas.catalogue.pages import Flaw, Pages, Spot
 from schemas.errors import Problem, Rejected, UsageError
 from schemas.findings import Severity
 from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json
@@ -45,7 +45,7 @@ def check(
     """Every finding with page, line and hint; exit code 1 when one is an error."""
     loaded = load()
     read = pages.read(pages.merged(pages.sources(loaded.catalogue), files or ()), loaded.load_codelists())
-    flaws = rules.flaws(read)
+    flaws = [*rules.flaws(read), *_other_names(read)]
     wrong = sum(flaw.severity is Severity.ERROR for flaw in flaws)
     counts = {
         "services": len(read.services),
@@ -58,6 +58,21 @@ def check(
     _tell("\n".join(lines), counts | {"findings": [flaw.as_dict() for flaw in flaws]}, as_json=as_json)
     if wrong:
         raise typer.Exit(FINDINGS)
+
+
+def _other_names(read: Pages) -> Iterable[Flaw]:
+    """Offices without an adapter in a city that has adapters for offices which the page does not name: the two may mean the same."""
+    from adapters import registry
+
+    adapters = registry.names()
+    for city in read.cities:
+        named = {f"{city.entry.city}.{office.id}": number for number, office in enumerate(city.entry.offices)}
+        unnamed = [one for one in adapters if one.startswith(f"{city.entry.city}.") and one not in named]
+        for office, number in named.items():
+            if office not in adapters and unnamed:
+                detail = f"'{office}' has no adapter, and '{unnamed[0]}' has one and is not in the page"
+                hint = "if the same office is meant, give it the same name in the page and in the package of its adapter"
+                yield Flaw("office-name", city.place.at("offices", number, "id"), detail, hint, Severity.WARNING)
 
 
 def _lines(flaws: Iterable[Flaw]) -> Iterable[str]:

@@ -63,6 +63,18 @@ def test_check_of_a_changed_page(run: Run, tmp_path: Path) -> None:
     assert "3 cities" in run("check", str(page)).output
 
 
+def test_office_of_another_name_than_its_adapter(run: Run, tmp_path: Path) -> None:
+    """An office that the page spells otherwise than the package of its adapter is worth knowing; two offices without one are not."""
+    page = tmp_path / "augsburg.yaml"
+    text = (Path(catalogue.__file__).parents[1] / "cities" / "augsburg.yaml").read_text(encoding="utf-8")
+    page.write_text(text.replace("id: gewerbe", "id: gewerb"), encoding="utf-8")
+    result = run("check", str(page))
+    assert result.exit_code == 0
+    assert "warning: 'augsburg.gewerb' has no adapter, and 'augsburg.gewerbe' has one and is not in the page (office-name)" in result.output
+    page.write_text(text.replace("city: augsburg", "city: augsburg2"), encoding="utf-8")
+    assert "office-name" not in run("check", str(page)).output
+
+
 def test_check_prints_what_stands_there(run: Run, tmp_path: Path) -> None:
     """Brackets and colons of a finding are printed as they are, and are no markup."""
     (tmp_path / "x.yaml").write_text("\n" * 99 + "city: '[red]'", encoding="utf-8")
