@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.table import Column, Table
 
+from adapters import registry
 from schemas import catalogue, errors
 from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, Offer, Route, Service, pages, rules
 from schemas.catalogue.pages import Flaw, Pages, Spot
@@ -62,8 +63,6 @@ def check(
 
 def _other_names(read: Pages) -> Iterable[Flaw]:
     """Offices without an adapter in a city that has adapters for offices which the page does not name: the two may mean the same."""
-    from adapters import registry
-
     adapters = registry.names()
     for city in read.cities:
         named = {f"{city.entry.city}.{office.id}": number for number, office in enumerate(city.entry.offices)}
