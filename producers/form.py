@@ -1,4 +1,4 @@
-"""The JSON form: the same application for portals that do not write XML; a worker reads it and renders it to the message."""
+"""The JSON form: the same submission for portals that do not write XML; a worker reads it and renders it to the message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 from collections import Counter
-from typing import Annotated, Any, Final
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field, ValidationError
@@ -15,7 +16,22 @@ from producers import form_faults
 from schemas import errors, ids, message
 from schemas.catalogue import Route
 from schemas.errors import Rejected
-from schemas.message import Applicant, Application, Authority, Code, Form, Id, Model, Moment
+from schemas.findings import Finding
+from schemas.message import (
+    Amendment,
+    Applicant,
+    Application,
+    Authority,
+    Code,
+    Filing,
+    Form,
+    Id,
+    MessageReference,
+    Model,
+    Moment,
+    Reason,
+    Withdrawal,
+)
 
 CATALOGUE_VERSION = "2026-04-30"
 """Date of the code lists (services, area keys) that the bus writes into messages."""
@@ -24,49 +40,72 @@ _LONGEST_INTEGER: Final = 18
 """In digits: what fits 64 bits."""
 
 
+Kind = Literal["application", "amendment", "withdrawal"]
+_DEPENDS: Final = ("reference", "form", "reason")
+_NEEDED: Final[Mapping[Kind, Collection[str]]] = {
+    "application": ("form",),
+    "amendment": ("reference", "form"),
+    "withdrawal": ("reference", "reason"),
+}
+"""Of the members that not every kind has, those that a kind needs; it takes none of the others."""
+
+
 class SubmissionForm(Model):
     """Body of `POST /v1/submissions` with content type application/json."""
 
+    kind: Kind = Field(
+        default="application",
+        description="An `amendment` has `reference` and `form` (the fields that change), a `withdrawal` has `reference` and `reason`; "
+        "an application, which it is where nothing is said, has `form` alone.",
+    )
     id: Id = Field(description="The portal's own id of this submission. Repeat it to repeat the submission.")
     created_at: Moment = Field(description="When the applicant sent the form, with time zone.")
     case_id: Id = Field(description="The portal's id of the case; all messages of a case carry the same one.")
+    reference: Id | None = Field(default=None, description="The id of the submission that is amended or withdrawn.")
     service: Annotated[str, Field(pattern=r"^\d{14}$", description="LeiKa key, 14 digits.")]
     area: Annotated[str, Field(pattern=r"^(\d{12}|\d{8})$", description="ARS (12 digits) or AGS (8 digits).")]
     applicants: tuple[Applicant, ...] = Field(min_length=1, max_length=20)
-    form: Form
+    form: Form | None = None
+    reason: Reason | None = Field(default=None, description="Why it is withdrawn.")
     answers_wanted: bool = Field(default=True, description="Whether the portal can take answers of the office; true where nothing is said.")
     test: bool = Field(default=False, description="A test has no effect outside of test systems; false where nothing is said.")
 
-    def application(self, route: Route, author: Authority) -> Application:
+    def message(self, route: Route, author: Authority) -> Filing:
         """The message that this form stands for; the same form gives the same message."""
         area_list = message.AREA_LIST_ARS if len(self.area) == len(route.city.ars) else message.AREA_LIST_AGS
-        return Application(
-            message_id=self.id,
-            created_at=self.created_at,
-            reader=Authority(key=route.office_entry.authority, name=route.office_entry.name),
-            author=author,
-            case_id=self.case_id,
-            answers_wanted=self.answers_wanted,
-            service=Code(code=self.service, name=route.service.name, list_uri=message.SERVICE_LIST, list_version=CATALOGUE_VERSION),
-            area=Code(code=self.area, list_uri=area_list, list_version=CATALOGUE_VERSION),
-            applicants=self.applicants,
-            content=self.form,
-            test=self.test,
-        )
+        members: dict[str, Any] = {
+            "message_id": self.id,
+            "created_at": self.created_at,
+            "reader": Authority(key=route.office_entry.authority, name=route.office_entry.name),
+            "author": author,
+            "case_id": self.case_id,
+            "answers_wanted": self.answers_wanted,
+            "service": Code(code=self.service, name=route.service.name, list_uri=message.SERVICE_LIST, list_version=CATALOGUE_VERSION),
+            "area": Code(code=self.area, list_uri=area_list, list_version=CATALOGUE_VERSION),
+            "applicants": self.applicants,
+            "test": self.test,
+        }
+        if self.kind == "application":
+            return Application(**members, content=self.form)
+        members["reference"] = MessageReference(message_id=self.reference)
+        return Amendment(**members, content=self.form) if self.kind == "amendment" else Withdrawal(**members, reason=self.reason)
 
     @classmethod
-    def of(cls, application: Application) -> SubmissionForm:
-        """The form that a portal would send for this application."""
+    def of(cls, filing: Filing) -> SubmissionForm:
+        """The form that a portal would send for this message."""
+        own: dict[str, Any] = {"form": getattr(filing, "content", None), "reason": getattr(filing, "reason", None)}
+        if not isinstance(filing, Application):
+            own |= {"kind": "amendment" if isinstance(filing, Amendment) else "withdrawal", "reference": filing.reference.message_id}
         return cls(
-            id=application.message_id,
-            created_at=application.created_at,
-            case_id=application.case_id,
-            service=application.service.code,
-            area=application.area.code,
-            applicants=application.applicants,
-            form=application.form,
-            answers_wanted=application.answers_wanted,
-            test=application.test,
+            id=filing.message_id,
+            created_at=filing.created_at,
+            case_id=filing.case_id,
+            service=filing.service.code,
+            area=filing.area.code,
+            applicants=filing.applicants,
+            answers_wanted=filing.answers_wanted,
+            test=filing.test,
+            **own,
         )
 
 
@@ -95,6 +134,7 @@ def read(body: bytes) -> SubmissionForm:
     faults = form_faults.in_texts(content)
     try:
         form = SubmissionForm.model_validate_json(body.removeprefix(_BOM), strict=True)
+        faults += _of_kind(form)
     except ValidationError as error:
         faults = form_faults.in_shape(error, SubmissionForm, faults)
     if not faults:
@@ -102,6 +142,15 @@ def read(body: bytes) -> SubmissionForm:
     refusal = Rejected(errors.FORM_INVALID, faults[0].detail, where=faults[0].path or None)
     refusal.findings, refusal.message_id = faults, _id(content)
     raise refusal
+
+
+def _of_kind(form: SubmissionForm) -> list[Finding]:
+    """Members that this kind of form lacks, or does not take."""
+    return [
+        form_faults.depending(form.kind, name, needed=name in _NEEDED[form.kind])
+        for name in _DEPENDS
+        if (getattr(form, name) is not None) != (name in _NEEDED[form.kind])
+    ]
 
 
 def _content(body: bytes) -> Any:

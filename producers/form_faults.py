@@ -169,6 +169,11 @@ def sentence(found: ErrorDetails) -> str:
     return _SENTENCES.get(kind, _OTHERWISE).format(**limits)
 
 
+def depending(kind: str, name: str, *, needed: bool) -> Finding:
+    """A member that this kind of form lacks although it needs it, or has although it takes none."""
+    return _finding(f"a form of kind '{kind}' " + ("needs this member" if needed else "has no such member"), (name,))
+
+
 def _members(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:
     """The names of the members at a place of the form."""
     for step in steps:
@@ -297,6 +302,8 @@ _NAMES: Final = _Names(
         "@test": _one("test"),
         "antragsidentifikation": _one("case_id"),
         "rueckkanalVorhanden": _one("answers_wanted"),
+        "bezug": _one(bezugNachricht=_one("reference")),
+        "grund": _one("reason"),
         "leistung": _one("service"),
         "gebiet": _one("area"),
         "antragsteller": _list("applicants", natuerlichePerson=_PERSON, organisation=_ORGANISATION, vertrauensniveau=_TRUST),

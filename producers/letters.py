@@ -205,7 +205,7 @@ def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Let
     sent = form.read(body)
     try:
         with form_faults.told():
-            content = message.write(sent.application(catalogue_prepared().route(sent.service, sent.area), author))
+            content = message.write(sent.message(catalogue_prepared().route(sent.service, sent.area), author))
             letter = open_letter(content, Call(), accept_test=accept_test)
         return replace(letter, warnings=tuple(map(form_faults.of_form, letter.warnings))), content
     except Rejected as error:

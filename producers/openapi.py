@@ -204,7 +204,7 @@ _SUBMIT: Final = {
     "operationId": "submit",
     "summary": "Submit an application, an amendment or a withdrawal",
     "description": (
-        "A form is an application. Amendments and withdrawals are sent as messages (XML).\n\n"
+        "A form (JSON) and a message (XML) are two ways to say the same.\n\n"
         "Accepted means durable. Repeat the same call until it is answered: the same content has one effect and gets the same answer."
     ),
     "parameters": [

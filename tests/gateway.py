@@ -20,7 +20,7 @@ from producers.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, message
 from schemas.catalogue import Catalogue
-from schemas.message import Application
+from schemas.message import Filing
 from tests import openapi_contract
 
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
@@ -70,17 +70,17 @@ def opened(
     box.store.close()
 
 
-def as_xml(application: Application) -> bytes:
+def as_xml(application: Filing) -> bytes:
     """What a portal sends that writes XML."""
     return message.write(application)
 
 
-def as_form(application: Application) -> dict[str, Any]:
+def as_form(application: Filing) -> dict[str, Any]:
     """What a portal sends that does not, before it becomes JSON."""
     return SubmissionForm.of(application).model_dump(mode="json", exclude_defaults=True)
 
 
-def as_json(application: Application) -> bytes:
+def as_json(application: Filing) -> bytes:
     """The same as JSON."""
     return json.dumps(as_form(application)).encode()
 

@@ -81,6 +81,8 @@ def _existing(value: str) -> str:
 
 PartialDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$"), AfterValidator(_existing)]
 FieldId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8,11}$")]
+Reason = Literal["no-longer-needed", "mistake", "applied-anew", "other"]
+"""Why something is withdrawn."""
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
 
@@ -259,7 +261,7 @@ class Withdrawal(_Filing):
     """One `einreichung.ruecknahme.0130`."""
 
     reference: MessageReference
-    reason: Literal["no-longer-needed", "mistake", "applied-anew", "other"]
+    reason: Reason
 
 
 class StatusMessage(_Message):

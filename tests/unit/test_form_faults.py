@@ -101,6 +101,9 @@ def test_every_fault_is_told_in_our_words(change: Callable[[Any, str | int], Non
             assert " " in finding.detail
             assert finding.detail != form_faults._OTHERWISE
             assert CANARY not in f"{finding.detail} {finding.path}"
+            if "needs this member" in finding.detail:
+                assert (finding.path, content.get("form")) == ("/form", None)
+                continue
             assert resolves(finding.path, content, missing="member is missing" in finding.detail)
 
 
@@ -141,6 +144,25 @@ FAULTS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     ),
     "neither": ({"applicants": [{"trust": FORM["applicants"][0]["trust"]}]}, [("/applicants/0", "give exactly one of 'person' and 'organisation'")]),
     "nobody": ({"applicants": []}, [("/applicants", "the list has fewer members than 1")]),
+    "a withdrawal of nothing, with a form": (
+        {"kind": "withdrawal"},
+        [
+            ("/reference", "a form of kind 'withdrawal' needs this member"),
+            ("/form", "a form of kind 'withdrawal' has no such member"),
+            ("/reason", "a form of kind 'withdrawal' needs this member"),
+        ],
+    ),
+    "an application without a form": ({"form": None}, [("/form", "a form of kind 'application' needs this member")]),
+    "an amendment of nothing": ({"kind": "amendment"}, [("/reference", "a form of kind 'amendment' needs this member")]),
+    "an application of something": (
+        {"reference": FORM["id"]},
+        [("/reference", "a form of kind 'application' has no such member")],
+    ),
+    "another kind": ({"kind": "letter"}, [("/kind", "expected one of 'application', 'amendment' or 'withdrawal'")]),
+    "another reason": (
+        {"kind": "withdrawal", "reference": FORM["id"], "reason": "Kanarienvogel"},
+        [("/reason", "expected one of 'no-longer-needed', 'mistake', 'applied-anew' or 'other'")],
+    ),
     "several": (
         {"id": "1", "applicants": [{"trust": {"level": 5, "account": "bayernid"}}, 1], "test": "no"},
         [
@@ -191,13 +213,13 @@ async def test_faults_of_content_are_told_of_the_form(bus: Gateway, change: tupl
 
 def test_every_member_of_the_form_has_its_element() -> None:
     """Of each element that is written for a form the member is known, so that no fault is told of more than it is in."""
-    written = datatypes.fields(message.APPLICATION)
+    written = [one for name in (message.APPLICATION, message.WITHDRAWAL) for one in datatypes.fields(name)]
     found = {form_faults._place("/e:x/" + field.path) for field in written}
     members = {
         re.sub(r"/\d+", "/0", form_faults.pointer(steps)) for steps in places(SubmissionForm.of(builders.application()).model_dump())
     }
     wanted = {member for member in members if not member.endswith(("/0", "/values", "/fields", "/applicants", "/organisation"))}
-    assert wanted <= found | {"/test"}
+    assert wanted <= found | {"/test", "/kind"}
 
 
 async def test_refusal_of_a_form_names_the_message(bus: Gateway) -> None:

@@ -17,7 +17,7 @@ import yaml
 from structlog.testing import capture_logs
 
 from producers import permits
-from schemas import message, table
+from schemas import message, table, xml
 from schemas.headers import Header
 from schemas.message import (
     AREA_LIST_ARS,
@@ -27,6 +27,7 @@ from schemas.message import (
     Application,
     Authority,
     Code,
+    Filing,
     FormField,
     MessageReference,
     Trust,
@@ -521,12 +522,12 @@ async def test_warnings_travel_with_the_answer(building: Gateway) -> None:
 # --- amendments and withdrawals
 
 
-def later(kind: type[Amendment | Withdrawal], **changes: Any) -> bytes:
+def later(kind: type[Amendment | Withdrawal], **changes: Any) -> Amendment | Withdrawal:
     """An amendment or withdrawal of a trade registration."""
     first = builders.trade_application(**changes)
     shared = {name: getattr(first, name) for name in Withdrawal.model_fields if hasattr(first, name) and name != "reference"}
     own = {"content": first.content} if kind is Amendment else {"reason": "mistake"}
-    return message.write(kind(**shared | own | {"reference": MessageReference(message_id=uuid4())}))
+    return kind(**shared | own | {"reference": MessageReference(message_id=uuid4())})
 
 
 IN_MUNICH = {
@@ -535,14 +536,22 @@ IN_MUNICH = {
 }
 
 
+@pytest.mark.parametrize(("body", "content_type"), [(as_xml, XML), (as_json, JSON)])
 @pytest.mark.parametrize("kind", [Amendment, Withdrawal])
-async def test_later_messages_go_where_they_are_taken(bus: Gateway, kind: type[Amendment | Withdrawal]) -> None:
-    """An office that takes amendments and withdrawals gets them like applications; for another they are no content."""
-    taken = await bus.post(later(kind, **IN_MUNICH))
+async def test_later_messages_go_where_they_are_taken(
+    bus: Gateway, kind: type[Amendment | Withdrawal], body: Callable[[Filing], bytes], content_type: str
+) -> None:
+    """An office that takes amendments and withdrawals gets them like applications, also from forms; for another they are no content."""
+    sent = later(kind, **IN_MUNICH)
+    taken = await bus.post(body(sent), content_type)
     assert (taken.status_code, taken.json()["office"]) == (202, "muenchen.gewerbe")
     (pending,) = await builders.waiting(bus.box)
     assert pending.headers[Header.TYPE] == message.NAMES[kind]
-    assert problem_of(await bus.post(later(kind))) == (422, "content-not-served")
+    arrived = message.read(xml.parse(pending.content))
+    assert isinstance(arrived, kind)
+    told = ("message_id", "created_at", "case_id", "applicants", "reference", "reason" if kind is Withdrawal else "content")
+    assert [getattr(arrived, name) for name in told] == [getattr(sent, name) for name in told]
+    assert problem_of(await bus.post(body(later(kind)), content_type)) == (422, "content-not-served")
 
 
 async def test_answers_are_not_for_portals_to_send(refusing: Gateway) -> None:
