@@ -200,7 +200,7 @@ class _Run:
             ("throughput", f"{command} statistics show"),
             ("what a back office holds", f"curl -s {self._system.twins_url}/twins/{entry.route.office}/received"),
             ("send it away (back with ok; also slow, refuse, fail)", f"""curl -X PUT {mood} -d '{{"mood": "away"}}'"""),
-            ("ask as its portal", f"export TOKEN={entry.token}"),
+            (f"ask as its portal, {entry.author.name} ({entry.author.key} as autor)", f"export TOKEN={entry.token}"),
             ("", f"""curl -s -H "Authorization: Bearer $TOKEN" {self._system.gateway_url}/v1/submissions/{example}"""),
         ]
         self._console.print("[bold]Where to look next[/], from another terminal in this folder:")

@@ -88,7 +88,7 @@ async def delete(kafka: KafkaSettings, topic: str) -> None:
 
 async def tell(kafka: KafkaSettings, office: str, states: Sequence[tuple[UUID, State]]) -> None:
     """What the office says, on the topic only: the status feed has not read it."""
-    moment, writer = iso(1_772_355_600_000), EventWriter(office)
+    moment, writer = iso(1_772_355_600_000), EventWriter(office, answers_later=False)
     values = [writer.write(Step(state, moment, 1, moment), str(one), "case", "99115005104000", "portal") for one, state in states]
     await fill(kafka, [Outgoing(topics.events(office.partition(".")[0]), b"k", value) for value in values])
 
