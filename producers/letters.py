@@ -62,7 +62,15 @@ class Call:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Call:
-        """The four headers of a call."""
+        """The four headers of a call.
+
+        Raises:
+            Rejected: call-incomplete, where one stands there twice: which of them is meant nobody knows.
+        """
+        names = [name.lower() for name in headers]
+        for name in (SERVICE, AREA, CASE, TRUST):
+            if names.count(name.lower()) > 1:
+                raise Rejected(errors.CALL_INCOMPLETE, "the header stands there more than once", where=name)
         return cls(*(headers.get(name) for name in (SERVICE, AREA, CASE, TRUST)))
 
     @property

@@ -476,6 +476,14 @@ async def test_genuine_message_refused(
     assert [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)] == []
 
 
+@pytest.mark.parametrize("name", [*BESIDE, "Stadtbus-Case"])
+async def test_what_is_said_twice_is_not_guessed(building: Gateway, name: str) -> None:
+    """Of a header that stands in a call twice none is chosen; the answer names it."""
+    _, body = genuine()
+    response = await building.post(body, **BESIDE | {"Stadtbus-Case": CASE, name.lower(): "another"})
+    assert (problem_of(response), response.json()["where"]) == ((422, "call-incomplete"), name)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
