@@ -5,8 +5,8 @@ same time for one case, and in the order of the case. The bus keeps the ledger; 
 
 - `translate` is pure: no I/O, no clock, no random; the same submission gives the same bytes.
 - `deliver` hands over once. It returns what the back office confirmed, or raises one of the four causes of
-  `schemas.errors.DeliveryFailure`. Anything else it raises, time-outs included, counts as *unclear*: the bus asks `find`
-  before it calls `deliver` again. `kit.NotTheOffice` is unclear too, but says that somebody else answered: no try counts, and the
+  `schemas.errors.DeliveryFailure`. Anything else it raises counts as *unclear*, time-outs included, also a CancelledError
+  of something that it waited for and the SystemExit of a library: the bus asks `find` before it calls `deliver` again. `kit.NotTheOffice` is unclear too, but says that somebody else answered: no try counts, and the
   office waits as for one that is down.
 - A DestinationDown may say for how long (`retry_after_s`); the bus leaves the office alone until then, at most for an hour.
 - `kit.UnclearAnswer` says why in a sentence that operators read; of other exceptions they read the class.

@@ -20,6 +20,7 @@ from adapters.mapping import samples as recordings
 from adapters.twins.book import Entry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
+from infra.ends import is_our_end
 from schemas import errors, heads, xml
 from schemas.errors import UsageError
 
@@ -41,11 +42,13 @@ def expect(kept: object, otherwise: str) -> None:
         raise Broken(otherwise)
 
 
-async def failure_of(call: Awaitable[object]) -> Exception | None:
-    """What a call raises, or None."""
+async def failure_of(call: Awaitable[object]) -> BaseException | None:
+    """What a call raises, or None; as for the bus, a CancelledError or SystemExit that comes out of an adapter is a failure like others."""
     try:
         await call
-    except Exception as error:  # noqa: BLE001 - any way of failing is to be judged
+    except BaseException as error:
+        if is_our_end(error):
+            raise
         return error
     return None
 

@@ -19,6 +19,7 @@ from adapters.interface import Accepted, Adapter, AnswersLater, Delivered, Docum
 from adapters.kit import NotTheOffice
 from adapters.twins.book import REFUSAL, Mood
 from adapters.twins.http import HttpTwin
+from infra.ends import is_our_end
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
@@ -107,7 +108,10 @@ async def find_before_and_after(bench: Bench) -> None:
 async def many_at_once(bench: Bench) -> None:
     """Twenty hand-overs at the same time have an effect each, and a reference each."""
     documents = [bench.document() for _ in range(_MANY)]
-    delivered = await asyncio.gather(*(bench.adapter.deliver(document, 1) for document in documents))
+    delivered = await asyncio.gather(*(_delivered(bench.adapter, document) for document in documents), return_exceptions=True)
+    for one in delivered:
+        if isinstance(one, BaseException):
+            raise one
     expect(len(set(delivered)) == _MANY, "two submissions have the same reference")
     for document in documents:
         _expect_effects(bench, document, 1)
@@ -247,7 +251,7 @@ async def crash_points(bench: Bench) -> None:
     """Cut off at any point of a hand-over, `find` of the next process tells the truth, and there is one effect in the end."""
     for turns in _TURNS:
         document, adapter = bench.document(), bench.connect()
-        handing_over = asyncio.create_task(adapter.deliver(document, 1))
+        handing_over = asyncio.create_task(_delivered(adapter, document))
         for _ in range(turns):
             await asyncio.sleep(0)
         handing_over.cancel()
@@ -282,7 +286,9 @@ async def nothing_personal_is_said(bench: Bench) -> None:
             said.note(document.name)
             try:
                 said.note(await bench.adapter.deliver(document, 1))
-            except Exception as error:  # noqa: BLE001 - any way of failing
+            except BaseException as error:
+                if is_our_end(error):
+                    raise
                 said.note_failure(error)
         expect(not any(text in said.text() for text in texts(submission.root)), f"in the mood {mood} something of the message was said")
 
@@ -341,7 +347,7 @@ async def _strange(bench: Bench, mood: Mood) -> None:
     _expect_effects(bench, document, 1)
 
 
-def _expect_unclear(error: Exception | None) -> None:
+def _expect_unclear(error: BaseException | None) -> None:
     expect(error is not None, "it counts as delivered")
     expect(not isinstance(error, DeliveryFailure), f"the outcome is unclear, and not {_kind(error)}")
 
@@ -352,7 +358,7 @@ async def _expect_down(adapter: Adapter, document: Document) -> None:
         expect(isinstance(error, DestinationDown), f"`{name}` raises DestinationDown, not {_kind(error)}")
 
 
-async def _failures(bench: Bench, document: Document) -> dict[str, Exception | None]:
+async def _failures(bench: Bench, document: Document) -> dict[str, BaseException | None]:
     adapter = bench.adapter
     return {
         "deliver": await failure_of(adapter.deliver(document, 1)),
@@ -367,15 +373,28 @@ async def _expect_found(adapter: Adapter, document: Document) -> None:
         found = await _asked(adapter, document.submission_id)
         if isinstance(found, Delivered):
             return
-        expect(isinstance(found, Exception), "`find` says that nothing is there")
+        expect(isinstance(found, BaseException), "`find` says that nothing is there")
         await asyncio.sleep(_DUST_S)
     raise Broken("`find` does not clear it up")
 
 
-async def _asked(adapter: Adapter, submission_id: UUID) -> Delivered | Exception | None:
+async def _delivered(adapter: Adapter, document: Document) -> Delivered:
+    """In a task of its own, out of which a SystemExit would end the event loop."""
+    try:
+        return await adapter.deliver(document, 1)
+    except BaseException as error:
+        if is_our_end(error):
+            raise
+        raise Broken(f"{_kind(error)} where nothing should fail") from None
+
+
+async def _asked(adapter: Adapter, submission_id: UUID) -> Delivered | BaseException | None:
+    """What `find` says; an exception where it does not say now."""
     try:
         return await adapter.find(submission_id)
-    except Exception as error:  # noqa: BLE001 - it does not say now
+    except BaseException as error:
+        if is_our_end(error):
+            raise
         return error
 
 
@@ -384,5 +403,5 @@ def _expect_effects(bench: Bench, document: Document, wanted: int) -> None:
     expect(effects == wanted, f"{effects} effects at the back office instead of {wanted}")
 
 
-def _kind(error: Exception | None) -> str:
+def _kind(error: BaseException | None) -> str:
     return "taken" if error is None else type(error).__name__

@@ -21,7 +21,7 @@ class Said:
         """Keep what would go into events or file names."""
         self._texts.append(str(something))
 
-    def note_failure(self, error: Exception) -> None:
+    def note_failure(self, error: BaseException) -> None:
         """Keep a failure as a log would show it."""
         self._texts += [repr(error), *traceback.format_exception(error)]
 

@@ -21,7 +21,7 @@ from adapters.protocols.drop import Drop
 from adapters.protocols.file import FileAdapter
 from adapters.protocols.mapped import MAPPING
 from adapters.twins.file import FileTwin
-from schemas.errors import Blip, Refused, UsageError
+from schemas.errors import Blip, DeliveryFailure, Refused, UsageError
 
 log = logging.getLogger(__name__)
 OFFICE = "nuernberg.meldewesen"
@@ -160,6 +160,48 @@ class Patient(NuernbergMeldewesen):
             raise
 
 
+class CutOff(NuernbergMeldewesen):
+    """Lets out what ends tasks and processes wherever it does not know: somebody has cancelled what it waited for, or a library exits."""
+
+    end: type[BaseException] = asyncio.CancelledError
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:
+        try:
+            return await super().deliver(document, attempt)
+        except DeliveryFailure:
+            raise
+        except Exception as error:
+            raise self.end from error
+
+    async def find(self, submission_id: UUID) -> Delivered | None:
+        try:
+            return await super().find(submission_id)
+        except DeliveryFailure:
+            raise
+        except Exception as error:
+            raise self.end from error
+
+
+class Exits(CutOff):
+    """The same, by way of `sys.exit`."""
+
+    end = SystemExit
+
+
+class Ends(NuernbergMeldewesen):
+    """Lets it out where the contract has a word for it, and where nothing should fail."""
+
+    async def deliver(self, document: Document, attempt: int) -> Delivered:
+        try:
+            await super().deliver(document, attempt)
+        except DeliveryFailure as error:
+            raise asyncio.CancelledError from error
+        raise SystemExit
+
+    async def check(self) -> str:
+        raise asyncio.CancelledError
+
+
 class Talkative(NuernbergMeldewesen):
     """Logs what it hands over."""
 
@@ -215,6 +257,9 @@ class Trustful(NuernbergMeldewesen):
         (Trusting, "garbage"),
         (Patient, "too_late"),
         (Talkative, "nothing_personal_is_said"),
+        (Ends, "refusal"),
+        (Ends, "many_at_once"),
+        (Ends, "check_is_one_line"),
         (Trustful, "rare_but_right"),
         (Trustful, "somebody_else_answers"),
         (Trustful, "told_to_wait"),
@@ -228,6 +273,16 @@ def test_a_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch, wrong: typ
     monkeypatch.setattr(registry, "_load", lambda group, office: wrong if group == registry.ADAPTERS else load(group, office))
     monkeypatch.setattr(registry, "folder", lambda _: folder)
     assert asyncio.run(run(CHECK[check], OFFICE)).broken
+
+
+@pytest.mark.parametrize("check", ["error_after_effect", "too_late", "garbage", "never_twice", "nothing_personal_is_said"])
+@pytest.mark.parametrize("adapter", [CutOff, Exits])
+def test_whatever_is_unclear_may_end_in_any_way(monkeypatch: pytest.MonkeyPatch, adapter: type[NuernbergMeldewesen], check: str) -> None:
+    """For the suite, as for the bus, what ends tasks and processes and comes out of an adapter is a failure like any other."""
+    load, folder = registry._load, registry.folder(OFFICE)
+    monkeypatch.setattr(registry, "_load", lambda group, office: adapter if group == registry.ADAPTERS else load(group, office))
+    monkeypatch.setattr(registry, "folder", lambda _: folder)
+    assert asyncio.run(run(CHECK[check], OFFICE)).broken == ""
 
 
 def test_no_samples(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
