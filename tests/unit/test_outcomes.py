@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from time import monotonic
@@ -57,7 +58,7 @@ class BackOffice:
         await asyncio.sleep(0)
         self.at_once["now"] -= 1
         answer = self.answers.get(reference)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -307,3 +308,104 @@ async def test_what_waits_is_counted(store: Store, clock: Clock, back_office: Ba
     await round_of(watch(store, back_office, wire))
     assert metrics.OUTCOMES_AWAITED.labels(OFFICE)._value.get() == 0
     assert metrics.OUTCOME_OLDEST_SECONDS.labels(OFFICE)._value.get() == 0
+
+
+async def test_a_slow_answer_delays_no_other(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
+    """Of eight questions seven are told, and the next ones asked, while one has no answer yet."""
+    await put(store, *(row(number) for number in range(12)))
+    clock.now_ms += 2_000
+    back_office.answers = {f"GM-{number}": Accepted() for number in range(12)}
+    answer = asyncio.Event()
+
+    class Slow(BackOffice):
+        async def outcome(self, reference: str) -> Accepted | Refusal | None:
+            if reference == "GM-0":
+                await answer.wait()
+            return await back_office.outcome(reference)
+
+    running = asyncio.create_task(watch(store, Slow(), wire).run())
+    async with asyncio.timeout(30):
+        while len(wire.sent) < 11 or len(rows(store)) > 1:
+            await asyncio.sleep(0.01)
+        answer.set()
+        while rows(store):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert sorted(event.data.reference or "" for event in wire.events) == sorted(back_office.answers)
+
+
+async def test_partitions_are_looked_at_in_the_loop_only(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
+    """The engine changes them; the thread of the store never sees them."""
+    threads: set[int] = set()
+
+    def partitions() -> Collection[int]:
+        threads.add(threading.get_ident())
+        return {3}
+
+    await put(store, row())
+    clock.now_ms += 2_000
+    settings = DeliverySettings()
+    process = Watch(OFFICE, back_office, store, wire, settings, Refusals(), partitions)  # type: ignore[arg-type]
+    await round_of(process)
+    assert threads == {threading.get_ident()}
+    assert back_office.asked == ["GM-1"]
+
+
+async def test_rows_are_counted_now_and_then(
+    store: Store, clock: Clock, back_office: BackOffice, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round costs no look at the whole table; many rounds within seconds count once."""
+    monkeypatch.setattr(outcomes, "_ROUND_S", 0.001)
+    counts = []
+    process = watch(store, back_office, wire)
+    count, ask, rounds = process.count, process.ask, [0]
+
+    async def counted() -> None:
+        counts.append(rounds[0])
+        await count()
+
+    async def asked() -> None:
+        rounds[0] += 1
+        await ask()
+
+    monkeypatch.setattr(process, "count", counted)
+    monkeypatch.setattr(process, "ask", asked)
+    running = asyncio.create_task(process.run())
+    async with asyncio.timeout(30):
+        while rounds[0] < 20:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert counts == [1]
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, SystemExit])
+async def test_an_end_out_of_a_question_is_a_failure(
+    store: Store, clock: Clock, back_office: BackOffice, wire: Wire, end: type[BaseException]
+) -> None:
+    """What somebody cancels below an adapter, or its `sys.exit`, ends nothing here: the question is asked again."""
+    back_office.answers["GM-1"] = end()  # type: ignore[assignment]
+    await put(store, row())
+    clock.now_ms += 2_000
+    process = watch(store, back_office, wire)
+    await round_of(process)
+    back_office.answers["GM-1"] = Accepted()
+    clock.now_ms += 10_000
+    await round_of(process)
+    assert (len(wire.events), rows(store)) == (1, [])
+
+
+async def test_an_event_that_kafka_refuses_waits_for_another_round(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
+    """The row stays until the event is written."""
+    back_office.answers["GM-1"] = Accepted()
+    await put(store, row())
+    clock.now_ms += 2_000
+    wire.refuses = "TopicAuthorizationFailed"
+    process = watch(store, back_office, wire)
+    await round_of(process)
+    assert (wire.events, len(rows(store))) == ([], 1)
+    wire.refuses = None
+    clock.now_ms += 10_000
+    await round_of(process)
+    assert (len(wire.events), rows(store)) == (1, [])

@@ -1,0 +1,115 @@
+"""A stop has one budget, whatever does not answer: hand-overs, the store, Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from consumers.engine import FINISHED, End, Engine, KafkaWork
+from consumers.settings import DeliverySettings
+from infra.settings import KafkaSettings
+
+PARTITION = TopicPartition("t.office.submissions", 0)
+LIMIT_S = 1.0
+
+
+class Handler:
+    """One of whose steps never comes back."""
+
+    at_once = 2
+    make = KafkaWork
+
+    def __init__(self, hangs: str) -> None:
+        self.hangs = hangs
+        self.begun = asyncio.Event()
+
+    async def _hang(self, step: str) -> None:
+        if step == self.hangs:
+            self.begun.set()
+            await asyncio.Event().wait()
+
+    def places(self, wanted: int) -> int:
+        return wanted
+
+    async def begin(self, works: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        await self._hang("begin")
+        return list(works), []
+
+    async def hand_over(self, work: Any) -> None:
+        await self._hang("hand over")
+
+    def give_up(self, work: Any, reason: str | None) -> None:
+        """It is forgotten anyway."""
+
+    async def settle(self, works: Sequence[Any]) -> list[End]:
+        await self._hang("settle")
+        return [FINISHED for _ in works]
+
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        await self._hang("committing")
+
+
+class Consumer:
+    """Stands for the client."""
+
+    def __init__(self, hangs: bool) -> None:
+        self.hangs = hangs
+        self.committed: dict[TopicPartition, Any] = {}
+
+    async def commit(self, offsets: dict[TopicPartition, Any]) -> None:
+        while self.hangs:
+            await asyncio.Event().wait()
+        self.committed |= offsets
+
+
+def engine_with(handler: Handler) -> Engine[Any]:
+    """An engine that has one partition with one record, as after a take-over."""
+    engine: Engine[Any] = Engine(KafkaSettings(), group="g", topics=["t"], handler=handler, limits=DeliverySettings())  # type: ignore[arg-type]
+    engine.core.assign({PARTITION: 0})
+    engine.core.offer(PARTITION, [SimpleNamespace(offset=0, key=b"k", value=b"v")])
+    engine._tasks = [asyncio.create_task(work) for work in (engine._dispatch(), engine._settle())]
+    engine._to_dispatch.set()
+    return engine
+
+
+@pytest.mark.parametrize("hangs", ["begin", "hand over", "settle"])
+async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
+    """The stop ends within its limit, the commit is made, and nothing runs any more."""
+    handler, consumer = Handler(hangs), Consumer(hangs=False)
+    engine = engine_with(handler)
+    await handler.begun.wait()
+    began_s = time.monotonic()
+    async with asyncio.timeout(30):
+        await engine.hand_over(consumer, LIMIT_S)
+    assert time.monotonic() - began_s > LIMIT_S / 2
+    assert list(consumer.committed) == [PARTITION]
+    assert not engine._workers
+
+
+@pytest.mark.parametrize(("hangs", "client_hangs"), [("committing", False), ("nothing", True)])
+async def test_the_last_commit_has_a_limit(hangs: str, client_hangs: bool) -> None:
+    """A store or a broker that does not answer in the end keeps nobody waiting: the records come again and the ledger knows them."""
+    engine = engine_with(Handler(hangs))
+    async with asyncio.timeout(30):
+        while engine.core.in_flight:
+            await asyncio.sleep(0.001)
+        await engine.hand_over(Consumer(client_hangs), LIMIT_S)
+    assert engine.core.committable() == {}
+
+
+async def test_a_step_that_does_not_come_back_is_told() -> None:
+    """What stands is named, though the reader goes on: not only the reader has to move."""
+    handler = Handler("settle")
+    engine = engine_with(handler)
+    await handler.begun.wait()
+    assert engine.stuck() is None
+    engine._steps["settle"] -= 100
+    assert (engine.stuck() or "").startswith("settle waits for 1")
+    await engine._forget()
+    assert engine.stuck() is None
