@@ -132,7 +132,7 @@ def kafka_status(data: DataFolder = None, as_json: AsJson = False) -> None:
         f"broker {number}: pid {pid}, {'answers' if number in status.answering else 'is silent'}" for number, pid in status.pids.items()
     ]
     lines += [
-        f"broker {number}: dead, its process is gone; `stadtbus kafka start` with its --data starts it again"
+        f"broker {number}: dead, its process is gone; `stadtbus kafka start`, given as before, starts it again"
         for number in sorted(status.dead)
     ]
     text = (

@@ -38,8 +38,11 @@ def load() -> Settings:
 
 
 def quiet() -> Settings:
-    """The settings, for a command that prints for people: libraries keep their log lines to themselves."""
+    """The settings, for a command that prints for people or programs: log lines, ours and those of libraries, are not among its output."""
+    import structlog
+
     logging.disable(logging.CRITICAL)
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     return load()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaTimeoutError
 
 from infra.kafka.clients import in_our_words
@@ -230,3 +231,19 @@ def test_kafka_speaks_in_our_words(raised: Exception, code: str) -> None:
     with pytest.raises(CannotTell) as error, in_our_words(KafkaSettings()):
         raise raised
     assert error.value.problem.code == code
+
+
+def test_log_lines_are_not_among_the_output(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command prints its result; what parts of the bus log meanwhile would make `--json` unreadable."""
+
+    async def noisy(*_: object) -> list[object]:
+        structlog.get_logger().warning("topic_differs", topic="x")
+        logging.getLogger("aiokafka").error("x")
+        return []
+
+    monkeypatch.setattr("infra.kafka.admin.missing_topics", noisy)
+    monkeypatch.setattr("infra.kafka.differences.find", noisy)
+    try:
+        assert stadtbus("topics", "plan", "--json") == (0, '{\n  "missing": [],\n  "differences": []\n}\n', "")
+    finally:
+        structlog.reset_defaults()
