@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,15 +19,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.kafka.admin import Existing, connected, existing_topics
-from infra.kafka.clients import outside
+from infra.kafka.clients import in_our_words, outside
 from infra.kafka.group_offsets import GroupOffsets, ask
 from infra.settings import KafkaSettings
 from schemas import topics
-from schemas.errors import CannotTell
 
-_LIMIT_S: Final = 5.0
+_CONNECT_LIMIT_S: Final = 5.0
+_LIMIT_S: Final = 4.0
 """For one group; whoever has not answered by then is not waited for."""
-_TIMES_LIMIT_S: Final = 3.0
+_TIMES_LIMIT_S: Final = 2.0
+_AGAIN_S: Final = 0.3
 _POLL_MS: Final = 200
 
 
@@ -87,10 +89,14 @@ async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) 
     Raises:
         CannotTell: kafka-unreachable, kafka-failed; for one group alone it stands in its `faults`.
     """
-    async with connected(settings) as admin, outside(settings, "stadtbus-lag", uncommitted=True) as consumer:
-        existing = await existing_topics(admin)
-        lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
-        times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
+    with in_our_words(settings):
+        async with AsyncExitStack() as clients:
+            async with asyncio.timeout(_CONNECT_LIMIT_S):
+                admin = await clients.enter_async_context(connected(settings))
+                consumer = await clients.enter_async_context(outside(settings, "stadtbus-lag", uncommitted=True))
+                existing = await existing_topics(admin)
+            lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
+            times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
     return [_dated(lag, times) for lag in lags]
 
 
@@ -99,13 +105,9 @@ async def _of_group(
 ) -> GroupLag:
     faults = [fault for name in names if (fault := _fault(name, existing.get(name)))]
     partitions = [TopicPartition(name, number) for name in names if name in existing for number in existing[name].with_leader]
-    try:
-        async with asyncio.timeout(_LIMIT_S):
-            offsets = await ask(admin, consumer, group, partitions)
-    except (KafkaError, CannotTell) as error:
-        return GroupLag(group, faults=(*faults, f"Kafka does not tell how far it is ({type(error).__name__})"))
-    except TimeoutError:
-        return GroupLag(group, faults=(*faults, f"Kafka has not told within {_LIMIT_S:.0f} s how far it is"))
+    offsets = await _ask(admin, consumer, group, partitions)
+    if isinstance(offsets, str):
+        return GroupLag(group, faults=(*faults, offsets))
     behind = {one: offsets.end[one] - position for one, position in _positions(offsets).items()}
     parked = sum(count for one, count in behind.items() if topics.is_retry(one.topic))
     return GroupLag(
@@ -120,6 +122,26 @@ async def _of_group(
         used=any(offsets.end.values()),
         offsets=offsets,
     )
+
+
+async def _ask(
+    admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str, partitions: Sequence[TopicPartition]
+) -> GroupOffsets | str:
+    """How far a group is, or why nobody can tell; what passes by itself (a coordinator that is just chosen) is waited for."""
+    said = "no answer"
+    try:
+        async with asyncio.timeout(_LIMIT_S):
+            while True:
+                try:
+                    return await ask(admin, consumer, group, partitions)
+                except KafkaError as error:
+                    said = type(error).__name__
+                    if not error.retriable:
+                        break
+                await asyncio.sleep(_AGAIN_S)
+    except TimeoutError:
+        pass
+    return f"Kafka does not tell how far it is: {said}"
 
 
 def _fault(name: str, topic: Existing | None) -> str | None:

@@ -284,15 +284,16 @@ def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
 def moves_view(office: str, moves: Sequence[Move], *, go: bool) -> RenderableType:
     """Where a group is, and where the ledger knows it was."""
     table = Table(title=f"Offsets of {office}", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("partition")
+    table.add_column("partition", no_wrap=True)
     for name in ("Kafka knows", "the ledger knows", "set to"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("because of")
     for move in moves:
         cells = ("" if value is None else str(value) for value in (move.committed, move.known, move.to if move.changes else None))
         gone = {"lost before they were read": move.lost, "parked, gone from Kafka": move.parked_gone}
         reasons = [move.reason, *(f"{count:,} {what}" for what, count in gone.items() if count)]
-        table.add_row(f"{move.partition.topic}/{move.partition.partition}", *cells, ", ".join(one for one in reasons if one))
+        kind = move.partition.topic.rpartition(".")[2]  # the title names the office
+        table.add_row(f"{kind}/{move.partition.partition}", *cells, ", ".join(one for one in reasons if one))
     changes = sum(move.changes for move in moves)
     done = f"{_count(changes, 'offset')} set; start the adapter" if go else "Nothing was written. With --go it is done."
     return Lines(table, Text(done if changes else "There is nothing to set."))

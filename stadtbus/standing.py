@@ -20,7 +20,7 @@ from infra.kafka.clients import in_our_words
 from infra.lag import GroupLag
 from producers import outbox
 from producers.outbox import Reach, Unfinished, Waiting
-from schemas import topics
+from schemas import errors, topics
 from schemas.errors import CannotTell
 from stadtbus.processes import port_of
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 GATEWAY: Final = "gateway"
 STATUS_FEED: Final = "status feed"
 _PAGE_LIMIT_S: Final = 2.0
-_KAFKA_LIMIT_S: Final = 12.0
+_KAFKA_LIMIT_S: Final = 20.0
 _LONGEST_PAGE: Final = 2_000
 RELAY_LIMIT_S: Final = 10.0
 """The relay brings a submission to Kafka in milliseconds; what waits longer waits for a reason."""
@@ -168,6 +168,8 @@ async def _ask_kafka(settings: Settings, offices: Sequence[str]) -> tuple[dict[s
                 found += await lag.of_groups(settings.kafka, lag.read_by_recorders(offices))
     except CannotTell as error:
         return {}, error
+    if all(one.offsets is None for one in found):
+        return {}, CannotTell(errors.KAFKA_FAILED, found[0].faults[-1], where=settings.kafka.bootstrap)
     return {one.group: one for one in found}, None
 
 
