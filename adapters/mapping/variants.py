@@ -21,17 +21,19 @@ from schemas.catalogue import LEVEL_NAMES, FieldSpec, Service
 
 _OFTEN: Final = 12
 """How often something occurs that may occur any number of times."""
-_MOST_MESSAGES: Final = 400
+_MOST_MESSAGES: Final = 1_000
 _LONGEST: Final = 300
 _HEAD: Final = "nachrichtenkopf"
 _PATH: Final = re.compile(r"@?[A-Za-z_][\w.-]*(?:/@?[A-Za-z_][\w.-]*)*")
 _NUMBER: Final = re.compile(r"(?<![\w.])\d{1,9}(?![\w.])")
-_SAME: Final = ("x", "1900-01-01", "2100-01-01", "1")
+_SAME: Final = ("x", "1900-01-01", "2100-01-01", "2010-01", "1", "0", "99999")
 """What two fields can both hold, of whatever kind they are."""
 _CHOICES: Final = {
     "rueckkanalVorhanden": ("true", "false"),
     "antragsteller/vertrauensniveau/niveau": tuple(f"STORK-QAA-Level-{level}" for level in LEVEL_NAMES),
 }
+_BIRTH_DATE: Final = "antragsteller/natuerlichePerson/geburtsdatum"
+_PARTIAL_DATE: Final = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _FREE: Final = ("antragsteller/vertrauensniveau/konto", f"{_HEAD}.g2g/autor/kennung", f"{_HEAD}.g2g/leser/kennung")
 _SWAPPED: Final = str.maketrans("0123456789", "1032547698")
 
@@ -151,17 +153,28 @@ def _others(root: etree._Element, service: Service, xpath: str) -> Iterator[_Slo
         if "@" in field.path[1:] or field.path.startswith("inhalt/") or ends.isdisjoint("/".join(steps[at:]) for at in range(len(steps))):
             continue
         chosen = _CHOICES.get(field.path, service.leika if field.path == "leistung/code" else ())
+        if field.path == _BIRTH_DATE:
+            chosen = tuple(filter(_PARTIAL_DATE.fullmatch, texts))
         if chosen or field.datatype is not None or field.path in _FREE:
             missing: list[str | None] = [None] if field.occurs.startswith("0") else []
             yield _Slot(field.path, [*missing, *(chosen or texts)])
 
 
 def _candidates(xpath: str) -> list[str]:
-    """Texts and numbers that an XPath compares with, and some that several fields can hold."""
+    """Texts and numbers that an XPath compares with, alone, one after the other and at a place, and some that several fields can hold."""
+    names = {name for function in ("feld", "code", "meta") for name in functions.literals(xpath, function)}
+    literals = [text for text in functions.all_literals(xpath) if text.strip() and text not in names]
     numbers = [int(number) for number in _NUMBER.findall(functions.without_literals(xpath))]
     near = [str(one) for number in numbers for one in (number, number + 1, max(number - 1, 0))]
-    long = ["x" * (number + 1) for number in numbers if number < _LONGEST]
-    return list(dict.fromkeys([*filter(str.strip, functions.all_literals(xpath)), *near, *long, *_SAME]))
+    short = [number for number in numbers if number < _LONGEST]
+    long = ["x" * length for number in short for length in (number, number + 1) if length]
+    placed = ["0" * (number - 1) + literal for number in short for literal in literals if number > 1]
+    dates = [date for part in (*literals, *near) for date in (part, f"{part}-01", f"{part}-01-01", f"2026-{part}-01", f"2026-01-{part}")]
+    return list(
+        dict.fromkeys(
+            [*literals, *filter(None, ["".join(literals)]), *near, *long, *placed, *filter(_PARTIAL_DATE.fullmatch, dates), *_SAME]
+        )
+    )
 
 
 def _fill(filling: Sequence[tuple[str, str | None]], root: etree._Element) -> None:

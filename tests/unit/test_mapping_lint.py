@@ -126,7 +126,15 @@ CONDITIONS = (
     "string-length(feld('F99000102')) > 30",
     "number(feld('F99000104')) > 93000",
     "substring(feld('F99000104'), 1, 2) = '80'",
+    "substring(feld('F99000104'), 3, 1) = '5'",
+    "starts-with(feld('F99000102'), 'Am') and contains(feld('F99000102'), 'Dom')",
+    "substring-after(feld('F99000102'), ', ') = 'Rückgebäude'",
+    "string-length(feld('F99000104')) = 7",
     "number(translate(feld('F99000101'), '-', '')) > 20270101",
+    "substring(feld('F99000101'), 6, 2) = '12'",
+    "starts-with(feld('F99000101'), '2027')",
+    "antragsteller/natuerlichePerson[substring(normalize-space(geburtsdatum), 1, 4) > 2008]",
+    "string-length(normalize-space(antragsteller/natuerlichePerson/geburtsdatum)) = 7",
 )
 
 
