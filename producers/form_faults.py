@@ -17,7 +17,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas import errors, ids
+from schemas import errors, ids, message
 from schemas.errors import Problem, Rejected
 from schemas.findings import Finding
 from schemas.message import OWN_WORDS
@@ -89,6 +89,7 @@ _KINDS: Final = {
 }
 _OTHERWISE: Final = "this is not as the schema at /openapi.json describes it"
 
+_KINDS_OF_FORM: Final = {message.APPLICATION: "application", message.AMENDMENT: "amendment", message.WITHDRAWAL: "withdrawal"}
 _LIBRARY_RULE: Final = re.compile(r" \(SCHEMAV_\w+\)$")
 _IN_FORMS: Final = {
     errors.NOT_VALID.code: errors.FORM_INVALID,
@@ -96,6 +97,11 @@ _IN_FORMS: Final = {
         errors.TIME_INCOMPLETE,
         title="created_at is not accepted",
         hint="Write the time at which the applicant sent the form, with time zone.",
+    ),
+    errors.CONTENT_NOT_SERVED.code: replace(
+        errors.CONTENT_NOT_SERVED,
+        title="The office does not take this kind of form",
+        hint="Send what the detail names, if it is a kind of form.",
     ),
     errors.EMPTY_TEXT.code: replace(errors.EMPTY_TEXT, hint="Fill it in; where the schema allows, leave the member out."),
     errors.TEST_NOT_ALLOWED.code: replace(errors.TEST_NOT_ALLOWED, hint="Leave 'test' out or set it to false, or use a test system."),
@@ -224,6 +230,9 @@ def _told_of_form(problem: Problem, detail: str, place: str) -> tuple[Problem, s
         detail = "there is no such date" if place.endswith("/birth_date") else _LIBRARY_RULE.sub("", detail)
     elif problem == errors.TEST_NOT_ALLOWED:
         detail = "'test' is true"
+    elif problem == errors.CONTENT_NOT_SERVED:
+        for name, kind in _KINDS_OF_FORM.items():
+            detail = detail.replace(name, kind)
     return _IN_FORMS.get(problem.code, problem), detail
 
 

@@ -559,7 +559,9 @@ async def test_later_messages_go_where_they_are_taken(
     assert isinstance(arrived, kind)
     told = ("message_id", "created_at", "case_id", "applicants", "reference", "reason" if kind is Withdrawal else "content")
     assert [getattr(arrived, name) for name in told] == [getattr(sent, name) for name in told]
-    assert problem_of(await bus.post(body(later(kind)), content_type)) == (422, "content-not-served")
+    refused = await bus.post(body(later(kind)), content_type)
+    assert problem_of(refused) == (422, "content-not-served")
+    assert refused.json()["detail"] == f"augsburg.gewerbe takes: {'application' if content_type == JSON else message.APPLICATION}"
 
 
 async def test_answers_are_not_for_portals_to_send(refusing: Gateway) -> None:
