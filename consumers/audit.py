@@ -109,7 +109,8 @@ def is_here(settings: StoreSettings) -> bool:
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:
     """The consumer that fills the audit store."""
     return StoredReader[Row](
-        kafka, store, _tables, group=topics.GROUP_AUDIT, topics=topics.recorded(offices), decode=read_any, apply=_apply
+        kafka, store, _tables, group=topics.GROUP_AUDIT, topics=topics.recorded(offices), decode=read_any, apply=_apply,
+        begin_again=lambda connection, partition: order.begin_again(connection, _event, partition),
     )  # fmt: skip
 
 

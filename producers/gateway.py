@@ -59,6 +59,7 @@ def create_app(
         topics=[topics.events(city) for city in catalogue.cities],
         decode=read_event,
         apply=outbox.store_events,
+        begin_again=outbox.begin_again,
     )
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from aiokafka import TopicPartition
 
 from infra import crashpoints
 from infra.kafka import order
@@ -506,6 +507,11 @@ def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> N
     finished = [record.event.data.submission for record in records if record.event.data.state.once]
     if finished:
         _forget_content(connection, _submission.c.id.in_(finished))
+
+
+def begin_again(connection: sa.Connection, partition: TopicPartition) -> None:
+    """The log of this partition is another one from here on."""
+    order.begin_again(connection, _status, partition)
 
 
 def _forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:

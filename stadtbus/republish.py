@@ -55,7 +55,7 @@ async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance
     """What Kafka has lost of an office.
 
     Raises:
-        UsageError: topics-missing, topics-differ.
+        UsageError: topics-missing.
         CannotTell: kafka-unreachable, kafka-failed.
     """
     city = office.partition(".")[0]
@@ -89,9 +89,7 @@ async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str
 async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> set[str]:
     """Which of these submissions the office has still before it, in its topic or parked."""
     read = (topics.submissions(office), topics.retry(office))
-    group = await group_offsets.look(
-        kafka, office, [TopicPartition(topic, number) for topic in read for number in range(topics.PARTITIONS)]
-    )
+    group, _ = await group_offsets.look_at_topics(kafka, office, read)
     found: set[str] = set()
 
     def take(record: Any) -> None:

@@ -4,6 +4,9 @@ All events of a submission stand in one partition, because an event keeps the pa
 partitions has changed and a submission was published again they stand in two. Partitions have no order among themselves, so there the one
 that tells of the earlier attempt goes first: the ledger counts attempts. Nothing of this depends on when the events were read, so a
 rebuild from the log gives the same order.
+
+A position is one in a log. Where a topic was made anew, or Kafka was restored from an earlier copy of itself, positions begin again; what was
+told before is then counted backwards from there (`begin_again`).
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
+from aiokafka import TopicPartition
 
 from infra.kafka.records import EventRecord
+from schemas import topics
 from schemas.events import State
 
 RowT = TypeVar("RowT", bound="Mapping[str, Any] | sa.RowMapping")
@@ -34,6 +39,17 @@ def columns() -> list[sa.Column[Any]]:
 def values(record: EventRecord) -> dict[str, int | None]:
     """What these columns hold."""
     return {"attempt": record.event.data.attempt, "partition": record.partition, "record_offset": record.offset}
+
+
+def begin_again(connection: sa.Connection, table: sa.Table, partition: TopicPartition) -> None:
+    """The log of this partition is another one from here on: what is stored of it stands before all that comes."""
+    if not topics.is_events(partition.topic):
+        return
+    city = partition.topic.removesuffix(topics.events(""))
+    mine = (table.c.partition == partition.partition, table.c.office.startswith(f"{city}.", autoescape=True))
+    last = connection.execute(sa.select(sa.func.max(table.c.record_offset)).where(*mine)).scalar_one()
+    if last is not None:
+        connection.execute(table.update().where(*mine).values(record_offset=table.c.record_offset - last - 1))
 
 
 def in_order(rows: Iterable[RowT]) -> list[RowT]:

@@ -127,6 +127,7 @@ class StoredReader(Generic[RowT]):
         topics: Sequence[str],
         decode: Callable[[Any], RowT],
         apply: Callable[[sa.Connection, Sequence[RowT]], None],
+        begin_again: Callable[[sa.Connection, TopicPartition], None] = lambda *_: None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -135,6 +136,8 @@ class StoredReader(Generic[RowT]):
         self._topics = topics
         self._decode = decode
         self._apply = apply
+        self._begin_again = begin_again
+        """Told, within the transaction, that a partition is another log from here on."""
         self._unread = Unread(settings, store, tables.unreadable, group=group, topics=topics, decode=decode, apply=apply)
         self._next: dict[TopicPartition, int] = {}
         """Where each assigned partition goes on; empty while partitions move, so nothing is taken."""
@@ -385,6 +388,7 @@ class StoredReader(Generic[RowT]):
         start = go_on(stored.next_offset, stored.topic_id, seen, was_cut=was_cut)
         if start.anew is not None:
             start = replace(start, missing=start.missing + self._unread.forget(connection, partition))
+            self._begin_again(connection, partition)
         mark = stored.last_mark if start.offset == stored.next_offset else None
         now = {"next_offset": start.offset, "topic_id": seen.topic_id, "last_mark": mark}
         connection.execute(offsets.update().where(*self._row_of(partition)).values(now))

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from aiokafka import TopicPartition
 
 from infra.kafka.clients import Position
 from infra.settings import StoreSettings
@@ -218,6 +220,22 @@ async def test_a_clock_that_is_ahead_hides_no_delivery(box: Outbox) -> None:
     found = await box.steps(sent.id, "portal")
     assert found is not None
     assert [step.state for step in found[1]] == [State.SUBMITTED, State.RETRY_WAIT, State.DELIVERED]
+
+
+async def test_topic_of_events_made_anew_comes_behind(box: Outbox) -> None:
+    """Positions begin again in a new topic: what was told in the old one stays before it, in its order; other cities keep theirs."""
+    sent = candidate()
+    await box.accept(sent)
+    told = [builders.event(sent.id, State.RETRY_WAIT, attempt=number, at=f"2026-03-01T10:0{number}:00Z") for number in range(1, 4)]
+    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(*told[:2], first=40)))
+    for partition in (TopicPartition("muenchen.events", 0), TopicPartition("muenchen.events", 0)):
+        await box.store.write(partial(outbox.begin_again, partition=partition))
+    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(told[2])))
+    for partition in (TopicPartition("muenchen.events", 1), TopicPartition("muen.events", 0), TopicPartition("augsburg.events", 0)):
+        await box.store.write(partial(outbox.begin_again, partition=partition))
+    found = await box.steps(sent.id, "portal")
+    assert found is not None
+    assert [step.at.minute for step in found[1][1:]] == [1, 2, 3]
 
 
 async def test_outbox_of_an_earlier_version_keeps_its_order(opened: Open, store_settings: StoreSettings) -> None:
