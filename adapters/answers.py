@@ -33,6 +33,10 @@ _CHARACTER_SETS: Final = re.compile(r"ascii|utf-8|iso8859-\d+|cp\d+")
 """As Python names them. It knows others that are no character sets, such as `unicode_escape`, and some that are read slowly. UTF-16 and
 UTF-32 show in the bytes; what only says so, as writers of .NET do of a text that is sent in UTF-8, is something else.
 """
+_MOST_PARTS: Final = 100
+_LONGEST_CONTENT_TYPE: Final = 1000
+_LONGEST_HEAD_BYTES: Final = 8 * 1024
+"""The library's time for parameters of a header grows with the square of their length."""
 _MOST_BYTES_PER_BYTE: Final = 3
 """What a byte of another character set takes in UTF-8."""
 _TRANSFER_ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"base64": base64.b64decode, "quoted-printable": quopri.decodestring}
@@ -48,13 +52,7 @@ def text(content: bytes, content_type: str = "") -> str:
     Raises:
         Unreadable: it says that it has parts, and has none.
     """
-    content, content_type = _root_part(content, content_type)
-    for charset in _charsets(content, content_type):
-        try:
-            return content.decode(charset).strip(_BLANK)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("utf-8", "replace").strip(_BLANK)
+    return _read(content, content_type)[0]
 
 
 def element(content: bytes, content_type: str = "") -> etree._Element:
@@ -85,13 +83,32 @@ def members(content: bytes, content_type: str = "") -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def encoding(content: bytes, content_type: str = "") -> str:
-    """The character set that a document declares."""
-    return next(_charsets(content, content_type))
+def document(content: bytes, content_type: str = "") -> tuple[etree._Element, str]:
+    """A document of ours in XML, and its character set. Other than an answer it has to be read to its last letter.
+
+    Raises:
+        Unreadable: it is not XML that may be read, or not in its character set.
+    """
+    said, charset = _read(content, content_type)
+    if charset is None:
+        raise Unreadable("not in its character set")
+    return _parsed(said), charset.removesuffix("-sig")
+
+
+def _read(content: bytes, content_type: str) -> tuple[str, str | None]:
+    """Text, and the character set in which it could be read."""
+    content, content_type = _root_part(content, content_type)
+    for charset in _charsets(content, content_type):
+        try:
+            return content.decode(charset).strip(_BLANK), charset
+        except UnicodeDecodeError:
+            continue
+    return content.decode("utf-8", "replace").strip(_BLANK), None
 
 
 def _parsed(said: str) -> etree._Element:
-    body = _DECLARATION.sub("", said, count=1).encode()  # what it declares holds no more
+    declaration = _DECLARATION.match(said)  # what it declares holds no more
+    body = said[declaration.end() if declaration else 0 :].encode()
     try:
         root = xml.parse(body, max_size_bytes=_MOST_BYTES_PER_BYTE * xml.MAX_SIZE_BYTES)
     except Rejected as error:
@@ -134,8 +151,12 @@ def _root_part(content: bytes, content_type: str) -> tuple[bytes, str]:
     if header.get_content_maintype() != "multipart" or boundary is None:
         return content, content_type
     delimiter = rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("ascii", "replace")) + rb"(?:--)?[ \t]*(?=\r?\n|\Z)"
-    pieces = [re.split(rb"\r?\n\r?\n", piece, maxsplit=1) for piece in re.split(delimiter, content)[1:]]
-    parts = [(HeaderParser().parsestr(piece[0].decode("latin-1").lstrip()), piece[1]) for piece in pieces if len(piece) > 1]
+    pieces = [re.split(rb"\r?\n\r?\n", piece, maxsplit=1) for piece in re.split(delimiter, content, maxsplit=_MOST_PARTS)[1:]]
+    parts = [
+        (HeaderParser().parsestr(piece[0].decode("latin-1").lstrip()), piece[1])
+        for piece in pieces
+        if len(piece) > 1 and len(piece[0]) <= _LONGEST_HEAD_BYTES
+    ]
     if not parts:
         raise Unreadable("multipart without a part")
     start = header.get_param("start")
@@ -153,5 +174,5 @@ def _decoded(body: bytes, transfer_encoding: str) -> bytes:
 
 def _header(content_type: str) -> Message:
     header = Message()
-    header["Content-Type"] = content_type or "application/octet-stream"
+    header["Content-Type"] = content_type[:_LONGEST_CONTENT_TYPE] or "application/octet-stream"
     return header

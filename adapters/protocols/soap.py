@@ -169,10 +169,9 @@ class SoapAdapter:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http` and `Soap.raise_fault`; anything else is unclear.
         """
         try:
-            payload = answers.element(document.content, document.content_type)
+            payload, encoding = answers.document(document.content, document.content_type)
         except answers.Unreadable as error:
             raise Refused(f"the document cannot be put into an envelope: it is {error}") from None
-        encoding = answers.encoding(document.content, document.content_type)
         response = await self._office.hand_over("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
         if _is_fault(response):
             self.soap.raise_fault(response.content, response)

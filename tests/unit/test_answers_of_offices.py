@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -213,6 +215,29 @@ def test_hostile_answers_are_no_answers(content: bytes) -> None:
     """Entities, depth and number are bounded as for portals."""
     with pytest.raises(answers.Unreadable):
         answers.members(content, "text/xml")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (b"<?xml " * 160_000, XML),
+        (b"{" + b"<?xml " * 160_000, JSON),
+        (b"", 'text/xml; charset="' + ";" * 300_000),
+        (b'--x\r\nContent-Type: a/b; c="' + b";" * 900_000 + b"\r\n\r\n<a/>\r\n--x--", "multipart/related; boundary=x"),
+        (b"--x\r\n\r\n" * 100_000, "multipart/related; boundary=x"),
+        (b"--x" + b" \t" * 500_000, "multipart/related; boundary=x"),
+        (b"\r\n" * 500_000, "multipart/related; boundary=x"),
+        (b"<a " + b"b='c' " * 160_000, XML),
+        (b"[" + b"9" * 1_000_000, JSON),
+    ],
+    ids=["declarations", "declarations in JSON", "content type", "head of a part", "parts", "blanks", "lines", "attributes", "number"],
+)
+def test_no_answer_takes_long_to_read(content: bytes, content_type: str) -> None:
+    """The time for an answer grows with its length, not with the square of it."""
+    began = time.process_time()
+    with contextlib.suppress(answers.Unreadable):
+        answers.members(content, content_type)
+    assert time.process_time() - began < 5
 
 
 def test_what_cannot_be_read_is_not_quoted() -> None:
@@ -609,7 +634,14 @@ async def test_a_document_goes_out_in_its_own_character_set() -> None:
     assert answers.element(sent[0].content, sent[0].headers["Content-Type"]).findtext(".//{urn:office}ort") == "Köln"
 
 
-async def test_a_document_that_is_no_xml_is_not_sent() -> None:
-    """It never will be: nothing has left."""
+@pytest.mark.parametrize("content", [b"a;b;c", b"<?xml version='1.0' encoding='UTF-8'?><a>\xfc</a>"], ids=["CSV", "wrong letters"])
+async def test_a_document_that_cannot_be_read_is_not_sent(content: bytes) -> None:
+    """It never will be: nothing has left. Other than in an answer no letter is given up."""
     with pytest.raises(Refused, match="cannot be put into an envelope"):
-        await soap(answer(created(), XML)).deliver(document(b"a;b;c", "text/csv"), 1)
+        await soap(answer(created(), XML)).deliver(document(content, "application/xml"), 1)
+
+
+async def test_a_document_with_a_byte_order_mark() -> None:
+    """The mark does not get into the envelope."""
+    content = "\ufeff<m:anlegen xmlns:m='urn:office'/>".encode()
+    assert await soap(answer(created(), XML)).deliver(document(content), 1) == Delivered("M-1")
