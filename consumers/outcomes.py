@@ -133,9 +133,12 @@ class Watch:
     async def ask(self) -> None:
         """Ask for the rows that are due, as many as there are places for. Each goes its own way from here."""
         places = _AT_ONCE - len(self._asking)
-        if places == 0 or _now_ms() < self._quiet_until_ms:
+        now_ms = _now_ms()
+        if places == 0 or 0 < self._quiet_until_ms - now_ms <= LONGEST_PAUSE_S * 1000:
             return
-        mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(list(self._partitions())), AWAITED.c.next_ms <= _now_ms())
+        # What is put off for longer than anything ever is was put off by a clock that was ahead.
+        due_now = (AWAITED.c.next_ms <= now_ms) | (AWAITED.c.next_ms > now_ms + max(self._longest_ms, _FIRST_PAUSE_MS))
+        mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(list(self._partitions())), due_now)
         free = AWAITED.c.submission.not_in(list(self._asking))
         due = sa.select(AWAITED).where(*mine, free).order_by(AWAITED.c.next_ms).limit(places)
         for row in await self._store.read(lambda connection: connection.execute(due).all()):
@@ -214,7 +217,7 @@ class Watch:
         query = sa.select(sa.func.count(), sa.func.min(AWAITED.c.delivered_ms)).where(AWAITED.c.office == self._office)
         count, oldest_ms = await self._store.read(lambda connection: connection.execute(query).one())
         metrics.OUTCOMES_AWAITED.labels(self._office).set(count)
-        metrics.OUTCOME_OLDEST_SECONDS.labels(self._office).set((_now_ms() - oldest_ms) / 1000 if oldest_ms is not None else 0)
+        metrics.OUTCOME_OLDEST_SECONDS.labels(self._office).set(max(0, _now_ms() - oldest_ms) / 1000 if oldest_ms is not None else 0)
 
 
 def _now_ms() -> int:

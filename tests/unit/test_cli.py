@@ -147,6 +147,23 @@ def test_token_fits_its_entry(stadtbus: Command) -> None:
     assert settings == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
 
 
+def test_outbox_that_is_elsewhere_is_told(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Republication is for the machine where the outbox is: elsewhere it cannot tell anything, and makes no empty one."""
+    monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
+    code, output, error = stadtbus("outbox", "republish", "muenchen.meldewesen", "--json")
+    assert (code, output, "outbox-elsewhere" in error) == (3, "", True)
+    assert not (tmp_path / "stores").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["nowhere.office"], "office-unknown"), (["muenchen.meldewesen", "--actor", "two words"], "actor-unknown")]
+)
+def test_republication_needs_an_office_and_a_name(stadtbus: Command, arguments: list[str], code: str) -> None:
+    """Without them nothing is looked at."""
+    status, _, error = stadtbus("outbox", "republish", *arguments)
+    assert (status, code in error) == (2, True)
+
+
 def test_unknown_submission_is_a_finding(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A submission that the audit does not know is exit code 1, and an empty list for programs; where no audit is, nobody can tell."""
     monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))

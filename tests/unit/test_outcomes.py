@@ -194,6 +194,17 @@ async def test_pauses_grow_up_to_the_longest(store: Store, clock: Clock, back_of
     assert asked_at_s == [1, 3, 7, 15, 25, 35, 45, 55]
 
 
+async def test_a_clock_that_was_ahead_puts_nothing_off(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
+    """What a process whose clock was a year ahead has delivered or put off is asked for as soon as the clock is right again."""
+    await put(store, row())
+    process = watch(store, back_office, wire, longest_s=10)
+    clock.now_ms = DELIVERED_MS + 365 * 86_400_000
+    await round_of(process)
+    clock.now_ms = DELIVERED_MS + 2_000
+    await round_of(process)
+    assert len(back_office.asked) == 2
+
+
 async def test_a_question_that_fails_is_asked_again(store: Store, clock: Clock, back_office: BackOffice, wire: Wire) -> None:
     """A back office that is down loses no outcome; one line says how many questions failed, whatever their number."""
     await put(store, row(1), row(2))
