@@ -96,6 +96,7 @@ def test_every_fault_is_told_in_our_words(change: Callable[[Any, str | int], Non
     for steps in places(FORM):
         content = changed(steps, change)
         refusal = refusal_of(content)
+        assert refusal is None or refusal.findings
         for finding in refusal.findings if refusal else ():
             assert finding.detail not in CODES
             assert " " in finding.detail
