@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from infra.ends import is_cancelled
 from schemas import errors
 from schemas.errors import StadtbusError
 
@@ -40,7 +41,7 @@ async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:
-            if _is_cancelled():
+            if is_cancelled():  # libraries let out a CancelledError of tasks of their own, too
                 raise
             what, now_s = _named(error), time.monotonic()
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s) if _is_for_a_person(error) else _PAUSE_S
@@ -52,12 +53,6 @@ async def _keep_going(work: Callable[[], Awaitable[None]]) -> None:
 
 def _is_for_a_person(error: BaseException) -> bool:
     return isinstance(error, StadtbusError) and error.problem in _FOR_A_PERSON
-
-
-def _is_cancelled() -> bool:
-    """Whether it is we who are to end. Libraries let out a CancelledError of tasks of their own, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _named(error: BaseException) -> str:

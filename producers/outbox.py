@@ -237,8 +237,7 @@ class Outbox:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
                 raise Rejected(errors.ID_CONFLICT)
             return _accepted(known, repeated=True)
-        if not self._has_place(connection):
-            raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
+        self._take_place(connection)
         row = {
             "id": candidate.id,
             "portal": candidate.portal,
@@ -254,12 +253,17 @@ class Outbox:
         connection.execute(_submission.insert().values(row))
         return _accepted(row)
 
-    def _has_place(self, connection: sa.Connection) -> bool:
-        """Whether one more may wait. Rows are counted only when the places counted before are used up."""
+    def _take_place(self, connection: sa.Connection) -> None:
+        """One more is going to wait. Rows are counted only when the places counted before are used up.
+
+        Raises:
+            Rejected: intake-full.
+        """
         if self._places <= 0:
             self._places = self._limit - _count(connection)
+        if self._places <= 0:
+            raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
         self._places -= 1
-        return self._places >= 0
 
     async def next_pending(self, office: str, limit: int, *, after: int = 0, without: Container[UUID] = ()) -> list[Pending]:
         """The oldest submissions of an office that are not on Kafka, behind a row and without those of some cases: in the order of

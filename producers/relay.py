@@ -98,7 +98,7 @@ class Lane:
     async def _send_waiting(self) -> bool:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while pending := await self._outbox.next_pending(self._office, _BATCH, after=self._after, without=self._held):
+        while pending := await self._outbox.next_pending(self._office, _BATCH, after=self._after, without=frozenset(self._held)):
             metrics.OUTBOX_PENDING.labels(self._office).set(await self._outbox.count_pending(self._office))
             if None in await self._send(pending):
                 return False
