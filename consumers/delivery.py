@@ -34,6 +34,7 @@ from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
 from infra.kafka.clients import KafkaRefusal, Outgoing, Sender
 from infra.kafka.refusals import Refusals
+from infra.logs import Seldom
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State
 from schemas.headers import Header
@@ -58,6 +59,7 @@ class Delivery:
         self.breaker = Breaker(settings)
         self.brake = Brake(settings)
         self.refusals = Refusals()
+        self._say = Seldom(log)
         self._office = office
         self._hand_over = hand_over
         self._awaits = hand_over.answers_later
@@ -343,7 +345,7 @@ class Delivery:
             try:
                 return await write()
             except SQLAlchemyError as error:
-                log.error("store_failed", store="ledger", office=self._office, error=database.reason(error))  # noqa: TRY400 - the class is all we log
+                self._say.warning("store_failed", error=database.reason(error), store="ledger", office=self._office)
                 await asyncio.sleep(_STORE_PAUSE_S)
 
 

@@ -18,6 +18,7 @@ from infra.settings import LogSettings
 
 _LINES_AT_ONCE: Final = 10.0
 _LINE_EACH_S: Final = 10.0
+_SAY_AGAIN_S: Final = 30.0
 
 
 def configure(settings: LogSettings, *, process: str) -> None:
@@ -49,6 +50,21 @@ def configure(settings: LogSettings, *, process: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class Seldom:
+    """Warns of what goes on for long: at once, then now and then, for each event and error."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self._said_s: dict[tuple[str, str], float] = {}
+
+    def warning(self, event: str, *, error: str, **more: object) -> None:
+        """Perhaps a line."""
+        now_s = time.monotonic()
+        if now_s - self._said_s.get((event, error), -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+            self._said_s[event, error] = now_s
+            self._log.warning(event, error=error, **more)
 
 
 class Throttle(logging.Filter):

@@ -35,6 +35,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from infra.logs import Seldom
 from infra.settings import KafkaSettings
 from schemas import errors
 from schemas.errors import CannotTell
@@ -246,6 +247,7 @@ class Sender:
         self._client_id = client_id
         self._client: _Client | None = None
         self._starting = asyncio.Lock()
+        self._say = Seldom(log)
         self._most: dict[str, int] = {}
         """By topic how many records go into one batch: Kafka refuses a batch as a whole, for its size or for one record in it."""
 
@@ -308,7 +310,7 @@ class Sender:
         try:
             return await self.send_all(records)
         except CannotTell as error:
-            log.warning("send_waits", client=self._client_id, error=error.problem.code, records=len(records))
+            self._say.warning("send_waits", error=error.problem.code, client=self._client_id, records=len(records))
             return [None] * len(records)
 
     async def stop(self) -> None:
@@ -369,7 +371,7 @@ class Sender:
             lane.numbers = [number for number in lane.numbers if number not in refused]
 
     def _say_unknown(self, error: Exception) -> None:
-        log.warning("send_unknown", client=self._client_id, error=_name(error))
+        self._say.warning("send_unknown", error=_name(error), client=self._client_id)
 
     # --- the producer
 

@@ -6,6 +6,12 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from infra.logs import Seldom
 
 PROGRAM = """
 import logging, structlog
@@ -57,3 +63,17 @@ def test_a_library_that_repeats_itself_is_heard_now_and_then() -> None:
     counts = Counter(line.get("logger", line["event"]) for line in lines)
     assert counts == {"aiokafka": 15, "asyncio": 15, "relay_waits": 60, "uvicorn": 1}
     assert sum("(left out before: " in line["event"] for line in lines) == 10
+
+
+def test_what_goes_on_for_long_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand tries of one kind are one line, another kind has its own, and after half a minute it is said again."""
+    now_s = [0.0]
+    monkeypatch.setattr("infra.logs.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    with structlog.testing.capture_logs() as logs:
+        seldom = Seldom(structlog.get_logger())
+        for _ in range(1_000):
+            seldom.warning("send_waits", error="kafka-unreachable")
+        seldom.warning("send_waits", error="other")
+        now_s[0] += 30
+        seldom.warning("send_waits", error="kafka-unreachable")
+    assert [line["error"] for line in logs] == ["kafka-unreachable", "other", "kafka-unreachable"]
