@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sqlite3
 import sys
 import time
@@ -371,6 +372,50 @@ async def test_group_that_was_set_forward_skips_nothing(world: Callable[[BackOff
     one.check()
     assert one.office.calls.count("find") == 11
     assert sum(metrics.OFFSETS_MOVED.labels(topic)._value.get() for topic in one.topics) - passed_over == 11
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["older", "gone"])
+async def test_ledger_that_is_older_than_kafka_delivers_nothing_twice(
+    world: Callable[[BackOffice], World], tmp_path: Path, gone: bool
+) -> None:
+    """After the ledger was restored from an older copy, or is gone, what it does not know is looked for, and has one effect."""
+    one = world(BackOffice())
+    await one.create()
+    for _ in range(2):
+        await one.submit(10)
+        async with one.process():
+            await eventually(lambda: one.complete)
+        if len(one.sent) == 10:
+            copy_ledger(tmp_path, tmp_path / "copy")
+    drop_ledger(tmp_path)
+    if not gone:
+        copy_ledger(tmp_path / "copy", tmp_path)
+    await one.submit(5, cases=5)
+    async with one.process():
+        await eventually(lambda: one.complete)
+        await committed_through(one)
+    one.check()
+    assert one.office.calls.count("find") == (25 if gone else 15)
+
+
+def copy_ledger(source: Path, target: Path) -> None:
+    """All files of the ledgers in a folder."""
+    target.mkdir(exist_ok=True)
+    for file in source.glob("ledger-*"):
+        shutil.copy(file, target)
+
+
+def drop_ledger(folder: Path) -> None:
+    """As if its disk were lost."""
+    for file in folder.glob("ledger-*"):
+        file.unlink()
+
+
+async def committed_through(one: World) -> None:
+    """Wait until the office has passed everything."""
+    async with asyncio.timeout(30):
+        while sum((await committed(one.kafka, one.name, one.topics[0])).values()) < len(one.sent):
+            await asyncio.sleep(0.2)
 
 
 async def set_to_latest(kafka: KafkaSettings, group: str, names: Sequence[str]) -> int:
