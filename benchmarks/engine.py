@@ -80,8 +80,8 @@ class Bare:
         if self._work_s:
             await asyncio.sleep(self._work_s)
 
-    def give_up(self, work: KafkaWork, *, begun: bool) -> None:
-        raise NotImplementedError(begun)
+    def give_up(self, work: KafkaWork, reason: str | None) -> None:
+        raise NotImplementedError(reason)
 
     async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
         return [FINISHED] * len(works)

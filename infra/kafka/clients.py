@@ -390,9 +390,9 @@ class Sender:
                 client = await self._ready()
                 client.users += 1
                 yield client
-        except TimeoutError:
+        except (KafkaError, TimeoutError):
             if client is not None:
-                client.failed = True  # it still holds what it did not send
+                client.failed = True  # it still holds what it did not send, and may look for brokers where none is any more
             raise
         finally:
             if client is not None:
@@ -409,7 +409,7 @@ class Sender:
 
     async def _ready(self) -> _Client:
         async with self._starting:
-            if self._client is None:
+            if self._client is None or self._client.failed:
                 self._client = _Client(await self._start_producer())
             return self._client
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.errors import (
@@ -283,6 +284,42 @@ async def test_a_failed_send_leaves_others_their_answers() -> None:
     await asyncio.sleep(0.01)
     gate.set()
     assert isinstance((await slow)[0], Position)
+
+
+async def test_a_send_does_not_wait_for_another_one_that_failed() -> None:
+    """While a send with a refused record still waits for the rest of its answers, the next one goes on with another producer."""
+    gate = asyncio.Event()
+
+    class Slow(Producer):
+        async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
+            if topic == "slow":
+                await gate.wait()
+            return await super().send_batch(batch, topic, partition=partition)
+
+    class ToSlow(To):
+        async def _start_producer(self) -> Any:
+            return Slow(self.broker)
+
+    sender = ToSlow(Broker(refuses_larger(1, BATCH_BYTES)))
+    slow = asyncio.create_task(sender.send_all([Outgoing("slow", b"k", b"x"), Outgoing("t", b"k", b"xx")]))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        assert isinstance((await sender.send_all([Outgoing("t", b"j", b"x")]))[0], Position)
+    gate.set()
+    there, refused = await slow
+    assert isinstance(there, Position)
+    assert refused == KafkaRefusal("t", "MessageSizeTooLarge")
+
+
+async def test_brokers_that_are_gone_are_looked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody tells which partitions there are, the next send begins with a new producer, at the bootstrap addresses."""
+    broker = Broker(lambda _: None)
+    sender = To(broker)
+    with monkeypatch.context() as patch:
+        patch.setattr(clients, "_count_partitions", AsyncMock(side_effect=KafkaConnectionError))
+        assert await sender.send_all(numbered(1)) == [None]
+    assert isinstance((await sender.send_all(numbered(1)))[0], Position)
+    assert broker.producers == 2
 
 
 async def test_what_did_not_arrive_is_sent_again() -> None:
