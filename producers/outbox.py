@@ -398,6 +398,7 @@ class Unended:
     seq: int
     id: UUID
     accepted_at: datetime
+    state: State
 
 
 def unended(store: Store, office: str) -> list[Unended]:
@@ -410,10 +411,18 @@ def unended(store: Store, office: str) -> list[Unended]:
         steps: defaultdict[int, list[sa.RowMapping]] = defaultdict(list)
         for row in connection.execute(said).mappings():
             steps[row["seq"]].append(row)
-        ended = {seq for seq, rows in steps.items() if State(order.in_order(rows)[-1]["state"]) in ENDED}
-        return [Unended(*row) for row in connection.execute(query) if row.seq not in ended]
+        states = {seq: State(order.in_order(rows)[-1]["state"]) for seq, rows in steps.items()}
+        found = [Unended(*row, states.get(row.seq, State.SUBMITTED)) for row in connection.execute(query)]
+        return [one for one in found if one.state not in ENDED]
 
     return store.read_now(operation)
+
+
+def sent(store: Store, rows: Sequence[int]) -> list[tuple[Pending, Position]]:
+    """Those of these rows that were on Kafka and are not confirmed, and where they were."""
+    query = sa.select(_submission).where(_unfinished, ~_confirmed, _submission.c.seq.in_(rows)).order_by(_submission.c.seq)
+    found = store.read_now(lambda connection: connection.execute(query).mappings().all())
+    return [(_waits(row), Position(row["partition"], row["record_offset"])) for row in found]
 
 
 async def put_back(store: Store, rows: Sequence[int]) -> int:
@@ -471,8 +480,11 @@ def _accepted(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False)
 
 def _pending(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
     query = sa.select(_submission).where(_unpublished, _submission.c.seq.in_(rows)).order_by(_submission.c.seq)
-    found = connection.execute(query).mappings().all()
-    return [Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"]) for row in found]
+    return [_waits(row) for row in connection.execute(query).mappings()]
+
+
+def _waits(row: sa.RowMapping) -> Pending:
+    return Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"])
 
 
 def _count(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> int:

@@ -111,7 +111,7 @@ class Lane:
         """Send these, note what is on Kafka, and hold what is refused; what became of each."""
         crashpoints.reached("relay.before")
         try:
-            sent = await self._sender.send_all([_record(one) for one in pending])
+            sent = await self._sender.send_all([record_of(one) for one in pending])
         except CannotTell as error:
             log.warning("relay_waits", office=self._office, error=error.problem.code)
             return [None] * len(pending)
@@ -173,5 +173,6 @@ class Lane:
             self._told = (0.0, set())
 
 
-def _record(pending: Pending) -> Outgoing:
+def record_of(pending: Pending) -> Outgoing:
+    """A submission as it stands on its office's topic."""
     return Outgoing(topics.submissions(pending.office), str(pending.case_id).encode(), pending.content, headers.encode(pending.headers))

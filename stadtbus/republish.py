@@ -3,6 +3,8 @@
 What is lost is found by looking, not by guessing: what the outbox knows as published and without an end, less what still stands before the
 office in its topics, less what the log of events says has come to an end since. So nothing that merely waits is sent twice; and were
 it, the ledger would drop it.
+
+What the office had set aside goes on only in its retry topic: the ledger would drop it anywhere else. So its copy is made anew there.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 
 from consumers.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
-from infra.kafka.clients import Sender
+from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
@@ -27,13 +29,19 @@ from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers import outbox
-from producers.outbox import Unended
-from schemas import headers, topics
+from producers.outbox import Pending, Unended
+from producers.relay import record_of
+from schemas import errors, headers, topics
+from schemas.copies import Place, headers_of_copy
+from schemas.errors import CannotTell
 from schemas.events import State
 from schemas.headers import Header
 from schemas.operations import Action, Operation
 
 Advance = Callable[[int, int], None]
+
+_AT_ONCE: Final = 100
+_SET_ASIDE: Final = frozenset((State.PARKED, State.RETRY_WAIT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +71,18 @@ async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance
     # In this order: what is published meanwhile is not asked for, and what is delivered meanwhile has told it before it is passed.
     unended = {str(one.id): one for one in await asyncio.to_thread(outbox.unended, store, office)}
     there = await _still_there(kafka, office, unended, advance) if unended else set()
-    ended = await _ended(kafka, office, unended.keys() - there, advance) if unended.keys() - there else set()
-    lost = [one for name, one in unended.items() if name not in there and name not in ended]
-    return Plan(office, lost, len(there))
+    missing = unended.keys() - there
+    told = await _told(kafka, office, missing, advance) if missing else {}
+    lost = [replace(one, state=told.get(name, one.state)) for name, one in unended.items() if name in missing]
+    return Plan(office, [one for one in lost if one.state not in outbox.ENDED], len(there))
 
 
 async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str) -> int:
-    """Put what is lost back before the relay, after that has been written down; how many they are.
+    """Put what is lost back before the relay, or into the retry topic, after that has been written down; how many they are.
 
     Raises:
         UsageError: topics-missing.
-        CannotTell: operation-not-recorded, kafka-unreachable.
+        CannotTell: operation-not-recorded, kafka-unreachable, record-refused. Given again, it goes on where it stopped.
     """
     await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
     sender = Sender(kafka, "stadtbus-republish")
@@ -81,9 +90,30 @@ async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str
         await note(
             sender, Operation(at=datetime.now(UTC), actor=actor, action=Action.REPUBLISH, office=found.office, count=len(found.lost))
         )
+        parked = await _park_again(kafka, sender, store, [one.seq for one in found.lost if one.state in _SET_ASIDE])
     finally:
         await sender.stop()
-    return await outbox.put_back(store, [one.seq for one in found.lost])
+    return parked + await outbox.put_back(store, [one.seq for one in found.lost if one.state not in _SET_ASIDE])
+
+
+async def _park_again(kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int]) -> int:
+    """Write copies of these into their office's retry topic, as the engine makes them; how many."""
+    count = 0
+    for start in range(0, len(rows), _AT_ONCE):
+        copies = [_copy(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _AT_ONCE])]
+        for copy, sent in zip(copies, await sender.send_all(copies), strict=True):
+            if sent is None:
+                raise unreachable(kafka)
+            if isinstance(sent, KafkaRefusal):
+                raise CannotTell(errors.RECORD_REFUSED, sent.error, where=copy.topic)
+            count += 1
+    return count
+
+
+def _copy(pending: Pending, at: Position) -> Outgoing:
+    record = record_of(pending)
+    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {})
+    return record._replace(topic=topics.retry(pending.office), headers=block, partition=at.partition)
 
 
 async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> set[str]:
@@ -111,8 +141,8 @@ def _passed(group: GroupOffsets, partition: TopicPartition) -> int:
     return committed if committed <= group.end[partition] else 0
 
 
-async def _ended(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> set[str]:
-    """Which of these submissions have come to an end, by the log of events: the status feed may not have read so far."""
+async def _told(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> dict[str, State]:
+    """The states of these submissions, by the log of events: the status feed may not have read so far."""
     told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def take(record: Any) -> None:
@@ -125,4 +155,4 @@ async def _ended(kafka: KafkaSettings, office: str, wanted: Collection[str], adv
             told[str(data.submission)].append({"state": data.state, "at": heard.event.time} | order.values(heard))
 
     await read_all(kafka, [topics.events(office.partition(".")[0])], take, advance)
-    return {submission for submission, rows in told.items() if State(order.in_order(rows)[-1]["state"]) in outbox.ENDED}
+    return {submission: State(order.in_order(rows)[-1]["state"]) for submission, rows in told.items()}

@@ -320,7 +320,7 @@ def republish_view(found: Republish, sent: int | None) -> RenderableType:
     ]
     done = "Nothing was written. With --go they are sent again, under their own ids."
     if sent is not None:
-        done = f"{_count(sent, 'submission')} put back: a running gateway sends them within half a minute, another one when it starts."
+        done = f"{_count(sent, 'submission')} put back. A running gateway sends them within half a minute, another one when it starts."
     return Lines(_facts_view(f"Outbox: {found.office}", facts), Text(done))
 
 

@@ -24,7 +24,7 @@ from producers import outbox
 from producers.outbox import Candidate, Outbox
 from producers.relay import Lane
 from schemas import operations, topics
-from schemas.copies import Place, headers_of_copy
+from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import CannotTell
 from schemas.events import EventWriter, State, Step, iso
 from schemas.headers import Header
@@ -131,6 +131,30 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     await read_all(kafka, [topics.OPERATIONS], written.append)
     noted = [one for record in written if (one := operations.read(record.value)).office == office]
     assert [(one.actor, one.action, one.count) for one in noted] == [("op", Action.REPUBLISH, 4)]
+
+
+async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox) -> None:
+    """What the office had set aside, and whose copy is gone, goes into the retry topic again, as a copy of what the office had read."""
+    kafka = settings_for(kafka_bootstrap)
+    office = await new_office(kafka)
+    parked, plain = await accept(box, office, 2)
+    await relayed(box, kafka, office)
+    original: list[Any] = []
+    await read_all(kafka, [topics.submissions(office)], original.append)
+    (record,) = [one for one in original if dict(one.headers)[Header.SUBMISSION].decode() == str(parked)]
+    await delete(kafka, topics.submissions(office))
+    await tell(kafka, office, [(parked, State.RETRY_WAIT)])
+    assert await republish.send_again(kafka, box.store, await look(kafka, box, office), "op") == 2
+    await relayed(box, kafka, office)
+    assert await submissions_on(kafka, topics.submissions(office)) == [plain]
+    copies: list[Any] = []
+    await read_all(kafka, [topics.retry(office)], copies.append)
+    (copy,) = copies
+    apart = take_apart(copy.headers)
+    assert (copy.key, copy.value, copy.partition) == (record.key, record.value, record.partition)
+    assert list(apart.original) == list(record.headers)
+    assert apart.origin == Place(record.topic, record.partition, record.offset)
+    assert (await look(kafka, box, office)).lost == []
 
 
 async def test_topic_made_anew_is_no_proof(kafka_bootstrap: str, box: Outbox) -> None:

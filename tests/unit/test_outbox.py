@@ -269,7 +269,7 @@ async def test_row_of_a_newer_version_is_sent_as_it_is(box: Outbox) -> None:
     stored = {Header.SUBMISSION: str(sent.id), "bus_language": "de"}
     await box.store.write(lambda connection: connection.execute(outbox._submission.update().values(headers=json.dumps(stored))))
     (pending,) = await builders.waiting(box)
-    assert relay._record(pending).headers == [("bus_submission", str(sent.id).encode()), ("bus_language", b"de")]
+    assert relay.record_of(pending).headers == [("bus_submission", str(sent.id).encode()), ("bus_language", b"de")]
 
 
 async def test_steps_are_for_the_portal_that_sent(box: Outbox) -> None:
