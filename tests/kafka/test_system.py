@@ -8,7 +8,7 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -19,6 +19,7 @@ from producers import synthetic
 from producers.permits import Genuine
 from producers.portal import Portal
 from schemas import catalogue
+from stadtbus import standing
 from stadtbus.proof import Checker, Proof
 from stadtbus.system import LocalSystem
 from tests.kafka_service import free_system_offset
@@ -112,19 +113,24 @@ def test_a_killed_process_loses_and_repeats_nothing(loop: asyncio.Runner, run: R
 
 
 def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
-    """While a back office is away its submissions wait, with their age; the others go on; then everything arrives once."""
+    """While a back office is away its submissions wait, with their age and why; the others go on; then everything arrives once."""
     office = "nuernberg.meldewesen"
 
-    async def work() -> tuple[lag.GroupLag, lag.GroupLag, Proof]:
+    async def work() -> tuple[lag.GroupLag, lag.GroupLag, dict[str, standing.Standing], Proof]:
         await run.system.set_mood(office, "away")
         await run.send(10)
         async with asyncio.timeout(30):
             while (lags := {one.group: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
                 await asyncio.sleep(0.2)
+        seen = await standing.look(run.system.settings)
         await run.system.set_mood(office, "ok")
-        return lags[office], lags["augsburg.gewerbe"], await run.proof()
+        lines = {one.name: one for one in standing.judge(seen, OFFICES, datetime.now(UTC))}
+        return lags[office], lags["augsburg.gewerbe"], lines, await run.proof()
 
-    waiting, idle, proof = loop.run(work())
+    waiting, idle, lines, proof = loop.run(work())
+    assert (lines[office].state, lines[office].waits) == ("not working", 10)
+    assert "down" in lines[office].said[0]
+    assert [line.name for line in lines.values() if not line.well] == [office]
     assert (waiting.behind, idle.behind) == (10, 0)
     assert waiting.oldest_undelivered_at is not None
     assert proof.complete, proof
