@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra import lag
-from infra.kafka.admin import connected, create_topics
+from infra.kafka.admin import create_topics
 from infra.settings import KafkaSettings
 from schemas import topics
 from tests.kafka.helpers import settings_for
@@ -21,9 +20,9 @@ HOUR_MS = 3_600_000
 
 
 async def office_with(kafka: KafkaSettings, ages_ms: list[tuple[int, int]]) -> tuple[str, list[int]]:
-    """A new office whose records (partition, age) are that old; its name and the timestamps."""
+    """A new office whose records (partition, age) are that old by their sender's clock; its name and the timestamps."""
     office = f"t{uuid.uuid4().hex[:8]}.office"
-    await create_topics(kafka, topics.of_office(office))
+    await create_topics(kafka, [replace(topic, times="CreateTime", retention_ms=-1) for topic in topics.of_office(office)])
     now_ms = int(time.time() * 1000)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
         for partition, age_ms in ages_ms:
@@ -109,11 +108,7 @@ async def test_age_where_times_do_not_rise(kafka_bootstrap: str) -> None:
     """The first in line counts, whatever clock its sender had: 40 days behind after one that was right."""
     kafka = settings_for(kafka_bootstrap)
     office = f"t{uuid.uuid4().hex[:8]}.office"
-    by_senders_clock = [replace(topic, retention_ms=-1) for topic in topics.of_office(office)]
-    await create_topics(kafka, by_senders_clock)
-    async with connected(kafka) as admin:
-        settings = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.submissions(office), configs=settings)])
+    await create_topics(kafka, [replace(topic, times="CreateTime", retention_ms=-1) for topic in topics.of_office(office)])
     now_ms = int(time.time() * 1000)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
         for age_ms in (9_000, 40 * 24 * HOUR_MS, 1_000):
