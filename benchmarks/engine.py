@@ -28,6 +28,7 @@ from faststream.kafka import KafkaBroker
 from benchmarks.report import Figure, against
 from consumers.delivery import Delivery
 from consumers.engine import FINISHED, CaseState, End, Engine, KafkaWork, Work
+from consumers.engine.starts import Known, Start
 from consumers.handover import HandOver
 from consumers.job import Job
 from consumers.ledger import Ledger
@@ -62,10 +63,11 @@ class Bare:
     def __init__(self, work_s: float = 0.0) -> None:
         self._work_s = work_s
 
-    async def take_over(
-        self, partitions: Sequence[TopicPartition]
-    ) -> tuple[Mapping[TopicPartition, int | None], Mapping[bytes, CaseState]]:
-        return dict.fromkeys(partitions), {}
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+        return {partition: Known() for partition in partitions}, {}
+
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Nobody wants to know."""
 
     def recognise(self, works: Sequence[KafkaWork]) -> None:
         """Nothing is needed of them."""
@@ -86,7 +88,7 @@ class Bare:
     async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
         return [FINISHED] * len(works)
 
-    async def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """Nobody wants to know."""
 
 
