@@ -53,6 +53,8 @@ class GroupLag:
     """Partitions where one is open."""
     faults: Sequence[str] = ()
     """Why this is not the whole truth, or why nothing can be delivered: what is wrong with its topics."""
+    whole: bool = False
+    """Each partition that exists has told how far it goes; what is not there does not exist."""
     used: bool = False
     """Something was ever written for it."""
     offsets: GroupOffsets | None = None
@@ -119,6 +121,7 @@ async def _of_group(
         members=offsets.members,
         held_back=[f"{one.topic}/{one.partition}" for one in partitions if offsets.held_back(one)],
         faults=faults,
+        whole=all(len(existing[name].with_leader) == len(existing[name].leaders) for name in names if name in existing),
         used=any(offsets.end.values()),
         offsets=offsets,
     )

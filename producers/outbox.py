@@ -164,7 +164,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far Kafka knows an office to have come, partition by partition of its submissions topic."""
+    """How far Kafka knows an office to have come, partition by partition of its submissions topic; of none where that is missing."""
 
     passed: Mapping[int, int]
     """What lies before is done with or gone: nobody reads it any more."""
@@ -353,11 +353,19 @@ def unaccounted(store: Store, before: Unfinished, reaches: Mapping[str, Reach]) 
 
 
 def _passed_over(store: Store, before: Unfinished, office: str, reach: Reach) -> Iterator[int]:
+    """By partition. Where another topic has taken the name, places say nothing; but what is unfinished is more than what is left there."""
     offset = _submission.c.record_offset
-    for partition, passed in reach.passed.items():
-        gone = sa.and_(offset >= reach.ends[partition], offset < before.ends.get((office, partition), 0))
-        untold = (_unfinished, _submission.c.office == office, _submission.c.partition == partition, ~sa.exists().where(_said_of))
-        yield store.read_now(partial(_how_many, conditions=(*untold, sa.or_(offset < passed, gone))))
+    used = {partition for other, partition in before.ends if other == office}
+    for partition in used | reach.passed.keys():
+        passed, end = reach.passed.get(partition, 0), reach.ends.get(partition, 0)
+        told = sa.exists().where(_said_of)
+        mine = (_unfinished, _submission.c.office == office, _submission.c.partition == partition, ~told)
+        known = (*mine, offset < before.ends.get((office, partition), 0))
+        gone, all_of_them = (
+            store.read_now(partial(_how_many, conditions=conditions))
+            for conditions in ((*mine, sa.or_(offset < passed, sa.and_(*known, offset >= end))), known)
+        )
+        yield max(gone, all_of_them - (end - passed))
 
 
 def _how_many(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:

@@ -203,7 +203,7 @@ def _unaccounted(store: Store, before: Unfinished, lags: Mapping[str, GroupLag],
 
 
 def _reach(office: str, known: GroupLag | None) -> Reach | None:
-    if known is None or known.offsets is None or known.faults:
+    if known is None or known.offsets is None or not known.whole:
         return None
     offsets = known.offsets
     mine = [one for one in offsets.end if one.topic == topics.submissions(office)]
@@ -234,7 +234,7 @@ def _of_office(seen: Seen, office: str, now: datetime) -> Standing:
         *_lost(office, known, unaccounted),
         *_by_kafka(known, page, now),
         *_by_page(known, page, waiting),
-        *_in_outbox(waiting, gateway, seen.kafka, now),
+        *_in_outbox(office, waiting, gateway, seen.kafka, now),
     ]
     return _standing(office, findings, known, page, waiting, unaccounted)
 
@@ -309,11 +309,16 @@ def _by_page(known: GroupLag | None, page: Page, waiting: Waiting | None) -> Ite
         yield "no process", f"no process answers at {page.at}, and none is in the group"
 
 
-def _in_outbox(waiting: Waiting | None, gateway: Page, kafka: CannotTell | None, now: datetime) -> Iterator[tuple[str, str]]:
+def _in_outbox(office: str, waiting: Waiting | None, gateway: Page, kafka: CannotTell | None, now: datetime) -> Iterator[tuple[str, str]]:
     if waiting is None or (gateway.status is not None and (now - waiting.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):
         return
-    why = "the gateway does not run" if gateway.status is None else "Kafka does not answer" if kafka else "the gateway's line may say why"
-    yield "not on Kafka", f"{waiting.count} accepted and not on Kafka, the oldest since {_clock(waiting.oldest_accepted_at)}: {why}"
+    relay = [text for name, _, text in (line.partition(": ") for line in gateway.text.splitlines()) if name == f"relay of {office}"]
+    if gateway.status is None:
+        relay = ["the gateway does not run"]
+    elif kafka:
+        relay = ["Kafka does not answer"]
+    why = f": {'; '.join(relay)}" if relay else ""
+    yield "not on Kafka", f"{waiting.count} accepted and not on Kafka, the oldest since {_clock(waiting.oldest_accepted_at)}{why}"
 
 
 def _clock(moment: datetime | None) -> str:

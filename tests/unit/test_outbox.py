@@ -375,6 +375,22 @@ async def test_a_topic_that_ends_before_what_was_published(box: Outbox) -> None:
     assert (missed(box, passed=0, end=4, before=before), missed(box, passed=0, end=10, before=before)) == (1, 0)
 
 
+async def test_a_topic_or_partition_that_is_gone(box: Outbox) -> None:
+    """What was published to a topic that does not exist any more, or to a partition that it no longer has, is missed; nothing later is."""
+    await published_at(box, [3, 4])
+    await published_at(box, [7], partition=5)
+    before = outbox.unfinished(box.store)
+    await published_at(box, [12])
+    assert missed(box, passed=0, before=before) == 1
+    assert outbox.unaccounted(box.store, before, {OFFICE: outbox.Reach({}, {}, 0)}) == {OFFICE: 3}
+
+
+async def test_another_topic_of_the_name(box: Outbox) -> None:
+    """More that is unfinished than records that are left means that some are gone, whatever their places say."""
+    await published_at(box, [1, 2, 3, 0, 1, 2])
+    assert [missed(box, passed=0, end=end) for end in (9, 6, 5, 3)] == [0, 0, 1, 3]
+
+
 async def test_set_aside_while_one_looks(box: Outbox) -> None:
     """What is set aside or delivered after Kafka was asked is not missed."""
     first, second = await published_at(box, [3, 4])
