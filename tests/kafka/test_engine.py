@@ -823,9 +823,7 @@ async def limit_of(kafka: KafkaSettings, topic: str, max_message_bytes: int) -> 
 
 
 async def test_a_topic_that_refuses_copies_holds_up_one_case(world: Callable[[BackOffice], World], kafka: KafkaSettings) -> None:
-    """A dead letter that Kafka refuses waits alone: the others are delivered and told, a stop does not wait for it, and when the topic
-    is mended it is written, after a restart too; the back office has each submission once.
-    """
+    """A dead letter that Kafka refuses waits alone, also through a stop, and is written when the topic is mended; each has one effect."""
     one = world(BackOffice(before=[Refused("x")]))
     await one.create()
     dead = topics.deadletters(one.name)
@@ -849,9 +847,7 @@ async def test_a_topic_that_refuses_copies_holds_up_one_case(world: Callable[[Ba
 
 
 async def test_a_partition_that_the_other_topics_have_not(world: Callable[[BackOffice], World], kafka: KafkaSettings) -> None:
-    """Where an operator has added partitions to the submissions alone, a record in one of them is delivered, and its copies and its event
-    go where there is a place.
-    """
+    """A record in a partition that the office's other topics have not is delivered; copies and event go where there is a place."""
     one = world(BackOffice(before=[CaseNotReady("x")]))
     await one.create()
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)

@@ -104,9 +104,7 @@ async def look(kafka: KafkaSettings, box: Outbox, office: str) -> Plan:
 
 
 async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox) -> None:
-    """Everything that retention has taken unread goes again under its own id; what still waits, and what has come to an end, does not;
-    what was done is on record, and doing it again does nothing.
-    """
+    """What retention has taken unread goes again under its own id, once and on record; what waits or has come to an end does not."""
     kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     lost = await accept(box, office, 7)

@@ -190,9 +190,7 @@ RECORDS = st.lists(
 async def test_what_is_refused_takes_only_its_case_with_it(
     records: list[Outgoing], record_bytes: int, batch_bytes: int, partitions: int
 ) -> None:
-    """Every record that a topic can take is written once, where its answer says, in order; one that it refuses is named, and with it
-    the later ones of its key alone.
-    """
+    """Every record that a topic can take is written once, in order; one that it refuses is named, with the later ones of its key alone."""
     broker = Broker(refuses_larger(record_bytes, batch_bytes), partitions)
     sent = await To(broker).send_all(records)
     behind: set[tuple[str, bytes, int]] = set()

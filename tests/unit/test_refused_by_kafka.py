@@ -54,9 +54,7 @@ async def started(ledger: Ledger, office: Office, wire: Wire) -> Process:
 
 
 async def test_a_refused_dead_letter_waits_alone(ledger: Ledger) -> None:
-    """Other cases are delivered and told while the copy is refused; when it is taken there is one copy and one event, and the back office
-    was asked once.
-    """
+    """Others are delivered and told while a copy is refused; then there is one copy, one event, and the back office was asked once."""
     office, wire = Office(before=[Refused("x")]), refusing(DEAD)
     process = await started(ledger, office, wire)
     await process.go_on()
@@ -73,9 +71,7 @@ async def test_a_refused_dead_letter_waits_alone(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("topic", [RETRY, DEAD, EVENTS])
 async def test_whatever_is_refused_comes_to_its_end(ledger: Ledger, topic: str) -> None:
-    """Of three records one is parked, refused or delivered, and the first try of Kafka is a refusal: in the end each has one effect or one
-    copy, and its event.
-    """
+    """Parked, refused or delivered, and Kafka refuses at first: in the end each has one effect or one copy, and its event."""
     failures: dict[str, list[BaseException]] = {RETRY: [CaseNotReady("x")], DEAD: [Refused("x")]}
     office, wire = Office(before=failures.get(topic, [])), refusing(topic, str(FIRST.case_id).encode())
     process = await started(ledger, office, wire)

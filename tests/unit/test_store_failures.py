@@ -193,9 +193,7 @@ def read_only(settings: StoreSettings) -> Iterator[None]:
 
 @ON_POSTGRESQL
 async def test_a_primary_that_became_read_only_is_left(store: Store, store_settings: StoreSettings) -> None:
-    """While the server takes no writes they fail and the check says so, and afterwards the very next one succeeds: no connection of
-    before is used again.
-    """
+    """While the server takes no writes they fail and the check says so; afterwards the very next one succeeds, over a new connection."""
     await store.write(add(1))
     with read_only(store_settings):
         results = await asyncio.gather(*(store.write(add(number)) for number in range(2, 12)), return_exceptions=True)
