@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -54,27 +55,34 @@ async def read_all(
         for partition, start in positions.items():
             consumer.seek(partition, start)
         while positions:
-            for partition, records in (await _some(settings, consumer, positions)).items():
-                for record in records:
-                    take(record)
-                read += records[-1].offset + 1 - positions[partition]
-                positions[partition] = records[-1].offset + 1
-                if positions[partition] >= ends[partition]:
+            batches, reached = await _some(settings, consumer, positions)
+            for record in chain.from_iterable(batches.values()):
+                take(record)
+            for partition, position in reached.items():
+                read += position - positions[partition]
+                positions[partition] = position
+                if position >= ends[partition]:
                     del positions[partition]
                     consumer.pause(partition)
             if advance is not None:
                 advance(min(read, total), total)
 
 
-async def _some(settings: KafkaSettings, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Any]:
-    """The next records of these partitions, which are there."""
+async def _some(
+    settings: KafkaSettings, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]
+) -> tuple[dict[TopicPartition, Any], dict[TopicPartition, int]]:
+    """The next records of these partitions, and how far those have come that have come on: also past the marker of a transaction, behind
+    which no record may follow.
+    """
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            while not (batches := await consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_BATCH)):
-                pass
+            while True:
+                batches = await consumer.getmany(*positions, timeout_ms=_POLL_MS, max_records=_BATCH)
+                reached = {partition: await consumer.position(partition) for partition in positions}
+                if on := {partition: position for partition, position in reached.items() if position > positions[partition]}:
+                    return dict(batches), on
     except TimeoutError:
         raise unreachable(settings) from None
-    return dict(batches)
 
 
 class Shelf:
@@ -103,7 +111,10 @@ class Shelf:
         following = self._next.get(partition.partition)
         if following is None or not 0 <= offset - following <= _READ_ON:
             self._consumer.seek(partition, offset)
-        while (record := await self._consumer.getone(partition)).offset < offset:
-            pass
-        self._next[partition.partition] = record.offset + 1
-        return record if record.offset == offset else None
+        while await self._consumer.position(partition) <= offset:
+            batches = await self._consumer.getmany(partition, timeout_ms=_POLL_MS, max_records=1)
+            for record in chain.from_iterable(batches.values()):
+                self._next[partition.partition] = record.offset + 1
+                if record.offset == offset:
+                    return record
+        return None
