@@ -7,7 +7,7 @@
  4. safe parse                         9. store once: an id stands for one content
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
-told so (docs/decisions/0018). Steps 4 to 6 are those of `schemas.examine`, as in `stadtbus validate`. They, and all reading of JSON,
+told so (docs/decisions/0017). Steps 4 to 6 are those of `schemas.examine`, as in `stadtbus validate`. They, and all reading of JSON,
 run in a worker under limits of time and memory. Genuine XÖV messages pass the same steps unchanged; what the bus has to know beside
 their header, the portal says in headers of the call (docs/genuine-messages.md).
 A submission that fails is answered with a coded problem and leaves nothing behind.
