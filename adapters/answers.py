@@ -46,6 +46,10 @@ class Unreadable(ValueError):
     """An answer is not what it has to be; the text says what it is not, and quotes nothing."""
 
 
+class Foreign(Unreadable):
+    """An answer can be read, and is nothing that a back office answers."""
+
+
 def text(content: bytes, content_type: str = "") -> str:
     """The text of an answer, without what is blank at its ends.
 
@@ -114,7 +118,7 @@ def _parsed(said: str) -> etree._Element:
     except Rejected as error:
         raise Unreadable(f"not XML that may be read: {error.problem.code}") from None
     if etree.QName(root).localname.lower() == "html":
-        raise Unreadable("a page for people")
+        raise Foreign("a page for people")
     return root
 
 
@@ -159,9 +163,14 @@ def _root_part(content: bytes, content_type: str) -> tuple[bytes, str]:
     ]
     if not parts:
         raise Unreadable("multipart without a part")
-    start = header.get_param("start")
-    head, body = next((part for part in parts if start and part[0].get("Content-ID", "").strip() == start), parts[0])
+    start = _content_id(str(header.get_param("start", "")))
+    head, body = next((part for part in parts if start and _content_id(part[0].get("Content-ID", "")) == start), parts[0])
     return _decoded(body, head.get("Content-Transfer-Encoding", "")), head.get("Content-Type", "")
+
+
+def _content_id(text: str) -> str:
+    """Some write it with angle brackets in one place and without in the other."""
+    return text.strip().strip("<>")
 
 
 def _decoded(body: bytes, transfer_encoding: str) -> bytes:

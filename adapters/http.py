@@ -12,6 +12,8 @@
 | 511: the network wants a login                            | DestinationDown   | DestinationDown |
 | 408, 425: not looked at, come again                       | Blip              | DestinationDown |
 | 409, 423: the case is in use                              | CaseNotReady      | DestinationDown |
+| 421, 426: not this host, not this protocol                | DestinationDown   | DestinationDown |
+| other 4xx with a page for people, which refuses nothing   | unclear           | DestinationDown |
 | other 4xx                                                 | Refused           | DestinationDown |
 | 3xx: a login page, another place                          | unclear, and down | DestinationDown |
 | 502, 504: somebody on the way did not get to it           | unclear, and down | DestinationDown |
@@ -51,15 +53,15 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 """A back office answers with a reference or a reason; what is longer is not an answer."""
 
 _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
-    **dict.fromkeys((401, 403, 404, 405, 407, 429, 503, 511), DestinationDown),
+    **dict.fromkeys((401, 403, 404, 405, 407, 421, 426, 429, 503, 511), DestinationDown),
     **dict.fromkeys((408, 425), Blip),
     **dict.fromkeys((409, 423), CaseNotReady),
 }
 _FROM_ON_THE_WAY: Final = (502, 504)
-_DATA: Final = re.compile(r"(application|text)/(xml|json)|[^/]+/[^/]+\+(xml|json)|multipart/.+")
+DATA: Final = re.compile(r"(application|text)/(xml|json)|[^/]+/[^/]+\+(xml|json)|multipart/.+")
 """Kinds of content that programs answer with."""
 _PAGES: Final = ("text/html", "application/xhtml+xml")
-_PAGE: Final = re.compile(rb"<(!doctype\s+html|html)\b", re.IGNORECASE)
+_PAGE: Final = re.compile(rb"<(!doctype\s+html|html)\b|\A\s*<(head|title|body|h[1-6]|p|div|center)\b", re.IGNORECASE)
 _PAGE_WITHIN_BYTES: Final = 1024
 
 
@@ -191,7 +193,9 @@ def _kind(error: BaseException) -> str:
 
 def _without_encoding(headers: httpx.Headers) -> list[tuple[str, str]]:
     """The body is decoded already."""
-    return [(name, value) for name, value in headers.items() if name not in ("content-encoding", "content-length", "transfer-encoding")]
+    return [
+        (name, value) for name, value in headers.multi_items() if name not in ("content-encoding", "content-length", "transfer-encoding")
+    ]
 
 
 def check_taken(response: httpx.Response, code: str = "") -> None:
@@ -207,6 +211,8 @@ def check_taken(response: httpx.Response, code: str = "") -> None:
         return
     if (cause := by_status(response, reason)) is not None:
         raise cause
+    if _is_page(response):
+        raise UnclearAnswer(f"{reason} with a page for people")
     raise Refused(reason) if response.is_client_error else UnclearAnswer(reason)
 
 
@@ -236,11 +242,15 @@ def check_answered(response: httpx.Response) -> None:
 
 def retry_after_s(response: httpx.Response) -> float | None:
     """How long the back office wants to be left alone, where it says so: `Retry-After` in seconds or as a time of its own clock."""
-    said = response.headers.get("Retry-After", "").strip()
+    now = _time(response.headers.get("Date", "")) or datetime.now(UTC)
+    told = (_wait_s(said.strip(), now) for said in response.headers.get_list("Retry-After"))  # a proxy may add one of its own
+    return max((wait_s for wait_s in told if wait_s is not None), default=None)
+
+
+def _wait_s(said: str, now: datetime) -> float | None:
     if said.isascii() and said.isdigit():
         return float(said)
     until = _time(said)
-    now = _time(response.headers.get("Date", "")) or datetime.now(UTC)
     return None if until is None else max(0.0, (until - now).total_seconds())
 
 
@@ -272,11 +282,14 @@ def answer(response: httpx.Response) -> dict[str, Any]:
         raise unreadable(response, error) from None
 
 
-def unreadable(response: httpx.Response, error: answers.Unreadable) -> UnclearAnswer:
-    """What it means that an answer cannot be read: by its kind of content, it is the back office's or somebody else's."""
+def unreadable(response: httpx.Response, error: answers.Unreadable, data: re.Pattern[str] = DATA) -> UnclearAnswer:
+    """What it means that an answer cannot be read: by its kind of content, it is the back office's or somebody else's. `data` are the
+    kinds of content that the back office answers with.
+    """
     reason = f"HTTP {response.status_code}, and the answer is {error}"
     content_type = _media_type(response)
-    if response.content.strip() and content_type not in _PAGES and _DATA.fullmatch(content_type) and not _looks_like_a_page(response):
+    foreign = isinstance(error, answers.Foreign) or content_type in _PAGES or _looks_like_a_page(response)
+    if response.content.strip() and data.fullmatch(content_type) and not foreign:
         return UnclearAnswer(reason)
     return NotTheOffice(reason)
 

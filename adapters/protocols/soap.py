@@ -41,6 +41,9 @@ _NOT_UNDERSTOOD: Final = ("VersionMismatch", "MustUnderstand", "DataEncodingUnkn
 """The envelope, which is the same for all submissions."""
 _WHO_AND_WHEN: Final = (401, 403, 407, 408, 425, 429)
 _WHERE: Final = (404, 405)
+_DATA: Final = re.compile(r"(application|text)/xml|[^/]+/[^/]+\+xml|multipart/.+")
+_PLAIN_CODE: Final = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+")
+"""In free text only what no name and no number of a person looks like is a code."""
 _FAULT_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._]{0,60}")
 _CAUSES: Final[Mapping[str, type[DeliveryFailure]]] = {NOT_AVAILABLE: DestinationDown, CASE_LOCKED: CaseNotReady}
 
@@ -63,7 +66,7 @@ class Soap:
     """Element with the back office's own number; names from the outside in where it lies deeper, such as `vorgang/aktenzeichen`."""
     code: str = "detail/fehler/code"
     """Where in a fault the back office's own code stands, names from the outside in, of any namespace: `faultstring` for example. Where
-    nothing stands there, the subcode of SOAP 1.2, what follows the dot in a faultcode, and the faultstring are looked at.
+    nothing stands there, the subcodes of SOAP 1.2, what follows the dot in a faultcode, and the beginning of the faultstring are looked at.
     """
     causes: Mapping[str, type[DeliveryFailure]] = field(default_factory=lambda: _CAUSES)
     """What the back office's own fault codes mean: nothing was stored, for this cause."""
@@ -96,7 +99,8 @@ class Soap:
         Raises:
             UnclearAnswer: there is none.
         """
-        if text := kit.text(parent.findtext("/".join(self.name(local) for local in path.split("/")))):
+        found = parent.find("/".join(self.name(local) for local in path.split("/")))
+        if found is not None and (text := _simple(found)):
             return text
         raise kit.UnclearAnswer(f"the answer has no {path}")
 
@@ -104,16 +108,14 @@ class Soap:
         """What a fault says, of SOAP 1.1 or 1.2."""
         said = _without_prefix(_text(payload, "faultcode") or _text(payload, "Code/Value"))
         side, _, more = said.partition(".")
-        codes = (
-            _text(payload, self.code),
-            _text(payload, self.code.replace("detail", "Detail", 1)),
-            _without_prefix(_text(payload, "Code/Subcode/Value")),
-            more,
-            _text(payload, "faultstring").partition(":")[0],
-        )
-        known = (code for code in codes if code in self.causes)
-        fit_for_logs = (code for code in codes if kit.reason_code(code) == code)
-        return Fault(side, next(known, "") or next(fit_for_logs, ""), said)
+        named = [*_texts(payload, self.code), *_texts(payload, self.code.replace("detail", "Detail", 1))]
+        named += [_without_prefix(_text(payload, path)) for path in ("Code/Subcode/Subcode/Value", "Code/Subcode/Value")] + [more]
+        in_words = [text.partition(":")[0].strip() for text in _texts(payload, "faultstring") + _texts(payload, "Reason/Text")]
+        known = (code for code in named + in_words if code in self.causes)
+        fit_for_logs = [code for code in named if kit.reason_code(code) == code] + [
+            code for code in in_words if _PLAIN_CODE.fullmatch(code)
+        ]
+        return Fault(side, next(known, "") or next(iter(fit_for_logs), ""), said)
 
     def raise_fault(self, body: bytes, response: httpx.Response | None = None) -> NoReturn:
         """The office's own code decides, where `causes` has it. Without it `Client` means never, and `Server` leaves open what happened;
@@ -175,7 +177,10 @@ class SoapAdapter:
         response = await self._office.hand_over("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
         if _is_fault(response):
             self.soap.raise_fault(response.content, response)
-        check_taken(response)
+        try:
+            check_taken(response)
+        except Refused as error:  # the office itself refuses by a fault
+            raise kit.UnclearAnswer(f"{error.reason}, without a fault") from None
         return self._delivered(self._answer(response, self.soap.create))
 
     async def find(self, submission_id: UUID) -> Delivered | None:
@@ -242,16 +247,18 @@ def unwrap(body: bytes, content_type: str = "") -> etree._Element:
     """
     root = answers.element(body, content_type)
     for envelope in _ENVELOPES:
-        if root.tag == f"{{{envelope}}}Envelope" and (payload := root.find(f"{{{envelope}}}Body/*")) is not None:
-            return payload
-    raise answers.Unreadable("not SOAP")
+        if root.tag == f"{{{envelope}}}Envelope":
+            if (payload := root.find(f"{{{envelope}}}Body/*")) is not None:
+                return payload
+            raise answers.Unreadable("an envelope with nothing in it")
+    raise answers.Foreign("not SOAP")
 
 
 def _answered(body: bytes, response: httpx.Response) -> etree._Element:
     try:
         return unwrap(body, response.headers.get("Content-Type", ""))
     except answers.Unreadable as error:
-        raise unreadable(response, error) from None
+        raise unreadable(response, error, _DATA) from None
 
 
 def _is_fault(response: httpx.Response) -> bool:
@@ -264,7 +271,17 @@ def _is_fault(response: httpx.Response) -> bool:
 
 def _text(fault: etree._Element, path: str) -> str:
     """In any namespace: stacks differ in whether the parts of a fault have one."""
-    return kit.text(fault.findtext("/".join(f"{{*}}{local}" for local in path.split("/"))))
+    return next(iter(_texts(fault, path)), "")
+
+
+def _texts(fault: etree._Element, path: str) -> list[str]:
+    """Of every element there."""
+    return [_simple(found) for found in fault.iterfind("/".join(f"{{*}}{local}" for local in path.split("/")))]
+
+
+def _simple(element: etree._Element) -> str:
+    """Its text without blanks around it; none where it has elements, for what stands before the first is not all of it."""
+    return "" if len(element) else kit.text(element.text)
 
 
 def _without_prefix(name: str) -> str:

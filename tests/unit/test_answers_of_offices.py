@@ -268,11 +268,12 @@ XOP = 'Content-Type: application/xop+xml; charset=UTF-8; type="text/xml"\r\nCont
         multipart(created().encode().decode("latin-1"), headers=XOP, start='; start="<root@office>"'),
         multipart(created().encode().decode("latin-1"), headers=XOP, start='; start="<nowhere@office>"'),
         multipart(created().encode().decode("latin-1")),
+        multipart("PDF", headers="Content-ID: <a@office>", start='; start="root@office"', more=f"--uuid:1+2=(x)\r\n{XOP}\r\n\r\n{created('M-1').encode().decode('latin-1')}\r\n"),
         multipart("PDF", headers="Content-ID: <a@office>", start='; start="<root@office>"', more=f"--uuid:1+2=(x)\r\n{XOP}\r\n\r\n{created('M-1').encode().decode('latin-1')}\r\n"),
         multipart(created().encode().decode("latin-1"), headers=XOP, more="--uuid:1+2=(x)\r\nContent-ID: <a@office>\r\n\r\n\x00\xff\r\n"),
         multipart("=3C?xml version=3D'1.0'?>" + created().replace("=", "=3D").encode("ascii", "xmlcharrefreplace").decode(), headers="Content-Transfer-Encoding: Quoted-Printable"),
     ],
-    ids=["latin", "start", "start that is not there", "no headers", "root is second", "attachment", "quoted-printable"],
+    ids=["latin", "start", "start that is not there", "no headers", "start without brackets", "root is second", "attachment", "quoted-printable"],
 )  # fmt: skip
 async def test_answer_in_parts(said: httpx.Response) -> None:
     """Of an answer in parts the root is read: the one that `start` names, else the first."""
@@ -341,6 +342,8 @@ async def test_reference_of_soap() -> None:
     class Deeper(SoapAdapter):
         soap = Soap(namespace=NAMESPACE, create="anlegen", search="suchen", state="stand", reference="vorgang/nummer")
 
+    with pytest.raises(kit.UnclearAnswer, match="no aktenzeichen"):  # what stands before an element is not all of it
+        await soap(answer(created("M-<m:b>1</m:b>"), XML)).deliver(document(), 1)
     said = envelope("<m:suchenAntwort><m:treffer><m:vorgang><m:nummer> M-2 </m:nummer></m:vorgang></m:treffer></m:suchenAntwort>")
     assert await soap(answer(said, XML), adapter=Deeper).find(uuid4()) == Delivered("M-2")
 
@@ -443,6 +446,28 @@ async def test_where_the_code_stands(said: str) -> None:
         await soap(answer(said, XML, 500), adapter=Elsewhere).deliver(document(), 1)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        fault("soap:Client", "<detail><fehler><code/></fehler><other/><fehler><code>PLZ_UNGUELTIG</code></fehler></detail>"),
+        fault("soap:Client", text="PLZ_UNGUELTIG: die Postleitzahl gibt es nicht"),
+        fault_of_twelve(
+            "soap:Sender", "m:plz</soap:Value><soap:Subcode><soap:Value>m:PLZ_UNGUELTIG</soap:Value></soap:Subcode><soap:Value>x"
+        ),
+        envelope(
+            "<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value></soap:Code>"
+            "<soap:Reason><soap:Text>Nein.</soap:Text><soap:Text>PLZ_UNGUELTIG: no</soap:Text></soap:Reason></soap:Fault>",
+            TWELVE,
+        ),
+    ],
+    ids=["second of the detail", "faultstring", "subcode of a subcode", "second language"],
+)
+async def test_a_code_is_found_among_others(said: str) -> None:
+    """Of several places and several elements in one the first that holds a code counts."""
+    with pytest.raises(Refused, match=r"^SOAP fault PLZ_UNGUELTIG$"):
+        await soap(answer(said, XML, 500)).deliver(document(), 1)
+
+
 async def test_a_code_that_the_adapter_knows_is_kept() -> None:
     """A code of another form than ours stands in the reason as well, where the adapter names it."""
 
@@ -455,9 +480,10 @@ async def test_a_code_that_the_adapter_knows_is_kept() -> None:
 
 async def test_a_fault_never_quotes_free_text() -> None:
     """What is no code does not get into a reason; the fault code, which is a name of the protocol, does."""
-    said = fault("soap:Server.Internal", CODE.format(f"Herr {CANARY}"), text=f"{CANARY} ist gesperrt")
-    with pytest.raises(kit.UnclearAnswer, match=r"^SOAP fault UNREADABLE_CODE \(Server\.Internal\)$"):
-        await soap(answer(said, XML)).deliver(document(), 1)
+    for text in (f"{CANARY} ist gesperrt", f"{CANARY.upper()}: gesperrt", CANARY.upper(), "01701234567"):
+        said = fault("soap:Server.Internal", CODE.format(f"Herr {CANARY}"), text=text)
+        with pytest.raises(kit.UnclearAnswer, match=r"^SOAP fault UNREADABLE_CODE \(Server\.Internal\)$"):
+            await soap(answer(said, XML)).deliver(document(), 1)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
@@ -519,7 +545,7 @@ async def test_somebody_else_answers(make: Callable[..., Any], said: httpx.Respo
         (rest, answer(b'{"aktenzeichen": ', JSON)),
         (rest, answer('{"error": "maintenance"}', JSON)),
         (soap, answer(b"<soap:Envelope", XML)),
-        (soap, answer(b"<wartung/>", XML)),
+        (soap, answer(envelope(""), XML)),
         (soap, answer(b"", XML, 500)),
         (rest, answer(PAGE, "text/html", 500)),
     ],
@@ -529,6 +555,49 @@ async def test_a_broken_answer_is_a_matter_of_its_submission(make: Callable[...,
     with pytest.raises(kit.UnclearAnswer) as caught:
         await make(said).deliver(document(), 1)
     assert not isinstance(caught.value, kit.NotTheOffice)
+
+
+@pytest.mark.parametrize(
+    "said", [answer('{"message": "no route"}', JSON), answer("<wartung/>", XML), answer("<error/>", "application/problem+xml")]
+)
+async def test_what_is_not_soap_is_not_the_soap_office(said: httpx.Response) -> None:
+    """JSON, or XML that is no envelope, is what a gateway says: no try counts."""
+    for call in (soap(said).deliver(document(), 1), soap(said).find(uuid4())):
+        with pytest.raises(kit.NotTheOffice):
+            await call
+
+
+@pytest.mark.parametrize("page", [PAGE, b"<h1>Wartungsarbeiten</h1>", b" <div>Bad Request - Invalid Hostname</div>"])
+@pytest.mark.parametrize("status", [400, 406, 410, 413, 451])
+@pytest.mark.parametrize("make", [rest, soap])
+async def test_a_page_refuses_nothing(make: Callable[..., Any], status: int, page: bytes) -> None:
+    """Beside a status of the client's fault too, a page for people is no refusal: it is asked for, and tried again."""
+    with pytest.raises(kit.UnclearAnswer, match=f"^HTTP {status} with a page for people$"):
+        await make(answer(page, "text/html", status)).deliver(document(), 1)
+    with pytest.raises(DestinationDown):
+        await make(answer(page, "text/html", status)).find(uuid4())
+
+
+@pytest.mark.parametrize("page", [b"<!-- " + b"x" * 2000 + b" --><html><head/></html>", b"<h1>Wartung</h1>", b"<center>Wartung</center>"])
+@pytest.mark.parametrize("make", [rest, soap])
+async def test_pages_without_their_first_line(make: Callable[..., Any], page: bytes) -> None:
+    """A page is one behind a long comment, and where it has no `<html>`."""
+    with pytest.raises(kit.NotTheOffice):
+        await make(answer(page, "text/html")).deliver(document(), 1)
+
+
+@pytest.mark.parametrize("body", ["", '{"fault": {"faultstring": "Policy"}}', "<error/>"])
+async def test_a_soap_office_refuses_by_faults_only(body: str) -> None:
+    """A status of the client's fault without a fault is of somebody on the way; it ends no submission at once."""
+    with pytest.raises(kit.UnclearAnswer, match=r"^HTTP 400, without a fault$"):
+        await soap(answer(body, JSON, 400)).deliver(document(), 1)
+
+
+@pytest.mark.parametrize("status", [421, 426])
+async def test_another_host_or_protocol_is_wanted(status: int) -> None:
+    """That our address is wrong says nothing about a submission."""
+    with pytest.raises(DestinationDown, match=f"HTTP {status}"):
+        await rest(answer("", None, status)).deliver(document(), 1)
 
 
 def test_pages_are_known_to_every_adapter_of_the_kit() -> None:
@@ -584,6 +653,12 @@ def test_retry_after(said: str, wait_s: float | None) -> None:
     """Seconds, or a time by the clock of who says it; anything else says nothing."""
     told = retry_after_s(answer("", status=429, Retry_After=said, Date="Sun, 01 Mar 2026 09:30:00 GMT"))
     assert told == (None if wait_s is None else pytest.approx(wait_s))
+
+
+def test_retry_after_twice() -> None:
+    """Where a proxy adds its own, both are kept."""
+    said = httpx.Response(429, headers=[("Retry-After", "5"), ("Retry-After", "120"), ("Retry-After", "soon")])
+    assert retry_after_s(said) == 120
 
 
 def test_retry_after_without_a_date() -> None:
