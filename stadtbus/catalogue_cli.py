@@ -16,19 +16,11 @@ from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, 
 from schemas.catalogue.pages import Flaw, Pages, Spot
 from schemas.errors import Problem, Rejected, UsageError
 from schemas.findings import Severity
-from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json
+from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, tell
 
 catalogue_app = typer.Typer(no_args_is_help=True, help="Which city offers which service, at which office, for which logins.")
 
 EntryT = TypeVar("EntryT", Service, City)
-
-
-def _tell(text: str, value: object, *, as_json: bool) -> None:
-    """One result; the text is quoted from pages, so it is printed as it is: `services.yaml:100:` is no emoji, `[a-z]` no markup."""
-    if as_json:
-        print_json(value)
-    else:
-        console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 # --- check
@@ -56,7 +48,7 @@ def check(
         "warnings": len(flaws) - wrong,
     }
     lines = [*_lines(flaws), ", ".join(f"{number} {name}" for name, number in counts.items())]
-    _tell("\n".join(lines), counts | {"findings": [flaw.as_dict() for flaw in flaws]}, as_json=as_json)
+    tell("\n".join(lines), counts | {"findings": [flaw.as_dict() for flaw in flaws]}, as_json=as_json)
     if wrong:
         raise typer.Exit(FINDINGS)
 
@@ -106,11 +98,11 @@ def explain(
     try:
         route = known.route(wanted.leika[0], city.ars)
     except Rejected as refused:
-        _tell(refused.diagnostics(), refused.as_dict(), as_json=as_json)
+        tell(refused.diagnostics(), refused.as_dict(), as_json=as_json)
         raise typer.Exit(FINDINGS) from None
     place = next(one.at("service") for one in rules.offers(read) if one.offer is route.offer)
     logins = [_login(known.accounts[name], route.offer.minimum_level) for name in route.offer.accounts]
-    _tell(_explanation(route, place, logins), _explanation_as_dict(route, place, logins), as_json=as_json)
+    tell(_explanation(route, place, logins), _explanation_as_dict(route, place, logins), as_json=as_json)
 
 
 def _pick(entries: Mapping[str, EntryT], wanted: str, problem: Problem, option: str) -> EntryT:

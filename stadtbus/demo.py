@@ -72,7 +72,7 @@ async def run(plan: Plan, console: Console) -> int:
         folder, port_offset=plan.port_offset, bootstrap=plan.bootstrap, say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
     )
     try:
-        console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{folder}[/]. Ctrl-C ends it.")
+        console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{escape(str(folder))}[/]. Ctrl-C ends it.")
         await system.start(fresh=plan.keep is None)
         keeper = asyncio.create_task(system.keep_kafka())
         try:

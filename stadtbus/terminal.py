@@ -47,11 +47,11 @@ def quiet() -> Settings:
 
 
 def tell(text: str, value: object, *, as_json: bool) -> None:
-    """One result, for people or for programs."""
+    """One result, for people or for programs; the text as it is: `services.yaml:100:` is no emoji, `[bayernid]` no markup."""
     if as_json:
         print_json(value)
     else:
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
