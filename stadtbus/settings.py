@@ -7,10 +7,10 @@ names, else it is the default. A key in the file that nobody knows is an error.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
@@ -18,7 +18,7 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, codelists, errors, pagewords, table
+from schemas import catalogue, codelists, errors, pagewords, table, yamllines
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
@@ -95,25 +95,39 @@ def load() -> Settings:
     """The settings in force.
 
     Raises:
-        UsageError: settings-invalid, naming file and key.
+        UsageError: settings-invalid, naming key, and file and line or variable.
     """
     path = os.environ.get(CONFIG_VARIABLE)
-    if path and not Path(path).is_file():
-        raise UsageError(errors.SETTINGS, "there is no such file", where=path)
+    page = _page(path) if path else None
     try:
-        if path and not isinstance(yaml.safe_load(Path(path).read_bytes()), dict | None):
-            raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
         return Settings()
     except ValidationError as error:
-        raise UsageError(errors.SETTINGS, str(pagewords.faults(error, Settings)[0]), where=path or "environment") from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        raise UsageError(errors.SETTINGS, f"not YAML: line {place.line + 1}" if place else "not YAML", where=path) from None
-    except UnicodeDecodeError:
-        raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
-    except RecursionError:
-        raise UsageError(errors.SETTINGS, "nested too deeply", where=path) from None
+        fault = pagewords.faults(error, Settings)[0]
+        raise UsageError(errors.SETTINGS, str(fault), where=_where(path, page, fault.path)) from None
     except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
         raise UsageError(errors.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
     except (SettingsError, ValueError) as error:
         raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None
+
+
+def _page(path: str) -> yamllines.Page:
+    """The file of settings, for its lines. What a library says of it is not passed on: it quotes what stands there, such as a password."""
+    if not Path(path).is_file():
+        raise UsageError(errors.SETTINGS, "there is no such file", where=path)
+    try:
+        page = yamllines.load(Path(path).read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
+    except yamllines.NotYaml as error:
+        raise UsageError(errors.SETTINGS, "not YAML, nested too deeply, or a key that occurs twice", where=f"{path}, line {error.line}") from None
+    if not isinstance(page.value, dict | None):
+        raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
+    return page
+
+
+def _where(path: str | None, page: yamllines.Page | None, to: Sequence[yamllines.Step]) -> str:
+    """The variable that says it, else the line."""
+    variable = f"STADTBUS_{'__'.join(map(str, to))}".upper()
+    if page is None or variable in map(str.upper, os.environ):
+        return "environment" if page is None else f"environment, {variable}"
+    return f"{path}, line {page.line_of(to)}"

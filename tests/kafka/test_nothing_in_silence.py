@@ -180,7 +180,7 @@ Mischief = Callable[[Bus], Awaitable[None]]
 
 
 def test_offsets_moved_forward(loop: asyncio.Runner, bus: Bus) -> None:
-    """K01: an operator sets a stopped group to the end of its topics; what waited is delivered."""
+    """An operator sets a stopped group to the end of its topics; what waited is delivered."""
 
     async def run() -> None:
         await bus.send(5)
@@ -197,7 +197,7 @@ def test_offsets_moved_forward(loop: asyncio.Runner, bus: Bus) -> None:
 
 
 def test_compression_by_topic(loop: asyncio.Runner, bus: Bus) -> None:
-    """K03: whatever codec an operator sets on a topic, its submissions are delivered."""
+    """Whatever codec an operator sets on a topic, its submissions are delivered."""
 
     async def run() -> None:
         for codec in ("lz4", "zstd", "snappy", "gzip"):
@@ -210,7 +210,7 @@ def test_compression_by_topic(loop: asyncio.Runner, bus: Bus) -> None:
 
 
 def test_open_transaction(loop: asyncio.Runner, bus: Bus) -> None:
-    """K04: what waits behind a transaction that a foreign tool has left open is named, with that cause, and delivered when it ends."""
+    """What waits behind a transaction that a foreign tool has left open is named, with that cause, and delivered when it ends."""
 
     async def run() -> None:
         producer = AIOKafkaProducer(
@@ -230,7 +230,7 @@ def test_open_transaction(loop: asyncio.Runner, bus: Bus) -> None:
 
 
 def test_topic_refuses_submissions(loop: asyncio.Runner, bus: Bus) -> None:
-    """K06: what the office's topic refuses waits in the outbox and is named with Kafka's reason; it goes on when that is mended."""
+    """What the office's topic refuses waits in the outbox and is named with Kafka's reason; it goes on when that is mended."""
 
     async def run() -> None:
         await bus.alter(SUBMISSIONS, max_message_bytes="500")
@@ -244,7 +244,7 @@ def test_topic_refuses_submissions(loop: asyncio.Runner, bus: Bus) -> None:
 
 @pytest.mark.parametrize("topic", [RETRY, topics.events("nuernberg")])
 def test_topic_refuses_copies_and_events(loop: asyncio.Runner, bus: Bus, topic: str) -> None:
-    """K07: a copy or an event that its topic refuses holds its own case and is named; it goes on when that is mended."""
+    """A copy or an event that its topic refuses holds its own case and is named; it goes on when that is mended."""
 
     async def run() -> None:
         await bus.alter(topic, max_message_bytes="100")
@@ -261,7 +261,7 @@ def test_topic_refuses_copies_and_events(loop: asyncio.Runner, bus: Bus, topic: 
 
 
 def test_records_deleted_before_they_were_read(loop: asyncio.Runner, bus: Bus) -> None:
-    """K14: what retention or a person takes from Kafka before it was delivered is named as lost, and sent again from the outbox."""
+    """What retention or a person takes from Kafka before it was delivered is named as lost, and sent again from the outbox."""
 
     async def run() -> None:
         await bus.stop()
@@ -280,7 +280,7 @@ def test_records_deleted_before_they_were_read(loop: asyncio.Runner, bus: Bus) -
 
 
 def test_topic_made_anew(loop: asyncio.Runner, bus: Bus) -> None:
-    """K02: a topic that is another one under the same name is named, and nothing of it is skipped once an operator has looked."""
+    """A topic that is another one under the same name is named, and nothing of it is skipped once an operator has looked."""
 
     async def run() -> None:
         await bus.stop()
@@ -302,7 +302,7 @@ def test_topic_made_anew(loop: asyncio.Runner, bus: Bus) -> None:
 
 
 def test_topic_with_more_partitions(loop: asyncio.Runner, bus: Bus) -> None:
-    """K05: more partitions than before keep nothing from being delivered."""
+    """More partitions than before keep nothing from being delivered."""
 
     async def run() -> None:
         await bus.admin(lambda client: client.create_partitions({SUBMISSIONS: NewPartitions(6)}))

@@ -166,6 +166,23 @@ def test_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as caught:
         settings.load()
     assert caught.value.detail == "delivery.trise: unknown key 'trise'; did you mean 'tries'?"
+    assert caught.value.where == f"{page}, line 1"
+    for text, line in (("kafka: {}\ndelivery:\n  tries: four\n", 3), ("kafka: {}\n\nlogs: {}\nkafka: {}\n", 4), ("a: [\n\nb: }", 3)):
+        page.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError) as caught:
+            settings.load()
+        assert caught.value.where == f"{page}, line {line}"
+    for text in ("password: *Kanarienvogel\n", "password: !Kanarienvogel x\n", "password: %Kanarienvogel\n"):
+        page.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError) as caught:
+            settings.load()
+        assert "Kanarienvogel" not in caught.value.diagnostics()
+    monkeypatch.setenv("STADTBUS_DELIVERY__TRIES", "four")
+    page.write_text("delivery: {tries: 4}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        settings.load()
+    assert caught.value.where == "environment, STADTBUS_DELIVERY__TRIES"
+    monkeypatch.delenv("STADTBUS_DELIVERY__TRIES")
     for text in ("1: 2\n", "[a]\n"):
         page.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match="settings-invalid"):
