@@ -159,9 +159,9 @@ class Delivery:
             if not job.decided:
                 job.decided, job.copy = True, self._decide(job, now_ms)
         waits = await self._copy([job for job in jobs if job.copy is not None])
-        await self._record([job for job in jobs if job.writes], [_untaken(job) for job in waits if job.begun and job.submission])
-        self._count_delivered([job for job in jobs if job.reference is not None and job not in waits], now_ms)
+        await self._record([job for job in jobs if job.writes], [job for job in waits if job.begun and job.submission])
         waits |= await self._tell([job for job in jobs if job.state is not None and job not in waits], now_ms)
+        self._count_delivered([job for job in jobs if job.reference is not None and job not in waits], now_ms)
         return [Waits(waits[job]) if job in waits else job.end or FINISHED for job in jobs]
 
     def _decide(self, job: Job, now_ms: int) -> Outgoing | None:
@@ -273,11 +273,11 @@ class Delivery:
             crashpoints.reached("settle.copied")
         return waits
 
-    async def _record(self, jobs: Sequence[Job], untaken: Sequence[Entry]) -> None:
+    async def _record(self, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
         """Make durable in the ledger what became of these, and what could not be set aside."""
-        entries = [*(job.entry for job in jobs), *untaken]
+        entries = [*(job.entry for job in jobs), *map(_untaken, waiting)]
         if entries:
-            partitions = {job.partition for job in jobs}
+            partitions = {job.partition for job in (*jobs, *waiting)}
             awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._awaits else []
             await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
         for job in jobs:

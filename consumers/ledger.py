@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -306,19 +306,23 @@ class Ledger:
         """
         await self._note(("next_offset", "lost"), {place: (offset, lost.get(place, 0)) for place, offset in offsets.items()})
 
-    async def reset(self, starts: Mapping[TopicPartition, Start], *, anew: Collection[TopicPartition]) -> None:
-        """Begin partitions elsewhere, for an operator, while no process has them. The logs of `anew` are others or shorter: copies that lay
-        in such a retry topic are gone, so their submissions are no longer parked; places in such a submissions topic are older than all.
+    async def reset(self, starts: Mapping[TopicPartition, Start], *, anew: Mapping[TopicPartition, int]) -> None:
+        """Begin partitions elsewhere, for an operator, while no process has them. The logs of `anew` are others or shorter, each with the offset
+        before which it is still the log of before: submissions whose copies lay in such a retry topic are no longer parked, and what has
+        died there behind that offset can be replayed; places in such a submissions topic are older than all.
         """
         await self.take_over(sorted(starts))
-        numbers = {kind: [number for topic, number in anew if is_retry(topic) is kind] for kind in (True, False)}
+        copies = {number: kept for (topic, number), kept in anew.items() if is_retry(topic)}
+        originals = [number for topic, number in anew if not is_retry(topic)]
         begun = (_rows.c.state == STARTED, STARTED)  # stays unclear
 
         def also(connection: sa.Connection) -> None:
             mine = _rows.update().where(_rows.c.office == self._office)
-            copies = mine.where(_rows.c.partition.in_(numbers[True]), _lies_in_retry)
-            connection.execute(copies.values(state=sa.case(begun, else_=NOT_TAKEN), retry_offset=None))
-            connection.execute(mine.where(_rows.c.partition.in_(numbers[False]), _set_aside).values(origin_offset=OLDER_THAN_ALL))
+            for number, kept in copies.items():
+                of_it = mine.where(_rows.c.partition == number)
+                connection.execute(of_it.where(_lies_in_retry).values(state=sa.case(begun, else_=NOT_TAKEN), retry_offset=None))
+                connection.execute(of_it.where(_rows.c.state == DEAD, _rows.c.retry_offset >= kept).values(retry_offset=None))
+            connection.execute(mine.where(_rows.c.partition.in_(originals), _set_aside).values(origin_offset=OLDER_THAN_ALL))
 
         await self._note(_POSITION, _positions_of(starts), also)
 

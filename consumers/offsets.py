@@ -37,7 +37,8 @@ class Move:
     """Code of what stands in the way of going on; empty where nothing does."""
     lost: int = 0
     """Records that were gone before they were read. With a reset they have been seen, and are shown no more."""
-
+    kept: int = 0
+    """Of a log that is another one or shorter than before: what lies before this offset is still the same."""
     parked_gone: int = 0
     """Parked submissions whose copies are gone from the retry topic, and their originals too."""
 
@@ -80,7 +81,7 @@ def _move(partition: TopicPartition, committed: int | None, known: Known, log: L
     if move.reason == errors.TOPIC_REPLACED.code:
         return replace(move, to=log.first, ask_before=0)
     if move.reason == errors.LOG_SHORTENED.code:
-        return replace(move, to=log.first)
+        return replace(move, to=log.first, kept=log.end)
     ahead = committed is not None and committed > known.offset  # what lies between stays unclear
     return replace(move, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
 
@@ -112,4 +113,4 @@ def to_set(moves: Sequence[Move]) -> Mapping[TopicPartition, int]:
 async def note(ledger: Ledger, moves: Sequence[Move]) -> None:
     """Tell the ledger what has been set, so that it agrees with Kafka."""
     starts = {move.partition: Start(move.to, move.topic_id, move.ask_before) for move in moves if move.changes and move.to is not None}
-    await ledger.reset(starts, anew=[move.partition for move in moves if move.is_anew])
+    await ledger.reset(starts, anew={move.partition: move.kept for move in moves if move.is_anew})

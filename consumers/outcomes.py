@@ -42,6 +42,8 @@ _AT_ONCE: Final = 8
 """Questions at the same time: hand-overs use the same connections and go first."""
 _ANSWER_LIMIT_S: Final = 120.0
 """For adapters that have no limit of their own."""
+_STOP_LIMIT_S: Final = 2.0
+"""A question that does not end when it is told to is left behind: it is asked again."""
 _ROUND_S: Final = 0.5
 _SELDOM_S: Final = 15.0
 """Between two counts, and between two lines on questions that failed."""
@@ -127,7 +129,8 @@ class Watch:
             asking = list(self._asking.values())
             for task in asking:
                 task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            if asking:
+                await asyncio.wait(asking, timeout=_STOP_LIMIT_S)
             self._asking.clear()
 
     async def ask(self) -> None:

@@ -15,6 +15,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -71,6 +72,8 @@ class Lane:
         self._looked_s = 0.0
         """When it was last looked for something that waits before there."""
         self._retry_s = _FIRST_RETRY_S
+        self._retry_at_s = 0.0
+        """When what is held is tried again, on the monotonic clock."""
         self._told: tuple[float, set[str]] = (0.0, set())
         """When the log heard of refusals last, and of which."""
         self.progress = Progress(_STALL_LIMIT_S)
@@ -128,18 +131,21 @@ class Lane:
     def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:
         for one, refusal in refused:
             first = self._held.get(one.case_id)
+            if not self._held:
+                self._retry_at_s = time.monotonic() + self._retry_s
             if first is None or first.seq == one.seq:
                 self._held.pop(one.case_id, None)
                 self._held[one.case_id] = _Held(one.seq, refusal.error)
 
     async def _wait_for_more(self) -> None:
-        """Until something was accepted, or what is held is to be tried again; looking now and then all the same costs one query."""
-        try:
-            async with asyncio.timeout(self._retry_s if self._held else _LOOK_S):
+        """Until something was accepted, or what is held is to be tried again, however much is accepted meanwhile; looking now and then all the
+        same costs one query.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._retry_at_s - time.monotonic()) if self._held else _LOOK_S):
                 await self._filled.wait()
-        except TimeoutError:
-            if self._held:
-                await self._try_held()
+        if self._held and time.monotonic() >= self._retry_at_s:
+            await self._try_held()
 
     async def _try_held(self) -> None:
         """Try the first submissions of some cases. When one gets through, the cause is gone: all are sent again."""
@@ -150,6 +156,7 @@ class Lane:
             self._after, self._retry_s = 0, _FIRST_RETRY_S
             return
         self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
+        self._retry_at_s = time.monotonic() + self._retry_s
         if time.monotonic() - self._looked_s > _LOOK_S:  # something may have been put back
             self._after, self._looked_s = 0, time.monotonic()
 

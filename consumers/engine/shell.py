@@ -248,8 +248,10 @@ class Engine(Generic[WorkT]):
             try:
                 await self.hand_over(consumer, _STOP_LIMIT_S)  # stop() of the client does not call the revoke callback
             finally:
-                await self._leave(consumer)
-                await self._forget()  # what a take-over that was under way has still begun
+                try:
+                    await self._leave(consumer)
+                finally:
+                    await self._forget()  # what a take-over that was under way has still begun
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         try:

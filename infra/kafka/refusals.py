@@ -61,8 +61,8 @@ class Refusals:
     def forget(self) -> None:
         """Nobody here waits any more: the records are somebody else's now, or come again."""
         self._waiting.clear()
-        self._told_s.clear()
         self._count()
+        self._told_s.clear()
 
     def finding(self) -> str | None:
         """Which topics refuse what, since when and how many wait, for people; None while everything is taken."""

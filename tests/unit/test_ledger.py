@@ -302,7 +302,7 @@ async def test_what_is_unclear_is_asked_for(opened: Open, ledger: Ledger, state:
 async def test_places_in_a_topic_that_is_gone_are_older_than_all(ledger: Ledger) -> None:
     """When a submissions topic is another one, what was dead before still holds its case, before all that the new one has."""
     dead = await put_aside(ledger, "dead", 70, holds=True)
-    await ledger.reset({MAIN: Start(0, "new")}, anew=[MAIN])
+    await ledger.reset({MAIN: Start(0, "new")}, anew={MAIN: 0})
     assert await ledger.cases([0]) == {b"case": CaseState(held={str_id(dead): states.OLDER_THAN_ALL})}
 
 
@@ -312,12 +312,21 @@ async def test_parked_submissions_whose_copies_are_gone_begin_anew(ledger: Ledge
     begun = await put_aside(ledger, "started", 5, retry_offset=6)
     dead = await put_aside(ledger, "dead", 3, retry_offset=2, holds=True)
     assert (sorted(ledger.parked(0)), ledger.parked(1)) == ([5, 7], [])
-    await ledger.reset({MAIN: Start(5, "topic"), RETRY: Start(0, "new")}, anew=[RETRY])
+    await ledger.reset({MAIN: Start(5, "topic"), RETRY: Start(0, "new")}, anew={RETRY: 0})
     assert [(row(ledger, one).state, row(ledger, one).retry_offset) for one in (parked, begun, dead)] == [
-        ("not taken", None), ("started", None), ("dead", 2),
+        ("not taken", None), ("started", None), ("dead", None),
     ]  # fmt: skip
     assert ledger.positions() == {MAIN: Known(5, "topic"), RETRY: Known(0, "new")}
     assert [(await begin_one(ledger, begin(one, 7)))[1] for one in (parked, begun, dead)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("kept", "replayed"), [(0, True), (2, True), (3, False)])
+async def test_what_died_in_a_log_that_is_gone_can_be_replayed(ledger: Ledger, kept: int, replayed: bool) -> None:
+    """A dead letter is replayed wherever its copy comes to stand in another retry topic; a copy that died and still stands there is no replay."""
+    dead = await put_aside(ledger, "dead", 3, retry_offset=2, holds=True)
+    await ledger.reset({RETRY: Start(0, "new")}, anew={RETRY: kept})
+    assert (await begin_one(ledger, begin(dead, 1, retry=True)))[1] is replayed
+    assert (await begin_one(ledger, begin(dead, 3, retry=True)))[1] is True
 
 
 async def test_cases_with_parked_and_dead_submissions(opened: Open, ledger: Ledger) -> None:

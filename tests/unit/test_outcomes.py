@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -420,3 +421,31 @@ async def test_an_event_that_kafka_refuses_waits_for_another_round(store: Store,
     clock.now_ms += 10_000
     await round_of(process)
     assert (len(wire.events), rows(store)) == (1, [])
+
+
+async def test_a_question_that_does_not_end_holds_up_no_stop(
+    store: Store, clock: Clock, back_office: BackOffice, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process stops in time although its adapter takes no notice of it; the row stays, and is asked for again."""
+    monkeypatch.setattr(outcomes, "_STOP_LIMIT_S", 0.05)
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def outcome(_: str) -> Accepted:
+        asked.set()
+        while not answers.is_set():
+            with suppress(asyncio.CancelledError):
+                await answers.wait()
+        return Accepted()
+
+    monkeypatch.setattr(back_office, "outcome", outcome)
+    await put(store, row())
+    clock.now_ms += 2_000
+    process = watch(store, back_office, wire)
+    running = asyncio.create_task(process.run())
+    await asked.wait()
+    questions = list(process._asking.values())
+    running.cancel()
+    _, left = await asyncio.wait([running], timeout=5)
+    answers.set()
+    await asyncio.gather(running, *questions, return_exceptions=True)
+    assert not left

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from consumers.engine import FINISHED, Waits
-from consumers.ledger import Ledger
+from consumers.ledger import Fenced, Ledger
 from infra import metrics
 from infra.kafka.clients import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals
@@ -105,6 +105,36 @@ async def test_a_restart_while_it_is_refused(ledger: Ledger, topic: str) -> None
     assert entry_of(ledger, OTHER).state == "delivered"
 
 
+async def test_whoever_was_overtaken_notes_nothing_of_what_waits(ledger: Ledger, tmp_path: Path) -> None:
+    """A process that comes back after another one has its partitions does not write over what became of a record that waited for Kafka."""
+    wire = refusing(DEAD)
+    late = await Process(ledger, Office(before=[Refused("x")]), wire).start()
+    late.fetch(record(FIRST, 0))
+    await late.turn()
+    other = Ledger(StoreSettings(folder=tmp_path), OFFICE)
+    process = await Process(other, Office(), wire).start()
+    process.fetch(record(FIRST, 0))
+    await process.go_on()
+    with pytest.raises(Fenced):
+        await late.settle_again()
+    assert entry_of(other, FIRST).state == "delivered"
+    other.close()
+
+
+async def test_what_is_told_late_counts_once(ledger: Ledger) -> None:
+    """However often an event is refused, its submission is delivered once in the metrics."""
+    wire, count = refusing(EVENTS), metrics.DELIVERED.labels(OFFICE)
+    before = count._value.get()
+    process = await Process(ledger, Office(), wire).start()
+    process.fetch(record(FIRST, 0))
+    await process.go_on()
+    for _ in range(3):
+        await process.settle_again()
+    mend(wire)
+    await process.settle_again()
+    assert count._value.get() - before == 1
+
+
 async def test_the_wait_grows_and_is_told(ledger: Ledger) -> None:
     """Each try waits longer, up to a limit; log, metric and the sentence of /readyz name topic and error, and stop when it is taken."""
     wire = refusing(DEAD)
@@ -135,6 +165,14 @@ def test_a_thousand_refusals_are_one_line() -> None:
     for number in range(1_000):
         refusals.taken(number)
     assert refusals.finding() is None
+
+
+def test_what_somebody_else_has_now_is_not_counted_here() -> None:
+    """When partitions move, nobody waits here any more, in the metric as well."""
+    refusals, refusal = Refusals(), KafkaRefusal("moved", "InvalidTimestamp")
+    refusals.refused(1, refusal)
+    refusals.forget()
+    assert (refusals.finding(), metrics.REFUSED.labels(*refusal)._value.get()) == (None, 0)
 
 
 async def test_copies_and_events_of_a_case_stay_together(ledger: Ledger) -> None:

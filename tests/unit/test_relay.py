@@ -184,6 +184,24 @@ async def test_what_is_refused_for_good_costs_little(lane: Lane, kafka: Kafka, m
         await until(lambda: len(kafka.taken) == 6)
 
 
+async def test_what_is_held_has_its_turn_beside_what_comes(lane: Lane, kafka: Kafka) -> None:
+    """An office that is never at rest gets a held submission through all the same, once its topic takes it."""
+    kafka.refuses = large
+    await accept(lane, b"large")
+
+    async def be_busy() -> None:
+        while True:
+            lane._filled.set()
+            await asyncio.sleep(0)
+
+    async with running(lane):
+        await until(lambda: lane.refused() is not None)
+        kafka.refuses = lambda _: None
+        busy = asyncio.create_task(be_busy())
+        await until(lambda: len(kafka.taken) == 1)
+        busy.cancel()
+
+
 async def test_what_has_no_answer_goes_before_what_follows(lane: Lane, kafka: Kafka) -> None:
     """A record whose outcome is not known is sent again before the later ones of its case, also while others are held."""
     one = uuid4()
