@@ -60,6 +60,7 @@ _CAUSES: Final[Mapping[int, type[DeliveryFailure]]] = {
 _FROM_ON_THE_WAY: Final = (502, 504)
 DATA: Final = re.compile(r"(application|text)/(xml|json)|[^/]+/[^/]+\+(xml|json)|multipart/.+")
 """Kinds of content that programs answer with."""
+_OF_THE_BODY: Final = (b"content-encoding", b"content-length", b"transfer-encoding")
 _PAGES: Final = ("text/html", "application/xhtml+xml")
 _PAGE: Final = re.compile(rb"<(!doctype\s+html|html)\b|\A\s*<(head|title|body|h[1-6]|p|div|center)\b", re.IGNORECASE)
 _PAGE_WITHIN_BYTES: Final = 1024
@@ -191,11 +192,9 @@ def _kind(error: BaseException) -> str:
     return kind.__name__
 
 
-def _without_encoding(headers: httpx.Headers) -> list[tuple[str, str]]:
-    """The body is decoded already."""
-    return [
-        (name, value) for name, value in headers.multi_items() if name not in ("content-encoding", "content-length", "transfer-encoding")
-    ]
+def _without_encoding(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
+    """The body is decoded already. As bytes, because a value may have letters that are not ASCII."""
+    return [(name, value) for name, value in headers.raw if name.lower() not in _OF_THE_BODY]
 
 
 def check_taken(response: httpx.Response, code: str = "") -> None:

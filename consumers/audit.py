@@ -86,7 +86,7 @@ def open_store(settings: StoreSettings) -> Store:
 
 
 def _add_columns(connection: sa.Connection) -> None:
-    """Reasons first, then positions."""
+    """Run twice: earlier versions lacked the reasons, later ones the positions."""
     add_missing_columns(connection, _event)
 
 

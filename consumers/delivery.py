@@ -356,7 +356,7 @@ _iso = lru_cache(maxsize=256)(events.iso)
 
 
 def _who(job: Job) -> tuple[TopicPartition, int]:
-    """Its place names a record among those under way."""
+    """What a record is called among those under way: its place in the log."""
     return job.partition, job.offset
 
 

@@ -165,7 +165,7 @@ class Watch:
             task.result()
 
     async def _follow(self, row: sa.Row[Any]) -> None:
-        """2 to 4 of one row."""
+        """Steps 2 to 4 (see above) for one row."""
         answer = await self._outcome(row)
         if answer is None:
             pause_ms = min(_FIRST_PAUSE_MS << min(row.asked + 1, _MOST_DOUBLINGS), self._longest_ms)

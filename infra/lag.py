@@ -1,4 +1,4 @@
-"""Lag, first version: what waits for each group, since when, and who is there to take it.
+"""Lag: what waits for each group, since when, and who is there to take it.
 
 Offsets and group states are read, and of each partition where something waits one record, for its time alone. Committed offsets are read before
 end offsets, so lag cannot be negative. What cannot be told of one group (a topic that is missing, a partition without a leader) is told in its

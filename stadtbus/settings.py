@@ -119,7 +119,9 @@ def _page(path: str) -> yamllines.Page:
     except UnicodeDecodeError:
         raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
     except yamllines.NotYaml as error:
-        raise UsageError(errors.SETTINGS, "not YAML, nested too deeply, or a key that occurs twice", where=f"{path}, line {error.line}") from None
+        raise UsageError(
+            errors.SETTINGS, "not YAML, nested too deeply, or a key that occurs twice", where=f"{path}, line {error.line}"
+        ) from None
     if not isinstance(page.value, dict | None):
         raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
     return page

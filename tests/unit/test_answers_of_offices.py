@@ -610,6 +610,20 @@ def test_pages_are_known_to_every_adapter_of_the_kit() -> None:
     check_answered(answer("fine", "text/plain"))
 
 
+@pytest.mark.parametrize("letters", ["über".encode("latin-1"), "über".encode(), b"\x80\xff"])
+async def test_letters_in_headers(letters: bytes) -> None:
+    """What stands in a header that nobody reads does no harm, in whatever letters."""
+
+    def give(_: httpx.Request) -> httpx.Response:
+        headers = [(b"X-Hinweis", letters), (b"Content-Type", b"application/json"), (b"Retry-After", b"1"), (b"Retry-After", b"3")]
+        return httpx.Response(200, headers=headers, content=b'{"aktenzeichen": "K-1"}')
+
+    office = OfRest(SETTINGS)
+    office.office._client = httpx.AsyncClient(transport=httpx.MockTransport(give))
+    assert await office.deliver(document(), 1) == await office.find(uuid4()) == Delivered("K-1")
+    assert retry_after_s(await office.office.ask("GET", "")) == 3
+
+
 async def test_an_answer_that_is_not_packed_as_it_says() -> None:
     """A question whose answer cannot be unpacked has no answer."""
 
