@@ -283,9 +283,14 @@ class Ledger:
             Fenced: these partitions belong to somebody else now.
         """
         epochs = self._epochs
-        delivered = [(entry.submission, entry.reference) for entry in entries if entry.state == DELIVERED and entry.partition is None]
+        bulk = [
+            entry for entry in entries if entry.state == DELIVERED and entry.partition is None and entry.attempt
+        ]  # begun, so there is a row
+        delivered = [(entry.submission, entry.reference) for entry in bulk]
         aside = [self._values(entry, _ASIDE) for entry in entries if entry.partition is not None]
-        others = [self._values(entry, _ENDED) for entry in entries if entry.state != DELIVERED and entry.partition is None]
+        others = [
+            self._values(entry, _ENDED) for entry in entries if entry.partition is None and not (entry.state == DELIVERED and entry.attempt)
+        ]
         same = {"state": DELIVERED, "ended_ms": max((entry.ended_ms or 0 for entry in entries), default=0)}
 
         def operation(connection: sa.Connection) -> None:

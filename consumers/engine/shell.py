@@ -174,6 +174,10 @@ class Engine(Generic[WorkT]):
         self._tasks: list[asyncio.Task[None]] = []
         """Dispatcher and settler of this assignment."""
         self._committed: dict[TopicPartition, int] = {}
+        self._first: dict[TopicPartition, int] = {}
+        """Where partitions began that had no commit yet: it goes before any other, because the ledger is written before. Were it further on, and Kafka
+        did not take its commit, offsets seemed lost.
+        """
         self._committing = asyncio.Lock()
         self._to_dispatch = asyncio.Event()
         self._to_settle = asyncio.Event()
@@ -452,7 +456,10 @@ class Engine(Generic[WorkT]):
     async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         """Commit what is finished, explicitly. A commit that fails is no loss: those records come again, the ledger knows them."""
         async with self._committing:  # one at a time, so that an older one never arrives after a newer one
-            news = {partition: offset for partition, offset in offsets.items() if self._committed.get(partition) != offset}
+            first = {
+                partition: offset for partition, offset in self._first.items() if partition in offsets and partition not in self._committed
+            }
+            news = {partition: offset for partition, offset in (offsets | first).items() if self._committed.get(partition) != offset}
             if not news:
                 return
             crashpoints.reached("commit.before")
@@ -484,6 +491,7 @@ class Engine(Generic[WorkT]):
             self._failure = error if isinstance(error, Exception) else TaskEnded("take_over")
             return
         self._committed.clear()
+        self._first = {partition: start.offset for partition, start in starts.items() if start.first_commit}
         for partition, start in starts.items():
             _say_start(partition, start)
             consumer.seek(partition, start.offset)  # whatever was fetched for an earlier assignment comes again
@@ -500,8 +508,7 @@ class Engine(Generic[WorkT]):
         self._room.set()
         self._standing = None
         log.info("partitions_assigned", group=self._group, count=len(partitions))
-        # The first commit of a partition says where it began: were it further on, and killed between ledger and Kafka, offsets seemed lost.
-        await self._commit(consumer, {partition: start.offset for partition, start in starts.items() if start.first_commit})
+        await self._commit(consumer, self._first)
 
     async def _starts(
         self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, Known]

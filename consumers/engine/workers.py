@@ -118,20 +118,21 @@ class Workers(Generic[WorkT]):
             self._start(1)
 
     async def _work(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None  # noqa: S101 - it runs in one
         while self._waiting:
             work, begun_s = self._waiting.popleft()
-            if self._clock() - begun_s > self._begin_limit_s:
+            now_s = self._clock()
+            if now_s - begun_s > self._begin_limit_s:
                 self._handler.give_up(work, None)
             else:
-                await self._hand_over(work)
+                await self._hand_over(work, me, now_s)
             if self._closed:
                 return
             self._done(work)
 
-    async def _hand_over(self, work: WorkT) -> None:
-        me = asyncio.current_task()
-        assert me is not None  # noqa: S101 - it runs in one
-        self._running[work] = (me, self._clock())
+    async def _hand_over(self, work: WorkT, me: asyncio.Task[None], now_s: float) -> None:
+        self._running[work] = (me, now_s)
         try:
             await self._handler.hand_over(work)
         except asyncio.CancelledError:  # by `end`, by `close`, or by whoever else had a hold of this task

@@ -332,8 +332,10 @@ class Sender:
                 _refuse(numbers, KafkaRefusal(topic, _name(error)), sent)
                 continue
             for number in numbers:
-                partition = partition_in(records[number], count)
-                lanes.setdefault((topic, partition), _Lane(topic, partition, [])).numbers.append(number)
+                place = topic, partition_in(records[number], count)
+                if (lane := lanes.get(place)) is None:
+                    lane = lanes[place] = _Lane(*place, [])
+                lane.numbers.append(number)
         return list(lanes.values())
 
     async def _write(self, client: _Client, lane: _Lane, records: Sequence[Outgoing], sent: list[Sent]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from consumers.engine import FINISHED, End, Engine, KafkaWork
 from consumers.settings import DeliverySettings
@@ -28,6 +29,7 @@ class Handler:
     def __init__(self, hangs: str) -> None:
         self.hangs = hangs
         self.begun = asyncio.Event()
+        self.noted: dict[TopicPartition, int] = {}
 
     async def _hang(self, step: str) -> None:
         if step == self.hangs:
@@ -52,6 +54,7 @@ class Handler:
         return [FINISHED for _ in works]
 
     async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        self.noted |= offsets
         await self._hang("committing")
 
 
@@ -61,8 +64,11 @@ class Consumer:
     def __init__(self, hangs: bool) -> None:
         self.hangs = hangs
         self.committed: dict[TopicPartition, Any] = {}
+        self.failures: list[Exception] = []
 
     async def commit(self, offsets: dict[TopicPartition, Any]) -> None:
+        if self.failures:
+            raise self.failures.pop()
         while self.hangs:
             await asyncio.Event().wait()
         self.committed |= offsets
@@ -113,3 +119,18 @@ async def test_a_step_that_does_not_come_back_is_told() -> None:
     assert (engine.stuck() or "").startswith("settle waits for 1")
     await engine._forget()
     assert engine.stuck() is None
+
+
+async def test_the_ledger_is_not_ahead_of_the_first_commit() -> None:
+    """Until Kafka has taken a first commit for a partition, the ledger says where it began: else its offsets seemed lost after a kill."""
+    handler, consumer = Handler("nothing"), Consumer(hangs=False)
+    engine = engine_with(handler)
+    engine._first = {PARTITION: 0}
+    consumer.failures = [CommitFailedError(), CommitFailedError()]
+    for offset in (0, 1):
+        await engine._commit(consumer, {PARTITION: offset})
+        assert (handler.noted, consumer.committed) == ({PARTITION: 0}, {})
+    for offset in (0, 1):
+        await engine._commit(consumer, {PARTITION: 1})
+        assert (handler.noted[PARTITION], consumer.committed[PARTITION].offset) == (offset, offset)
+    await engine._forget()

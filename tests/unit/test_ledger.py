@@ -225,6 +225,15 @@ async def test_outcomes_are_kept(ledger: Ledger) -> None:
     assert (found.state, found.cause, found.retry_offset, found.case_key) == ("parked", "blip", 0, b"\xff\0")
 
 
+async def test_what_a_person_settled_is_kept_without_a_row(ledger: Ledger) -> None:
+    """A new ledger that knows nothing of a dead letter remembers that the back office has it: it is not handed over any more."""
+    entry, begun = await begin_one(ledger, begin(new_id(), 7, retry=True, untried=True))
+    entry.state, entry.reference, entry.ended_ms = states.DELIVERED, "M-1", 5
+    await ledger.end([entry], {RETRY})
+    assert (begun, row(ledger, entry.submission).reference) == (False, "M-1")
+    assert (await begin_one(ledger, begin(entry.submission)))[1] is False
+
+
 async def test_begin_twice_counts_two_attempts(ledger: Ledger) -> None:
     """A crash between `started` and the hand-over costs an attempt and a question, nothing else."""
     one = new_id()
