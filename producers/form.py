@@ -42,7 +42,7 @@ _LONGEST_INTEGER: Final = 18
 
 Kind = Literal["application", "amendment", "withdrawal"]
 _DEPENDS: Final = ("reference", "form", "reason")
-_NEEDED: Final[Mapping[Kind, Collection[str]]] = {
+_NEEDED: Final[Mapping[str, Collection[str]]] = {
     "application": ("form",),
     "amendment": ("reference", "form"),
     "withdrawal": ("reference", "reason"),
@@ -62,8 +62,8 @@ class SubmissionForm(Model):
     created_at: Moment = Field(description="When the applicant sent the form, with time zone.")
     case_id: Id = Field(description="The portal's id of the case; all messages of a case carry the same one.")
     reference: Id | None = Field(default=None, description="The id of the submission that is amended or withdrawn.")
-    service: Annotated[str, Field(pattern=r"^\d{14}$", description="LeiKa key, 14 digits.")]
-    area: Annotated[str, Field(pattern=r"^(\d{12}|\d{8})$", description="ARS (12 digits) or AGS (8 digits).")]
+    service: Annotated[str, Field(pattern=r"^[0-9]{14}$", description="LeiKa key, 14 digits.")]
+    area: Annotated[str, Field(pattern=r"^([0-9]{12}|[0-9]{8})$", description="ARS (12 digits) or AGS (8 digits).")]
     applicants: tuple[Applicant, ...] = Field(min_length=1, max_length=20)
     form: Form | None = None
     reason: Reason | None = Field(default=None, description="Why it is withdrawn.")
@@ -133,10 +133,10 @@ def read(body: bytes) -> SubmissionForm:
     content = _content(body)
     faults = form_faults.in_texts(content)
     try:
-        form = SubmissionForm.model_validate_json(body.removeprefix(_BOM), strict=True)
-        faults += _of_kind(form)
+        form = SubmissionForm.model_validate_json(json.dumps(content), strict=True)  # one reading of the body, not two
     except ValidationError as error:
         faults = form_faults.in_shape(error, SubmissionForm, faults)
+    faults += _of_kind(content)
     if not faults:
         return form
     refusal = Rejected(errors.FORM_INVALID, faults[0].detail, where=faults[0].path or None)
@@ -144,12 +144,14 @@ def read(body: bytes) -> SubmissionForm:
     raise refusal
 
 
-def _of_kind(form: SubmissionForm) -> list[Finding]:
-    """Members that this kind of form lacks, or does not take."""
+def _of_kind(content: Any) -> list[Finding]:
+    """Members that this kind of form lacks, or does not take; none where nobody can say which kind it is."""
+    kind = content.get("kind", SubmissionForm.model_fields["kind"].default) if isinstance(content, dict) else None
+    if not isinstance(kind, str) or kind not in _NEEDED:
+        return []
+    needed = _NEEDED[kind]
     return [
-        form_faults.depending(form.kind, name, needed=name in _NEEDED[form.kind])
-        for name in _DEPENDS
-        if (getattr(form, name) is not None) != (name in _NEEDED[form.kind])
+        form_faults.depending(kind, name, needed=name in needed) for name in _DEPENDS if (content.get(name) is not None) != (name in needed)
     ]
 
 

@@ -70,9 +70,9 @@ _SENTENCES: Final = {
 """By the validator's type of error the sentence; the names in braces are limits of the model, never values of the form."""
 _PATTERNS: Final = {
     r"\S": "the text is blank",
-    r"^\d{14}$": "expected 14 digits",
-    r"^(\d{12}|\d{8})$": "expected 12 digits (ARS) or 8 digits (AGS)",
-    r"^\d{4}(-\d{2}(-\d{2})?)?$": "expected a date like 1990-05-17, or 1990-05 or 1990 where no more is known",
+    r"^[0-9]{14}$": "expected 14 digits",
+    r"^([0-9]{12}|[0-9]{8})$": "expected 12 digits (ARS) or 8 digits (AGS)",
+    r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$": "expected a date like 1990-05-17, or 1990-05 or 1990 where no more is known",
     r"^[A-Z][0-9]{8,11}$": "expected the id of a field: a capital letter and 8 to 11 digits",
     r"^[a-z][a-z0-9-]{1,39}$": "expected the id of an account: small letters, digits and hyphens",
 }

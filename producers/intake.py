@@ -163,7 +163,7 @@ class Intake:
             raise Rejected(errors.AUTHOR_MISMATCH, f"expected {expected}", where="nachrichtenkopf.g2g/autor/kennung")
         route = self._catalogue.route(letter.service, letter.area)
         _require_taken(letter, route)
-        route.check_trust(letter.trust)
+        _require_trust(letter, route)
         return route
 
     def authenticate(self, authorization: str | None) -> Portal:
@@ -205,6 +205,15 @@ def _require_taken(letter: Letter, route: Route) -> None:
     office = route.office_entry
     if (letter.type if letter.own else letter.namespace) not in (office.messages if letter.own else office.namespaces):
         raise Rejected(errors.CONTENT_NOT_SERVED, f"{route.office} takes: {', '.join((*office.messages, *office.namespaces))}", where="/*")
+
+
+def _require_trust(letter: Letter, route: Route) -> None:
+    """Every login has to do for the office; of a genuine message the call names it."""
+    try:
+        route.check_trust(letter.trust)
+    except Rejected as error:
+        error.where = error.where if letter.own else letters.TRUST
+        raise
 
 
 def _trace(headers: Mapping[str, str]) -> dict[Header, str]:

@@ -10,7 +10,7 @@ EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
 """What lies before was never set: the zero of every usual clock does (years 1, 1601, 1900, 1970, 1980, 2001)."""
 
 _MOMENT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?P<hour>[0-9]{2}):[0-9]{2}:(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?P<hour>[0-9]{2}):[0-9]{2}:(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?(?P<zone>Z|[+-][0-9]{2}:[0-5][0-9])?"
 )
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _WIDEST_ZONE: Final = "14:00"

@@ -72,9 +72,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
 _PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z][a-z0-9-]{1,39}$": "expected a name of 2 to 40 small letters, digits and '-', a letter first: [a-z][a-z0-9-]*",
     r"\S": "is blank",
-    r"^99\d{12}$": "expected a LeiKa key: 14 digits in quotes, 99 first",
-    r"^\d{8}$": "expected 8 digits in quotes",
-    r"^\d{12}$": "expected 12 digits in quotes",
+    r"^99[0-9]{12}$": "expected a LeiKa key: 14 digits in quotes, 99 first",
+    r"^[0-9]{8}$": "expected 8 digits in quotes",
+    r"^[0-9]{12}$": "expected 12 digits in quotes",
     r"^[A-Z][0-9]{8,11}$": "expected the id of a field: a capital letter and 8 to 11 digits",
     r"^[0-9a-f]{64}$": "expected 64 digits and small letters a to f (SHA-256)",
     r"^[^/\\]+\.xsd$": "expected the name of a file that ends in .xsd, without folders",

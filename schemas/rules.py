@@ -46,6 +46,9 @@ _NO_HEADER: Final = (
     "the first element is none of the headers that the bus reads (nachrichtenkopf.g2g, or nachrichtenkopf with behoerdenkennung)"
 )
 _MESSAGE_ID: Final = "identifikation.nachricht/nachrichtenUUID"
+_KEY: Final = ("", "/kennung", "/behoerdenkennung", "/behoerdenkennung/praefix", "/behoerdenkennung/kennung")
+_ONCE: Final = ("", "identifikation.nachricht", _MESSAGE_ID, *(party + part for party in ("leser", "autor") for part in _KEY))
+"""What a header says once: who reads it could choose another one than we do. The empty path is the header itself."""
 _SHA512 = re.compile(r"[0-9a-f]{128}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
 _FILE_NAME = re.compile(r"""(?![. ])[^\x00-\x1f\x7f/\\:*?"<>|\u202a-\u202e\u2066-\u2069]+(?<![. ])""")
@@ -219,8 +222,8 @@ def _not_in(codes: Iterable[str]) -> str:
 
 
 def _none_of(texts: Iterable[str]) -> str:
-    """An XPath condition: the text is, to the letter, none of these."""
-    return " and ".join(f". != '{text}'" for text in texts)
+    """An XPath condition: the text is, but for blanks around it, none of these."""
+    return " and ".join(f"normalize-space() != '{text}'" for text in texts)
 
 
 _EMPTY: Final[_Select] = etree.XPath(
@@ -234,7 +237,10 @@ _OF_CODES: Final = " | ".join(
     (
         f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(_DIRECTORIES)}]",
         "nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code",  # which of them are known is the catalogue's
-        *(f"gebiet[@listURI = '{uri}']/code[string-length(normalize-space()) != {digits}]" for uri, digits in _AREA_DIGITS.items()),
+        *(
+            f"gebiet[normalize-space(@listURI) = '{uri}']/code[string-length(normalize-space()) != {digits}]"
+            for uri, digits in _AREA_DIGITS.items()
+        ),
     )
 )
 _UNKNOWN_LISTS: Final[_Select] = etree.XPath(_OF_LISTS)
@@ -254,6 +260,14 @@ def _no_empty_text(subject: Subject) -> Iterator[Breach]:
 def _header_there(subject: Subject) -> Iterator[Breach]:
     if subject.head is None and subject.needs_header:
         yield Breach(_NO_HEADER, subject.root)
+
+
+def _header_once(subject: Subject) -> Iterator[Breach]:
+    for path in _ONCE:
+        element = subject.header(path)
+        again = None if element is None else next(element.itersiblings(f"{{*}}{etree.QName(element).localname}"), None)
+        if again is not None:
+            yield Breach("this stands there more than once: which of them is meant nobody knows", again)
 
 
 def _header_read(subject: Subject) -> Iterator[Breach]:
@@ -395,7 +409,7 @@ def _codes_known(subject: Subject) -> Iterator[Breach]:
     for element in _UNKNOWN_CODES(subject.root):
         around = element.getparent()
         if around.tag == "gebiet":
-            detail = f"the codes of this list have {_AREA_DIGITS[around.get('listURI')]} digits"
+            detail = f"the codes of this list have {_AREA_DIGITS[around.get('listURI').strip()]} digits"
         elif around.tag == "verzeichnisdienst":
             detail = f"the bus knows authorities by their key in {' or '.join(_DIRECTORIES)}"
         elif (element.text or "").strip() in channels.codes:
@@ -552,6 +566,18 @@ AFTER_SCHEMA: Final = (
         "Den Kopf als erstes Element schreiben, mit Namen und Namensraum des Standards.",
         _XOEV,
         _header_there,
+        genuine=Severity.ERROR,
+        own=None,
+    ),
+    Rule(
+        "header-once",
+        "H3",
+        errors.NOT_VALID,
+        "The header, its UUID, its reader and its author stand once in a genuine message; an XSD says so too, where the row has one.",
+        "Kopf, UUID, Leser und Autor stehen in einer echten XÖV-Nachricht einmal; ein XSD sagt das auch, wo die Zeile eines hat.",
+        "Das überzählige Element weglassen.",
+        _XOEV,
+        _header_once,
         genuine=Severity.ERROR,
         own=None,
     ),

@@ -94,7 +94,7 @@ def rule_list() -> str:
     ]
     head = (
         "# Rules\n\nWhat gateway and `stadtbus validate` ask of a message beside its XSD. For messages of our own a breach refuses, but for "
-        "`encoded-once`, which is a suspicion; `header-there` and `header-read` are asked of genuine messages alone.\nThe hint in English is that of the error ([errors](problems.md)). The rule "
+        "`encoded-once`, which is a suspicion; `header-there`, `header-once` and `header-read` are asked of genuine messages alone.\nThe hint in English is that of the error ([errors](problems.md)). The rule "
         f"`{rules.ID_USED_ONCE}` (H7, S050) is about two messages: the same UUID stands for the same content.\n\n"
     )
     columns = ("rule", "number", "error", "XÖV", "in genuine XÖV messages", "asks", "verlangt", "Hinweis", "source")

@@ -22,7 +22,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Level = Annotated[int, Field(ge=1, le=4, strict=True)]
 """A number in digits: `yes` and `on` are no level."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
-LeikaKey = Annotated[str, StringConstraints(pattern=r"^99\d{12}$")]
+LeikaKey = Annotated[str, StringConstraints(pattern=r"^99[0-9]{12}$")]
 MessageName = Literal["einreichung.antrag.0100", "einreichung.nachtrag.0110", "einreichung.ruecknahme.0130"]
 Kind = Literal["text", "date", "integer", "code"]
 
@@ -172,7 +172,7 @@ class City(_Entry):
 
     city: Name
     name: Text
-    ags: Annotated[str, StringConstraints(pattern=r"^\d{8}$")]
-    ars: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
+    ags: Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
+    ars: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
     promised: tuple[Name, ...] = ()
     offices: tuple[Office, ...]

@@ -79,7 +79,7 @@ def _existing(value: str) -> str:
     return value
 
 
-PartialDate = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$"), AfterValidator(_existing)]
+PartialDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_existing)]
 FieldId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8,11}$")]
 Reason = Literal["no-longer-needed", "mistake", "applied-anew", "other"]
 """Why something is withdrawn."""

@@ -162,7 +162,10 @@ FAULTS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "another kind": ({"kind": "letter"}, [("/kind", "expected one of 'application', 'amendment' or 'withdrawal'")]),
     "another reason": (
         {"kind": "withdrawal", "reference": FORM["id"], "reason": "Kanarienvogel"},
-        [("/reason", "expected one of 'no-longer-needed', 'mistake', 'applied-anew' or 'other'")],
+        [
+            ("/reason", "expected one of 'no-longer-needed', 'mistake', 'applied-anew' or 'other'"),
+            ("/form", "a form of kind 'withdrawal' has no such member"),
+        ],
     ),
     "several": (
         {"id": "1", "applicants": [{"trust": {"level": 5, "account": "bayernid"}}, 1], "test": "no"},
@@ -234,6 +237,35 @@ async def test_refusal_of_a_form_names_the_message(bus: Gateway) -> None:
     problem = (await bus.post(twice, JSON)).json()
     assert (problem["detail"], problem["message_id"]) == ("the key 'test' occurs twice in one object", FORM["id"])
     assert "message_id" not in (await bus.post(b'{"id": "x", ' + json.dumps(FORM).encode()[1:], JSON)).json()
+
+
+@pytest.mark.parametrize(
+    ("kind", "places"),
+    [
+        ({"form": None}, ["/area", "/form"]),
+        ({"kind": "amendment"}, ["/area", "/reference"]),
+        ({"kind": "withdrawal", "reason": "why"}, ["/area", "/reason", "/reference", "/form"]),
+    ],
+)
+def test_what_the_kind_asks_is_told_beside_all_other_faults(kind: dict[str, Any], places: list[str]) -> None:
+    """A form is mended in one go: what its kind lacks or does not take is told together with what is wrong elsewhere."""
+    refusal = refusal_of(FORM | {"area": 9} | kind)
+    assert refusal is not None
+    assert [found.path for found in refusal.findings] == places
+    assert [found.path for found in getattr(refusal_of({}), "findings", ())][-1] == "/form"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 900_000, "1e400", "-1E999999", "0." + "9" * 5000])
+@pytest.mark.parametrize("old", ['"level": 3', '"birth_name": "Groß"', '"legal_form": "GmbH"'])
+def test_numbers_of_any_size_are_told_of_where_they_stand(old: str, number: str) -> None:
+    """A number that nobody can hold is a number in the wrong place, and no nesting."""
+    text = json.dumps(FORM, ensure_ascii=False)
+    assert old in text
+    with pytest.raises(Rejected) as refused:
+        form.read(text.replace(old, f"{old.partition(':')[0]}: {number}", 1).encode())
+    (found,) = refused.value.findings
+    assert (found.path.endswith(old.split('"')[1]), found.detail.startswith("expected ")) == (True, True)
+    assert found.detail.endswith("found a number") or "loses zeros" in found.detail
 
 
 async def test_byte_order_mark_is_taken(tmp_path: Path) -> None:

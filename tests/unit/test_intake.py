@@ -221,6 +221,7 @@ WRONG = {
                 " 2026-01-05T08:30:00Z",
             ),
             *("2026-01-05T24:00:00Z", "2026-01-05T08:30:60Z", "2026-02-30T08:30:00Z", "2026-01-05T08:30:00+15:00", "0001-01-01T00:00:00Z"),
+            *("2026-01-05T08:30:00+01:60", "2026-01-05T08:30:00-00:99"),
             *("1970-01-01T00:00:00Z", "12026-01-05T08:30:00Z", "２０２６-01-05T08:30:00Z", 20260105, 1767594600.5, True, None),
         )
     },
@@ -240,6 +241,8 @@ WRONG = {
             ("answers_wanted", "no"),
             ("answers_wanted", None),
             ("service", 99115005104000),
+            ("service", "٩٩١١٥٠٠٥١٠٤٠٠٠"),
+            ("area", "０９１６２０００"),
         )
     },
     **{
@@ -474,6 +477,13 @@ async def test_genuine_message_refused(
     headers = {name: value for name, value in (BESIDE | beside).items() if value is not None}
     assert problem_of(await building.post(body.replace(old, new), **headers)) == (status, code)
     assert [one for one in await builders.waiting(building.box) if one.headers[Header.MESSAGE_ID] == str(message_id)] == []
+
+
+@pytest.mark.parametrize("trust", ["1; bayernid", "4; unknown"])
+async def test_login_that_does_not_do_is_named_where_the_portal_said_it(building: Gateway, trust: str) -> None:
+    """The login of a genuine message stands in the call, so the refusal names that header and no element that the message has not."""
+    response = await building.post(genuine()[1], **BESIDE | {"Stadtbus-Trust": trust})
+    assert (response.status_code, response.json()["where"]) == (403, "Stadtbus-Trust")
 
 
 @pytest.mark.parametrize("name", [*BESIDE, "Stadtbus-Case"])

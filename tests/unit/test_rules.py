@@ -102,6 +102,16 @@ ID_FIELDS = {
 }
 
 
+@pytest.mark.parametrize("sent", [" {} ", "\n{}", "{}\t"])
+@pytest.mark.parametrize("uri", [message.SERVICE_LIST, message.AREA_LIST_ARS])
+def test_blanks_around_the_address_of_a_list_do_not_count(uri: str, sent: str) -> None:
+    """An address (xs:anyURI) has no outer blanks, so with them the list is the same one, and its codes are held against it."""
+    text = VALID.replace(f'"{uri}"', f'"{sent.format(uri)}"')
+    assert (text == VALID, examined(text).findings) == (False, ())
+    short = examined(re.sub(r'(<gebiet listURI="[^"]*rs[^"]*"[^>]*><code>)\d{12}', r"\g<1>09162000", text)).findings
+    assert [found.rule for found in short] == ["code-known"]
+
+
 @pytest.mark.parametrize("name", ID_FIELDS)
 @pytest.mark.parametrize("digits", ["0", "f", "F", "1", "e"])
 def test_an_id_has_to_identify(name: str, digits: str) -> None:
@@ -192,6 +202,11 @@ PERMIT = builders.permit().body.decode()
         ("test-flag", PERMIT.replace(' version="', ' test="false" version="', 1), Severity.ERROR),
         ("reader-agrees", PERMIT.replace("<kennung>bab:09564000", "<kennung>bab:09162000"), Severity.ERROR),
         ("reader-agrees", PERMIT.replace("<kennung>bab:09564000</kennung>", ""), Severity.ERROR),
+        ("header-once", PERMIT.replace("</autor>", "</autor><autor><kennung>psw:01003110</kennung></autor>"), Severity.ERROR),
+        ("header-once", PERMIT.replace("</autor>", '</autor><x:autor xmlns:x="urn:y"/>'), Severity.ERROR),
+        ("header-once", PERMIT.replace("<kennung>bab", "<kennung>bab:09564000</kennung><kennung>bab"), Severity.ERROR),
+        ("header-once", PERMIT.replace("<nachrichtenUUID>", f"<nachrichtenUUID>{ID}</nachrichtenUUID><nachrichtenUUID>"), Severity.ERROR),
+        ("header-once", PERMIT.replace("</nachrichtenkopf.g2g>", "</nachrichtenkopf.g2g><nachrichtenkopf.g2g/>"), Severity.ERROR),
         ("reader-agrees", re.sub("<leser>.*</leser>", "", PERMIT), Severity.ERROR),
     ],
 )
