@@ -33,7 +33,7 @@ from consumers.settings import DeliverySettings
 from infra import crashpoints, memory, metrics
 from infra.ends import is_our_end
 from infra.health import Progress
-from infra.kafka.clients import Contact, start_consumer
+from infra.kafka.clients import Contact, leave, start_consumer
 from infra.kafka.cluster import logs_of, topics_of
 from infra.kafka.group_offsets import commit_of
 from infra.kafka.polling import Polling
@@ -57,7 +57,6 @@ after which a platform kills (compose.yaml, `stadtbus.supervisor`)."""
 _SHARE_OF_DRAIN: Final = 2 / 3
 _SHARE_OF_COMMIT: Final = 1 / 5
 """The rest is for hand-overs that have to be cut off (`consumers.engine.workers`)."""
-_LEAVE_LIMIT_S: Final = 3
 _FULL_PAUSE_S: Final = 1.0
 """So long reading just waits when too much is in flight; then partitions pause, which throws away what was fetched ahead."""
 _LOOK_S: Final = 0.02
@@ -253,18 +252,9 @@ class Engine(Generic[WorkT]):
                 await self.hand_over(consumer, _STOP_LIMIT_S)  # stop() of the client does not call the revoke callback
             finally:
                 try:
-                    await self._leave(consumer)
+                    await leave(consumer, self._group)
                 finally:
                     await self._forget()  # what a take-over that was under way has still begun
-
-    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
-        try:
-            async with asyncio.timeout(_LEAVE_LIMIT_S):
-                await consumer.stop()
-        except BaseException as error:  # aiokafka may let out a cancellation of its own tasks
-            if is_our_end(error):
-                raise
-            log.warning("group_not_left", group=self._group, error=type(error).__name__)
 
     def stuck(self) -> str | None:
         """Which step has not come back for long, for people: what it waits for does not answer. None while all do."""

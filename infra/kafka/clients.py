@@ -35,6 +35,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from infra.ends import is_our_end
 from infra.logs import Seldom
 from infra.settings import KafkaSettings
 from schemas import errors
@@ -47,6 +48,7 @@ log = structlog.get_logger()
 SEND_TIMEOUT_S: Final = 60
 """Well above the 9 s that one send may take while leadership moves; after it the outcome is unknown."""
 _STOP_TIMEOUT_S: Final = 3
+"""For each client; a process has 30 s in all."""
 _METADATA_AGE_MS: Final = 10_000
 """A topic that was deleted or made anew, and partitions that were added, are noticed after it; the library's five minutes are long."""
 _RESEND_PAUSE_S: Final = 1
@@ -135,6 +137,17 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
     )
     await _start(consumer, settings)
     return consumer
+
+
+async def leave(consumer: AIOKafkaConsumer, group: str) -> None:
+    """Leave the group and disconnect, for a limited time; else the group notices by itself."""
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await consumer.stop()
+    except BaseException as error:  # aiokafka may let out a cancellation of its own tasks
+        if is_our_end(error):
+            raise
+        log.warning("group_not_left", group=group, error=type(error).__name__)
 
 
 @asynccontextmanager

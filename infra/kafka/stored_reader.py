@@ -24,9 +24,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra import metrics
+from infra.ends import is_our_end
 from infra.health import Progress
 from infra.kafka import unread
-from infra.kafka.clients import Contact, outside, start_consumer
+from infra.kafka.clients import Contact, leave, outside, start_consumer
 from infra.kafka.cluster import Log, TopicState, logs_of, topics_of
 from infra.kafka.polling import Polling
 from infra.kafka.reading import Shelf
@@ -83,6 +84,10 @@ def _where() -> list[sa.Column[Any]]:
         sa.Column("topic", sa.Text, primary_key=True),
         sa.Column("partition", sa.Integer, primary_key=True),
     ]
+
+
+class TakeEnded(Exception):
+    """Taking partitions ended, and nobody here had told it to; begin anew."""
 
 
 class _Overtaken(Exception):
@@ -194,7 +199,7 @@ class StoredReader(Generic[RowT]):
                     self.progress.moved()
         finally:
             self.drop()
-            await consumer.stop()
+            await leave(consumer, self._group)
 
     async def _round(self, consumer: AIOKafkaConsumer, polling: Polling) -> None:
         places, assignment = dict(self._next), self._assignment
@@ -401,8 +406,10 @@ class StoredReader(Generic[RowT]):
         try:
             await self._take_again(consumer, partitions)
             self._standing = None
-        except Exception as error:  # noqa: BLE001 - the next round raises it
-            self._failure = error
+        except BaseException as error:  # the client swallows it, or ends in silence; the next round raises it
+            if is_our_end(error):
+                raise
+            self._failure = error if isinstance(error, Exception) else TakeEnded()
         log.info("partitions_assigned", group=self._group, count=len(partitions))
 
     def drop(self) -> None:

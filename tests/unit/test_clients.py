@@ -354,3 +354,18 @@ async def test_no_broker_is_told_as_such() -> None:
             await sender.send_all(numbered(1))
     assert caught.value.problem is errors.KAFKA_UNREACHABLE
     await sender.stop()
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, RequestTimedOutError, None])
+async def test_leaving_a_group_has_a_limit(monkeypatch: pytest.MonkeyPatch, end: type[BaseException] | None) -> None:
+    """A client that does not stop, or stops with an error of its own, holds up nobody."""
+    monkeypatch.setattr(clients, "_STOP_TIMEOUT_S", 0.05)
+
+    class Consumer:
+        async def stop(self) -> None:
+            if end is not None:
+                raise end
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        await clients.leave(Consumer(), "group")

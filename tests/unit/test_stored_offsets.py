@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+import sqlalchemy as sa
+from aiokafka import TopicPartition
+
+from infra.kafka import stored_reader
 from infra.kafka.cluster import Log
-from infra.kafka.stored_reader import GoOn, go_on
+from infra.kafka.stored_reader import GoOn, StoredReader, Tables, TakeEnded, go_on
+from infra.settings import KafkaSettings, StoreSettings
+from infra.stores import Store
 
 HERE, OTHER = "topic", "another"
 
@@ -27,3 +38,24 @@ HERE, OTHER = "topic", "another"
 def test_where_a_reader_goes_on(offset: int, topic_id: str | None, log: Log, expected: GoOn) -> None:
     """At the stored offset in the same log, else at the first record: nothing is skipped, and what is gone is counted."""
     assert go_on(offset, topic_id, log) == expected
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[StoredReader[Any]]:
+    """A reader that has no partitions yet."""
+    metadata = sa.MetaData()
+    tables = Tables.on(metadata)
+    store = Store(StoreSettings(folder=tmp_path), "test", metadata)
+    yield StoredReader(KafkaSettings(), store, tables, group="g", topics=["t"], decode=lambda one: one, apply=lambda *_: None)
+    store.close()
+
+
+async def test_a_foreign_end_does_not_end_the_client(reader: StoredReader[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client's own work would end by, when partitions are assigned, begins the reader anew instead."""
+
+    async def ends(*_: object) -> dict[str, Any]:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(stored_reader, "topics_of", ends)
+    await reader.take(SimpleNamespace(_client=None), [TopicPartition("t", 0)])
+    assert isinstance(reader._failure, TakeEnded)
