@@ -105,7 +105,9 @@ async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) 
 async def _of_group(
     admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, existing: Mapping[str, Existing], group: str, names: Sequence[str]
 ) -> GroupLag:
-    faults = [fault for name in names if (fault := _fault(name, existing.get(name)))]
+    # An office needs the topic of its dead letters too, although its group does not read it.
+    needed = [*names, *(topics.deadletters(group) for name in names if name == topics.submissions(group))]
+    faults = [fault for name in needed if (fault := _fault(name, existing.get(name)))]
     partitions = [TopicPartition(name, number) for name in names if name in existing for number in existing[name].with_leader]
     offsets = await _ask(admin, consumer, group, partitions)
     if isinstance(offsets, str):

@@ -365,7 +365,7 @@ def _passed_over(store: Store, before: Unfinished, office: str, reach: Reach) ->
             store.read_now(partial(_how_many, conditions=conditions))
             for conditions in ((*mine, sa.or_(offset < passed, sa.and_(*known, offset >= end))), known)
         )
-        yield max(gone, all_of_them - (end - passed))
+        yield max(gone, all_of_them - max(0, end - passed))  # an offset may be set behind the end
 
 
 def _how_many(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
@@ -401,7 +401,7 @@ def find_case(store: Store, case_id: UUID) -> list[Found]:
 
 @dataclass(frozen=True, slots=True)
 class Unended:
-    """A submission that was on Kafka and has come to no end, as far as the status feed has read."""
+    """A submission that was on Kafka and that nobody has confirmed, as far as the status feed has read."""
 
     seq: int
     id: UUID
@@ -410,7 +410,7 @@ class Unended:
 
 
 def unended(store: Store, office: str) -> list[Unended]:
-    """What of an office was on Kafka and is neither delivered nor rejected nor a dead letter, in the order of acceptance."""
+    """What of an office was on Kafka and is neither delivered nor rejected, dead letters too, in the order of acceptance."""
     mine = (_unfinished, _submission.c.office == office)
     query = sa.select(_submission.c.seq, _submission.c.id, _submission.c.accepted_at).where(*mine).order_by(_submission.c.seq)
     said = sa.select(_status, _submission.c.seq).join(_submission, _said_of).where(*mine)
@@ -421,7 +421,7 @@ def unended(store: Store, office: str) -> list[Unended]:
             steps[row["seq"]].append(row)
         states = {seq: State(order.in_order(rows)[-1]["state"]) for seq, rows in steps.items()}
         found = [Unended(*row, states.get(row.seq, State.SUBMITTED)) for row in connection.execute(query)]
-        return [one for one in found if one.state not in ENDED]
+        return [one for one in found if not one.state.once]
 
     return store.read_now(operation)
 

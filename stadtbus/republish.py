@@ -4,20 +4,22 @@ What is lost is found by looking, not by guessing: what the outbox knows as publ
 office in its topics, less what the log of events says has come to an end since. So nothing that merely waits is sent twice; and were
 it, the ledger would drop it.
 
-What the office had set aside goes on only in its retry topic: the ledger would drop it anywhere else. So its copy is made anew there.
+What the office had set aside goes on only in its retry topic: the ledger would drop it anywhere else. So its copy is made anew there. A dead
+letter goes on only by a person: so the letter is made anew, and nothing is handed over.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from consumers.deadletters.letters import CAUSE_GONE
 from consumers.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
@@ -35,7 +37,7 @@ from schemas import errors, headers, topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import CannotTell
 from schemas.events import State
-from schemas.headers import Header
+from schemas.headers import CopyHeader, Header
 from schemas.operations import Action, Operation
 
 Advance = Callable[[int, int], None]
@@ -58,6 +60,11 @@ class Plan:
         """When the oldest of what is lost was accepted."""
         return min((one.accepted_at for one in self.lost), default=None)
 
+    @property
+    def dead(self) -> int:
+        """How many of what is lost are dead letters."""
+        return sum(one.state is State.DEAD_LETTER for one in self.lost)
+
 
 async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance | None = None) -> Plan:
     """What Kafka has lost of an office.
@@ -70,15 +77,15 @@ async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance
     await require_topics(kafka, [*topics.of_office(office), *topics.of_city(city)])
     # In this order: what is published meanwhile is not asked for, and what is delivered meanwhile has told it before it is passed.
     unended = {str(one.id): one for one in await asyncio.to_thread(outbox.unended, store, office)}
-    there = await _still_there(kafka, office, unended, advance) if unended else set()
-    missing = unended.keys() - there
+    waiting, letters = await _still_there(kafka, office, unended, advance) if unended else (set(), set())
+    missing = unended.keys() - waiting - letters
     told = await _told(kafka, office, missing, advance) if missing else {}
     lost = [replace(one, state=told.get(name, one.state)) for name, one in unended.items() if name in missing]
-    return Plan(office, [one for one in lost if one.state not in outbox.ENDED], len(there))
+    return Plan(office, [one for one in lost if not one.state.once], len(waiting))
 
 
 async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str) -> int:
-    """Put what is lost back before the relay, or into the retry topic, after that has been written down; how many they are.
+    """Put what is lost back before the relay, into the retry topic or among the dead letters, after that has been written down; how many.
 
     Raises:
         UsageError: topics-missing.
@@ -90,17 +97,21 @@ async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str
         await note(
             sender, Operation(at=datetime.now(UTC), actor=actor, action=Action.REPUBLISH, office=found.office, count=len(found.lost))
         )
-        parked = await _park_again(kafka, sender, store, [one.seq for one in found.lost if one.state in _SET_ASIDE])
+        copied = await _copy_again(kafka, sender, store, [one.seq for one in found.lost if one.state in _SET_ASIDE], _parked)
+        copied += await _copy_again(kafka, sender, store, [one.seq for one in found.lost if one.state is State.DEAD_LETTER], _dead)
     finally:
         await sender.stop()
-    return parked + await outbox.put_back(store, [one.seq for one in found.lost if one.state not in _SET_ASIDE])
+    left = [one.seq for one in found.lost if one.state not in _SET_ASIDE and one.state is not State.DEAD_LETTER]
+    return copied + await outbox.put_back(store, left)
 
 
-async def _park_again(kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int]) -> int:
-    """Write copies of these into their office's retry topic, as the engine makes them; how many."""
+async def _copy_again(
+    kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int], copy_of: Callable[[Pending, Position], Outgoing]
+) -> int:
+    """Write copies of these, as the engine makes them; how many."""
     count = 0
     for start in range(0, len(rows), _AT_ONCE):
-        copies = [_copy(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _AT_ONCE])]
+        copies = [copy_of(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _AT_ONCE])]
         for copy, sent in zip(copies, await sender.send_all(copies), strict=True):
             if sent is None:
                 raise unreachable(kafka)
@@ -110,29 +121,39 @@ async def _park_again(kafka: KafkaSettings, sender: Sender, store: Store, rows: 
     return count
 
 
-def _copy(pending: Pending, at: Position) -> Outgoing:
+def _parked(pending: Pending, at: Position) -> Outgoing:
+    return _copy(pending, at, topics.retry(pending.office), {})
+
+
+def _dead(pending: Pending, at: Position) -> Outgoing:
+    """Why it died went with the letter; the ledger may know, and `deadletters show` says it."""
+    return _copy(pending, at, topics.deadletters(pending.office), {CopyHeader.ERROR_CLASS: CAUSE_GONE})
+
+
+def _copy(pending: Pending, at: Position, topic: str, more: Mapping[CopyHeader, str]) -> Outgoing:
     record = record_of(pending)
-    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {})
-    return record._replace(topic=topics.retry(pending.office), headers=block, partition=at.partition)
+    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), more)
+    return record._replace(topic=topic, headers=block, partition=at.partition)
 
 
-async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> set[str]:
-    """Which of these submissions the office has still before it, in its topic or parked."""
+async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> tuple[set[str], set[str]]:
+    """Which of these submissions the office has still before it, in its topic or parked, and which lie among its dead letters."""
     read = (topics.submissions(office), topics.retry(office))
     group, _ = await group_offsets.look_at_topics(kafka, office, read)
-    found: set[str] = set()
+    waiting: set[str] = set()
+    letters: set[str] = set()
 
     def take(record: Any) -> None:
         submission = headers.decode(record.headers).get(Header.SUBMISSION)
-        if (
-            submission is not None
-            and submission in wanted
-            and record.offset >= _passed(group, TopicPartition(record.topic, record.partition))
-        ):
-            found.add(submission)
+        if submission is None or submission not in wanted:
+            return
+        if record.topic not in read:
+            letters.add(submission)
+        elif record.offset >= _passed(group, TopicPartition(record.topic, record.partition)):
+            waiting.add(submission)
 
-    await read_all(kafka, read, take, advance)
-    return found
+    await read_all(kafka, (*read, topics.deadletters(office)), take, advance)
+    return waiting, letters
 
 
 def _passed(group: GroupOffsets, partition: TopicPartition) -> int:

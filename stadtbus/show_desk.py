@@ -316,6 +316,7 @@ def republish_view(found: Republish, sent: int | None) -> RenderableType:
     facts = [
         ("lost in Kafka, still in the outbox", _count(len(found.lost), "submission")),
         ("accepted since", found.since.astimezone().strftime("%d.%m.%Y %H:%M") if found.since else ""),
+        ("of these dead letters", f"{found.dead:,}; they are only laid among the dead letters again"),
         ("wait in Kafka and are left", _count(found.waiting, "submission")),
     ]
     done = "Nothing was written. With --go they are sent again, under their own ids."

@@ -37,6 +37,8 @@ class What(StrEnum):
     """A later one of the same submission lies there."""
 
 
+CAUSE_GONE: Final = "cause-gone"
+"""The error class of a letter that was made anew after Kafka had lost it."""
 _ENDS: Final = {CopyHeader.DISCARDED: What.DISCARDED, CopyHeader.SETTLED: What.SETTLED}
 
 
@@ -81,8 +83,8 @@ class Letter:
 
     @property
     def doubtful(self) -> bool:
-        """It may have had its effect, and the back office cannot say: only a person can."""
-        return self.kind.error_class == Cause.CANNOT_FIND
+        """It may have had its effect, and the back office cannot say, or why it died is gone: only a person can decide."""
+        return self.kind.error_class in (Cause.CANNOT_FIND, CAUSE_GONE)
 
     @property
     def id(self) -> bytes:

@@ -14,6 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
+from consumers.deadletters import read
 from infra.kafka.admin import connected, create_topics
 from infra.kafka.clients import Outgoing
 from infra.kafka.group_offsets import set_offsets
@@ -113,7 +114,8 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     delivered, dead, parked = lost[:3]
     await tell(kafka, office, [(delivered, State.DELIVERED), (dead, State.DEAD_LETTER), (parked, State.PARKED)])
     copy = headers_of_copy([(Header.SUBMISSION.value, str(parked).encode())], Place(topics.submissions(office), 0, 0), {})
-    await fill(kafka, [Outgoing(topics.retry(office), b"k", b"<x/>", copy)])
+    letter = headers_of_copy([(Header.SUBMISSION.value, str(dead).encode())], Place(topics.submissions(office), 0, 1), {})
+    await fill(kafka, [Outgoing(topics.retry(office), b"k", b"<x/>", copy), Outgoing(topics.deadletters(office), b"k", b"<x/>", letter)])
     waiting = await accept(box, office, 3)
     await relayed(box, kafka, office)
 
@@ -152,6 +154,25 @@ async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox
     assert (copy.key, copy.value, copy.partition) == (record.key, record.value, record.partition)
     assert list(apart.original) == list(record.headers)
     assert apart.origin == Place(record.topic, record.partition, record.offset)
+    assert (await look(kafka, box, office)).lost == []
+
+
+async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, box: Outbox) -> None:
+    """A dead letter that Kafka has lost lies there again, as one that waits for a person who looks; nobody is handed anything."""
+    kafka = settings_for(kafka_bootstrap)
+    office = await new_office(kafka)
+    (dead,) = await accept(box, office, 1)
+    await relayed(box, kafka, office)
+    await tell(kafka, office, [(dead, State.DEAD_LETTER)])
+    await delete(kafka, topics.submissions(office))
+    found = await look(kafka, box, office)
+    assert ([one.id for one in found.lost], found.waiting) == ([dead], 0)
+    assert await republish.send_again(kafka, box.store, found, "op") == 1
+    assert await box.count_pending(office) == 0
+    assert await submissions_on(kafka, topics.retry(office)) == []
+    assert await submissions_on(kafka, topics.deadletters(office)) == [dead]
+    (letter,) = (await read(kafka, [office]))[office].open
+    assert (letter.origin, letter.doubtful) == (0, True)
     assert (await look(kafka, box, office)).lost == []
 
 
