@@ -290,7 +290,7 @@ class Delivery:
         for job, sent in zip(jobs, await self._sender.send_until_known([self._news(job, now_ms) for job in jobs]), strict=True):
             if isinstance(sent, KafkaRefusal):
                 waits[job] = self._refused(job, sent)
-            else:
+            elif self.refusals:
                 self.refusals.taken(_who(job))
         crashpoints.reached("settle.told")
         return waits
@@ -313,7 +313,8 @@ class Delivery:
             step = step._replace(next_try_at=events.iso(entry.next_try_ms))
         value = self._writer.write(step, job.submission, job.case_id, job.service, job.portal)
         headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
-        return Outgoing(self._events, record.key, value, headers, job.first_place.partition)
+        partition = job.first_place.partition if job.retry else record.partition
+        return Outgoing(self._events, record.key, value, headers, partition)
 
     # --- what operators hear
 

@@ -38,6 +38,10 @@ class Refusals:
         """When the first of them was refused."""
         self._told_s: dict[KafkaRefusal, float] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
     def refused(self, who: Hashable, refusal: KafkaRefusal) -> float:
         """Kafka refuses what `who` writes; how many seconds to wait until it is tried again, longer each time."""
         wait = self._waiting.setdefault(who, _Wait(refusal, 0))
