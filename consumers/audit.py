@@ -103,7 +103,7 @@ def _add_codes(connection: sa.Connection) -> None:
 
 def is_here(settings: StoreSettings) -> bool:
     """Whether there is an audit to look into; opening one that is not would make an empty one."""
-    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
+    return settings.may_have(_NAME)
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:

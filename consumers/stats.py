@@ -70,7 +70,7 @@ def open_store(settings: StoreSettings) -> Store:
 
 def is_here(settings: StoreSettings) -> bool:
     """Whether there are statistics to look into; opening what is not would make empty ones."""
-    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
+    return settings.may_have(_NAME)
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[Row]:

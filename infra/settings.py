@@ -73,6 +73,10 @@ class StoreSettings(Part):
         """The SQLAlchemy URL of one store, for example `outbox`."""
         return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
 
+    def may_have(self, store: str) -> bool:
+        """Whether a store can be opened without making an empty one; of a PostgreSQL that is not known before it is asked."""
+        return self.url is not None or (self.folder / f"{store}.sqlite").exists()
+
     def shown(self, store: str) -> str:
         """The same for people, without anything that may be a secret."""
         return shown_url(self.url_of(store))

@@ -319,7 +319,7 @@ def open_store(settings: StoreSettings) -> Store:
 
 def is_here(settings: StoreSettings) -> bool:
     """Whether there is an outbox to look into; opening one that is not would make an empty one."""
-    return settings.url is not None or (settings.folder / f"{_NAME}.sqlite").exists()
+    return settings.may_have(_NAME)
 
 
 def waiting(store: Store) -> dict[str, Waiting]:

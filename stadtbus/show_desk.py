@@ -17,6 +17,7 @@ from consumers.deadletters import Detail, Group, Letter, Plan, Tally, What
 from consumers.deadletters.run import Outcome
 from consumers.failures import Cause
 from consumers.offsets import Move
+from schemas.events import iso
 from stadtbus.republish import Plan as Republish
 from stadtbus.show import ago, printable
 
@@ -69,9 +70,9 @@ def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
         "letters": len(group.letters),
         "open": group.open,
         "cases": len(group.cases),
-        "first_failed_at": _at(group.first_ms),
-        "last_failed_at": _at(group.last_ms),
-        "oldest_at": _at(group.oldest_ms),
+        "first_failed_at": iso(group.first_ms),
+        "last_failed_at": iso(group.last_ms),
+        "oldest_at": iso(group.oldest_ms),
         "oldest_age_s": _age_s(group.oldest_ms, now),
         "dead_letters": [_listed(letter, what) for letter, what in group.letters],
     }
@@ -83,7 +84,7 @@ def _listed(letter: Letter, what: What) -> dict[str, Any]:
         "submission": letter.submission or None,
         "case": _case(letter) or None,
         "state": what,
-        "first_failed_at": _at(letter.failed_ms),
+        "first_failed_at": iso(letter.failed_ms),
     }
 
 
@@ -142,8 +143,8 @@ def letter_as_dict(detail: Detail) -> dict[str, Any]:
         "state": detail.what,
         "submission": letter.submission or None,
         "fingerprint": letter.kind.fingerprint,
-        "written_at": _at(letter.timestamp_ms),
-        "first_failed_at": _at(letter.failed_ms),
+        "written_at": iso(letter.timestamp_ms),
+        "first_failed_at": iso(letter.failed_ms),
         "size_bytes": letter.size_bytes,
         "headers": [{"name": name, "value": value} for name, value in detail.headers],
         "ledger": None if entry is None else {"state": entry.state, "cause": entry.cause, "attempt": entry.attempt},
@@ -227,8 +228,8 @@ def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
         "left": plan.left,
         "may_have_had_effect": plan.doubtful,
         "may_have_had_effect_left": plan.doubtful_left,
-        "oldest_at": _at(min(stamps)) if stamps else None,
-        "youngest_at": _at(max(stamps)) if stamps else None,
+        "oldest_at": iso(min(stamps)) if stamps else None,
+        "youngest_at": iso(max(stamps)) if stamps else None,
         "ledger": plan.known if ledger else None,
         "delivered_already": plan.delivered if ledger else None,
     }
@@ -352,10 +353,6 @@ def _count(number: int, noun: str) -> str:
 
 def _moment(moment_ms: int) -> str:
     return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%d.%m.%Y %H:%M")
-
-
-def _at(moment_ms: int) -> str:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _age_s(moment_ms: int, now: datetime) -> float:
