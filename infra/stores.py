@@ -42,6 +42,8 @@ _ANSWER_LIMIT_S: Final = 15.0
 """Whoever asks a store is answered within it; longer than it takes to notice that a host is gone."""
 _CLOSE_LIMIT_S: Final = 5.0
 _LOOK_S: Final = 5.0
+_REFUSED_S: Final = 60.0
+"""So long a write that failed is told, unless one has succeeded since."""
 _MAX_PARAMETERS: Final = 30_000
 """In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
 
@@ -64,6 +66,8 @@ class Store:
         self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._finding: str | None = None
         """Why the last write was not durable; None when it was."""
+        self._refused: tuple[str, float] | None = None
+        """Why, and when, something was not written that somebody wanted written; None as soon as something is."""
         self._group_began_s: float | None = None
         """When the transaction began that is under way, by a clock that nobody sets."""
         self._moved = False
@@ -100,7 +104,10 @@ class Store:
         began_s = self._group_began_s
         if began_s is not None and (age_s := time.monotonic() - began_s) > _LOOK_S:
             return f"the database has not answered for {age_s:.0f} s"
-        return self._finding
+        # A look writes nothing, so on a full disk it succeeds: it proves nothing for a while after a write that failed.
+        refused = self._refused
+        lately = refused[0] if refused is not None and time.monotonic() - refused[1] < _REFUSED_S else None
+        return self._finding or lately
 
     def close(self) -> None:
         """Write what is waiting and stop. A database that does not answer is left after some seconds."""
@@ -136,6 +143,10 @@ class Store:
         # Whoever was cancelled before its turn is left out; from here on nobody can cancel.
         group = [(operation, result) for operation, result in waiting if result.set_running_or_notify_cancel()]
         outcomes = self._commit_timed([operation for operation, _ in group])
+        if self._finding is not None:
+            self._refused = (self._finding, time.monotonic())
+        elif outcomes:
+            self._refused = None
         for (_, result), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 result.set_exception(outcome)

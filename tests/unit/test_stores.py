@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from infra import stores
+from infra import database, stores
 from infra.settings import StoreSettings
 from infra.stores import Migration, Operation, Store, UtcDateTime, change_rows, insert_new, put_new, put_rows
 from schemas import errors
@@ -127,6 +127,24 @@ async def test_full_disk_loses_nothing_that_was_promised(tmp_path: Path) -> None
     promised = [result for result in results if isinstance(result, int)]
     assert 0 < len(promised) < 40
     assert numbers(store) == promised
+    store.close()
+
+
+async def test_full_disk_is_told_until_something_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that cannot take what is written says so also when nobody writes; a look that writes nothing clears nothing."""
+    monkeypatch.setattr(stores, "_LOOK_S", 0.05)
+    looks: list[None] = []
+    monkeypatch.setattr(database, "checkpoint", lambda _: looks.append(None))
+    store = Store(StoreSettings(folder=tmp_path), "full", TABLES)
+    sa.event.listen(store._engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=30"))
+    await write_together(store, add(1, "x" * 600_000))
+    before = len(looks)
+    async with asyncio.timeout(10):
+        while len(looks) < before + 2:
+            await asyncio.sleep(0.01)
+    assert store.check() == "OperationalError (SQLITE_FULL)"
+    await store.write(add(2, "small"))
+    assert store.check() is None
     store.close()
 
 
