@@ -34,6 +34,8 @@ class Refusals:
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, _Wait] = {}
+        self._kinds: Counter[KafkaRefusal] = Counter()
+        """How many wait for each; thousands may, so they are not counted anew."""
         self._since: datetime | None = None
         """When the first of them was refused."""
         self._told_s: dict[KafkaRefusal, float] = {}
@@ -45,9 +47,11 @@ class Refusals:
     def refused(self, who: Hashable, refusal: KafkaRefusal) -> float:
         """Kafka refuses what `who` writes; how many seconds to wait until it is tried again, longer each time."""
         wait = self._waiting.setdefault(who, _Wait(refusal, 0))
+        if wait.tries:
+            self._count(wait.refusal, -1)
+        self._count(refusal, 1)
         wait.refusal, wait.tries = refusal, wait.tries + 1
         self._since = self._since or datetime.now(UTC)
-        self._count()
         now_s = time.monotonic()
         if now_s - self._told_s.get(refusal, -_TELL_S) >= _TELL_S:
             self._told_s[refusal] = now_s
@@ -56,29 +60,30 @@ class Refusals:
 
     def taken(self, who: Hashable) -> None:
         """What `who` writes was taken."""
-        if self._waiting.pop(who, None) is not None:
-            self._count()
+        wait = self._waiting.pop(who, None)
+        if wait is not None:
+            self._count(wait.refusal, -1)
             if not self._waiting:
+                self._since = None
                 log.info("records_taken_again", topics=sorted({refusal.topic for refusal in self._told_s}))
                 self._told_s.clear()
 
     def forget(self) -> None:
         """Nobody here waits any more: the records are somebody else's now, or come again."""
+        for refusal in self._kinds:
+            self._count(refusal, -self._kinds[refusal])
         self._waiting.clear()
-        self._count()
         self._told_s.clear()
+        self._since = None
 
     def finding(self) -> str | None:
         """Which topics refuse what, since when and how many wait, for people; None while everything is taken."""
         if self._since is None:
             return None
-        kinds = ", ".join(sorted({f"{wait.refusal.topic} refuses records: {wait.refusal.error}" for wait in self._waiting.values()}))
+        kinds = ", ".join(sorted(f"{topic} refuses records: {error}" for (topic, error), count in self._kinds.items() if count))
         since = self._since.isoformat(timespec="seconds")
         return f"{kinds}; waiting: {len(self._waiting)}, since {since}; compare with `stadtbus topics plan`"
 
-    def _count(self) -> None:
-        kinds = Counter(wait.refusal for wait in self._waiting.values())
-        for refusal in kinds.keys() | self._told_s.keys():
-            metrics.REFUSED.labels(refusal.topic, refusal.error).set(kinds[refusal])
-        if not kinds:
-            self._since = None
+    def _count(self, refusal: KafkaRefusal, more: int) -> None:
+        self._kinds[refusal] += more
+        metrics.REFUSED.labels(refusal.topic, refusal.error).set(self._kinds[refusal])

@@ -155,6 +155,35 @@ async def test_the_wait_grows_and_is_told(ledger: Ledger) -> None:
     assert (gauge._value.get(), process.delivery.refusals.finding()) == (0, None)
 
 
+def test_each_refusal_counts_once_under_its_last_error() -> None:
+    """However often a record is refused, and for whatever, it is one that waits, of the kind that Kafka has said last."""
+    refusals, kinds = Refusals(), [KafkaRefusal("counted", error) for error in ("MessageSizeTooLarge", "InvalidTimestamp")]
+    for who, kind in ((1, 0), (1, 0), (2, 0), (1, 1)):
+        refusals.refused(who, kinds[kind])
+    assert [metrics.REFUSED.labels(*kind)._value.get() for kind in kinds] == [1, 1]
+    refusals.taken(2)
+    assert "MessageSizeTooLarge" not in (refusals.finding() or "")
+    refusals.taken(1)
+    assert [metrics.REFUSED.labels(*kind)._value.get() for kind in kinds] == [0, 0]
+
+
+def test_many_that_wait_are_not_looked_through_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands may wait: what one more costs does not grow with them, because heartbeats go on in the same loop."""
+    refusals, refusal = Refusals(), KafkaRefusal("t", "InvalidTimestamp")
+    for number in range(100):
+        refusals.refused(number, refusal)
+
+    class Waiting(dict[object, object]):
+        def _no(self) -> None:
+            raise AssertionError("all that wait were looked through")
+
+        __iter__ = values = items = keys = _no  # type: ignore[assignment]
+
+    monkeypatch.setattr(refusals, "_waiting", Waiting(refusals._waiting))
+    refusals.refused(0, refusal)
+    refusals.taken(1)
+
+
 def test_a_thousand_refusals_are_one_line() -> None:
     """A thousand records that one topic refuses are one line."""
     refusals = Refusals()
