@@ -181,7 +181,7 @@ class Intake:
 
 async def _read_body(request: Request) -> bytes:
     """The body up to the limit. A little more is read and thrown away, so that the caller gets to see the answer."""
-    if request.headers.get("Content-Encoding") not in (None, "", "identity"):
+    if request.headers.get("Content-Encoding", "").lower() not in ("", "identity"):
         raise Rejected(errors.MEDIA_TYPE, "the body is compressed", where="Content-Encoding")
     chunks: list[bytes] = []
     size_bytes = 0

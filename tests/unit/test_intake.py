@@ -349,6 +349,12 @@ async def test_taken(
         assert pending.content == as_xml(application)
 
 
+@pytest.mark.parametrize(("coding", "status"), [("", 202), ("identity", 202), ("Identity", 202), ("GZIP", 415), ("identity, br", 415)])
+async def test_content_codings(bus: Gateway, coding: str, status: int) -> None:
+    """A body as it is passes, however that is written (RFC 9110, 8.4.1: capitals do not count); anything compressed does not."""
+    assert (await bus.post(as_json(builders.application()), JSON, Content_Encoding=coding)).status_code == status
+
+
 async def test_area_as_ags(bus: Gateway) -> None:
     """The eight digits of the AGS lead to the same office."""
     assert (await bus.post(form(area="09162000"), JSON)).json()["office"] == "muenchen.meldewesen"
