@@ -132,7 +132,7 @@ def _fault(one: ErrorDetails, model: type[BaseModel]) -> Fault:
     path, around, here = _way(model, one["loc"])
     kind = one["type"]
     if kind == "extra_forbidden":
-        return Fault(path, f"unknown key '{path[-1]}'{_meant(str(path[-1]), _keys(around))}")
+        return Fault(path, f"unknown key '{path[-1]}'{meant(str(path[-1]), _keys(around))}")
     if kind == "union_tag_not_found":
         tags = ", ".join(f"'{tag}'" for part in _parts(here) for tag in sorted(_tags(part)))
         return Fault(path, f"{one['ctx']['discriminator']} is missing; it is one of {tags}")
@@ -144,10 +144,10 @@ def _sentence(one: ErrorDetails) -> str:
     if kind == "value_error":  # one of ours
         return str(limits.get("error", _OTHERWISE))
     if kind in ("literal_error", "enum"):
-        return f"expected one of {limits['expected'].replace(' or ', ', ')}{_meant(str(value), _quoted(limits['expected']), '')}"
+        return f"expected one of {limits['expected'].replace(' or ', ', ')}{meant(str(value), _quoted(limits['expected']), '')}"
     if kind == "union_tag_invalid":
         tags = limits["expected_tags"]
-        return f"{limits['discriminator']} is not known; it is one of {tags}{_meant(str(limits['tag']), _quoted(tags), '')}"
+        return f"{limits['discriminator']} is not known; it is one of {tags}{meant(str(limits['tag']), _quoted(tags), '')}"
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(limits["pattern"], _OTHERWISE)
     if kind in _SENTENCES:
@@ -168,7 +168,8 @@ def _quoted(listed: str) -> list[str]:
     return listed.replace(" or ", ", ").replace("'", "").split(", ")
 
 
-def _meant(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -> str:
+def meant(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -> str:
+    """What may have been meant by a name that is not known; where nothing is like it, all that there are."""
     close = get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else otherwise.format(", ".join(known)) if known else ""
 

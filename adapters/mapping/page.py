@@ -141,6 +141,8 @@ Target = Annotated[XmlTarget | JsonTarget | CsvTarget | FixedTarget, Field(discr
 class Spec(_Strict):
     """A whole mapping, base included."""
 
+    base: str | None = None
+    """What it is laid over, which is in here already."""
     target: Target
     messages: Annotated[tuple[MessageName, ...], Field(min_length=1)] = ("einreichung.antrag.0100",)
     codes: dict[str, Annotated[dict[str, str], Field(min_length=1)]] = {}
@@ -203,11 +205,11 @@ def _with_base(draft: Draft, name: str, file: Path | Traversable) -> dict[Any, A
     value = dict(page.value)
     if "document" in value:
         value["document"] = _spelled_out({"fields": value["document"]})["fields"]
-    base = value.pop("base", None)
+    base = value.get("base")
     if base is None:
         return value
     if base not in bases() or len(draft.sources) > MAX_BASES:
-        raise _UnusableError(draft.spot("base"), f"there is no base '{base}'; there are: {', '.join(bases())}")
+        raise _UnusableError(draft.spot("base"), f"there is no base '{base}'{pagewords.meant(str(base), bases())}")
     below = _with_base(draft, f"adapters/services/{base}.yaml", files("adapters.services").joinpath(f"{base}.yaml"))
     merged: dict[Any, Any] = _merged(below, value)
     return merged

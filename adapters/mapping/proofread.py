@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from adapters.mapping import entries, functions
 from adapters.mapping.entries import XPATHS
 from adapters.mapping.mapping import IGNORED, REFUSED, Mapping
 from adapters.mapping.page import ANY_OTHER
+from schemas import pagewords
 from schemas.catalogue import Service
 from schemas.catalogue.pages import Flaw
 from schemas.yamllines import Step
@@ -56,7 +56,7 @@ def _unknown_fields(mapping: Mapping, services: Sequence[Service]) -> Iterator[F
         asked_for = (*functions.literals(text, "feld"), *(one or other for one, other in _BY_ID.findall(text)))
         for name in dict.fromkeys(asked_for):
             if known and name not in known:
-                yield flaw(mapping, "field", f"no form of this office has the field '{name}'{_meant(name, known)}", *place)
+                yield flaw(mapping, "field", f"no form of this office has the field '{name}'{pagewords.meant(name, sorted(known))}", *place)
 
 
 def _unknown_codes(mapping: Mapping, services: Sequence[Service]) -> Iterator[Flaw]:
@@ -72,9 +72,6 @@ def _unknown_codes(mapping: Mapping, services: Sequence[Service]) -> Iterator[Fl
             for code in mapping.spec.codes.get(table, {}):
                 if code not in known and code != ANY_OTHER:
                     called = " or ".join(f"feld('{field}')" for field in dict.fromkeys(fields))
-                    yield flaw(mapping, "code", f"{called} never has the code '{code}'{_meant(code, known)}", "codes", table, code)
-
-
-def _meant(name: str, known: set[str]) -> str:
-    close = get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(sorted(known))}"
+                    yield flaw(
+                        mapping, "code", f"{called} never has the code '{code}'{pagewords.meant(code, sorted(known))}", "codes", table, code
+                    )

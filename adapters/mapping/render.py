@@ -234,8 +234,10 @@ class _Table:
                 draft.add("encoding", f"{self._target.encoding} has not every character of '{text}'", *place)
         named = {*self._entries, *([self._target.mark.column] if self._target.mark else [])}
         if self._target.columns and (set(self._columns) != named or len(self._columns) != len(named)):
-            wrong = ", ".join(sorted(set(self._columns) ^ named)) or "one column twice"
-            draft.add("columns", f"columns and fields are not the same: {wrong}", "target", "columns")
+            unknown, left_out = sorted(set(self._columns) - named), sorted(named - set(self._columns))
+            wrong = [f"no field is called {', '.join(unknown)}"] if unknown else []
+            wrong += [f"not among the columns: {', '.join(left_out)}"] if left_out else []
+            draft.add("columns", f"columns and fields are not the same: {'; '.join(wrong) or 'one column twice'}", "target", "columns")
 
     def _written(self) -> Iterator[tuple[str, ...]]:
         """What stands in every document, beside line ends, and where the page says it."""
