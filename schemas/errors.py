@@ -495,7 +495,11 @@ SYSTEM_REFUSES = Problem(
 )
 FOLDER_EXISTS = Problem("folder-exists", "The folder is there already", "Give another place with --folder, or remove the folder first.")
 STORE_UNREACHABLE = Problem(
-    "store-unreachable", "The database does not answer", "Check stores.url and that the database runs.", 503, exit_code=3
+    "store-unreachable",
+    "The database does not answer",
+    "Check stores.url and that the database runs; of files in stores.folder, this user's rights to write there, and the room on the disk.",
+    503,
+    exit_code=3,
 )
 STORE_FAILED = Problem(
     "store-failed",
