@@ -24,7 +24,8 @@ from schemas.message import OWN_WORDS
 from schemas.schemaset import MAX_FINDINGS
 
 _RULE: Final = "json-form"
-_NAME: Final = re.compile(r"[a-z][A-Za-z0-9_-]{0,39}")
+_LONGEST_NAME: Final = 40
+_NAME: Final = re.compile(rf"[a-z][A-Za-z0-9_-]{{0,{_LONGEST_NAME - 1}}}")
 """What looks like the name of a member: it begins with a small letter, as names of people do not."""
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -158,7 +159,7 @@ def _fault(model: type[BaseModel], found: ErrorDetails) -> Finding:
     if found["type"] != "extra_forbidden":
         return _finding(sentence(found), steps)
     name, around = str(steps[-1]), steps[:-1]
-    close = get_close_matches(name, _members(model, around), n=1) if _NAME.fullmatch(name) else ()
+    close = get_close_matches(name.lower(), _members(model, around), n=1) if len(name) <= _LONGEST_NAME else ()
     return _finding(f"unknown member {shown(name)}" + "".join(f"; did you mean '{known}'?" for known in close), steps)
 
 

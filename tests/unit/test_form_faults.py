@@ -268,6 +268,17 @@ def test_numbers_of_any_size_are_told_of_where_they_stand(old: str, number: str)
     assert found.detail.endswith("found a number") or "loses zeros" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "known"), [("Id", "id"), ("CaseId", "case_id"), ("CREATED_AT", "created_at"), ("Applicants", "applicants")]
+)
+def test_the_right_name_is_told_of_names_with_capitals_too(name: str, known: str) -> None:
+    """Serialisers write members with capitals: what was sent is not shown, as it may be anybody's name, but the name that is meant is."""
+    refusal = refusal_of({step: FORM[step] for step in FORM if step != known} | {name: FORM[known]})
+    assert refusal is not None
+    told = {found.detail for found in refusal.findings}
+    assert told == {"this member is missing", f"unknown member (its name is not shown); did you mean '{known}'?"}
+
+
 async def test_byte_order_mark_is_taken(tmp_path: Path) -> None:
     """A form with a byte order mark is the form without it, as a message is; UTF-16 is none and is told so."""
     body = json.dumps(as_form(builders.application())).encode()
