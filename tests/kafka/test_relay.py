@@ -153,10 +153,10 @@ async def accept_one(box: Outbox, office: str, case: UUID, content: bytes) -> No
 async def everything(kafka: KafkaSettings, topic: str, partitions: int) -> list[Any]:
     """All records of a topic, each partition in its order."""
     found: list[Any] = []
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False) as consumer:
+    client = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    async with client as consumer, asyncio.timeout(30):
         consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
         ends = await consumer.end_offsets(list(consumer.assignment()))
-        await consumer.seek_to_beginning()
         while len(found) < sum(ends.values()):
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 found.extend(records)
