@@ -267,7 +267,9 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
     def _action(work: WorkT, case: CaseState) -> Action:
         if not work.retry and case.parked_through >= 0:
             return Action.PARK
-        if any(origin < work.origin for origin in case.held.values()):
+        # Where the submissions topic was made anew, its own row is older than all, and so are the others of that time: they hold it not.
+        place = min(work.origin, case.held.get(work.held_as, work.origin))
+        if any(origin < place for origin in case.held.values()):
             return Action.HOLD
         return Action.TRY
 
@@ -299,7 +301,8 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         if work.epoch != self._epoch:
             return
         if work.record.key is not None:
-            self._special.setdefault(work.case, CaseState()).held[submission] = work.origin
+            held = self._special.setdefault(work.case, CaseState()).held
+            held[submission] = min(work.origin, held.get(submission, work.origin))
             work.held_as = ""  # it stays held
         self.finish(work)
 

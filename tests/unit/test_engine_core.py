@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -401,3 +402,19 @@ def test_record_without_key_belongs_to_nothing() -> None:
     core.finish_dead(works[1], "s1")
     core.finish(works[2])
     assert (core._special, core.committable()[MAIN]) == ({}, 3)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        pytest.param({"mine": 12}, Action.TRY, id="as it died"),
+        pytest.param({"mine": 12, "older": 3}, Action.HOLD, id="behind an older one"),
+        pytest.param({"mine": -1}, Action.TRY, id="its topic was made anew since"),
+        pytest.param({"mine": -1, "other": -1}, Action.TRY, id="with another of that time"),
+    ],
+)
+def test_what_is_replayed_is_not_held_by_itself(held: dict[str, int], expected: Action) -> None:
+    """A dead letter that is replayed is held by older ones of its case only, also where the ledger has its place as older than all."""
+    work: Any = Work(0, SimpleNamespace(offset=5, key=b"case"), 0, retry=True)
+    work.held_as, work.origin = "mine", 12
+    assert Core._action(work, CaseState(held=held)) is expected
