@@ -39,6 +39,7 @@ DETOUR_WAY: Final = 20  # ... and tells clients that come by it to come this far
 READY_LIMIT: Final = 60.0  # seconds; on two cores one broker takes 3, the first start of three takes 10
 STOP_LIMIT: Final = 20.0  # seconds from SIGTERM to SIGKILL
 POLL: Final = 0.1  # seconds between two looks
+PORT_PATIENCE: Final = 3.0  # seconds; what was just killed closes its ports a moment after it is gone
 ANSWER_LIMIT: Final = 5.0  # seconds for one question to a broker
 RETENTION_MINUTES: Final = 90 * 24 * 60  # positions of groups outlive every stay of a record
 JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # small and quick to start; nobody measures throughput here
@@ -214,14 +215,14 @@ class LocalKafka:
             raise
 
     def _check_ports(self, numbers: list[int]) -> None:
+        """Of a broker that was just killed the ports are closed a moment after it is gone, so they are waited for."""
         offsets = (0, CONTROLLER_OFFSET, DETOUR_OFFSET) if self._detour else (0, CONTROLLER_OFFSET)
+        deadline_s = time.monotonic() + PORT_PATIENCE
         for port in (self._port + number + offset for number in numbers for offset in offsets):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: connections that just closed are no hindrance
-                try:
-                    probe.bind((HOST, port))
-                except OSError as error:
-                    raise UsageError(errors.PORT_TAKEN, f"port {port} on {HOST}, needed by the local Kafka: {error.strerror}") from error
+            while (error := _refusal_of(port)) is not None:
+                if time.monotonic() > deadline_s:
+                    raise UsageError(errors.PORT_TAKEN, f"port {port} on {HOST}, needed by the local Kafka: {error}")
+                time.sleep(POLL)
 
     def _write_settings(self, number: int) -> None:
         settings = cluster_settings(len(self._numbers)) | {
@@ -334,6 +335,17 @@ class LocalKafka:
 
     def _running(self) -> dict[int, int]:
         return _alive(self._read())
+
+
+def _refusal_of(port: int) -> str | None:
+    """Why nobody can listen there; None where it is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: connections that just closed are no hindrance
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.strerror or type(error).__name__
+    return None
 
 
 def _alive(state: dict[str, Any]) -> dict[int, int]:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -231,3 +232,13 @@ def test_three_brokers_lose_one(cluster: Callable[[], LocalKafka]) -> None:
     assert kafka.status().answering == {0, 2}
     kafka.start_one(1)
     assert kafka.status().answering == {0, 1, 2}
+
+
+def test_ports_that_are_closed_in_a_moment_are_waited_for(kafka: LocalKafka) -> None:
+    """Of a broker that was killed a moment ago the ports may still be open: that ends no start. One that stays taken does."""
+    port = int(kafka.bootstrap.rpartition(":")[2])
+    with socket.create_server((HOST, port)) as taken:
+        threading.Timer(0.5, taken.close).start()
+        kafka._check_ports([0])
+    with socket.create_server((HOST, port)), pytest.raises(UsageError, match=str(port)):
+        kafka._check_ports([0])
