@@ -23,7 +23,7 @@ from infra.kafka import clients
 from infra.kafka.admin import connected
 from producers.portal import Portal, _body
 from schemas import topics
-from schemas.message import Application, Form
+from schemas.message import Application
 from tests.faults.act import DOOR_RATE, RATES, Act, NotHit
 from tests.faults.checker import added_to, dead_id
 from tests.faults.clock import WallClock
@@ -473,9 +473,7 @@ async def other_content(act: Act) -> None:
 
 
 def _changed(application: Application) -> Application:
-    first, *others = application.form.fields
-    form = Form(schema_uri=application.form.schema_uri, fields=(first, first.model_copy(update={"id": "F99999999"}), *others))
-    return application.model_copy(update={"content": form})
+    return application.model_copy(update={"created_at": application.created_at + timedelta(seconds=1)})
 
 
 async def _status_of(portal: Portal, application: Application) -> int:
