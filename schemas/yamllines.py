@@ -22,6 +22,8 @@ Step = str | int
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DEEPEST: Final = 50
+"""Levels of a page; ours have less than ten."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -82,7 +84,19 @@ def load(text: str) -> Page:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word, and takes half a character for a text that no file can hold."""
+    """PyYAML keeps the last of two equal keys without a word, takes half a character for a text that no file can hold, and takes a time
+    that grows with the square of the depth.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.composer.ComposerError(problem=f"nested deeper than {_DEEPEST}", problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call] # PyYAML has no types
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def compose_scalar_node(self, anchor: dict[Any, yaml.Node]) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)

@@ -64,7 +64,8 @@ def test_empty_page() -> None:
         pytest.param("a: 2026-02-31", 1, "day is out of range", id="no such day"),
         pytest.param("a: 1\nb: !!python/object:os.system {}", 2, "could not determine a constructor", id="object of Python"),
         pytest.param("? [a]\n: 1", 1, "unhashable", id="a list as key"),
-        pytest.param("[" * 5_000, 1, "recursion", id="too deep"),
+        pytest.param("[" * 5_000, 1, "nested deeper than 50", id="too deep"),
+        pytest.param("a:\n" + "- " * 60 + "x", 2, "nested deeper than 50", id="too deep in blocks"),
     ],
 )
 def test_refused(text: str, line: int, problem: str) -> None:
