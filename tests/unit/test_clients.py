@@ -261,9 +261,8 @@ async def test_records_of_a_partition_that_is_not_there_share_one_that_is() -> N
     assert [one.partition for one in await sender.send_all([record]) if isinstance(one, Position)] == [4]
 
 
-async def test_a_failed_send_leaves_others_their_answers() -> None:
-    """A producer that met a refusal in one send ends only when other sends have heard from it."""
-    gate = asyncio.Event()
+def slow_sender(gate: asyncio.Event) -> To:
+    """A sender to a broker that refuses records of more than a byte, and answers for the topic `slow` only when the gate is open."""
 
     class Slow(Producer):
         async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
@@ -275,7 +274,13 @@ async def test_a_failed_send_leaves_others_their_answers() -> None:
         async def _start_producer(self) -> Any:
             return Slow(self.broker)
 
-    sender = ToSlow(Broker(refuses_larger(1, BATCH_BYTES)))
+    return ToSlow(Broker(refuses_larger(1, BATCH_BYTES)))
+
+
+async def test_a_failed_send_leaves_others_their_answers() -> None:
+    """A producer that met a refusal in one send ends only when other sends have heard from it."""
+    gate = asyncio.Event()
+    sender = slow_sender(gate)
     slow = asyncio.create_task(sender.send_all([Outgoing("slow", b"k", b"x")]))
     await asyncio.sleep(0.01)
     assert await sender.send_all([Outgoing("t", b"k", b"xx")]) == [KafkaRefusal("t", "MessageSizeTooLarge")]
@@ -287,18 +292,7 @@ async def test_a_failed_send_leaves_others_their_answers() -> None:
 async def test_a_send_does_not_wait_for_another_one_that_failed() -> None:
     """While a send with a refused record still waits for the rest of its answers, the next one goes on with another producer."""
     gate = asyncio.Event()
-
-    class Slow(Producer):
-        async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
-            if topic == "slow":
-                await gate.wait()
-            return await super().send_batch(batch, topic, partition=partition)
-
-    class ToSlow(To):
-        async def _start_producer(self) -> Any:
-            return Slow(self.broker)
-
-    sender = ToSlow(Broker(refuses_larger(1, BATCH_BYTES)))
+    sender = slow_sender(gate)
     slow = asyncio.create_task(sender.send_all([Outgoing("slow", b"k", b"x"), Outgoing("t", b"k", b"xx")]))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(10):
