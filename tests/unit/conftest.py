@@ -10,6 +10,9 @@ import sqlalchemy as sa
 
 from infra.settings import StoreSettings
 from tests import postgresql
+from tests.command_line import stadtbus
+
+__all__ = ["stadtbus"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

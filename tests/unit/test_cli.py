@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import socket
-import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -19,30 +16,9 @@ import yaml
 from consumers import audit, stats
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
-from stadtbus import cli
 from tests import builders
+from tests.command_line import Command
 from tests.kafka_service import free_system_offset
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def stadtbus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
-    """Runs a command in an empty folder; exit code, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("STADTBUS_CONFIG", "STADTBUS_KAFKA__BOOTSTRAP"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("infra.logs.configure", lambda *_, **__: None)  # it is for a process, and this one runs other tests too
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stadtbus", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    yield run
-    logging.disable(logging.NOTSET)
-    monkeypatch.delenv("STADTBUS_CONFIG", raising=False)
 
 
 def free_port() -> int:

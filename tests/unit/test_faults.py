@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,28 +19,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionEr
 from infra.kafka.clients import in_our_words
 from infra.settings import KafkaSettings
 from schemas.errors import CannotTell
-from stadtbus import cli
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def stadtbus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
-    """Runs a command in an empty folder; exit code, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("STADTBUS_CONFIG", "STADTBUS_KAFKA__BOOTSTRAP"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("infra.logs.configure", lambda *_, **__: None)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stadtbus", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    yield run
-    logging.disable(logging.NOTSET)
-    monkeypatch.delenv("STADTBUS_CONFIG", raising=False)
+from tests.command_line import Command
 
 
 def full() -> sa.exc.OperationalError:
