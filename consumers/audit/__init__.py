@@ -1,0 +1,1 @@
+"""The audit: what was recorded of each submission."""

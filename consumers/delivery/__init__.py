@@ -1,0 +1,1 @@
+"""Delivery to one back office: what the engine does with a record, step by step."""

@@ -1,0 +1,1 @@
+"""Statistics: what goes through the cities, each submission counted once."""

@@ -1,0 +1,1 @@
+"""The lag watch: what waits for each group, since when."""

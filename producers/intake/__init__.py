@@ -1,0 +1,1 @@
+"""Intake: the checks between the call of a portal and the outbox."""

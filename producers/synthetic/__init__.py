@@ -1,0 +1,1 @@
+"""Synthetic portals and applicants for the demo, tests and benchmarks."""

@@ -1,0 +1,1 @@
+"""Tools for who writes adapters: a new one, trying, comparing, checking."""

@@ -1,0 +1,1 @@
+"""The commands, one module per group, with the views that show their results."""

@@ -1,0 +1,1 @@
+"""The whole bus on one machine: for the demo, tests and benchmarks."""
