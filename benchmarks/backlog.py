@@ -14,9 +14,9 @@ import structlog
 
 from benchmarks import engine as base
 from benchmarks.report import Figure, against
-from consumers.delivery import Delivery
+from consumers.delivery.handler import Delivery
+from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
-from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import create_topics
 from infra.kafka.clients import Sender

@@ -19,10 +19,10 @@ from typing import Final
 from adapters import registry
 from adapters.interface import Submission
 from benchmarks.report import Figure, against
-from producers import synthetic
+from producers.synthetic import messages
 from schemas import message, xml
 from schemas.message import Application
-from stadtbus.system import LocalSystem, PortalEntry, Shape
+from stadtbus.local.system import LocalSystem, PortalEntry, Shape
 
 SHARE: Final = 500
 AT_ONCE: Final = 24
@@ -46,7 +46,7 @@ async def run() -> list[Figure]:
 
 
 def _stream(entry: PortalEntry, seed: int) -> Iterator[Application]:
-    return itertools.islice(synthetic.applications(entry.route, entry.author, seed=seed, start=START), SHARE)
+    return itertools.islice(messages.applications(entry.route, entry.author, seed=seed, start=START), SHARE)
 
 
 async def _direct(system: LocalSystem) -> float:

@@ -26,12 +26,12 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from benchmarks.report import Figure, against
-from consumers.delivery import Delivery
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.job import Job
+from consumers.delivery.ledger import Ledger
 from consumers.engine import FINISHED, CaseState, End, Engine, KafkaWork, Work
 from consumers.engine.starts import Known, Start
-from consumers.handover import HandOver
-from consumers.job import Job
-from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra import memory
 from infra.kafka.admin import create_topics

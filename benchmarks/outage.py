@@ -17,10 +17,10 @@ from uuid import UUID
 
 from benchmarks.chain import SHAPE
 from benchmarks.report import Figure, against
-from producers import synthetic
-from producers.portal import Portal
+from producers.synthetic import messages
+from producers.synthetic.portal import Portal
 from schemas.message import Application
-from stadtbus.system import LocalSystem
+from stadtbus.local.system import LocalSystem
 
 ROUNDS: Final = 5
 EACH: Final = 250
@@ -46,7 +46,7 @@ class _Run:
     def __init__(self, system: LocalSystem) -> None:
         self._system = system
         self._portals = [system.portal(entry) for entry in system.portals]
-        self._streams = [synthetic.applications(entry.route, entry.author, seed=1, start=START) for entry in system.portals]
+        self._streams = [messages.applications(entry.route, entry.author, seed=1, start=START) for entry in system.portals]
         self._sent_at: dict[UUID, datetime] = {}
 
     async def measure(self) -> list[Figure]:

@@ -28,9 +28,10 @@ from adapters import registry
 from adapters.interface import Submission
 from adapters.mapping import Mapping
 from benchmarks.report import Figure, against
-from producers import synthetic, synthetic_data
-from schemas import catalogue, din91379, message, table
-from schemas.examine import examine
+from producers.synthetic import data, messages
+from schemas import catalogue, din91379, message
+from schemas.examination import table
+from schemas.examination.examine import examine
 from schemas.message import Authority
 from schemas.schemaset import PACKAGE_XSD
 from stadtbus import validation
@@ -88,7 +89,7 @@ def _in_turns(tasks: dict[str, Callable[[], object]], times: int = MESSAGES) -> 
 
 
 def _din() -> Iterator[Figure]:
-    some = " ".join([*synthetic_data.REMARKS, *(name for names in synthetic_data.NAMES for name in names.families)])
+    some = " ".join([*data.REMARKS, *(name for names in data.NAMES for name in names.families)])
     text = f"{some} " * (TEXT_BYTES // len(some.encode()))
     if din91379.misfit(text, "C") is not None:
         raise ValueError("the text is not clean")
@@ -118,4 +119,4 @@ async def _validated_per_s(folder: Path, workers: int) -> float:
 def _messages() -> Iterator[bytes]:
     (route,) = catalogue.load().routes_of(OFFICE)
     author = Authority(key="kop:09162000", name="Portal der Landeshauptstadt München")
-    return (message.write(one) for one in synthetic.applications(route, author, seed=1, start=NOW))
+    return (message.write(one) for one in messages.applications(route, author, seed=1, start=NOW))

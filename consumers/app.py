@@ -13,14 +13,15 @@ from faststream.kafka import KafkaBroker
 
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
-from consumers import audit, stats
-from consumers.delivery import Delivery
+from consumers.audit import recorder
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.job import Job
+from consumers.delivery.ledger import Ledger
+from consumers.delivery.outcomes import Watch
 from consumers.engine import Engine
-from consumers.handover import HandOver
-from consumers.job import Job
-from consumers.ledger import Ledger
-from consumers.outcomes import Watch
 from consumers.settings import DeliverySettings
+from consumers.statistics import facts
 from infra import metrics
 from infra.ends import is_our_end
 from infra.health import Health, pages
@@ -108,16 +109,16 @@ def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str)
 
 def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
     """The process that records everything for the audit."""
-    return _recorder(topics.GROUP_AUDIT, kafka, lambda: audit.open_store(stores), lambda store: audit.reader(kafka, store, offices))
+    return _recorder(topics.GROUP_AUDIT, kafka, lambda: recorder.open_store(stores), lambda store: recorder.reader(kafka, store, offices))
 
 
 def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
     """The process that counts."""
-    return _recorder(topics.GROUP_STATISTICS, kafka, lambda: stats.open_store(stores), lambda store: stats.reader(kafka, store, offices))
+    return _recorder(topics.GROUP_STATISTICS, kafka, lambda: facts.open_store(stores), lambda store: facts.reader(kafka, store, offices))
 
 
 def _recorder(
-    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[audit.Row]]
+    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[recorder.Row]]
 ) -> AsgiFastStream:
     health = Health()
 

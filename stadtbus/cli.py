@@ -18,13 +18,13 @@ import yaml
 
 from schemas import errors, topics
 from schemas.errors import CannotTell, Rejected, UsageError
-from stadtbus.adapter_cli import adapter_app
-from stadtbus.catalogue_cli import catalogue_app
-from stadtbus.desk_cli import deadletters_app, offsets_app, outbox_app
-from stadtbus.faults import as_ours
-from stadtbus.schemas_cli import schemas_app
-from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, print_what_can_be, quiet, tell, to_people
-from stadtbus.validate_cli import validate
+from stadtbus.commands.adapter import adapter_app
+from stadtbus.commands.catalogue import catalogue_app
+from stadtbus.commands.deadletters import deadletters_app, offsets_app, outbox_app
+from stadtbus.commands.faults import as_ours
+from stadtbus.commands.schemas import schemas_app
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, print_what_can_be, quiet, tell, to_people
+from stadtbus.commands.validate import validate
 
 if TYPE_CHECKING:
     from infra.kafka.differences import Difference
@@ -90,7 +90,7 @@ def demo(
     keep: Annotated[Path | None, typer.Option(help="Keep all data in this new folder.", show_default=False)] = None,
 ) -> None:
     """Three portals, a real Kafka and three back offices on this machine."""
-    from stadtbus import demo as demo_module
+    from stadtbus.local import demo as demo_module
 
     plan = demo_module.Plan(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
     quiet()
@@ -250,7 +250,8 @@ def lag(*, as_json: AsJson = False) -> None:
 
     Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when nothing can be told.
     """
-    from stadtbus import show, standing
+    from stadtbus import standing
+    from stadtbus.commands import views
 
     loaded = quiet()
     seen = asyncio.run(standing.look(loaded))
@@ -262,7 +263,7 @@ def lag(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json([one.as_dict(now) for one in standings])
     else:
-        console.print(show.lag_view(standings, now))
+        console.print(views.lag_view(standings, now))
     if seen.kafka is not None:
         to_people.print(seen.kafka.diagnostics(), markup=False, highlight=False, soft_wrap=True)
     if not well:
@@ -279,7 +280,7 @@ def trace(
 
     Exit code 1 when nobody knows it, 3 when neither audit nor outbox is here.
     """
-    from stadtbus import show
+    from stadtbus.commands import views
     from stadtbus.tracing import Records, meant
 
     one_or_more = meant(wanted)
@@ -293,7 +294,7 @@ def trace(
         about = [(one, step) for one in traces for step in one.steps]
         print_json([asdict(step) | {"submission": one.submission, "hotline_code": one.hotline_code} for one, step in about])
     for one in traces if not as_json else ():
-        console.print(show.trace_table(one, datetime.now(UTC)))
+        console.print(views.trace_table(one, datetime.now(UTC)))
     if not traces:
         to_people.print(Rejected(errors.NOBODY_KNOWS, where=places).diagnostics(), markup=False, soft_wrap=True)
         raise typer.Exit(FINDINGS)
@@ -307,25 +308,25 @@ def statistics_show(
     as_json: AsJson = False,
 ) -> None:
     """Submissions per city, office, service, portal and hour, with delivery times and sums."""
-    from consumers import stats
-    from stadtbus import show
+    from consumers.statistics import facts
+    from stadtbus.commands import views
 
     loaded = quiet()
     catalogue = loaded.load_catalogue()
     if city is not None and city not in catalogue.cities:
         raise UsageError(errors.OFFICE_UNKNOWN, f"there is no city '{city}'; known: {', '.join(catalogue.cities)}", where="--city")
-    if not stats.is_here(loaded.stores):
+    if not facts.is_here(loaded.stores):
         raise CannotTell(errors.RECORDS_ELSEWHERE, "there are no statistics", where=loaded.stores.shown("statistics"))
-    store = stats.open_store(loaded.stores)
+    store = facts.open_store(loaded.stores)
     day = datetime.now().astimezone().date()
     figures = [
-        one for one in stats.figures(store) if city in (None, one.city) and (not today or one.hour.astimezone().date() == day)
+        one for one in facts.figures(store) if city in (None, one.city) and (not today or one.hour.astimezone().date() == day)
     ]  # fmt: skip
     store.close()
     if as_json:
         print_json([asdict(figure) for figure in figures])
     else:
-        console.print(show.statistics_view(figures, {key: one.name for one in catalogue.services.values() for key in one.leika}))
+        console.print(views.statistics_view(figures, {key: one.name for one in catalogue.services.values() for key in one.leika}))
 
 
 @topics_app.command("plan")

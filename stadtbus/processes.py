@@ -43,7 +43,7 @@ def port_of(settings: Settings, process: str) -> int:
 async def run_gateway(settings: Settings, port: int | None) -> None:
     """Serve the portals. Starts without Kafka: the outbox holds."""
     from infra import web
-    from producers.gateway import create_app
+    from producers.gateway.app import create_app
 
     if not settings.portals:
         raise UsageError(errors.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")

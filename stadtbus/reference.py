@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
-from schemas import catalogue, datatypes, errors, message, rules, topics
+from schemas import catalogue, datatypes, errors, message, topics
 from schemas.codelists import SHIPPED
+from schemas.examination import rules
 from schemas.findings import Severity
 from schemas.headers import Header
 from stadtbus import cli

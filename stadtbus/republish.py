@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from consumers.deadletters.letters import CAUSE_GONE
-from consumers.operations import note
+from consumers.desk.letters import CAUSE_GONE
+from consumers.desk.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, unreachable
@@ -30,9 +30,9 @@ from infra.kafka.records import read_event
 from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings
 from infra.stores import Store
-from producers import outbox
-from producers.outbox import Pending, Unended
-from producers.relay import record_of
+from producers.outbox import outbox
+from producers.outbox.outbox import Pending, Unended
+from producers.outbox.relay import record_of
 from schemas import errors, headers, topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import CannotTell

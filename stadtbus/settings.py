@@ -18,11 +18,12 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, codelists, errors, pagewords, table, yamllines
+from schemas import catalogue, codelists, errors, pagewords, yamllines
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
-from schemas.table import SchemaTable
+from schemas.examination import table
+from schemas.examination.table import SchemaTable
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from infra import lag
+from consumers.watch import lag
+from consumers.watch.lag import GroupLag
 from infra.kafka.clients import in_our_words
-from infra.lag import GroupLag
-from producers import outbox
-from producers.outbox import Reach, Unfinished, Waiting
+from producers.outbox import outbox
+from producers.outbox.outbox import Reach, Unfinished, Waiting
 from schemas import errors, topics
 from schemas.errors import CannotTell
 from stadtbus.processes import port_of

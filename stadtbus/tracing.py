@@ -11,10 +11,10 @@ from uuid import UUID
 
 import httpx
 
-from consumers import audit
-from consumers.audit import TraceStep
-from producers import outbox
-from producers.outbox import Found
+from consumers.audit import recorder
+from consumers.audit.recorder import TraceStep
+from producers.outbox import outbox
+from producers.outbox.outbox import Found
 from schemas import errors, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
@@ -66,7 +66,7 @@ class Records:
         """
         self._settings = settings
         self._opened = ExitStack()
-        self._audit = self._open(audit.open_store(settings.stores)) if audit.is_here(settings.stores) else None
+        self._audit = self._open(recorder.open_store(settings.stores)) if recorder.is_here(settings.stores) else None
         self._outbox = self._open(outbox.open_store(settings.stores)) if outbox.is_here(settings.stores) else None
         if self._audit is None and self._outbox is None:
             raise CannotTell(errors.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
@@ -94,17 +94,17 @@ class Records:
 
     def _by_code(self, code: str) -> list[UUID]:
         known = [found.accepted.id for found in outbox.find_spoken(self._outbox, code)] if self._outbox else []
-        return known + (audit.submissions_of(self._audit, code=code) if self._audit else [])
+        return known + (recorder.submissions_of(self._audit, code=code) if self._audit else [])
 
     def _by_case(self, case: UUID) -> list[UUID]:
         known = [found.accepted.id for found in outbox.find_case(self._outbox, case)] if self._outbox else []
-        return known + (audit.submissions_of(self._audit, case=str(case)) if self._audit else [])
+        return known + (recorder.submissions_of(self._audit, case=str(case)) if self._audit else [])
 
     def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
         return [trace for submission in dict.fromkeys(submissions) if (trace := self._one(submission))]
 
     def _one(self, submission: UUID) -> Trace | None:
-        recorded = audit.trace(self._audit, submission) if self._audit else []
+        recorded = recorder.trace(self._audit, submission) if self._audit else []
         found = outbox.find(self._outbox, submission) if self._outbox else None
         steps = [*recorded, *(_unrecorded(found, recorded) if found else [])]
         return Trace(submission, hotline_code(submission), steps) if steps else None

@@ -16,10 +16,11 @@ from typing import Final
 from uuid import UUID
 
 from infra.workers import Workers
-from schemas import errors, rules, xml
+from schemas import errors, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
-from schemas.examine import examine_prepared, prepare
+from schemas.examination import rules
+from schemas.examination.examine import examine_prepared, prepare
 from schemas.findings import Finding, Severity
 
 STDIN: Final = Path("-")

@@ -12,9 +12,9 @@ from adapters.interface import Submission
 from infra.kafka.records import EventRecord
 from infra.settings import StoreSettings
 from infra.stores import UtcDateTime
-from producers import permits
-from producers.outbox import Outbox, Pending
-from producers.permits import Genuine, Permit
+from producers.outbox.outbox import Outbox, Pending
+from producers.synthetic import permits
+from producers.synthetic.permits import Genuine, Permit
 from schemas import catalogue, message, xml
 from schemas.events import EventWriter, State, StatusEvent, Step
 from schemas.message import (

@@ -13,11 +13,11 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
-from consumers.delivery import Delivery
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.job import Job
+from consumers.delivery.ledger import Entry, Ledger
 from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
-from consumers.handover import HandOver
-from consumers.job import Job
-from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from consumers import ledger as states
+from consumers.delivery import ledger as states
+from consumers.delivery.ledger import Entry
 from consumers.engine.core import Action, CaseState, Core, Work
-from consumers.ledger import Entry
 
 Partition = tuple[str, int]
 SUBMISSIONS, RETRY = "submissions", "retry"

@@ -14,9 +14,9 @@ import pytest
 from fastapi import FastAPI
 
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
-from producers import gateway
-from producers.form import SubmissionForm
-from producers.outbox import Outbox
+from producers.gateway import app as gateway
+from producers.intake.form import SubmissionForm
+from producers.outbox.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, message
 from schemas.catalogue import Catalogue

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from jsonschema import Draft202012Validator
 
-from producers import openapi
+from producers.gateway import openapi
 
 
 @cache

@@ -21,8 +21,9 @@ from adapters.twins.book import Entry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
 from infra.ends import is_our_end
-from schemas import errors, heads, xml
+from schemas import errors, xml
 from schemas.errors import UsageError
+from schemas.examination import heads
 
 IMPATIENT_S: Final = 0.3
 """How long the impatient adapter waits for an answer."""

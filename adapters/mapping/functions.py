@@ -27,7 +27,7 @@ from lxml import etree
 
 from adapters.interface import Submission
 from adapters.mapping.page import ANY_OTHER
-from schemas import forms
+from schemas.examination import forms
 
 Value = str | bool | float
 Selected = list[etree._Element | str] | Value  # noqa: SLF001 - the only name that the type has

@@ -6,8 +6,8 @@ import os
 import socket
 from typing import Final
 
-from consumers.failures import Cause, Failure
-from consumers.job import Job
+from consumers.delivery.failures import Cause, Failure
+from consumers.delivery.job import Job
 from infra.kafka.clients import Outgoing
 from schemas import topics
 from schemas.copies import headers_of_copy, take_apart
@@ -15,6 +15,8 @@ from schemas.events import iso
 from schemas.headers import CopyHeader
 
 _INSTANCE: Final = f"{socket.gethostname()}-{os.getpid()}"
+_CLASS: Final = "consumers.delivery"
+"""Who wrote the copy, for tools that read Connect's headers. It stays as it is wherever the code moves: records of years have it."""
 
 
 class Copies:
@@ -58,7 +60,7 @@ class Copies:
 def _failure(failure: Failure) -> dict[CopyHeader, str]:
     return {
         CopyHeader.STAGE: failure.stage,
-        CopyHeader.CLASS: "consumers.delivery",
+        CopyHeader.CLASS: _CLASS,
         CopyHeader.EXCEPTION: failure.exception,
         CopyHeader.MESSAGE: failure.reason,
     }

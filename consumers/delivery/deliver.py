@@ -8,8 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from adapters.interface import Adapter, AnswersLater, Document, Submission
-from consumers.failures import Failure, Stage
-from consumers.job import Job
+from consumers.delivery.failures import Failure, Stage
+from consumers.delivery.job import Job
 from infra import crashpoints
 from infra.ends import is_our_end
 from schemas import xml

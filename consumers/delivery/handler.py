@@ -2,8 +2,8 @@
 
 A record passes three steps, each for a batch but the hand-over itself:
  1. begin      read the headers; the ledger says `started`, or what became of the submission before
- 2. hand over  `consumers.handover`
- 3. settle     decide what follows (`consumers.failures`); copy what is set aside, and wait until Kafka has it;
+ 2. hand over  `consumers.delivery.deliver`
+ 3. settle     decide what follows (`consumers.delivery.failures`); copy what is set aside, and wait until Kafka has it;
                write the ledger; tell the portals, and wait until Kafka has it. Only then a record counts as finished.
 """
 
@@ -21,15 +21,15 @@ import structlog
 from aiokafka import TopicPartition
 from sqlalchemy.exc import SQLAlchemyError
 
-from consumers import ledger as states
+from consumers.delivery import ledger as states
+from consumers.delivery.copies import Copies
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, decide
+from consumers.delivery.job import Job, Reader, Unreadable
+from consumers.delivery.ledger import Entry, Ledger
+from consumers.delivery.outcomes import Awaited
 from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked, Waits
 from consumers.engine.starts import Known, Start
-from consumers.failures import Brake, Breaker, Cause, Failure, Stage, decide
-from consumers.handover import HandOver
-from consumers.job import Job, Reader, Unreadable
-from consumers.ledger import Entry, Ledger
-from consumers.outcomes import Awaited
-from consumers.setaside import Copies
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
 from infra.kafka.clients import KafkaRefusal, Outgoing, Sender

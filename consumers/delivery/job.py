@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from consumers.delivery.failures import Failure, Stage
+from consumers.delivery.ledger import Begin, Entry
 from consumers.engine import Action, End, KafkaWork
-from consumers.failures import Failure, Stage
-from consumers.ledger import Begin, Entry
 from infra.kafka.clients import Outgoing
 from schemas.copies import Place, take_apart
 from schemas.errors import Refused

@@ -24,9 +24,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from consumers.delivery.outcomes import AWAITED, Awaited, expect
 from consumers.engine.core import CaseState
 from consumers.engine.starts import Known, Start
-from consumers.outcomes import AWAITED, Awaited, expect
 from infra import crashpoints
 from infra.settings import StoreSettings
 from infra.stores import Store, add_missing_columns, change_rows, put_new, put_rows
@@ -119,7 +119,7 @@ class Entry:
     next_try_ms: int | None = None
     reference: str | None = None
     cause: str | None = None
-    """Why it is parked or dead (`consumers.failures.Cause`)."""
+    """Why it is parked or dead (`consumers.delivery.failures.Cause`)."""
     unclear: bool | None = None
     """An earlier hand-over may have had its effect."""
     partition: int | None = None

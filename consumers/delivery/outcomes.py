@@ -23,7 +23,7 @@ import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Accepted, AnswersLater, Refusal
-from consumers.failures import LONGEST_PAUSE_S, Failure, Stage
+from consumers.delivery.failures import LONGEST_PAUSE_S, Failure, Stage
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.ends import is_our_end

@@ -1,10 +1,10 @@
 """The dead-letter desk: what lies there, and how it goes on. It keeps no state of its own (docs/decisions/0007)."""
 
-from consumers.deadletters.courier import Courier
-from consumers.deadletters.desk import Desk, Detail
-from consumers.deadletters.letters import Group, Kind, Letter, Letters, What, grouped, read
-from consumers.deadletters.plan import Plan, Selection, plan_end, plan_replay
-from consumers.deadletters.run import Limits, Run, Tally
+from consumers.desk.desk import Desk, Detail
+from consumers.desk.letters import Group, Kind, Letter, Letters, What, grouped, read
+from consumers.desk.plan import Plan, Selection, plan_end, plan_replay
+from consumers.desk.republisher import Courier
+from consumers.desk.run import Limits, Run, Tally
 
 __all__ = [
     "Courier",

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from consumers import offsets
-from consumers.deadletters.courier import Courier
-from consumers.deadletters.letters import Letter, Letters, What, read
-from consumers.deadletters.plan import Plan, Selection
-from consumers.deadletters.run import Limits, Look, Run, Tally
-from consumers.ledger import Entry, Ledger
-from consumers.offsets import Move
-from consumers.operations import note
+from consumers.delivery.ledger import Entry, Ledger
+from consumers.desk import offsets
+from consumers.desk.letters import Letter, Letters, What, read
+from consumers.desk.offsets import Move
+from consumers.desk.operations import note
+from consumers.desk.plan import Plan, Selection
+from consumers.desk.republisher import Courier
+from consumers.desk.run import Limits, Look, Run, Tally
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import Sender
 from infra.kafka.group_offsets import set_offsets

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from consumers.failures import Cause
-from consumers.job import Job, Reader, Unreadable
+from consumers.delivery.failures import Cause
+from consumers.delivery.job import Job, Reader, Unreadable
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import topics

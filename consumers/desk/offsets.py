@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from aiokafka import TopicPartition
 
+from consumers.delivery.ledger import Ledger
 from consumers.engine.starts import Known, Start
-from consumers.ledger import Ledger
 from infra.kafka import group_offsets
 from infra.kafka.cluster import Log
 from infra.settings import KafkaSettings

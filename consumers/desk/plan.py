@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consumers import ledger as states
-from consumers.deadletters.letters import Letter, Letters
-from consumers.ledger import Entry
+from consumers.delivery import ledger as states
+from consumers.delivery.ledger import Entry
+from consumers.desk.letters import Letter, Letters
 from schemas import errors
 from schemas.errors import UsageError
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from consumers.deadletters.letters import Letter, Letters
+from consumers.desk.letters import Letter, Letters
 from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
 from infra.kafka.reading import Shelf, read_all
 from infra.settings import KafkaSettings

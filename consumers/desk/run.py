@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from consumers import ledger as states
-from consumers.deadletters.letters import Letter
-from consumers.failures import Cause
-from consumers.ledger import Entry
+from consumers.delivery import ledger as states
+from consumers.delivery.failures import Cause
+from consumers.delivery.ledger import Entry
+from consumers.desk.letters import Letter
 
 _LOOK_S: Final = 0.2
 _MOST_OPEN: Final = 1_000
@@ -32,7 +32,7 @@ Look = Callable[[Sequence[bytes]], Mapping[bytes, Entry]]
 
 
 class Sending(Protocol):
-    """Takes letters to the retry topic (`consumers.deadletters.courier`)."""
+    """Takes letters to the retry topic (`consumers.desk.republisher`)."""
 
     async def send(self, letters: Sequence[Letter]) -> Mapping[Letter, int]:
         """Where each stands there."""

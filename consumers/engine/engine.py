@@ -53,7 +53,7 @@ _TOPICS_LOOK_S: Final = 5.0
 _STEP_LIMIT_S: Final = 30
 _STOP_LIMIT_S: Final = 15
 """For all that a stopping process has to finish. With leaving the group and closing producer, adapter and store it stays below the 30 s
-after which a platform kills (compose.yaml, `stadtbus.supervisor`)."""
+after which a platform kills (compose.yaml, `stadtbus.local.supervisor`)."""
 _SHARE_OF_DRAIN: Final = 2 / 3
 _SHARE_OF_COMMIT: Final = 1 / 5
 """The rest is for hand-overs that have to be cut off (`consumers.engine.workers`)."""

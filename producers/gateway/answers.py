@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4, uuid5
 
-from producers.outbox import Accepted, Step
-from producers.views import Awaiting, awaiting
+from producers.gateway.views import Awaiting, awaiting
+from producers.outbox.outbox import Accepted, Step
 from schemas import errors, message
 from schemas.errors import Problem, Rejected
 from schemas.events import State

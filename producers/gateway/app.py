@@ -26,10 +26,12 @@ from infra.kafka.records import EventRecord, read_event
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
-from producers import answers, intake, openapi, outbox, views
-from producers.intake import Intake
-from producers.outbox import Outbox
-from producers.relay import Lane
+from producers.gateway import answers, openapi, views
+from producers.intake import intake
+from producers.intake.intake import Intake
+from producers.outbox import outbox
+from producers.outbox.outbox import Outbox
+from producers.outbox.relay import Lane
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import errors, topics, xml
 from schemas.catalogue import Catalogue

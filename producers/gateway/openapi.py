@@ -13,9 +13,10 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from producers import answers, letters
-from producers.form import SubmissionForm
-from producers.views import Finding, Receipt, SubmissionView
+from producers.gateway import answers
+from producers.gateway.views import Finding, Receipt, SubmissionView
+from producers.intake import letters
+from producers.intake.form import SubmissionForm
 from schemas import errors, message
 from schemas.errors import Problem
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from producers.outbox import Accepted, Step
+from producers.outbox.outbox import Accepted, Step
 from schemas.events import State
 from schemas.findings import Severity
 

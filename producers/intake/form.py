@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, ValidationError
 
-from producers import form_faults
+from producers.intake import form_faults
 from schemas import errors, ids, message
 from schemas.catalogue import Route
 from schemas.errors import Rejected

@@ -7,7 +7,7 @@
  4. safe parse                         9. store once: an id stands for one content
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
-told so (docs/decisions/0017). Steps 4 to 6 are those of `schemas.examine`, as in `stadtbus validate`. They, and all reading of JSON,
+told so (docs/decisions/0017). Steps 4 to 6 are those of `schemas.examination.examine`, as in `stadtbus validate`. They, and all reading of JSON,
 run in a worker under limits of time and memory. Genuine XÖV messages pass the same steps unchanged; what the bus has to know beside
 their header, the portal says in headers of the call (docs/genuine-messages.md).
 A submission that fails is answered with a coded problem and leaves nothing behind.
@@ -30,13 +30,14 @@ import structlog
 from infra import metrics
 from infra.settings import SchemaSettings
 from infra.workers import Workers
-from producers import form, form_faults, letters
-from producers.letters import Call, Letter
-from producers.outbox import Accepted, Candidate, Outbox
+from producers.intake import form, form_faults, letters
+from producers.intake.letters import Call, Letter
+from producers.outbox.outbox import Accepted, Candidate, Outbox
 from producers.settings import PortalSettings
-from schemas import errors, examine, xml
+from schemas import errors, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected, StadtbusError
+from schemas.examination import examine
 from schemas.headers import Header
 from schemas.message import Authority
 

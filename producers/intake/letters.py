@@ -13,13 +13,13 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from lxml import etree
 from pydantic import ValidationError
 
-from producers import form, form_faults
+from producers.intake import form, form_faults
 from schemas import errors, ids, message, moments
 from schemas.errors import Rejected
-from schemas.examine import Examined, catalogue_prepared, examine_prepared
+from schemas.examination.examine import Examined, catalogue_prepared, examine_prepared
+from schemas.examination.rules import Claim
 from schemas.findings import Finding
 from schemas.message import Authority, Filing, Trust, Withdrawal
-from schemas.rules import Claim
 
 SERVICE: Final = "Stadtbus-Service"
 AREA: Final = "Stadtbus-Area"
@@ -196,7 +196,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-# --- in a worker that is prepared (`schemas.examine.prepare`)
+# --- in a worker that is prepared (`schemas.examination.examine.prepare`)
 
 
 def open_letter(body: bytes, call: Call, *, accept_test: bool) -> Letter:

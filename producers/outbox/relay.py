@@ -27,7 +27,7 @@ from infra import crashpoints, metrics
 from infra.health import Progress
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings
-from producers.outbox import Outbox, Pending
+from producers.outbox.outbox import Outbox, Pending
 from schemas import headers, topics
 from schemas.errors import CannotTell
 

@@ -1,6 +1,6 @@
 """Synthetic messages for demos, tests and measurements: plausible, varied and the same on every run.
 
-They are made of `producers.synthetic_data`, combined at random. A bus that loses a letter of a name loses a person, so the names have
+They are made of `producers.synthetic.data`, combined at random. A bus that loses a letter of a name loses a person, so the names have
 those that people in Bavarian cities have.
 """
 
@@ -13,9 +13,8 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
 from uuid import UUID
 
-from producers import permits
-from producers import synthetic_data as data
-from producers.permits import Genuine
+from producers.synthetic import data, permits
+from producers.synthetic.permits import Genuine
 from schemas.catalogue import FieldSpec, Route
 from schemas.message import (
     AMENDMENT,

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import httpx
 
-from producers.form import SubmissionForm
-from producers.permits import Genuine
-from producers.synthetic import Message
+from producers.intake.form import SubmissionForm
+from producers.synthetic.messages import Message
+from producers.synthetic.permits import Genuine
 from schemas import message
 from schemas.message import Application
 

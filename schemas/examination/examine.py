@@ -18,14 +18,15 @@ from uuid import UUID
 
 from lxml import etree
 
-from schemas import errors, heads, ids, rules, table, xml
+from schemas import errors, ids, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
+from schemas.examination import heads, rules, table
+from schemas.examination.heads import Head
+from schemas.examination.rules import Claim, Subject
+from schemas.examination.table import Row, SchemaTable
 from schemas.findings import Finding, Severity
-from schemas.heads import Head
-from schemas.rules import Claim, Subject
 from schemas.schemaset import MAX_FINDINGS, path_of
-from schemas.table import Row, SchemaTable
 
 _LINE = re.compile(r"line (\d+)")
 

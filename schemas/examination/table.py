@@ -17,8 +17,9 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import errors, heads, message, pagewords, yamllines
+from schemas import errors, message, pagewords, yamllines
 from schemas.errors import Rejected, UsageError
+from schemas.examination import heads
 from schemas.findings import Finding, Severity
 from schemas.schemaset import PACKAGE_XSD, SchemaSet
 from schemas.yamllines import Day, Page

@@ -15,7 +15,7 @@ from adapters.protocols import mapped
 from adapters.protocols.drop import Drop
 from schemas.catalogue import Catalogue, Office
 from schemas.catalogue.pages import Flaw, Spot
-from stadtbus import scaffold
+from stadtbus.adapter_tools import new
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _not_in_catalogue(office: str, path: Path | None, catalogue: Catalogue) -> F
         return Flaw("catalogue", Spot("catalogue", 1), f"the city '{city}' is not in the catalogue", hint)
     without = [one for one in catalogue.offices if one.startswith(f"{city}.") and one not in registry.names()]
     meant = f"; '{without[0]}' is, and has no adapter: if the same is meant, give both the same name" if without else ""
-    hint = scaffold.to_add_for(office, _service(path, catalogue), catalogue)
+    hint = new.to_add_for(office, _service(path, catalogue), catalogue)
     return Flaw("catalogue", Spot(catalogue.pages.get(city, "city.yaml"), 1), f"'{office}' is not in the catalogue{meant}", hint)
 
 

@@ -1,4 +1,4 @@
-"""`stadtbus adapter new`: the package of an adapter that works at once, from the files in `stadtbus/templates`."""
+"""`stadtbus adapter new`: the package of an adapter that works at once, from the files in `stadtbus/adapter_tools/templates`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 from adapters import registry
 from adapters.mapping import Mapping, page, samples
 from adapters.protocols.mapped import MAPPING
-from producers import synthetic
+from producers.synthetic import messages
 from schemas import errors, message
 from schemas.catalogue import Catalogue, City, FieldSpec, Service
 from schemas.errors import UsageError
@@ -194,7 +194,7 @@ def _pages(wish: Wish, catalogue: Catalogue, values: dict[str, str]) -> Iterator
 
 
 def _fill(template: str, values: dict[str, str]) -> bytes:
-    text = files("stadtbus").joinpath("templates", f"{template}.in").read_text(encoding="utf-8")
+    text = files("stadtbus.adapter_tools").joinpath("templates", f"{template}.in").read_text(encoding="utf-8")
     return Template(text).substitute(values).encode()
 
 
@@ -203,5 +203,5 @@ def _samples(values: dict[str, str], catalogue: Catalogue) -> Iterator[bytes]:
     city = City.model_validate(yaml.safe_load(_fill("common/city.yaml", values)))
     (route,) = Catalogue(catalogue.services.values(), catalogue.accounts.values(), [city]).routes
     author = Authority(key=f"kop:{values['ags']}", name=f"Portal {values['city_name']}")
-    applications = synthetic.applications(route, author, seed=1, start=_START)
+    applications = messages.applications(route, author, seed=1, start=_START)
     return (message.write(application) for application in islice(applications, SAMPLES))

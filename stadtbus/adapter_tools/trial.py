@@ -20,8 +20,9 @@ from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint, variants, view
 from adapters.mapping.view import as_json
 from adapters.protocols import mapped
-from schemas import errors, heads, xml
+from schemas import errors, xml
 from schemas.errors import DeliveryFailure, UsageError
+from schemas.examination import heads
 
 _HEAD: Final = "nachrichtenkopf"
 _CASE: Final = "antragsidentifikation"

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
 adapter_app = typer.Typer(no_args_is_help=True, help="Adapters to back offices: make, try, check.")
 
@@ -19,10 +19,10 @@ Office = Annotated[str, typer.Argument(metavar="CITY.OFFICE", help="For example 
 @adapter_app.command("list")
 def list_adapters(*, as_json: AsJson = False) -> None:
     """Offices with an adapter, and the package that it comes from; exit code 1 when an office of the catalogue has none, or one has two."""
-    from stadtbus import adapters
-    from stadtbus import show_adapters as show
+    from stadtbus.adapter_tools import check
+    from stadtbus.commands import adapter_views as show
 
-    rows = adapters.known(quiet().load_catalogue())
+    rows = check.known(quiet().load_catalogue())
     if as_json:
         print_json(rows)
     else:
@@ -36,14 +36,14 @@ def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all
     """Look at mapping and samples of an adapter, then run the conformance suite on it, against its twin; exit code 1 for findings."""
     from adapters import registry
     from adapters.conformance import CHECKS
-    from stadtbus import adapters
-    from stadtbus import show_adapters as show
-    from stadtbus.adapters import Report
+    from stadtbus.adapter_tools import check
+    from stadtbus.adapter_tools.check import Report
+    from stadtbus.commands import adapter_views as show
 
     catalogue, reports = quiet().load_catalogue(), list[Report]()
     for one in registry.names() if office == ALL else [office]:
         with show.progress(to_people, one, 1 + len(CHECKS)) as step:
-            reports.append(asyncio.run(adapters.check(one, catalogue, step)))
+            reports.append(asyncio.run(check.check(one, catalogue, step)))
     if as_json:
         print_json([report.as_dict() for report in reports])
     else:
@@ -64,11 +64,11 @@ def new_adapter(
     as_json: AsJson = False,
 ) -> None:
     """Write the package of a new adapter that works at once: mapping, twin, samples and tests are in it, for a city to change."""
-    from stadtbus import scaffold
-    from stadtbus.terminal import tell
+    from stadtbus.adapter_tools import new
+    from stadtbus.commands.terminal import tell
 
-    wish = scaffold.Wish(office, protocol, service, ags, name)
-    made = scaffold.write(wish, quiet().load_catalogue(), folder)
+    wish = new.Wish(office, protocol, service, ags, name)
+    made = new.write(wish, quiet().load_catalogue(), folder)
     edit = [f"next: {made.to_add}"] if made.to_add else []
     next_steps = f"next: pip install --no-build-isolation -e {made.folder} && stadtbus adapter check {office}"
     tell("\n".join([*map(str, made.files), *edit, next_steps]), made.as_dict(), as_json=as_json)
@@ -86,8 +86,8 @@ def try_adapter(
 
     Exit code 1 when values are left out or the adapter refuses the message.
     """
-    from stadtbus import show_adapters as show
-    from stadtbus import trial
+    from stadtbus.adapter_tools import trial
+    from stadtbus.commands import adapter_views as show
 
     quiet()
     outcome = asyncio.run(trial.translate(adapter, file))
@@ -119,8 +119,8 @@ def record_samples(office: Office, *, as_json: AsJson = False) -> None:
     """
     from adapters import registry
     from adapters.mapping import samples
-    from stadtbus import trial
-    from stadtbus.terminal import tell
+    from stadtbus.adapter_tools import trial
+    from stadtbus.commands.terminal import tell
 
     quiet()
     found = samples.record(trial.mapping_of(office), registry.folder(office) / "samples")
@@ -140,8 +140,8 @@ def diff_mapping(
     as_json: AsJson = False,
 ) -> None:
     """What a changed mapping changes on the recorded samples; exit code 1 when it changes anything."""
-    from stadtbus import show_adapters as show
-    from stadtbus import trial
+    from stadtbus.adapter_tools import trial
+    from stadtbus.commands import adapter_views as show
 
     quiet()
     found = trial.differences(office, against)

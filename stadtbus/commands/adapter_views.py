@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from stadtbus.adapters import Report
-    from stadtbus.trial import Difference, Leaf, Trial
+    from stadtbus.adapter_tools.check import Report
+    from stadtbus.adapter_tools.trial import Difference, Leaf, Trial
 
 _UNMAPPED: Final = "bold red"
 _NOT_THERE: Final = "NOT IN THE DOCUMENT"

@@ -16,7 +16,7 @@ from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, 
 from schemas.catalogue.pages import Flaw, Pages, Spot
 from schemas.errors import Problem, Rejected, UsageError
 from schemas.findings import Severity
-from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, tell
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, tell
 
 catalogue_app = typer.Typer(no_args_is_help=True, help="Which city offers which service, at which office, for which logins.")
 

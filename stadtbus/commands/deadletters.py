@@ -14,11 +14,11 @@ import typer
 
 from schemas import errors
 from schemas.errors import CannotTell, UsageError
-from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
 if TYPE_CHECKING:
-    from consumers.deadletters import Desk, Letters, Limits, Plan, Selection, Tally
-    from consumers.offsets import Move
+    from consumers.desk import Desk, Letters, Limits, Plan, Selection, Tally
+    from consumers.desk.offsets import Move
     from stadtbus.republish import Plan as Republish
     from stadtbus.settings import Settings
 
@@ -52,8 +52,8 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Open dead letters by cause, or those of one cause one by one; exit code 1 when there are any."""
-    from consumers.deadletters import grouped
-    from stadtbus import show_desk as show
+    from consumers.desk import grouped
+    from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
     letters = _read(_desk(loaded, None), _offices(loaded, office, city))
@@ -83,7 +83,7 @@ def show_letter(
 ) -> None:
     """One dead letter: where from, why, how often. Its value only with --reveal and a reason."""
     from schemas.operations import REASON_PATTERN
-    from stadtbus import show_desk as show
+    from stadtbus.commands import deadletters_views as show
 
     if reveal and not re.fullmatch(REASON_PATTERN, reason or ""):
         raise UsageError(errors.REASON, _REVEAL_REASON)
@@ -119,7 +119,7 @@ def replay(  # noqa: PLR0913 - an option each
     Exit code 0 when all were delivered, 1 when some failed or it stopped, 3 when the adapter took none up. Given again, it goes on where
     it stopped.
     """
-    from consumers.deadletters import Limits, plan_replay
+    from consumers.desk import Limits, plan_replay
 
     selection = _selection(fingerprint, submission, everything=everything, or_all=", --all")
     loaded = quiet()
@@ -163,7 +163,7 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Note a submission as delivered that you have found in the back office; nothing is handed over, the portal hears of it."""
-    from consumers.deadletters import Selection
+    from consumers.desk import Selection
     from schemas.operations import REFERENCE_PATTERN
 
     if not re.fullmatch(REFERENCE_PATTERN, reference):
@@ -177,7 +177,7 @@ def settle(
 
 def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, Limits]:
     """What ends without being tried: all at once, because nothing can fail."""
-    from consumers.deadletters import Limits, plan_end
+    from consumers.desk import Limits, plan_end
 
     loaded = quiet()
     desk = _desk(loaded, actor)
@@ -189,7 +189,7 @@ def _carry_out(
     desk: Desk, plan: Plan, run: Callable[[Callable[[Tally], None]], Any], verb: str, *, go: bool, wait_s: float, as_json: bool
 ) -> None:
     """Say what would be done; with `go` do it, and say what came of it."""
-    from stadtbus import show_desk as show
+    from stadtbus.commands import deadletters_views as show
 
     here = desk.look_up(plan)
     if not as_json:
@@ -220,7 +220,7 @@ def _run(plan: Plan, run: Callable[[Callable[[Tally], None]], Any]) -> Tally:
 @offsets_app.command("reset")
 def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
     """Let a stopped adapter go on after offsets-lost, topic-replaced or log-shortened; exit code 1 when there is something to set."""
-    from stadtbus import show_desk as show
+    from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
     desk = _desk(loaded, actor)
@@ -240,7 +240,7 @@ def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_jso
 @outbox_app.command("republish")
 def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
     """Send again what Kafka has lost and the outbox still has; exit code 1 when there is something to send."""
-    from stadtbus import show_desk as show
+    from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
     name = _name(actor)
@@ -257,7 +257,7 @@ def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as
 
 async def _republish(loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]) -> tuple[Republish, int | None]:
     """What Kafka has lost, and how many of it are sent again; None where nobody asked for that."""
-    from producers import outbox
+    from producers.outbox import outbox
     from stadtbus import republish
 
     if not outbox.is_here(loaded.stores):
@@ -274,7 +274,7 @@ async def _republish(loaded: Settings, office: str, actor: str | None, advance: 
 
 
 def _desk(loaded: Settings, actor: str | None) -> Desk:
-    from consumers.deadletters import Desk
+    from consumers.desk import Desk
 
     return Desk(loaded.kafka, loaded.stores, _name(actor))
 
@@ -310,7 +310,7 @@ def _office_of(wanted: str) -> str | None:
 
 
 def _selection(fingerprint: str | None, submission: str | None, *, everything: bool, or_all: str) -> Selection:
-    from consumers.deadletters import Selection
+    from consumers.desk import Selection
 
     if sum((fingerprint is not None, submission is not None, everything)) != 1:
         raise UsageError(errors.SELECTION, f"exactly one of --fingerprint, --submission{or_all}")

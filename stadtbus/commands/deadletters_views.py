@@ -13,13 +13,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.deadletters import Detail, Group, Letter, Plan, Tally, What
-from consumers.deadletters.run import Outcome
-from consumers.failures import Cause
-from consumers.offsets import Move
+from consumers.delivery.failures import Cause
+from consumers.desk import Detail, Group, Letter, Plan, Tally, What
+from consumers.desk.offsets import Move
+from consumers.desk.run import Outcome
 from schemas.events import iso
+from stadtbus.commands.views import ago, printable
 from stadtbus.republish import Plan as Republish
-from stadtbus.show import ago, printable
 
 _WARN: Final = "yellow"
 _NOT_OURS: Final = "not written by this bus"

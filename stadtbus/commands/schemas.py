@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UsageError
-from stadtbus.terminal import FINDINGS, AsJson, console, load, print_json, tell, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, tell, to_people
 
 if TYPE_CHECKING:
-    from schemas.table import Row
+    from schemas.examination.table import Row
 
 schemas_app = typer.Typer(no_args_is_help=True, help="Which messages are known beside ours, and their schemas.")
 

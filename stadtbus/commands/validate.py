@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stadtbus.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
 if TYPE_CHECKING:
     from schemas.findings import Finding

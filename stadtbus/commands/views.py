@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.stats import Figure
+from consumers.statistics.facts import Figure
 from stadtbus.standing import GATEWAY, Standing
 from stadtbus.tracing import WAITS, Trace
 

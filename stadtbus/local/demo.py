@@ -27,16 +27,16 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters import registry
-from infra import lag
-from infra.lag import GroupLag
-from producers import synthetic
-from producers.portal import Portal
-from producers.synthetic import Message
+from consumers.watch import lag
+from consumers.watch.lag import GroupLag
+from producers.synthetic import messages
+from producers.synthetic.messages import Message
+from producers.synthetic.portal import Portal
 from schemas.errors import CannotTell
 from schemas.events import State
-from stadtbus.proof import Checker, Proof
-from stadtbus.show import ago
-from stadtbus.system import LocalSystem
+from stadtbus.commands.views import ago
+from stadtbus.local.proof import Checker, Proof
+from stadtbus.local.system import LocalSystem
 
 _WAIT_LIMIT_S: Final = 300.0
 _REFRESH_S: Final = 0.5
@@ -102,7 +102,7 @@ class _Run:
         self._console = console
         self._began = began
         self._portals = [system.portal(entry) for entry in system.portals]
-        self._streams = [synthetic.messages(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals]
+        self._streams = [messages.messages(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals]
         self._checker = Checker(system, self._portals)
         share, rest = divmod(plan.submissions, len(self._portals))
         self._shares = [share + (number < rest) for number in range(len(self._portals))]

@@ -13,13 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from adapters import registry
-from consumers import audit, stats
-from infra import lag
+from consumers.audit import recorder
+from consumers.statistics import facts
+from consumers.watch import lag
 from infra.kafka.admin import count_records
 from infra.stores import Store
-from producers.portal import Portal
+from producers.synthetic.portal import Portal
 from schemas.events import State
-from stadtbus.system import LocalSystem
+from stadtbus.local.system import LocalSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ class Checker:
     def __init__(self, system: LocalSystem, portals: Sequence[Portal]) -> None:
         self._system = system
         self._portals = portals
-        self._audit: Store = audit.open_store(system.stores)
-        self._statistics: Store = stats.open_store(system.stores)
+        self._audit: Store = recorder.open_store(system.stores)
+        self._statistics: Store = facts.open_store(system.stores)
 
     async def proof(self) -> Proof:
         """The state right now; final once everything has arrived."""
@@ -103,9 +104,9 @@ class Checker:
         for portal in self._portals:
             accepted.setdefault(portal.office, set()).update(portal.book.accepted)
         everything = set().union(*accepted.values())
-        recorded = await asyncio.to_thread(audit.recorded, self._audit)
+        recorded = await asyncio.to_thread(recorder.recorded, self._audit)
         delivered, confirmed = await self.told(State.DELIVERED), await self.told(State.ACCEPTED)
-        counted = await asyncio.to_thread(stats.recorded, self._statistics)
+        counted = await asyncio.to_thread(facts.recorded, self._statistics)
         return Proof(
             offices={office: _compare(office, ids, await self._system.held(office), confirmed) for office, ids in sorted(accepted.items())},
             unanswered=sum(len(portal.book.sent - portal.book.accepted - portal.book.rejected.keys()) for portal in self._portals),
@@ -119,7 +120,7 @@ class Checker:
 
     async def told(self, state: State) -> set[UUID]:
         """Submissions of which the audit has this state on record."""
-        return await asyncio.to_thread(audit.told, self._audit, state)
+        return await asyncio.to_thread(recorder.told, self._audit, state)
 
     async def wait(self, limit_s: float) -> Proof:
         """The proof once everything is complete and nothing waits, so that no second effect can follow; at the latest after the limit."""

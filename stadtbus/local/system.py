@@ -24,14 +24,15 @@ from adapters.twins.settings import TwinsSettings
 from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
-from producers.portal import Portal
-from schemas import catalogue, errors, table, topics
+from producers.synthetic.portal import Portal
+from schemas import catalogue, errors, topics
 from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
+from schemas.examination import table
 from schemas.message import Authority
+from stadtbus.local.supervisor import Spec, Supervisor
 from stadtbus.processes import port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
-from stadtbus.supervisor import Spec, Supervisor
 
 KAFKA_PORT: Final = 9092
 _TWINS: Final = TwinsSettings()

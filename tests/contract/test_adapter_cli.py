@@ -20,7 +20,7 @@ from adapters.protocols.drop import Drop
 from schemas import catalogue, errors
 from schemas.catalogue import Catalogue, Office
 from schemas.errors import Rejected, UsageError
-from stadtbus import adapters
+from stadtbus.adapter_tools import check
 from stadtbus.cli import app
 from stadtbus.settings import Settings
 
@@ -59,14 +59,14 @@ def test_list() -> None:
 
 def test_office_without_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
     """An office of the catalogue that nobody can deliver to is a finding."""
-    monkeypatch.setattr(adapters, "entry_points", lambda **_: ())
+    monkeypatch.setattr(check, "entry_points", lambda **_: ())
     assert give("list").exit_code == 1
 
 
 def test_office_with_two_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two packages with an adapter for one office are told where adapters are listed, not only where one is wanted."""
     twice = (*entry_points(group=registry.ADAPTERS), EntryPoint(OFFICE, "other:Adapter", registry.ADAPTERS))
-    monkeypatch.setattr(adapters, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
+    monkeypatch.setattr(check, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["adapter", "list"])
     assert result.exit_code == 1
     assert "more than one: other:Adapter, stadtbus; uninstall all but one" in result.stdout
@@ -126,7 +126,7 @@ def test_page_and_mapping_that_disagree(changed: Path) -> None:
 
 def test_suffix_that_means_another_format(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files called `.json` with a table in them are told; a suffix that may hold anything is not."""
-    monkeypatch.setattr(adapters, "CHECKS", (kept,))
+    monkeypatch.setattr(check, "CHECKS", (kept,))
     for suffix, rules in ((".json", ["suffix"]), (".dat", []), (".csv", [])):
         monkeypatch.setattr(AugsburgGewerbe, "drop", Drop(suffix=suffix))
         (report,) = json.loads(give("check", "augsburg.gewerbe", "--json").stdout)
@@ -135,9 +135,9 @@ def test_suffix_that_means_another_format(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kept promises end with 0, a broken one with 1 and what happened instead; a failure is named by its kind alone."""
-    monkeypatch.setattr(adapters, "CHECKS", (kept,))
+    monkeypatch.setattr(check, "CHECKS", (kept,))
     assert give("check", OFFICE).exit_code == 0
-    monkeypatch.setattr(adapters, "CHECKS", (kept, not_kept, failing))
+    monkeypatch.setattr(check, "CHECKS", (kept, not_kept, failing))
     result = give("check", OFFICE, "--json")
     assert result.exit_code == 1
     (report,) = json.loads(result.stdout)
@@ -147,7 +147,7 @@ def test_check(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_check_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person reads the promise and what happened instead."""
-    monkeypatch.setattr(adapters, "CHECKS", (kept, not_kept))
+    monkeypatch.setattr(check, "CHECKS", (kept, not_kept))
     assert "1 of 2 checks kept" in (said := give("check", OFFICE).stdout)
     assert "Nothing is ever lost." in said
     assert "but: it was lost" in said
@@ -172,7 +172,7 @@ def change(page: Path, old: str, new: str) -> None:
 
 def test_check_names_what_a_mapping_loses(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that nobody reads any more is named with file and line; the promises wait until that is mended."""
-    monkeypatch.setattr(adapters, "CHECKS", (not_kept,))
+    monkeypatch.setattr(check, "CHECKS", (not_kept,))
     change(changed, BEGIN, "beginn: null")
     result = give("check", TRADE, "--json")
     assert result.exit_code == 1
@@ -186,7 +186,7 @@ def test_check_names_what_a_mapping_loses(changed: Path, monkeypatch: pytest.Mon
 
 def test_samples_that_differ(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes out otherwise than recorded is a finding, until it is recorded anew."""
-    monkeypatch.setattr(adapters, "CHECKS", (kept,))
+    monkeypatch.setattr(check, "CHECKS", (kept,))
     change(changed, BEGIN, "beginn: date(feld('F99000202'), 'DD.MM.YYYY')")
     assert "samples/antrag-person.xml: something else" in give("check", TRADE).stdout
     assert "antrag-person.expected.xml" in give("record", TRADE).stdout.replace("\n", "")
@@ -262,7 +262,7 @@ SOAP = "muenchen.meldewesen"
 @pytest.mark.parametrize("encoding", ENCODINGS[:3])
 def test_soap_in_any_encoding(changed: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, rule: str) -> None:
     """A SOAP back office that wants another encoding is connected like any other: recorded, checked and tried."""
-    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes, checks.characters_survive, checks.find_before_and_after))
+    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes, checks.characters_survive, checks.find_before_and_after))
     page = changed.read_text(encoding="utf-8")
     changed.write_text(page.replace("format: xml", f"format: xml\n  encoding: {encoding}{rule}", 1), encoding="utf-8")
     assert give("record", SOAP).exit_code == 0
@@ -327,7 +327,7 @@ def test_record_with_samples_that_are_refused(changed: Path, monkeypatch: pytest
 
     (folder / "1-kaputt.xml").unlink()
     assert give("record", TRADE).exit_code == 0
-    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes,))
+    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes,))
     assert give("check", TRADE).exit_code == 0
     (folder / "0-ohne.refused.txt").write_text("something else\n", encoding="utf-8")
     assert "samples/0-ohne.xml: something else comes of it" in give("check", TRADE).stdout
@@ -335,7 +335,7 @@ def test_record_with_samples_that_are_refused(changed: Path, monkeypatch: pytest
 
 def test_sample_that_is_no_message(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file among the samples that is no message is named, in words for who wrote the samples."""
-    monkeypatch.setattr(adapters, "CHECKS", (checks.same_input_same_bytes,))
+    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes,))
     (changed.with_name("samples") / "kaputt.xml").write_bytes(b"<a>")
     error = give("check", TRADE).exception
     assert isinstance(error, UsageError)
@@ -350,7 +350,7 @@ async def speaks_to_portals(_: Bench) -> None:
 
 def test_refusals_for_portals_are_not_shown_to_authors(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be told to a portal is a promise that an adapter does not keep, and not the end of the command."""
-    monkeypatch.setattr(adapters, "CHECKS", (speaks_to_portals,))
+    monkeypatch.setattr(check, "CHECKS", (speaks_to_portals,))
     result = give("check", OFFICE)
     assert result.exit_code == 1
     assert "Rejected where nothing should fail" in result.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from producers import openapi
+from producers.gateway import openapi
 
 TYPESCRIPT = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 PYTHON = "openapi-python-client==0.29.1"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from producers import synthetic
+from producers.synthetic import messages
 from tests.faults.checker import Checker
 from tests.faults.judge import Figures
 from tests.faults.sends import START, Door, Forge, Lane, SendLog, Sent, spread
@@ -135,7 +135,7 @@ class Act:
     def door(self, number: int) -> Door:
         """A portal with a stream of applications of its own."""
         entry = self.world.system.portals[number]
-        stream = synthetic.applications(entry.route, entry.author, seed=self.chance.getrandbits(32), start=START)
+        stream = messages.applications(entry.route, entry.author, seed=self.chance.getrandbits(32), start=START)
         return Door(self.world.system.portal(entry), stream, self.log)
 
     async def close_doors(self) -> None:

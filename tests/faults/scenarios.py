@@ -17,11 +17,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from infra import lag
+from consumers.watch import lag
 from infra.crashpoints import LABELS
 from infra.kafka import clients
 from infra.kafka.admin import connected
-from producers.portal import Portal, _body
+from producers.synthetic.portal import Portal, _body
 from schemas import topics
 from schemas.message import Application
 from tests.faults.act import DOOR_RATE, RATES, Act, NotHit

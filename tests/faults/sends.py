@@ -19,9 +19,10 @@ import httpx
 
 from infra.kafka.clients import Outgoing, Position, Sender
 from infra.settings import KafkaSettings
-from producers import intake, letters, synthetic
-from producers.portal import Portal
+from producers.intake import intake, letters
 from producers.settings import PortalSettings
+from producers.synthetic import messages
+from producers.synthetic.portal import Portal
 from schemas import catalogue, message, topics
 from schemas.errors import CannotTell
 from schemas.headers import Header
@@ -135,7 +136,7 @@ def _templates(office: str, seed: int) -> Iterator[_Template]:
     route = catalogue.load().routes_of(office)[0]
     author = Authority(key=f"kop:{route.city.ags}", name=f"Portal {route.city.name}")
     portal = intake.Portal("portal-faults", PortalSettings(name=author.name, authority=author.key, token_sha256="0" * 64))
-    for application in synthetic.applications(route, author, seed=seed, start=START):
+    for application in messages.applications(route, author, seed=seed, start=START):
         content = message.write(application)
         sent = intake.Content(content, hashlib.sha512(content).hexdigest())
         candidate = intake.candidate(letters.of(application), route, portal, sent, {})

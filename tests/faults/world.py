@@ -25,9 +25,9 @@ from infra.kafka.admin import connected
 from infra.kafka.local import HOST, LocalKafka
 from infra.settings import KafkaSettings
 from schemas import topics
+from stadtbus.local.supervisor import Child, Spec
+from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.settings import CONFIG_VARIABLE
-from stadtbus.supervisor import Child, Spec
-from stadtbus.system import LocalSystem, Shape
 from tests.faults.detour import Detour
 from tests.kafka_service import free_port, free_system_offset
 

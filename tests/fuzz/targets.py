@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from adapters.mapping import Mapping as FieldMapping
 from adapters.mapping import lint
-from schemas import catalogue, heads, xml
+from schemas import catalogue, xml
 from schemas.errors import Rejected, UsageError
-from schemas.examine import examine
-from schemas.rules import Claim
-from schemas.table import Row, SchemaTable
+from schemas.examination import heads
+from schemas.examination.examine import examine
+from schemas.examination.rules import Claim
+from schemas.examination.table import Row, SchemaTable
 from tests import evil
 from tests.fuzz import changes
 from tests.unit import test_heads

@@ -20,12 +20,12 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
-from consumers.deadletters import Courier, Desk, Letters, Limits, Selection, Tally, plan_end, plan_replay
-from consumers.deadletters.run import Outcome
-from consumers.delivery import Delivery
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.ledger import Ledger
+from consumers.desk import Courier, Desk, Letters, Limits, Selection, Tally, plan_end, plan_replay
+from consumers.desk.run import Outcome
 from consumers.engine import Engine
-from consumers.handover import HandOver
-from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import connected, count_records, create_topics, missing_topics
 from infra.kafka.clients import Outgoing, Position, Sender, SendUnknown, Sent

@@ -23,11 +23,11 @@ from aiokafka import codec as codecs
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from consumers.delivery import Delivery
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
 from consumers.engine.starts import Known, Start
-from consumers.handover import HandOver
-from consumers.ledger import Fenced, Ledger
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka import polling

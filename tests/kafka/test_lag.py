@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from infra import lag
+from consumers.watch import lag
 from infra.kafka.admin import create_topics
 from infra.settings import KafkaSettings
 from schemas import topics

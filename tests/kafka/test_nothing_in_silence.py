@@ -29,13 +29,13 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from infra.kafka.clients import outside
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.jars import java
-from producers import synthetic
-from producers.portal import Portal
+from producers.synthetic import messages
+from producers.synthetic.portal import Portal
 from schemas import topics
 from schemas.errors import UsageError
 from stadtbus import standing
+from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.settings import CONFIG_VARIABLE
-from stadtbus.system import LocalSystem, Shape
 from tests.kafka_service import free_system_offset
 
 try:
@@ -71,7 +71,7 @@ class Bus:
         self.system = system
         (entry,) = [one for one in system.portals if one.route.office == OFFICE]
         self.portal: Portal = system.portal(entry)
-        self._messages = synthetic.messages(entry.route, entry.author, seed=11, start=START)
+        self._messages = messages.messages(entry.route, entry.author, seed=11, start=START)
 
     async def send(self, number: int) -> None:
         """Submit new messages."""

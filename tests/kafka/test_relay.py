@@ -17,8 +17,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from infra.kafka import clients
 from infra.kafka.admin import connected, count_records, create_topics
 from infra.settings import KafkaSettings, StoreSettings
-from producers.outbox import Candidate, Outbox
-from producers.relay import Lane
+from producers.outbox.outbox import Candidate, Outbox
+from producers.outbox.relay import Lane
 from schemas import topics
 from schemas.headers import Header
 from tests.kafka.helpers import eventually, settings_for

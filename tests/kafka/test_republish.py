@@ -14,16 +14,16 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from consumers.deadletters import read
+from consumers.desk import read
 from infra.kafka.admin import connected, create_topics
 from infra.kafka.clients import Outgoing
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.settings import KafkaSettings, StoreSettings
-from producers import outbox
-from producers.outbox import Candidate, Outbox
-from producers.relay import Lane
+from producers.outbox import outbox
+from producers.outbox.outbox import Candidate, Outbox
+from producers.outbox.relay import Lane
 from schemas import operations, topics
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import CannotTell

@@ -14,14 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra import lag
-from producers import synthetic
-from producers.permits import Genuine
-from producers.portal import Portal
+from consumers.watch import lag
+from producers.synthetic import messages
+from producers.synthetic.permits import Genuine
+from producers.synthetic.portal import Portal
 from schemas import catalogue
 from stadtbus import standing
-from stadtbus.proof import Checker, Proof
-from stadtbus.system import LocalSystem
+from stadtbus.local.proof import Checker, Proof
+from stadtbus.local.system import LocalSystem
 from tests.kafka_service import free_system_offset
 
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
@@ -36,7 +36,7 @@ class Run:
     def __init__(self, system: LocalSystem, seed: int) -> None:
         self.system = system
         self.portals: list[Portal] = [system.portal(entry) for entry in system.portals]
-        self.streams = [synthetic.messages(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
+        self.streams = [messages.messages(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
         self._checker = Checker(system, self.portals)
 
     async def send(self, share: int) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.interface import Delivered
-from consumers.delivery import Delivery
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.handler import Delivery
+from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
-from consumers.handover import HandOver
-from consumers.ledger import Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka.clients import Sender
 from infra.settings import KafkaSettings, StoreSettings

@@ -14,9 +14,11 @@ import pytest
 from fastapi import FastAPI
 
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
-from producers import answers, gateway, openapi, outbox
-from producers.form import SubmissionForm
-from producers.outbox import Outbox
+from producers.gateway import answers, openapi
+from producers.gateway import app as gateway
+from producers.intake.form import SubmissionForm
+from producers.outbox import outbox
+from producers.outbox.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, datatypes, errors, message, xml
 from schemas.din91379 import misfit

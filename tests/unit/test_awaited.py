@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.interface import Accepted, Refusal
-from consumers import ledger as states
-from consumers import outcomes
-from consumers.ledger import Ledger
-from consumers.outcomes import AWAITED
+from consumers.delivery import ledger as states
+from consumers.delivery import outcomes
+from consumers.delivery.ledger import Ledger
+from consumers.delivery.outcomes import AWAITED
 from infra.settings import StoreSettings
 from schemas.errors import Blip
 from schemas.headers import CopyHeader
@@ -118,8 +118,8 @@ async def test_neither_without_the_other(ledger: Ledger, monkeypatch: pytest.Mon
         outcomes.expect(*arguments)
 
     seen: list[int] = []
-    monkeypatch.setattr("consumers.ledger.expect", expect)
-    monkeypatch.setattr("consumers.delivery._STORE_PAUSE_S", 0)
+    monkeypatch.setattr("consumers.delivery.ledger.expect", expect)
+    monkeypatch.setattr("consumers.delivery.handler._STORE_PAUSE_S", 0)
     await run(ledger, Later(), Wire())
     assert entry_of(ledger, APPLICATION).state == states.DELIVERED
     assert (seen, len(awaited(ledger))) == ([0, 0], 1)

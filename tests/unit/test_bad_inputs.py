@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from schemas import catalogue, errors, message, table, xml
+from schemas import catalogue, errors, message, xml
 from schemas.errors import Problem, Rejected
-from schemas.examine import examine
+from schemas.examination import table
+from schemas.examination.examine import examine
 from tests import builders, evil
 from tests.gateway import JSON, XML, Gateway, as_form, opened, problem_of
 

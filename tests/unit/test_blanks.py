@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from schemas import catalogue, message, table
-from schemas.examine import examine
+from schemas import catalogue, message
+from schemas.examination import table
+from schemas.examination.examine import examine
 from schemas.schemaset import SchemaSet
 from tests import builders
 from tests.unit.test_rules import NOW, TIME

@@ -16,7 +16,7 @@ from schemas import catalogue, errors
 from schemas.catalogue import FieldSpec, rules
 from schemas.catalogue.model import City, Offer, Office
 from schemas.errors import UsageError
-from stadtbus.catalogue_cli import catalogue_app
+from stadtbus.commands.catalogue import catalogue_app
 
 PAGE = Path(__file__).parents[2] / "docs/catalogue.md"
 DOC = PAGE.read_text(encoding="utf-8")

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from consumers import audit, stats
+from consumers.audit import recorder
+from consumers.statistics import facts
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
 from tests import builders
@@ -145,7 +146,7 @@ def test_unknown_submission_is_a_finding(stadtbus: Command, monkeypatch: pytest.
     monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
     code, output, error = stadtbus("trace", SOME_ID, "--json")
     assert (code, output, "audit.sqlite" in error) == (3, "", True)
-    audit.open_store(StoreSettings(folder=tmp_path / "stores")).close()
+    recorder.open_store(StoreSettings(folder=tmp_path / "stores")).close()
     code, output, error = stadtbus("trace", SOME_ID, "--json")
     assert (code, json.loads(output)) == (1, [])
     assert "audit.sqlite" in error
@@ -188,15 +189,15 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
     monkeypatch.setenv("COLUMNS", "80")
     now = datetime.now(UTC)
-    rows: list[stats.Row] = []
+    rows: list[facts.Row] = []
     for city, office, at in (("muenchen", "meldewesen", now), ("nuernberg", "meldewesen", now - timedelta(days=365))):
         record = SubmissionRecord(
             submission=uuid4(), case="c", city=city, office=f"{city}.{office}", service="99115005104000", portal=f"portal-{city}", test=False,
             accepted_at=at, published_at=at, topic="t", partition=0, offset=0, size_bytes=1,
         )  # fmt: skip
         rows += [record, *builders.records(builders.event(record.submission, office=f"{city}.{office}", at=at.isoformat()))]
-    store = stats.open_store(StoreSettings(folder=tmp_path / "stores"))
-    asyncio.run(store.write(lambda connection: stats._apply(connection, rows)))
+    store = facts.open_store(StoreSettings(folder=tmp_path / "stores"))
+    asyncio.run(store.write(lambda connection: facts._apply(connection, rows)))
     store.close()
 
 

@@ -11,12 +11,13 @@ import yaml
 
 from infra.settings import SchemaSettings
 from producers.settings import GatewaySettings
-from schemas import catalogue, codelists, message, rules, table, xml
+from schemas import catalogue, codelists, message, xml
 from schemas.catalogue import pages
 from schemas.catalogue import rules as catalogue_rules
 from schemas.codelists import SHIPPED
 from schemas.errors import UsageError
-from schemas.examine import examine
+from schemas.examination import rules, table
+from schemas.examination.examine import examine
 from schemas.findings import Severity
 from stadtbus.settings import Settings
 from tests import builders

@@ -19,7 +19,8 @@ from adapters.twins.server import ports
 from adapters.twins.settings import TwinsSettings
 from infra.kafka.jars import kafka_version
 from infra.kafka.local import cluster_settings
-from schemas import catalogue, table
+from schemas import catalogue
+from schemas.examination import table
 from stadtbus import settings
 from stadtbus.cli import app
 

@@ -16,17 +16,17 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
-from consumers import ledger as states
-from consumers.deadletters import Detail, Letter, Letters, Limits, Plan, Run, Selection, Tally, What, grouped, plan_end, plan_replay
-from consumers.deadletters.run import Outcome
-from consumers.failures import Cause
-from consumers.ledger import Entry
+from consumers.delivery import ledger as states
+from consumers.delivery.failures import Cause
+from consumers.delivery.ledger import Entry
+from consumers.desk import Detail, Letter, Letters, Limits, Plan, Run, Selection, Tally, What, grouped, plan_end, plan_replay
+from consumers.desk.run import Outcome
 from schemas import topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import UsageError
 from schemas.headers import CopyHeader, Header, encode
 from schemas.operations import DISCARD_PATTERN, REASON_PATTERN, Action, Operation
-from stadtbus import show_desk
+from stadtbus.commands import deadletters_views
 
 OFFICE: Final = "muenchen.meldewesen"
 LYING: Final = topics.deadletters(OFFICE)
@@ -357,7 +357,7 @@ def long_letters() -> Letters:
 
 def test_list_fits_the_terminal() -> None:
     """Every line fits 100 columns, nothing is cut, control characters are no longer any, and no value is shown."""
-    text = shown(show_desk.groups_view(grouped([long_letters()]), NOW, everything=True))
+    text = shown(deadletters_views.groups_view(grouped([long_letters()]), NOW, everything=True))
     assert max(map(len, text.splitlines())) <= 100
     assert ("…" in text, "\N{REPLACEMENT CHARACTER}[31mred" in text) == (False, True)
     assert ("\x1b" in text, "Maier" in text, "muenchen.meldewesen: 3 open" in text) == (False, False, True)
@@ -367,15 +367,15 @@ def test_letter_is_shown_without_its_value() -> None:
     """Headers are shown, those of others only by size, and of the value only the size."""
     (one, *_) = long_letters().all
     detail = Detail(one, What.OPEN, [("x\x1b", "(4 bytes, not shown)"), ("bus_case", "x")], dead(), [one.place])
-    text = shown(show_desk.letter_view(detail))
+    text = shown(deadletters_views.letter_view(detail))
     assert ("\x1b" in text, "Maier" in text, "5 bytes" in text, "dead, permanent" in text) == (False, False, True, True)
-    assert "Maier" not in str(show_desk.letter_as_dict(detail))
+    assert "Maier" not in str(deadletters_views.letter_as_dict(detail))
 
 
 def test_plan_warns() -> None:
     """What one should know before is in the plan: duplicates, older ones, unreadable ones, and that nothing was written."""
     plan = Plan(OFFICE, long_letters().all[:2], followers=1, unreadable=1, behind=1, known={"delivered": 1, "dead": 1})
-    text = shown(show_desk.plan_view(plan, "replay", NOW, go=False, ledger=True))
+    text = shown(deadletters_views.plan_view(plan, "replay", NOW, go=False, ledger=True))
     for part in (
         "2 dead letters of 2 cases",
         "delivered 1",
@@ -393,7 +393,7 @@ def test_plan_warns() -> None:
 )
 def test_value_is_text_or_hex(value: bytes | None, text: str) -> None:
     """What a terminal would obey, or is no UTF-8, is printed in hex."""
-    assert show_desk.value_text(value) == text
+    assert deadletters_views.value_text(value) == text
 
 
 # --- operations
@@ -419,14 +419,14 @@ def test_each_letter_of_a_cause_is_named() -> None:
     """Of each letter of a cause the submission, its case and its place are shown, so that `show` and `replay` can be given them."""
     found = letters(letter(0, 1), letter(1, 2, partition=2), named(0, 0))
     (group,) = grouped([found])
-    text = shown(show_desk.letters_view(group, NOW))
+    text = shown(deadletters_views.letters_view(group, NOW))
     assert all(part in text for part in (uid(2), "case-2", f"{LYING}/2/1", "60 min"))
     assert uid(1) not in text
-    (listed,) = show_desk.group_as_dict(group, NOW)["dead_letters"]
+    (listed,) = deadletters_views.group_as_dict(group, NOW)["dead_letters"]
     assert (listed["place"], listed["submission"], listed["case"], listed["state"]) == (f"{LYING}/2/1", uid(2), "case-2", "open")
     (everything, *_) = [one for one in grouped([found], everything=True) if len(one.letters) == 2]
     assert [what for _, what in everything.letters] == [What.REPLAYED, What.OPEN]
-    assert "replayed" in shown(show_desk.letters_view(everything, NOW))
+    assert "replayed" in shown(deadletters_views.letters_view(everything, NOW))
 
 
 def test_letters_without_ids_are_listed_too() -> None:
@@ -434,6 +434,6 @@ def test_letters_without_ids_are_listed_too() -> None:
     record = letter(0, None)
     record.key = None
     (group,) = grouped([letters(record)])
-    (listed,) = show_desk.group_as_dict(group, NOW)["dead_letters"]
+    (listed,) = deadletters_views.group_as_dict(group, NOW)["dead_letters"]
     assert (listed["place"], listed["submission"], listed["case"]) == (f"{LYING}/0/0", None, None)
-    assert f"{LYING}/0/0" in shown(show_desk.letters_view(group, NOW))
+    assert f"{LYING}/0/0" in shown(deadletters_views.letters_view(group, NOW))

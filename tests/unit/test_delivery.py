@@ -13,10 +13,10 @@ import structlog
 
 from adapters.interface import Delivered, Document, Submission
 from adapters.kit import NotTheOffice, UnclearAnswer
-from consumers.delivery import Delivery
+from consumers.delivery.handler import Delivery
+from consumers.delivery.ledger import Entry, Ledger
 from consumers.engine import FINISHED, Again, CaseState
 from consumers.engine.starts import Known, Start
-from consumers.ledger import Entry, Ledger
 from consumers.settings import DeliverySettings
 from infra.kafka import clients
 from infra.settings import StoreSettings
@@ -54,7 +54,7 @@ CASE = str(APPLICATION.case_id).encode()
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for Kafka or a store here."""
     monkeypatch.setattr(clients, "_RESEND_PAUSE_S", 0)
-    monkeypatch.setattr("consumers.delivery._STORE_PAUSE_S", 0)
+    monkeypatch.setattr("consumers.delivery.handler._STORE_PAUSE_S", 0)
 
 
 class Clock:
@@ -73,7 +73,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of deliveries."""
     moved = Clock()
-    monkeypatch.setattr("consumers.delivery.time", moved)
+    monkeypatch.setattr("consumers.delivery.handler.time", moved)
     return moved
 
 

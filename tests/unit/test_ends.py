@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from consumers.handover import HandOver
-from consumers.ledger import Ledger
+from consumers.delivery.deliver import HandOver
+from consumers.delivery.ledger import Ledger
 from infra.ends import is_our_end
 from infra.settings import StoreSettings
 from tests import builders

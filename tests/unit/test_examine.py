@@ -18,13 +18,14 @@ from lxml import etree
 from adapters import registry
 from adapters.interface import Submission
 from adapters.mapping import Mapping
-from schemas import catalogue, message, table
+from schemas import catalogue, message
 from schemas.din91379 import looks_like_mojibake, misfit
 from schemas.errors import Rejected
-from schemas.examine import Examined, examine
+from schemas.examination import table
+from schemas.examination.examine import Examined, examine
+from schemas.examination.table import Row, SchemaTable
 from schemas.findings import Severity
 from schemas.message import FormField
-from schemas.table import Row, SchemaTable
 from tests import builders
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.interface import CannotFind
 from adapters.kit import NotTheOffice, UnclearAnswer
-from consumers.failures import Brake, Breaker, Cause, Failure, Stage, Verdict, backoff_s, decide, quick_pause_s
+from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, Verdict, backoff_s, decide, quick_pause_s
 from consumers.settings import DeliverySettings
 from schemas import errors
 from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, Refused

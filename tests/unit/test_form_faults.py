@@ -12,8 +12,8 @@ from typing import Any, get_args
 import pytest
 from pydantic_core import core_schema
 
-from producers import form, form_faults
-from producers.form import SubmissionForm
+from producers.intake import form, form_faults
+from producers.intake.form import SubmissionForm
 from schemas import datatypes, message
 from schemas.errors import Rejected
 from tests import builders

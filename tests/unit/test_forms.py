@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from schemas import forms
 from schemas.catalogue import FieldSpec, Service
+from schemas.examination import forms
 
 FORM = "https://stadtbus.example/forms/park/1.0"
 SERVICE = Service(

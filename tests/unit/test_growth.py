@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from consumers.deadletters.letters import Letters, What
-from consumers.job import Job, Reader
+from consumers.delivery.job import Job, Reader
+from consumers.desk.letters import Letters, What
 from infra.kafka.records import read_event, read_submission
 from infra.kafka.unread import Unreadable
 from infra.settings import StoreSettings

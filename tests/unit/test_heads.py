@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from schemas import heads, message
-from schemas.heads import Head
+from schemas import message
+from schemas.examination import heads
+from schemas.examination.heads import Head
 from tests import builders
 
 IDENTIFICATION = (

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 import yaml
 from structlog.testing import capture_logs
 
-from producers import permits
-from schemas import message, table, xml
+from producers.synthetic import permits
+from schemas import message, xml
+from schemas.examination import table
 from schemas.headers import Header
 from schemas.message import (
     AREA_LIST_ARS,

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from consumers import ledger as states
+from consumers.delivery import ledger as states
+from consumers.delivery.ledger import Begin, Entry, Fenced, Ledger, str_id
 from consumers.engine.core import CaseState
 from consumers.engine.starts import Known, Start
-from consumers.ledger import Begin, Entry, Fenced, Ledger, str_id
 from infra import stores
 from infra.settings import StoreSettings
 from tests.builders import first_ledger

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
 
-from schemas import catalogue, datatypes, errors, message, table, xml
+from schemas import catalogue, datatypes, errors, message, xml
 from schemas.errors import Rejected
 from schemas.events import State
-from schemas.examine import examine
+from schemas.examination import table
+from schemas.examination.examine import examine
 from schemas.message import Amendment, Application, Form, FormField, Message
 from tests import builders, family
 

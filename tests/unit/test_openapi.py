@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from openapi_spec_validator import validate
 
-from producers.openapi import EXAMPLE
+from producers.gateway.openapi import EXAMPLE
 from schemas import errors
 from tests import builders, openapi_contract
 from tests.gateway import JSON, PROBLEM, XML, Gateway, as_form, opened

@@ -17,8 +17,8 @@ from aiokafka import TopicPartition
 
 from infra.kafka.clients import Position
 from infra.settings import StoreSettings
-from producers import outbox, relay
-from producers.outbox import Candidate, Outbox, Step
+from producers.outbox import outbox, relay
+from producers.outbox.outbox import Candidate, Outbox, Step
 from schemas import errors
 from schemas.errors import Problem, Rejected
 from schemas.events import State, StatusEvent

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Accepted, Refusal
-from consumers import outcomes
-from consumers.outcomes import AWAITED, Awaited, Watch, expect
+from consumers.delivery import outcomes
+from consumers.delivery.outcomes import AWAITED, Awaited, Watch, expect
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka.clients import KafkaRefusal, Known, Outgoing, Position

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import FINISHED, Waits
-from consumers.ledger import Fenced, Ledger
 from infra import metrics
 from infra.kafka.clients import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals

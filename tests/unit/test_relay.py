@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from infra import metrics
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sent
 from infra.settings import KafkaSettings, StoreSettings
-from producers import relay
-from producers.outbox import Candidate, Outbox
-from producers.relay import Lane
+from producers.outbox import relay
+from producers.outbox.outbox import Candidate, Outbox
+from producers.outbox.relay import Lane
 from schemas import errors
 from schemas.errors import CannotTell
 from schemas.headers import Header

@@ -16,12 +16,13 @@ import yaml
 from prometheus_client import REGISTRY
 
 from infra.settings import StoreSettings
-from producers import permits
-from producers.intake import Intake
-from producers.outbox import Outbox
-from schemas import catalogue, errors, table
+from producers.intake.intake import Intake
+from producers.outbox.outbox import Outbox
+from producers.synthetic import permits
+from schemas import catalogue, errors
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
+from schemas.examination import table
 from schemas.message import Application
 from tests import builders
 from tests.gateway import JSON, PORTALS, XML, Gateway, as_json, as_xml, opened, problem_of
@@ -175,7 +176,12 @@ async def test_genuine_message_is_known_by_its_bytes(tmp_path: Path) -> None:
 async def test_no_form_is_read_in_the_process_that_answers(bus: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway's loop parses, checks and renders no form, so that a large one holds up nobody."""
     sent = as_json(builders.application())
-    for name in ("producers.form.json", "producers.form.SubmissionForm", "producers.form.Application", "schemas.message.write"):
+    for name in (
+        "producers.intake.form.json",
+        "producers.intake.form.SubmissionForm",
+        "producers.intake.form.Application",
+        "schemas.message.write",
+    ):
         monkeypatch.setattr(name, None)
     assert (await bus.post(sent, JSON)).status_code == 202
 

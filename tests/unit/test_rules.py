@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from schemas import catalogue, message, rules, table
-from schemas.examine import Examined, examine
+from schemas import catalogue, message
+from schemas.examination import rules, table
+from schemas.examination.examine import Examined, examine
+from schemas.examination.rules import RULES, Claim
 from schemas.findings import Severity
-from schemas.rules import RULES, Claim
 from tests import builders
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

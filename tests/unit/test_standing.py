@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from consumers.watch.lag import GroupLag
 from infra.kafka.clients import unreachable
 from infra.kafka.group_offsets import GroupOffsets
-from infra.lag import GroupLag
 from infra.settings import KafkaSettings
-from producers.outbox import Waiting
+from producers.outbox.outbox import Waiting
 from stadtbus.settings import Settings
 from stadtbus.standing import LONG_S, RELAY_LIMIT_S, Page, Seen, Standing, address_of, ask, judge
 

@@ -10,9 +10,9 @@ import pytest
 
 from schemas import errors
 from schemas.errors import CannotTell
-from stadtbus import system
-from stadtbus.supervisor import Spec, Supervisor
-from stadtbus.system import LocalSystem
+from stadtbus.local import system
+from stadtbus.local.supervisor import Spec, Supervisor
+from stadtbus.local.system import LocalSystem
 
 
 async def heard(said: list[str], count: int) -> list[str]:

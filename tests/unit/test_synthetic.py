@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from producers.permits import Genuine
-from producers.synthetic import applications, messages
-from schemas import catalogue, heads, message, xml
+from producers.synthetic.messages import applications, messages
+from producers.synthetic.permits import Genuine
+from schemas import catalogue, message, xml
 from schemas.catalogue import Offer, Office, Route
+from schemas.examination import heads
 from schemas.message import Application, Authority, Filing
 
 CATALOGUE = catalogue.load()

@@ -16,13 +16,14 @@ import yaml
 from lxml import etree
 from typer.testing import CliRunner
 
-from schemas import errors, message, table, xml
+from schemas import errors, message, xml
 from schemas.errors import Rejected, UsageError
+from schemas.examination import table
+from schemas.examination.table import SchemaTable
 from schemas.findings import Severity
 from schemas.schemaset import SchemaSet
-from schemas.table import SchemaTable
 from stadtbus import cli
-from stadtbus.schemas_cli import schemas_app
+from stadtbus.commands.schemas import schemas_app
 from tests import builders
 
 TODAY = date(2026, 6, 1)

@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from consumers import audit
+from consumers.audit import recorder
 from infra.kafka.clients import Position
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
 from infra.stores import Store
-from producers import outbox
-from producers.outbox import Candidate, Outbox
+from producers.outbox import outbox
+from producers.outbox.outbox import Candidate, Outbox
 from schemas import errors
 from schemas.errors import StadtbusError
 from schemas.events import State
@@ -82,8 +82,8 @@ def accept(settings: Settings, *states: State, submission: UUID = ID, published:
 def record(settings: Settings, *states: State) -> None:
     """The audit has recorded it, and so many events."""
     events = builders.records(*(builders.event(ID, state, office=OFFICE) for state in states))
-    with opened(audit.open_store(settings.stores)) as store:
-        asyncio.run(store.write(partial(audit._apply, rows=[RECORD, *events])))
+    with opened(recorder.open_store(settings.stores)) as store:
+        asyncio.run(store.write(partial(recorder._apply, rows=[RECORD, *events])))
 
 
 def found(settings: Settings, wanted: str) -> list[Trace]:

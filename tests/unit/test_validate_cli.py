@@ -11,11 +11,12 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from producers import permits
-from schemas import message, table
-from stadtbus import validate_cli
+from producers.synthetic import permits
+from schemas import message
+from schemas.examination import table
 from stadtbus.cli import app as commands
 from stadtbus.cli import main
+from stadtbus.commands import validate
 from tests import builders
 
 CANARY = "Kanarienvogel"
@@ -111,7 +112,7 @@ def test_progress_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """People see how far it is; a log or a pipe gets nothing of it."""
     (tmp_path / "a.xml").write_bytes(valid())
     shown = io.StringIO()
-    monkeypatch.setattr(validate_cli, "to_people", Console(file=shown, force_terminal=terminal))
+    monkeypatch.setattr(validate, "to_people", Console(file=shown, force_terminal=terminal))
     assert "examined" not in give(tmp_path).stdout
     assert ("examined" in shown.getvalue()) == terminal
 

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from lxml import etree
 
-from schemas import errors, heads, table, xml
-from schemas.heads import Head
+from schemas import errors, xml
+from schemas.examination import heads, table
+from schemas.examination.heads import Head
+from schemas.examination.table import SchemaTable
 from schemas.schemaset import STUBS
-from schemas.table import SchemaTable
 
 MATERIAL = Path(__file__).parents[3] / "shared/xoev"
 XBETEILIGUNG = "https://www.xleitstelle.de/xbeteiligung/12"

@@ -18,15 +18,16 @@ from typing import Any, Final
 
 from lxml import etree
 
-from schemas import errors, forms, ids, message, moments
+from schemas import errors, ids, message, moments
 from schemas.catalogue import Catalogue, Route
 from schemas.codelists import AUTHORITY_KEY, SHIPPED
 from schemas.datatypes import datatypes, messages
 from schemas.datatypes import fields as fields_of
 from schemas.din91379 import Datatype, looks_like_mojibake, misfit
 from schemas.errors import Problem, Rejected
+from schemas.examination import forms
+from schemas.examination.heads import Head
 from schemas.findings import Breach, Finding, Severity
-from schemas.heads import Head
 from schemas.schemaset import MAX_FINDINGS, path_of
 
 ID_USED_ONCE: Final = "id-used-once"
