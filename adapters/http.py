@@ -128,7 +128,7 @@ class HttpOffice:
             trust_env=False,
         )
 
-    async def hand_over(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def deliver(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """POST something that has an effect. The status is not judged yet: see `check_taken`.
 
         Raises:

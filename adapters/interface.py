@@ -98,7 +98,7 @@ class CannotFind(Exception):
 class Adapter(Protocol):
     """One back office of one city. Instances are made once per process, inside its event loop."""
 
-    at_once: int
+    max_concurrency: int
     """How many hand-overs at the same time this back office bears."""
 
     def translate(self, submission: Submission) -> Document:

@@ -25,7 +25,7 @@ from schemas.message import Application
 from stadtbus.local.system import LocalSystem, PortalEntry, Shape
 
 SHARE: Final = 500
-AT_ONCE: Final = 24
+MAX_CONCURRENCY: Final = 24
 PORT_OFFSET: Final = 20_000
 SHAPE: Final = Shape(processes=("gateway", "augsburg.gewerbe", "muenchen.meldewesen", "nuernberg.meldewesen", "audit", "statistics"))
 """One office per protocol, so that figures can be compared with those of earlier versions."""
@@ -52,7 +52,7 @@ def _stream(entry: PortalEntry, seed: int) -> Iterator[Application]:
 async def _direct(system: LocalSystem) -> float:
     async def hand_over(entry: PortalEntry) -> None:
         adapter = registry.connect(entry.route.office, system.settings.office(entry.route.office))
-        places = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def one(application: Application) -> None:
             async with places:
@@ -77,7 +77,10 @@ async def _through_the_bus(system: LocalSystem) -> tuple[float, float]:
     wanted = SHARE * len(portals)
     began = time.perf_counter()
     await asyncio.gather(
-        *(portal.send_all(_stream(entry, seed=2), at_once=AT_ONCE) for portal, entry in zip(portals, system.portals, strict=True))
+        *(
+            portal.send_all(_stream(entry, seed=2), max_concurrency=MAX_CONCURRENCY)
+            for portal, entry in zip(portals, system.portals, strict=True)
+        )
     )
     accepted_s = time.perf_counter() - began
     while sum((await system.effects()).values()) - before < wanted:

@@ -26,7 +26,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from benchmarks.report import Figure, against
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
@@ -57,13 +57,13 @@ WORK_S: Final = 0.02
 class Bare:
     """A handler that keeps nothing: what the engine itself costs."""
 
-    at_once = DeliverySettings().at_once
+    max_concurrency = DeliverySettings().max_concurrency
     make = Work
 
     def __init__(self, work_s: float = 0.0) -> None:
         self._work_s = work_s
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         return {partition: Known() for partition in partitions}, {}
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
@@ -72,13 +72,13 @@ class Bare:
     def recognise(self, works: Sequence[KafkaWork]) -> None:
         """Nothing is needed of them."""
 
-    def places(self, wanted: int) -> int:
+    def capacity(self, wanted: int) -> int:
         return wanted
 
     async def begin(self, works: Sequence[KafkaWork]) -> tuple[list[KafkaWork], list[KafkaWork]]:
         return list(works), []
 
-    async def hand_over(self, _work: KafkaWork) -> None:
+    async def deliver(self, _work: KafkaWork) -> None:
         if self._work_s:
             await asyncio.sleep(self._work_s)
 
@@ -92,10 +92,10 @@ class Bare:
         """Nobody wants to know."""
 
 
-class NothingToDo(HandOver):
+class NothingToDo(Deliverer):
     """An adapter that has the submission at once."""
 
-    at_once = DeliverySettings().at_once
+    max_concurrency = DeliverySettings().max_concurrency
 
     def __init__(self) -> None:
         """It knows no office."""

@@ -14,7 +14,7 @@ from faststream.kafka import KafkaBroker
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
 from consumers.audit import recorder
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
@@ -56,7 +56,7 @@ def adapter_app(
         ledger = Ledger(stores, office)
         sender = Sender(kafka, office)
         adapter = registry.connect(office, adapter_settings)
-        delivery = Delivery(office, HandOver(office, adapter), ledger, sender, settings, continuing)
+        delivery = Delivery(office, Deliverer(office, adapter), ledger, sender, settings, continuing)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
         outcomes = _outcomes(office, adapter, ledger, sender, settings, engine, delivery.refusals)

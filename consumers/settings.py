@@ -10,7 +10,7 @@ from infra.settings import Part
 class DeliverySettings(Part):
     """The same for all offices. The retry schedule that portals are told stands here."""
 
-    at_once: int = Field(
+    max_concurrency: int = Field(
         default=500, ge=1, le=10_000, description="Hand-overs at the same time, each of another case; an adapter may want fewer."
     )
     in_flight: int = Field(default=6_000, ge=10, description="Records read and not finished; above it reading waits.")
@@ -19,7 +19,7 @@ class DeliverySettings(Part):
     gap_limit: int = Field(
         default=5_000, ge=1, description="So many finished records may wait for one that is not; then it is given up as unclear."
     )
-    quick_tries: int = Field(default=3, ge=1, description="Tries in place after a blip, before the case is parked.")
+    immediate_retries: int = Field(default=3, ge=1, description="Tries in place after a blip, before the case is parked.")
     first_backoff_s: float = Field(default=30, gt=0, description="How long a parked case waits first; then twice as long each time.")
     longest_backoff_s: float = Field(default=3600, gt=0, description="The longest wait of a parked case.")
     tries: int = Field(default=10, ge=1, description="Tries of a parked submission, before it is a dead letter.")
@@ -30,7 +30,7 @@ class DeliverySettings(Part):
     longest_outcome_s: float = Field(
         default=300, gt=0, description="The longest time between two questions for an outcome that a back office tells later."
     )
-    doubtful_in_a_row: int = Field(default=10, ge=1, description="So many blips and unclear answers without a clear one count as down.")
+    failure_threshold: int = Field(default=10, ge=1, description="So many blips and unclear answers without a clear one count as down.")
     brake_in_a_row: int = Field(default=20, ge=1, description="So many dead letters in a row; the next one stops the office.")
     brake_share: float = Field(
         default=0.5, gt=0, le=1, description="Share of dead letters among the recent submissions that stops the office."

@@ -13,7 +13,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Entry, Ledger
@@ -75,7 +75,7 @@ class Office:
     translating: list[BaseException] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     effects: list[UUID] = field(default_factory=list)
-    at_once: int = 10
+    max_concurrency: int = 10
 
     def translate(self, submission: Submission) -> Document:
         if self.translating:
@@ -174,7 +174,7 @@ class Process:
     ) -> None:
         self.office, self.wire = office, wire
         self.settings = settings or DeliverySettings()
-        self.delivery = Delivery(OFFICE, HandOver(OFFICE, office), ledger, wire, self.settings, continuing)
+        self.delivery = Delivery(OFFICE, Deliverer(OFFICE, office), ledger, wire, self.settings, continuing)
         self.core: Core[TopicPartition, Any, Job] = Core(Job)
         self.waiting: list[tuple[Job, float]] = []
         """What is to come again, and after how many seconds."""
@@ -184,7 +184,7 @@ class Process:
 
     async def start(self, cases: dict[bytes, CaseState] | None = None) -> Process:
         """Partitions are assigned."""
-        _, known = await self.delivery.take_over([MAIN, RETRY])
+        _, known = await self.delivery.on_assigned([MAIN, RETRY])
         self.core.assign({MAIN: 0, RETRY: 0}, {RETRY}, known if cases is None else cases)
         return self
 
@@ -205,12 +205,12 @@ class Process:
 
     async def turn(self) -> list[End]:
         """Hand out what may go, and settle it."""
-        works = self.core.take(self.delivery.places(100))
+        works = self.core.take(self.delivery.capacity(100))
         if not works:
             return []
         begun, rest = await self.delivery.begin(works)
         for work in begun:
-            await self.delivery.hand_over(work)
+            await self.delivery.deliver(work)
         return await self.settle([*begun, *rest])
 
     async def settle(self, works: Sequence[Job]) -> list[End]:

@@ -93,7 +93,7 @@ class DropAdapter:
     """Hands over by files. A protocol says where the `shelf` is; a subclass of that says `drop` and `translate`."""
 
     drop: ClassVar[Drop]
-    at_once = 50
+    max_concurrency = 50
 
     def __init__(self, settings: DropSettings) -> None:
         self._limits = settings

@@ -40,7 +40,7 @@ class RestAdapter:
     """Hands over to a REST service. A subclass says `rest`, `translate`, and perhaps another login as `Settings`."""
 
     rest: ClassVar[Rest]
-    at_once = MAX_CONNECTIONS
+    max_concurrency = MAX_CONNECTIONS
 
     def __init__(self, settings: HttpSettings) -> None:
         self.office = HttpOffice(settings, settings.login())
@@ -52,7 +52,7 @@ class RestAdapter:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http`; anything else is unclear.
         """
         headers = {"Content-Type": document.content_type, self.rest.id_header: str(document.submission_id)}
-        response = await self.office.hand_over(self.rest.collection, document.content, headers)
+        response = await self.office.deliver(self.rest.collection, document.content, headers)
         code = kit.text(members(response).get("code"))
         if response.status_code == httpx.codes.CONFLICT and code == self.rest.used:
             raise Refused(self.rest.used)

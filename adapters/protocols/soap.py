@@ -159,7 +159,7 @@ class SoapAdapter:
     """Hands over to a SOAP service. A subclass says `soap`, `translate` and its `Settings`; `url` there is the address of the service."""
 
     soap: ClassVar[Soap]
-    at_once = MAX_CONNECTIONS
+    max_concurrency = MAX_CONNECTIONS
 
     def __init__(self, settings: HttpSettings) -> None:
         self._office = HttpOffice(settings, settings.login())
@@ -174,7 +174,7 @@ class SoapAdapter:
             payload, encoding = answers.document(document.content, document.content_type)
         except answers.Unreadable as error:
             raise Refused(f"the document cannot be put into an envelope: it is {error}") from None
-        response = await self._office.hand_over("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
+        response = await self._office.deliver("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
         if _is_fault(response):
             self.soap.raise_fault(response.content, response)
         try:

@@ -19,7 +19,7 @@ _BESIDE_BYTES: Final = 64 * 1024
 """Larger messages are parsed in a thread: a document of 900 KiB takes 23 ms, and heartbeats go on in this loop."""
 
 
-class HandOver:
+class Deliverer:
     """The way of one office's submissions into its adapter."""
 
     answers_later = False
@@ -28,7 +28,7 @@ class HandOver:
     def __init__(self, office: str, adapter: Adapter) -> None:
         self._office = office
         self._adapter = adapter
-        self.at_once = adapter.at_once
+        self.max_concurrency = adapter.max_concurrency
         self.answers_later = isinstance(adapter, AnswersLater)
 
     async def run(self, job: Job) -> None:

@@ -125,7 +125,7 @@ def decide(failure: Failure, failures: int, tries: int, *, parked: bool, setting
             return Verdict("again")
         case Cause.PERMANENT | Cause.CANNOT_FIND:
             return Verdict("dead")
-        case Cause.BLIP | Cause.UNCLEAR if not parked and failures < settings.quick_tries:
+        case Cause.BLIP | Cause.UNCLEAR if not parked and failures < settings.immediate_retries:
             return Verdict("again", quick_pause_s(failures))
     if not parked:
         return Verdict("park", settings.first_backoff_s)
@@ -158,7 +158,7 @@ class Breaker:
         self.since: str | None = None
         """When it opened (UTC)."""
 
-    def places(self, now_s: float, wanted: int) -> int:
+    def capacity(self, now_s: float, wanted: int) -> int:
         """How many records may be handed over now: all, none, or the one that tries it out."""
         if self.reason is None:
             return wanted
@@ -183,7 +183,7 @@ class Breaker:
         else:
             self._doubtful += 1
             down = failure.cause is Cause.DESTINATION_DOWN
-            if down or self._doubtful >= self._settings.doubtful_in_a_row or self.reason is not None:
+            if down or self._doubtful >= self._settings.failure_threshold or self.reason is not None:
                 self._open(failure, now_s)
 
     def _open(self, failure: Failure, now_s: float) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumers.delivery import ledger as states
 from consumers.delivery.copies import Copies
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, decide
 from consumers.delivery.job import Job, Reader, Unreadable
 from consumers.delivery.ledger import Entry, Ledger
@@ -53,16 +53,22 @@ class Delivery:
     make = Job
 
     def __init__(
-        self, office: str, hand_over: HandOver, ledger: Ledger, sender: Sender, settings: DeliverySettings, continuing: Collection[str] = ()
+        self,
+        office: str,
+        deliverer: Deliverer,
+        ledger: Ledger,
+        sender: Sender,
+        settings: DeliverySettings,
+        continuing: Collection[str] = (),
     ) -> None:
-        self.at_once = hand_over.at_once
+        self.max_concurrency = deliverer.max_concurrency
         self.breaker = Breaker(settings)
         self.brake = Brake(settings)
         self.refusals = Refusals()
         self._say = Seldom(log)
         self._office = office
-        self._hand_over = hand_over
-        self._awaits = hand_over.answers_later
+        self._deliverer = deliverer
+        self._awaits = deliverer.answers_later
         self._ledger = ledger
         self._sender = sender
         self._settings = settings
@@ -71,13 +77,13 @@ class Delivery:
         self._reader = Reader(office)
         self._copies = Copies(office, office)
         self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office, answers_later=hand_over.answers_later)
+        self._writer = events.EventWriter(office, answers_later=deliverer.answers_later)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 
     # --- what the engine asks
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         """See `Handler`."""
         self.breaker.forget_probe()
         self.refusals.forget()
@@ -96,9 +102,9 @@ class Delivery:
                 job.held_as = job.submission
                 job.origin = origin.offset if origin.topic == topics.submissions(self._office) else states.OLDER_THAN_ALL
 
-    def places(self, wanted: int) -> int:
+    def capacity(self, wanted: int) -> int:
         """See `Handler`."""
-        return 0 if self.brake.reason is not None else self.breaker.places(time.monotonic(), wanted)
+        return 0 if self.brake.reason is not None else self.breaker.capacity(time.monotonic(), wanted)
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """See `Handler`."""
@@ -122,10 +128,10 @@ class Delivery:
             begins = [job.begin for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
-        to_hand_over = [job for job in jobs if job.begun]
-        if to_hand_over:
+        to_deliver = [job for job in jobs if job.begun]
+        if to_deliver:
             self.breaker.probing()
-        return to_hand_over, [job for job in works if not job.begun]
+        return to_deliver, [job for job in works if not job.begun]
 
     async def _begin_new(self, jobs: Sequence[Job]) -> bool:
         """Begin records that are read for the first time; False, and nothing was done, where one of them was not."""
@@ -137,14 +143,14 @@ class Delivery:
 
     # --- 2. hand over
 
-    async def hand_over(self, job: Job) -> None:
+    async def deliver(self, job: Job) -> None:
         """See `Handler`."""
-        await self._hand_over.run(job)
+        await self._deliverer.run(job)
 
     def give_up(self, job: Job, reason: str | None) -> None:
         """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
         if reason is not None:
-            job.failures = self._settings.quick_tries
+            job.failures = self._settings.immediate_retries
             job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, reason, TimeoutError.__name__)
         else:
             job.skipped = True

@@ -3,11 +3,10 @@
 from consumers.desk.desk import Desk, Detail
 from consumers.desk.letters import Group, Kind, Letter, Letters, What, grouped, read
 from consumers.desk.plan import Plan, Selection, plan_end, plan_replay
-from consumers.desk.republisher import Courier
+from consumers.desk.republisher import Republisher
 from consumers.desk.run import Limits, Run, Tally
 
 __all__ = [
-    "Courier",
     "Desk",
     "Detail",
     "Group",
@@ -16,6 +15,7 @@ __all__ = [
     "Letters",
     "Limits",
     "Plan",
+    "Republisher",
     "Run",
     "Selection",
     "Tally",

@@ -14,7 +14,7 @@ from consumers.desk.letters import Letter, Letters, What, read
 from consumers.desk.offsets import Move
 from consumers.desk.operations import note
 from consumers.desk.plan import Plan, Selection
-from consumers.desk.republisher import Courier
+from consumers.desk.republisher import Republisher
 from consumers.desk.run import Limits, Look, Run, Tally
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import Sender
@@ -150,8 +150,8 @@ class Desk:
         with self._ledger(plan.office) as ledger:
             async with self._sender(operation) as sender, looking(self._kafka, [lying]) as consumer:
                 shelf = Shelf(self._kafka, consumer, lying)
-                courier = Courier(self._kafka, sender, shelf, plan.office, _ending(operation))
-                return await Run(plan.letters, courier, _look(ledger), limits, tell).run()
+                republisher = Republisher(self._kafka, sender, shelf, plan.office, _ending(operation))
+                return await Run(plan.letters, republisher, _look(ledger), limits, tell).run()
 
     def _about(self, action: Action, plan: Plan, selection: Selection, reason: str | None) -> Operation:
         about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters)}

@@ -23,7 +23,7 @@ Places = dict[Letter, int]
 """Offsets in the retry topic."""
 
 
-class Courier:
+class Republisher:
     """Sends for one operator. `ending` says how the submissions end, untried; without one they are replayed."""
 
     def __init__(

@@ -107,16 +107,16 @@ FINISHED: Final = Finished()
 
 
 class Handler(Protocol[WorkT]):
-    """What is done with the records of one office. What `hand_over` comes to is remembered, not raised."""
+    """What is done with the records of one office. What `deliver` comes to is remembered, not raised."""
 
-    at_once: int
+    max_concurrency: int
     """How many hand-overs at the same time."""
 
     @property
     def make(self) -> Callable[[TopicPartition, Any, int, bool], WorkT]:
         """What it makes of a record: `Work`, or a class derived from it."""
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         """These partitions are ours now: what is known of each, and cases with parked or dead records."""
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
@@ -127,17 +127,17 @@ class Handler(Protocol[WorkT]):
         topic say which submission they are, and where they stood (`held_as`, `origin`).
         """
 
-    def places(self, wanted: int) -> int:
+    def capacity(self, wanted: int) -> int:
         """How many records may be begun now; 0 while the office is paused."""
 
     async def begin(self, works: Sequence[WorkT], /) -> tuple[list[WorkT], list[WorkT]]:
         """Note durably that these are about to be handed over: those to hand over, and those that need no hand-over."""
 
-    async def hand_over(self, work: WorkT, /) -> None:
+    async def deliver(self, work: WorkT, /) -> None:
         """Hand one record over and remember what came of it."""
 
     def give_up(self, work: WorkT, /, reason: str | None) -> None:
-        """Instead of the rest of `hand_over`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
+        """Instead of the rest of `deliver`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
 
     async def settle(self, works: Sequence[WorkT], /) -> list[End]:
         """Make what came of these durable, copy what is set aside, and tell the portals."""
@@ -161,7 +161,7 @@ class Engine(Generic[WorkT]):
         self._topics = list(topics)
         self._handler = handler
         self._limits = limits
-        self._running = min(limits.at_once, handler.at_once)
+        self._running = min(limits.max_concurrency, handler.max_concurrency)
         self._workers = self._new_workers()
         self._done: list[WorkT] = []
         self._settled = 0
@@ -249,7 +249,7 @@ class Engine(Generic[WorkT]):
             for task in beside:
                 task.cancel()
             try:
-                await self.hand_over(consumer, _STOP_LIMIT_S)  # stop() of the client does not call the revoke callback
+                await self.on_revoked(consumer, _STOP_LIMIT_S)  # stop() of the client does not call the revoke callback
             finally:
                 try:
                     await leave(consumer, self._group)
@@ -311,7 +311,7 @@ class Engine(Generic[WorkT]):
 
     def _readable(self) -> list[TopicPartition]:
         """Only what is asked for is handed out by the client, so nothing comes of a partition before it was taken over."""
-        if not self._handler.places(1):
+        if not self._handler.capacity(1):
             return []
         return self.core.readable(self._limits.in_flight, self._limits.in_flight_bytes)
 
@@ -362,13 +362,13 @@ class Engine(Generic[WorkT]):
         while True:
             await self._to_dispatch.wait()
             self._to_dispatch.clear()
-            while works := self.core.take(self._handler.places(min(_BEGIN_BATCH, self._places()))):
+            while works := self.core.take(self._handler.capacity(min(_BEGIN_BATCH, self._free_workers()))):
                 with self._step("begin"):
-                    to_hand_over, rest = await self._handler.begin(works)
-                self._workers.add(to_hand_over)
+                    to_deliver, rest = await self._handler.begin(works)
+                self._workers.add(to_deliver)
                 self._finish_with(rest)
 
-    def _places(self) -> int:
+    def _free_workers(self) -> int:
         """How many may be begun. Ahead of the workers only as many as they take in the time of a round or two: what is begun and not
         handed over when the process dies has to be asked about.
         """
@@ -468,17 +468,17 @@ class Engine(Generic[WorkT]):
 
     # --- partitions come and go
 
-    async def take_over(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+    async def on_assigned(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Partitions were assigned: fence off whoever had them, find out where to start, begin."""
         await self._forget()  # else something of before would begin work under the new epoch, or under none
         try:
-            known, cases = await self._handler.take_over(partitions)
+            known, cases = await self._handler.on_assigned(partitions)
             starts = await self._starts(consumer, partitions, known)
             await self._handler.starts(starts)
         except BaseException as error:  # the client swallows it; the next round raises it
             if is_our_end(error):
                 raise
-            self._failure = error if isinstance(error, Exception) else TaskEnded("take_over")
+            self._failure = error if isinstance(error, Exception) else TaskEnded("on_assigned")
             return
         self._committed.clear()
         self._first = {partition: start.offset for partition, start in starts.items() if start.first_commit}
@@ -536,7 +536,7 @@ class Engine(Generic[WorkT]):
                 if None not in (before := self._ids.get(name), topic.id) and before != topic.id:
                     raise CannotTell(errors.TOPIC_REPLACED, "it was made anew while it was read", where=name)
 
-    async def hand_over(self, consumer: AIOKafkaConsumer, limit_s: float) -> None:
+    async def on_revoked(self, consumer: AIOKafkaConsumer, limit_s: float) -> None:
         """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once; all of it,
         whatever does not answer, within this limit.
         """
@@ -562,7 +562,7 @@ class Engine(Generic[WorkT]):
         if any(task.done() for task in self._tasks) or not self._tasks:
             return False
         under_way = self._workers or self._done or self._steps
-        return bool(under_way or (self.core.ready and self._handler.places(1)))
+        return bool(under_way or (self.core.ready and self._handler.capacity(1)))
 
     async def _forget(self) -> None:
         """No partition is ours any more. What still runs has an unclear outcome now; its record comes again and the ledger knows."""
@@ -616,7 +616,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         if revoked:
-            await self._engine.hand_over(self._consumer, self._engine.move_limit_s)
+            await self._engine.on_revoked(self._consumer, self._engine.move_limit_s)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._engine.take_over(self._consumer, sorted(assigned))
+        await self._engine.on_assigned(self._consumer, sorted(assigned))

@@ -32,11 +32,11 @@ WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
 class HandsOver(Protocol[WorkT_contra]):
     """What a worker does with one record; what it comes to is remembered there, not raised."""
 
-    async def hand_over(self, work: WorkT_contra, /) -> None:
+    async def deliver(self, work: WorkT_contra, /) -> None:
         """Hand one record over and remember what came of it."""
 
     def give_up(self, work: WorkT_contra, /, reason: str | None) -> None:
-        """Instead of the rest of `hand_over`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
+        """Instead of the rest of `deliver`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
 
 
 class Workers(Generic[WorkT]):
@@ -126,15 +126,15 @@ class Workers(Generic[WorkT]):
             if now_s - begun_s > self._begin_limit_s:
                 self._handler.give_up(work, None)
             else:
-                await self._hand_over(work, me, now_s)
+                await self._deliver(work, me, now_s)
             if self._closed:
                 return
             self._done(work)
 
-    async def _hand_over(self, work: WorkT, me: asyncio.Task[None], now_s: float) -> None:
+    async def _deliver(self, work: WorkT, me: asyncio.Task[None], now_s: float) -> None:
         self._running[work] = (me, now_s)
         try:
-            await self._handler.hand_over(work)
+            await self._handler.deliver(work)
         except asyncio.CancelledError:  # by `end`, by `close`, or by whoever else had a hold of this task
             if self._closed:
                 raise

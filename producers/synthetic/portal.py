@@ -39,9 +39,9 @@ class Portal:
         self.book = PortalBook()
         self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S)
 
-    async def send_all(self, messages: Iterable[Message], *, at_once: int = 8) -> None:
+    async def send_all(self, messages: Iterable[Message], *, max_concurrency: int = 8) -> None:
         """Send these, some at the same time; messages of one case follow each other."""
-        places = asyncio.Semaphore(at_once)
+        places = asyncio.Semaphore(max_concurrency)
         last: dict[UUID, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             for one in messages:

@@ -229,7 +229,7 @@ class Trustful(NuernbergMeldewesen):
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:
         headers = {"Content-Type": document.content_type, self.rest.id_header: str(document.submission_id)}
-        answer = await self.office.hand_over(self.rest.collection, document.content, headers)
+        answer = await self.office.deliver(self.rest.collection, document.content, headers)
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise Blip("again")
         return Delivered(json.loads(answer.content.decode())["aktenzeichen"])

@@ -20,10 +20,10 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
-from consumers.desk import Courier, Desk, Letters, Limits, Selection, Tally, plan_end, plan_replay
+from consumers.desk import Desk, Letters, Limits, Republisher, Selection, Tally, plan_end, plan_replay
 from consumers.desk.run import Outcome
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
@@ -52,7 +52,7 @@ class BackOffice:
     refuses: set[UUID] = field(default_factory=set)
     before: list[Exception] = field(default_factory=list)
     got: list[UUID] = field(default_factory=list)
-    at_once: int = 50
+    max_concurrency: int = 50
 
     def translate(self, submission: Submission) -> Document:
         return Document(submission.id, "name", "text/plain", b"content")
@@ -127,7 +127,7 @@ class Town:
     async def adapter(self) -> AsyncIterator[Engine[Any]]:
         """The adapter's process, as `consumers.app` wires it."""
         ledger, sender = Ledger(self.stores, self.office), Sender(self.kafka, self.office)
-        delivery = Delivery(self.office, HandOver(self.office, self.back_office), ledger, sender, DELIVERY)
+        delivery = Delivery(self.office, Deliverer(self.office, self.back_office), ledger, sender, DELIVERY)
         read = [topics.submissions(self.office), topics.retry(self.office)]
         engine = Engine(self.kafka, group=self.office, topics=read, handler=delivery, limits=DELIVERY)
         running = asyncio.create_task(engine.run())
@@ -320,8 +320,8 @@ async def test_unknown_send_is_resolved_by_reading(town: Town) -> None:
         await town.lying(7)
     lying, sender = topics.deadletters(town.office), Unsure(town.kafka, "test")
     async with looking(town.kafka, [lying]) as consumer:
-        courier = Courier(town.kafka, sender, Shelf(town.kafka, consumer, lying), town.office)
-        places = await courier.send((await town.letters()).open)
+        republisher = Republisher(town.kafka, sender, Shelf(town.kafka, consumer, lying), town.office)
+        places = await republisher.send((await town.letters()).open)
     await sender.stop()
     sent = await town.replayed_places()
     assert (len(places), len(sent), len(set(sent))) == (7, 7, 7)

@@ -23,7 +23,7 @@ from aiokafka import codec as codecs
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
@@ -60,7 +60,7 @@ class Attempt(KafkaWork):
 class Office:
     """A handler that keeps no ledger: notes what it got, per case, and may fail, take its time, or be away."""
 
-    at_once = 500
+    max_concurrency = 500
     make = Attempt
 
     def __init__(self, *, fail_share: float = 0.0, delay_s: float = 0.0, seed: int = 0) -> None:
@@ -86,7 +86,7 @@ class Office:
     def disordered(self) -> dict[bytes, list[int]]:
         return {key: values for key, values in self.cases.items() if values != sorted(values)}
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         return {partition: self.known.get(partition, Known()) for partition in partitions}, {}
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
@@ -96,13 +96,13 @@ class Office:
     def recognise(self, works: Sequence[Attempt]) -> None:
         """Nothing is known of them."""
 
-    def places(self, wanted: int) -> int:
+    def capacity(self, wanted: int) -> int:
         return 0 if self.away else wanted
 
     async def begin(self, works: Sequence[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
         return list(works), []
 
-    async def hand_over(self, work: Attempt) -> None:
+    async def deliver(self, work: Attempt) -> None:
         self.calls += 1
         self.under_way += 1
         try:
@@ -193,7 +193,7 @@ async def test_stopping_drains_and_commits(kafka: KafkaSettings) -> None:
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 3_000))
     office = Office(delay_s=0.05)
-    async with running(engine_of(kafka, topic, office, at_once=50)):
+    async with running(engine_of(kafka, topic, office, max_concurrency=50)):
         await eventually(lambda: office.got > 300)
     assert 300 < office.got == office.calls < 3_000
     assert sum((await committed(kafka, topic, topic)).values()) == office.got
@@ -207,7 +207,7 @@ async def test_partitions_move_without_repeats(kafka: KafkaSettings) -> None:
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 3_000))
     office = Office(delay_s=0.02)
-    first, second = (engine_of(kafka, topic, office, at_once=30) for _ in range(2))
+    first, second = (engine_of(kafka, topic, office, max_concurrency=30) for _ in range(2))
     async with running(first):
         await eventually(lambda: office.got > 300)
         async with running(second):
@@ -252,7 +252,7 @@ async def test_memory_is_bounded_while_an_office_is_away(kafka: KafkaSettings) -
     await fill(kafka, [Outgoing(topic, str(number).encode(), str(number).encode()) for number in range(5_000)])
     office = Office(delay_s=0.5)
     office.stuck = {str(number).encode() for number in range(5_000)}
-    engine = engine_of(kafka, topic, office, at_once=50, in_flight=1_000)
+    engine = engine_of(kafka, topic, office, max_concurrency=50, in_flight=1_000)
     async with running(engine):
         await eventually(lambda: engine.core.in_flight >= 900)
         await asyncio.sleep(2)  # longer than it waits before it pauses the partitions
@@ -295,7 +295,7 @@ async def test_hot_partition_does_not_starve_others(kafka: KafkaSettings) -> Non
     hot = [Outgoing(topic, f"hot-{number}".encode(), str(number).encode(), partition=0) for number in range(10_000)]
     await fill(kafka, [*hot, *(Outgoing(topic, b"cold", str(number).encode(), partition=2) for number in range(5))])
     office = Office(delay_s=0.02)
-    async with running(engine_of(kafka, topic, office, at_once=50)):
+    async with running(engine_of(kafka, topic, office, max_concurrency=50)):
         await eventually(lambda: len(office.cases[b"cold"]) == 5)
         assert office.got < 5_000
 
@@ -533,7 +533,7 @@ async def test_blocked_event_loop_does_no_harm(kafka: KafkaSettings) -> None:
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 1_000))
     office = Office(delay_s=0.05)
-    async with running(engine_of(kafka, topic, office, at_once=40)) as (task,):
+    async with running(engine_of(kafka, topic, office, max_concurrency=40)) as (task,):
         await eventually(lambda: office.got > 100)
         time.sleep(kafka.session_timeout_s + 2)  # noqa: ASYNC251 - that is the trouble
         await eventually(lambda: {value for case in office.cases.values() for value in case} == set(range(1_000)), 90)
@@ -591,7 +591,7 @@ class World:
         """A process of the office, as long as the block lasts."""
         ledger, sender = Ledger(self.stores, self.name), Sender(self.kafka, self.name)
         limits = DeliverySettings(**({"first_backoff_s": 0.2, "longest_backoff_s": 1, "first_probe_s": 0.2} | settings))
-        delivery = Delivery(self.name, HandOver(self.name, self.office), ledger, sender, limits)
+        delivery = Delivery(self.name, Deliverer(self.name, self.office), ledger, sender, limits)
         engine = Engine(self.kafka, group=self.name, topics=self.topics, handler=delivery, limits=limits)
         try:
             async with running(engine):
@@ -643,7 +643,7 @@ async def test_moody_office_gets_everything_once_in_order(world: Callable[[BackO
     one = world(Moody())
     await one.create()
     await one.submit(150, cases=25)
-    async with one.process(tries=1_000, doubtful_in_a_row=1_000):
+    async with one.process(tries=1_000, failure_threshold=1_000):
         await eventually(lambda: one.complete, 60)
     one.check()
     assert await count_records(one.kafka, [topics.deadletters(one.name)]) == 0
@@ -655,10 +655,10 @@ async def test_restarts_and_a_moody_office(world: Callable[[BackOffice], World])
     await one.create()
     await one.submit(150, cases=25)
     for _ in range(3):
-        async with one.process(tries=1_000, doubtful_in_a_row=1_000) as (engine, _):
+        async with one.process(tries=1_000, failure_threshold=1_000) as (engine, _):
             before = len(one.office.effects)
             await eventually(lambda before=before: len(one.office.effects) > min(before + 30, 149))  # type: ignore[misc]
-    async with one.process(tries=1_000, doubtful_in_a_row=1_000) as (engine, _):
+    async with one.process(tries=1_000, failure_threshold=1_000) as (engine, _):
         await eventually(lambda: one.complete and engine.core.in_flight == 0, 60)
         assert engine.core.parked_cases == 0
     one.check()
@@ -686,7 +686,7 @@ async def test_office_that_is_down_loses_nothing_and_no_tries(world: Callable[[B
         await eventually(lambda: delivery.finding() is not None)
         await asyncio.sleep(2)
         probes = len(office.calls) - office.calls.count("deliver 1")
-        assert probes <= 2 * min(one.office.at_once, 200) + 5
+        assert probes <= 2 * min(one.office.max_concurrency, 200) + 5
         assert await committed(one.kafka, one.name, one.topics[0]) == {}
         office.away = False
         await eventually(lambda: one.complete)
@@ -740,7 +740,7 @@ async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_s
     await one.create()
     await one.submit(2_000, cases=40)
     ledger, sender = Ledger(postgresql_stores, one.name), Sender(kafka, one.name)
-    delivery = Delivery(one.name, HandOver(one.name, one.office), ledger, sender, DeliverySettings())
+    delivery = Delivery(one.name, Deliverer(one.name, one.office), ledger, sender, DeliverySettings())
     engine = Engine(kafka, group=one.name, topics=one.topics, handler=delivery, limits=DeliverySettings())
     ended = asyncio.create_task(end_of(engine, 60))
     await eventually(lambda: len(one.office.effects) > 20)
@@ -756,7 +756,7 @@ async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_s
 
 async def test_killed_process_repeats_no_more_than_was_in_flight(world: Callable[[BackOffice], World], tmp_path: Path) -> None:
     """After SIGKILL exactly what was begun and not noted is asked about, a few rounds of the office at most; nothing has a second effect."""
-    one = world(BackOffice(at_once=victim.AT_ONCE))
+    one = world(BackOffice(max_concurrency=victim.MAX_CONCURRENCY))
     await one.create()
     await one.submit(1_500, cases=300)
     effects = tmp_path / "effects"
@@ -771,7 +771,7 @@ async def test_killed_process_repeats_no_more_than_was_in_flight(world: Callable
         await eventually(lambda: one.complete, 60)
     one.check()
     assert one.office.calls.count("find") == begun
-    assert 0 < begun <= 5 * victim.AT_ONCE
+    assert 0 < begun <= 5 * victim.MAX_CONCURRENCY
 
 
 def in_state(folder: Path, office: str, state: str) -> list[Any]:
@@ -804,12 +804,12 @@ class Reluctant(Office):
         super().__init__()
         self.asked, self.may_go = asyncio.Event(), asyncio.Event()
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         if not self.asked.is_set():
             self.asked.set()
             await self.may_go.wait()
             await asyncio.sleep(1.5)  # the reader looks once a second: by now the engine is on its way out
-        return await super().take_over(partitions)
+        return await super().on_assigned(partitions)
 
 
 async def limit_of(kafka: KafkaSettings, topic: str, max_message_bytes: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.interface import Delivered
-from consumers.delivery.deliver import HandOver
+from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
@@ -22,14 +22,14 @@ from infra.settings import KafkaSettings, StoreSettings
 from schemas import topics
 from tests.delivery_model import Office
 
-AT_ONCE = 10
+MAX_CONCURRENCY = 10
 
 
 class Written(Office):
     """The back office; what it has written is its effect."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(at_once=AT_ONCE)
+        super().__init__(max_concurrency=MAX_CONCURRENCY)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def deliver(self, document: Any, attempt: int) -> Delivered:
@@ -44,7 +44,7 @@ async def main(bootstrap: str, office: str, stores: str, effects: str) -> None:
     kafka = KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6)
     limits = DeliverySettings()
     handler = Delivery(
-        office, HandOver(office, Written(Path(effects))), Ledger(StoreSettings(folder=Path(stores)), office), Sender(kafka, office), limits
+        office, Deliverer(office, Written(Path(effects))), Ledger(StoreSettings(folder=Path(stores)), office), Sender(kafka, office), limits
     )
     await Engine(kafka, group=office, topics=[topics.submissions(office), topics.retry(office)], handler=handler, limits=limits).run()
 

@@ -640,7 +640,7 @@ async def test_why_there_is_no_connection() -> None:
     """The kind of failure is said, not the library's wrapping of it."""
     office = HttpOffice(HttpSettings.model_validate({"url": "http://127.0.0.1:1/"}))
     with pytest.raises(DestinationDown, match=r"^no connection: ConnectionRefusedError$"):
-        await office.hand_over("", b"", {})
+        await office.deliver("", b"", {})
     with pytest.raises(DestinationDown, match=r"^no answer: ConnectionRefusedError$"):
         await office.ask("GET", "")
     await office.close()

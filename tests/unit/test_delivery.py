@@ -215,10 +215,10 @@ async def test_office_that_is_down_is_paused(small_ledger: Ledger, wire: Wire, c
     process.fetch(*(record_of(builders.application(), offset) for offset in range(3)))
     await process.turn()
     process.wait()
-    assert (process.delivery.places(9), wire.sent) == (0, [])
+    assert (process.delivery.capacity(9), wire.sent) == (0, [])
     assert (process.delivery.finding() or "").startswith("the back office is down: refused; since 20")
     clock.now_s += 1
-    assert (process.delivery.places(9), await process.turn()) == (1, [FINISHED])
+    assert (process.delivery.capacity(9), await process.turn()) == (1, [FINISHED])
     await process.go_on()
     assert (process.delivery.finding(), wire.states) == (None, ["delivered"] * 3)
 
@@ -229,10 +229,10 @@ async def test_one_record_tries_it_out(small_ledger: Ledger, wire: Wire, clock: 
     process.fetch(*(record_of(builders.application(), offset) for offset in range(3)))
     await process.settle(await _handed_over(process, 1))
     clock.now_s += 1
-    await _handed_over(process, process.delivery.places(9))
-    assert process.delivery.places(9) == 0
-    await process.delivery.take_over([MAIN, RETRY])
-    assert process.delivery.places(9) == 1
+    await _handed_over(process, process.delivery.capacity(9))
+    assert process.delivery.capacity(9) == 0
+    await process.delivery.on_assigned([MAIN, RETRY])
+    assert process.delivery.capacity(9) == 1
 
 
 async def test_translation_that_fails_says_nothing_of_the_office(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
@@ -243,18 +243,18 @@ async def test_translation_that_fails_says_nothing_of_the_office(small_ledger: L
     await process.turn()
     clock.now_s += 1
     process.fetch(record_of(builders.application(), 1, value=b"<broken"), record_of(builders.application(), 2))
-    assert (len(await process.turn()), process.delivery.breaker.reason, process.delivery.places(9)) == (1, "x", 1)
+    assert (len(await process.turn()), process.delivery.breaker.reason, process.delivery.capacity(9)) == (1, "x", 1)
     with structlog.testing.capture_logs() as logs:
         await process.turn()
     assert "office_up" in {entry["event"] for entry in logs}
-    assert process.delivery.places(9) == 9
+    assert process.delivery.capacity(9) == 9
 
 
 async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock: Clock) -> None:
     """A page in place of the office, to hand-overs and to questions: nothing is parked, no try counts, and `find` comes before a repeat."""
     page = NotTheOffice("HTTP 200 with a page for people")
     office = Office(before=[page], asked=[page] * 30, after=[page])
-    process = await Process(ledger, office, wire, DeliverySettings(tries=1, quick_tries=1)).start()
+    process = await Process(ledger, office, wire, DeliverySettings(tries=1, immediate_retries=1)).start()
     process.fetch(record_of(APPLICATION, 0))
     for _ in range(32):
         await process.turn()
@@ -269,15 +269,15 @@ async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock
 async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
     """Too much of us: the whole office is left alone as long as it says, and no try counts."""
     office = Office(before=[DestinationDown("HTTP 429", 25)] * 3)
-    process = await Process(small_ledger, office, wire, DeliverySettings(tries=1, quick_tries=1)).start()
+    process = await Process(small_ledger, office, wire, DeliverySettings(tries=1, immediate_retries=1)).start()
     process.fetch(*(record_of(builders.application(), offset) for offset in range(3)))
     for number in range(3):
         await process.settle(await _handed_over(process, 1))
         process.wait()
         clock.now_s += 24.9
-        assert (len(office.calls), process.delivery.places(9)) == (number + 1, 0)
+        assert (len(office.calls), process.delivery.capacity(9)) == (number + 1, 0)
         clock.now_s += 0.2
-        assert process.delivery.places(9) == 1
+        assert process.delivery.capacity(9) == 1
     await process.go_on()
     assert wire.states == ["delivered"] * 3
 
@@ -285,7 +285,7 @@ async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, cloc
 async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
     """Our own sentence stands in the log and in the headers of the copy."""
     unclear: list[BaseException] = [UnclearAnswer("the answer has no aktenzeichen")]
-    process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(quick_tries=1)).start()
+    process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(immediate_retries=1)).start()
     process.fetch(record_of(APPLICATION, 0))
     with structlog.testing.capture_logs() as logs:
         await process.turn()
@@ -297,7 +297,7 @@ async def _handed_over(process: Process, limit: int) -> list[Any]:
     """Begin so many, and hand them over."""
     begun, _ = await process.delivery.begin(process.core.take(limit))
     for work in begun:
-        await process.delivery.hand_over(work)
+        await process.delivery.deliver(work)
     return begun
 
 
@@ -389,7 +389,7 @@ async def test_what_a_crash_left_is_asked_about(ledger: Ledger, wire: Wire) -> N
     process = await Process(ledger, office, wire).start()
     works = process.fetch(record_of(APPLICATION, 0))
     await process.delivery.begin(process.core.take(1))
-    await process.delivery.hand_over(works[0])
+    await process.delivery.deliver(works[0])
     await run(ledger, office, wire)
     assert (office.calls, wire.states) == (["deliver 1", "find"], ["delivered"])
 
@@ -400,7 +400,7 @@ async def test_copy_without_a_row_is_absorbed(ledger: Ledger, wire: Wire) -> Non
     process = await Process(ledger, office, wire).start()
     works = process.fetch(*case_records(2))
     begun, _ = await process.delivery.begin(process.core.take(1))
-    await process.delivery.hand_over(begun[0])
+    await process.delivery.deliver(begun[0])
     works[0].copy = process.delivery._decide(works[0], 1)
     await process.delivery._copy(works[:1])
     after = await run(ledger, office, wire, *case_records(2))
@@ -523,7 +523,7 @@ async def test_brake_stops_the_office(ledger: Ledger, wire: Wire) -> None:
     ends = await process.turn()
     assert ([isinstance(end, Again) for end in ends], len(wire.dead)) == ([False] * 3 + [True] * 3, 3)
     process.wait()
-    assert (process.delivery.places(9), await process.turn(), process.core.committable()[MAIN]) == (0, [], 3)
+    assert (process.delivery.capacity(9), await process.turn(), process.core.committable()[MAIN]) == (0, [], 3)
     assert (process.delivery.finding() or "").startswith("stopped: 3 dead letters in a row")
     await run(ledger, office, wire, *records)
     assert (len(office.effects), len(wire.dead)) == (3, 3)
@@ -773,7 +773,7 @@ async def test_restart_knows_its_cases(ledger: Ledger, wire: Wire) -> None:
     """A process that takes partitions over hears which cases are parked, and how far."""
     await run(ledger, Office(before=[CaseNotReady("x")] * 99), wire, *case_records(2), turns=3)
     delivery = Process(ledger, Office(), wire).delivery
-    known, cases = await delivery.take_over([MAIN])
+    known, cases = await delivery.on_assigned([MAIN])
     assert (known, cases) == ({MAIN: Known()}, {CASE: CaseState(parked_through=1)})
 
 
@@ -781,7 +781,7 @@ async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
     """What is about to be committed is in the ledger, so that a commit that is gone, or that somebody else made, is noticed."""
     process = await Process(ledger, Office(), wire).start()
     await process.delivery.committing({MAIN: 4}, {})
-    known, _ = await process.delivery.take_over([MAIN])
+    known, _ = await process.delivery.on_assigned([MAIN])
     assert known == {MAIN: Known(4)}
 
 
@@ -814,4 +814,4 @@ def test_delivery_begins_quietly(small_ledger: Ledger, wire: Wire) -> None:
     """A process that has done nothing yet finds nothing wrong."""
     process = Process(small_ledger, Office(), wire)
     assert isinstance(process.delivery, Delivery)
-    assert (process.delivery.finding(), process.delivery.places(3), Entry(b"").final) == (None, 3, False)
+    assert (process.delivery.finding(), process.delivery.capacity(3), Entry(b"").final) == (None, 3, False)

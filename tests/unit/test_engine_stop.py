@@ -23,7 +23,7 @@ LIMIT_S = 1.0
 class Handler:
     """One of whose steps never comes back."""
 
-    at_once = 2
+    max_concurrency = 2
     make = KafkaWork
 
     def __init__(self, hangs: str) -> None:
@@ -36,14 +36,14 @@ class Handler:
             self.begun.set()
             await asyncio.Event().wait()
 
-    def places(self, wanted: int) -> int:
+    def capacity(self, wanted: int) -> int:
         return wanted
 
     async def begin(self, works: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         await self._hang("begin")
         return list(works), []
 
-    async def hand_over(self, work: Any) -> None:
+    async def deliver(self, work: Any) -> None:
         await self._hang("hand over")
 
     def give_up(self, work: Any, reason: str | None) -> None:
@@ -92,7 +92,7 @@ async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
     await handler.begun.wait()
     began_s = time.monotonic()
     async with asyncio.timeout(30):
-        await engine.hand_over(consumer, LIMIT_S)
+        await engine.on_revoked(consumer, LIMIT_S)
     assert time.monotonic() - began_s > LIMIT_S / 2
     assert list(consumer.committed) == [PARTITION]
     assert not engine._workers
@@ -105,7 +105,7 @@ async def test_the_last_commit_has_a_limit(hangs: str, client_hangs: bool) -> No
     async with asyncio.timeout(30):
         while engine.core.in_flight:
             await asyncio.sleep(0.001)
-        await engine.hand_over(Consumer(client_hangs), LIMIT_S)
+        await engine.on_revoked(Consumer(client_hangs), LIMIT_S)
     assert engine.core.committable() == {}
 
 

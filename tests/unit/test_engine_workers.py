@@ -43,7 +43,7 @@ class BackOffice:
         self.running: list[Piece] = []
         self.order: list[Piece] = []
 
-    async def hand_over(self, piece: Piece) -> None:
+    async def deliver(self, piece: Piece) -> None:
         piece.worker = asyncio.current_task()
         assert piece.worker is not None
         self.running.append(piece)

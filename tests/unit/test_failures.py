@@ -66,7 +66,7 @@ def test_what_follows_from_a_cause(cause: Cause, attempts: int, tries: int, park
 
 @pytest.mark.parametrize("cause", [Cause.BLIP, Cause.UNCLEAR])
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_quick_tries_come_first(cause: Cause, attempts: int) -> None:
+def test_immediate_retries_come_first(cause: Cause, attempts: int) -> None:
     """A blip is tried again within two seconds, before anything is parked."""
     verdict = decide(failed(cause), attempts, 0, parked=False, settings=SETTINGS)
     assert (verdict.what, verdict.cause) == ("again", None)
@@ -102,16 +102,16 @@ def test_quick_pauses_are_spread() -> None:
 def test_down_pauses_at_once() -> None:
     """One refused connection is enough; the office says why and since when, and up to then all may go."""
     breaker = Breaker(SETTINGS)
-    assert (breaker.places(0, 7), breaker.reason, breaker.since) == (7, None, None)
+    assert (breaker.capacity(0, 7), breaker.reason, breaker.since) == (7, None, None)
     assert noted(breaker, Cause.DESTINATION_DOWN) == [True]
-    assert (breaker.places(0.9, 7), breaker.reason) == (0, "reason")
+    assert (breaker.capacity(0.9, 7), breaker.reason) == (0, "reason")
     assert breaker.since is not None
 
 
 @pytest.mark.parametrize("cause", [Cause.BLIP, Cause.UNCLEAR])
 def test_doubtful_answers_in_a_row_count_as_down(cause: Cause) -> None:
     """So many blips or unclear answers pause the office; a clear answer between them begins the count anew."""
-    breaker = Breaker(DeliverySettings(doubtful_in_a_row=3))
+    breaker = Breaker(DeliverySettings(failure_threshold=3))
     for clear in (None, Cause.CASE_NOT_READY, Cause.PERMANENT):
         assert noted(breaker, cause, cause, clear) == [False] * 3
     assert noted(breaker, cause, cause, cause) == [False, False, True]
@@ -121,11 +121,11 @@ def test_one_record_tries_it_out() -> None:
     """After the pause one record goes, and no other until its outcome is known; a good one opens the way for all."""
     breaker = Breaker(SETTINGS)
     noted(breaker, Cause.DESTINATION_DOWN)
-    assert (breaker.places(1, 7), breaker.places(1, 0)) == (1, 0)
+    assert (breaker.capacity(1, 7), breaker.capacity(1, 0)) == (1, 0)
     breaker.probing()
-    assert breaker.places(100, 7) == 0
+    assert breaker.capacity(100, 7) == 0
     assert noted(breaker, None, now_s=100) == [True]
-    assert (breaker.places(100, 7), breaker.reason, breaker.since) == (7, None, None)
+    assert (breaker.capacity(100, 7), breaker.reason, breaker.since) == (7, None, None)
 
 
 @pytest.mark.parametrize("cause", [Cause.CASE_NOT_READY, Cause.PERMANENT])
@@ -134,7 +134,7 @@ def test_any_clear_answer_means_up(cause: Cause) -> None:
     breaker = Breaker(SETTINGS)
     noted(breaker, Cause.DESTINATION_DOWN)
     breaker.probing()
-    assert (noted(breaker, cause, now_s=1), breaker.places(1, 7)) == ([True], 7)
+    assert (noted(breaker, cause, now_s=1), breaker.capacity(1, 7)) == ([True], 7)
 
 
 def test_pauses_double_up_to_a_minute() -> None:
@@ -142,7 +142,7 @@ def test_pauses_double_up_to_a_minute() -> None:
     breaker, now_s, probes = Breaker(SETTINGS), 0.0, [0.0]
     assert noted(breaker, Cause.DESTINATION_DOWN) == [True]
     for _ in range(9):
-        now_s = next(second for second in (now_s + step for step in range(1, 100)) if breaker.places(second, 1))
+        now_s = next(second for second in (now_s + step for step in range(1, 100)) if breaker.capacity(second, 1))
         breaker.probing()
         assert noted(breaker, Cause.BLIP, now_s=now_s) == [False]
         probes.append(now_s)
@@ -153,7 +153,7 @@ def test_others_of_the_same_moment_change_nothing() -> None:
     """A hundred hand-overs that fail together pause the office as long as one."""
     breaker = Breaker(SETTINGS)
     assert noted(breaker, *[Cause.DESTINATION_DOWN] * 100) == [True, *[False] * 99]
-    assert breaker.places(1, 7) == 1
+    assert breaker.capacity(1, 7) == 1
 
 
 def test_probe_that_never_got_there_is_forgotten() -> None:
@@ -162,7 +162,7 @@ def test_probe_that_never_got_there_is_forgotten() -> None:
     noted(breaker, Cause.DESTINATION_DOWN)
     breaker.probing()
     breaker.forget_probe()
-    assert (breaker.places(1, 7), breaker.reason) == (1, "reason")
+    assert (breaker.capacity(1, 7), breaker.reason) == (1, "reason")
 
 
 def test_pause_after_a_recovery_is_short_again() -> None:
@@ -172,14 +172,14 @@ def test_pause_after_a_recovery_is_short_again() -> None:
         noted(breaker, Cause.DESTINATION_DOWN)
         breaker.probing()
     noted(breaker, None, Cause.DESTINATION_DOWN)
-    assert (breaker.places(0.9, 1), breaker.places(1, 1)) == (0, 1)
+    assert (breaker.capacity(0.9, 1), breaker.capacity(1, 1)) == (0, 1)
 
 
 def test_probing_while_up_means_nothing() -> None:
     """While the office is up every hand-over is an ordinary one."""
     breaker = Breaker(SETTINGS)
     breaker.probing()
-    assert breaker.places(0, 7) == 7
+    assert breaker.capacity(0, 7) == 7
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_an_office_is_left_alone_as_long_as_it_says(told_s: float | None, waits_
     for _ in range(3 if told_s is not None else 1):
         breaker.note(down, now_s)
         now_s += waits_s
-        assert (breaker.places(now_s - 0.0005, 7), breaker.places(now_s, 7)) == (0, 1)
+        assert (breaker.capacity(now_s - 0.0005, 7), breaker.capacity(now_s, 7)) == (0, 1)
         breaker.probing()
 
 
@@ -201,7 +201,7 @@ def test_the_longest_wait_of_the_same_moment_counts() -> None:
     breaker = Breaker(SETTINGS)
     for told_s in (10, 40, 20, None):
         breaker.note(Failure.of(DestinationDown("HTTP 429", told_s), Stage.DELIVER), 0)
-    assert (breaker.places(39.9, 7), breaker.places(40, 7)) == (0, 1)
+    assert (breaker.capacity(39.9, 7), breaker.capacity(40, 7)) == (0, 1)
 
 
 # --- the brake
@@ -340,5 +340,5 @@ def test_late_success_leaves_the_breaker_open() -> None:
 
 def test_an_office_that_cannot_be_asked_is_not_down() -> None:
     """Outcomes that nobody can find out say nothing about the back office, however many there are."""
-    breaker = Breaker(DeliverySettings(doubtful_in_a_row=2))
+    breaker = Breaker(DeliverySettings(failure_threshold=2))
     assert noted(breaker, *[Cause.CANNOT_FIND] * 5) == [False] * 5

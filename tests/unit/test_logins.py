@@ -150,7 +150,7 @@ async def test_why_there_is_no_token(connect: Connect, answer: httpx.Response, s
     network = Network()
     network.answers = [answer]
     with pytest.raises(DestinationDown) as caught:
-        await connect(network).hand_over("x", b"", {})
+        await connect(network).deliver("x", b"", {})
     assert str(caught.value) == said
 
 
@@ -159,7 +159,7 @@ async def test_a_busy_token_endpoint_says_how_long(connect: Connect) -> None:
     network = Network()
     network.answers = [httpx.Response(429, headers={"Retry-After": "9"})]
     with pytest.raises(DestinationDown, match="token endpoint: HTTP 429") as caught:
-        await connect(network).hand_over("x", b"", {})
+        await connect(network).deliver("x", b"", {})
     assert caught.value.retry_after_s == 9
 
 
