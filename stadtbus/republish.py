@@ -24,6 +24,7 @@ from consumers.desk.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, unreachable
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import GroupOffsets
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
@@ -143,7 +144,7 @@ async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str
     waiting: set[str] = set()
     letters: set[str] = set()
 
-    def take(record: Any) -> None:
+    def take(record: ConsumerRecord) -> None:
         submission = headers.decode(record.headers).get(Header.SUBMISSION)
         if submission is None or submission not in wanted:
             return
@@ -166,7 +167,7 @@ async def _told(kafka: KafkaSettings, office: str, wanted: Collection[str], adva
     """The states of these submissions, by the log of events: the status feed may not have read so far."""
     told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
-    def take(record: Any) -> None:
+    def take(record: ConsumerRecord) -> None:
         try:
             heard = read_event(record)
         except Unreadable:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from consumers.delivery.ledger import Entry, Ledger
 from consumers.desk import offsets
@@ -18,6 +18,7 @@ from consumers.desk.republisher import Republisher
 from consumers.desk.run import Limits, Look, Run, Tally
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import Sender
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.reading import Shelf, looking
 from infra.settings import KafkaSettings, StoreSettings
@@ -171,7 +172,7 @@ class Desk:
         finally:
             await sender.stop()
 
-    async def _record(self, letter: Letter) -> Any:
+    async def _record(self, letter: Letter) -> ConsumerRecord:
         topic = letter.place.topic
         async with looking(self._kafka, [topic]) as consumer:
             found = await Shelf(self._kafka, consumer, topic).take(letter.partition, [letter.offset])

@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import TopicPartition
 
 from consumers.delivery.failures import Cause
 from consumers.delivery.job import Job, Reader, Unreadable
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import topics
@@ -106,7 +107,7 @@ class Letters:
         self._ended: set[tuple[int, int]] = set()
         """Origins of what was discarded or settled: that is the end, even if a copy was under way."""
 
-    def take(self, record: Any) -> None:
+    def take(self, record: ConsumerRecord) -> None:
         """A record of one of the two topics."""
         if topics.is_retry(record.topic):
             self._take_named(record)
@@ -132,12 +133,12 @@ class Letters:
         """Those that somebody has to look after."""
         return [letter for letter in self.all if self.what(letter) is What.OPEN]
 
-    def _take_letter(self, record: Any) -> None:
+    def _take_letter(self, record: ConsumerRecord) -> None:
         letter = self._letter(record, take_apart(record.headers))
         self._last[_identity(letter)] = len(self.all)
         self.all.append(letter)
 
-    def _letter(self, record: Any, copy: Copy) -> Letter:
+    def _letter(self, record: ConsumerRecord, copy: Copy) -> Letter:
         return Letter(
             kind=self._kind(copy),
             partition=record.partition,
@@ -163,7 +164,7 @@ class Letters:
             self._kinds[fingerprint] = Kind(fingerprint, self.office, stage, error_class, reason)
         return self._kinds[fingerprint]
 
-    def _take_named(self, record: Any) -> None:
+    def _take_named(self, record: ConsumerRecord) -> None:
         copy = take_apart(record.headers)
         try:
             place = Place.parse(copy.block[CopyHeader.REPLAYED_FROM])
@@ -183,7 +184,7 @@ def _identity(letter: Letter) -> Hashable:
     return ("place", letter.partition, letter.offset) if letter.origin == _NO_ORIGIN else ("origin", letter.partition, letter.origin)
 
 
-def _submission(record: Any, office: str) -> str:
+def _submission(record: ConsumerRecord, office: str) -> str:
     """By the engine's own rules."""
     job = Job(TopicPartition(record.topic, record.partition), record, 0, True)  # noqa: FBT003 - from the retry topic, or as if
     try:
@@ -208,7 +209,7 @@ async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable
     """
     letters = {office: Letters(office) for office in offices}
 
-    def take(record: Any) -> None:
+    def take(record: ConsumerRecord) -> None:
         letters[record.topic.rpartition(".")[0]].take(record)
 
     # In this order: what is replayed meanwhile is seen as replayed.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from consumers.desk.letters import Letter, Letters
 from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import Shelf, read_all
 from infra.settings import KafkaSettings
 from schemas import errors, topics
@@ -58,7 +59,7 @@ class Republisher:
             waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places}
         raise unreachable(self._kafka)
 
-    async def _records(self, letters: Sequence[Letter]) -> dict[Letter, Any]:
+    async def _records(self, letters: Sequence[Letter]) -> dict[Letter, ConsumerRecord]:
         by_partition: defaultdict[int, dict[int, Letter]] = defaultdict(dict)
         for letter in sorted(letters, key=lambda letter: letter.offset):
             by_partition[letter.partition][letter.offset] = letter
@@ -68,7 +69,7 @@ class Republisher:
                 found[by_offset[record.offset]] = record
         return found
 
-    def _outgoing(self, letter: Letter, record: Any) -> Outgoing:
+    def _outgoing(self, letter: Letter, record: ConsumerRecord) -> Outgoing:
         copy = take_apart(record.headers)
         more = {CopyHeader.REPLAYED_FROM: str(letter.place)}
         if CopyHeader.FIRST_FAILURE in copy.block:

@@ -35,6 +35,7 @@ from infra.ends import is_our_end
 from infra.health import Progress
 from infra.kafka.clients import Contact, leave, start_consumer
 from infra.kafka.cluster import logs_of, topics_of
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import commit_of
 from infra.kafka.polling import Polling
 from infra.settings import KafkaSettings
@@ -63,7 +64,7 @@ _LOOK_S: Final = 0.02
 _COLLECT_AFTER: Final = (500_000, 10, 10)
 """New objects that are still there, before Python looks for cycles: more than all records in flight are made of."""
 
-KafkaWork = Work[TopicPartition, Any]
+KafkaWork = Work[TopicPartition, ConsumerRecord]
 """A record of aiokafka on its way."""
 WorkT = TypeVar("WorkT", bound=KafkaWork)
 """What a handler makes of it."""
@@ -113,7 +114,7 @@ class Handler(Protocol[WorkT]):
     """How many hand-overs at the same time."""
 
     @property
-    def make(self) -> Callable[[TopicPartition, Any, int, bool], WorkT]:
+    def make(self) -> Callable[[TopicPartition, ConsumerRecord, int, bool], WorkT]:
         """What it makes of a record: `Work`, or a class derived from it."""
 
     async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
@@ -194,7 +195,7 @@ class Engine(Generic[WorkT]):
         self._standing: str | None = None
         """Why the last run ended, until one has partitions again."""
         self._polling: Polling | None = None
-        self.core: Core[TopicPartition, Any, WorkT] = Core(handler.make)
+        self.core: Core[TopicPartition, ConsumerRecord, WorkT] = Core(handler.make)
         self.progress = Progress(_STALL_LIMIT_S)
         self.move_limit_s = settings.rebalance_timeout_s / 3
         """For handing over when partitions move: others wait, and take-over and the client's own steps need their time, too."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from infra.kafka.admin import Existing, connected, existing_topics
 from infra.kafka.clients import in_our_words, outside
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import GroupOffsets, ask
 from infra.settings import KafkaSettings
 from schemas import topics
@@ -216,7 +217,7 @@ async def _read_first(
         consumer.seek(partition, offset)
     missing = set(wanted)
     while missing:
-        batches: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(*missing, timeout_ms=_POLL_MS, max_records=1)
+        batches: Mapping[TopicPartition, Sequence[ConsumerRecord]] = await consumer.getmany(*missing, timeout_ms=_POLL_MS, max_records=1)
         for partition, records in batches.items():
             found[partition, wanted[partition]] = datetime.fromtimestamp(records[0].timestamp / 1000, UTC)
             consumer.pause(partition)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,6 +26,7 @@ from aiokafka.errors import (
 )
 
 from infra import metrics
+from infra.kafka.consumer_record import ConsumerRecord
 
 log = structlog.get_logger()
 
@@ -64,7 +65,9 @@ class Polling:
         self._one_by_one_until_s = 0.0
         self.troubles: dict[TopicPartition, Trouble] = {}
 
-    async def some(self, places: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int) -> dict[TopicPartition, Sequence[Any]]:
+    async def some(
+        self, places: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
         """Records of these partitions, each wanted from this offset on; nothing, after a while, where there are none.
 
         Raises:
@@ -123,7 +126,7 @@ class Polling:
 
     async def _one_by_one(
         self, partitions: Sequence[TopicPartition], places: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
-    ) -> dict[TopicPartition, Sequence[Any]]:
+    ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
         batches = {}
         for partition in partitions:
             if records := await self._up_to_trouble(partition, places[partition], max_records):
@@ -132,9 +135,9 @@ class Polling:
             await asyncio.sleep(timeout_ms / 1000)
         return batches
 
-    async def _up_to_trouble(self, partition: TopicPartition, offset: int, max_records: int) -> Sequence[Any]:
+    async def _up_to_trouble(self, partition: TopicPartition, offset: int, max_records: int) -> Sequence[ConsumerRecord]:
         """What can be read of a partition, record by record: an error drops all that the same call has read."""
-        records: list[Any] = []
+        records: list[ConsumerRecord] = []
         try:
             while len(records) < max_records and (more := await self._consumer.getmany(partition, timeout_ms=0, max_records=1)):
                 records += more[partition]

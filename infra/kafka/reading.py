@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.kafka.clients import outside, unreachable
 from infra.kafka.cluster import partitions_of
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.settings import KafkaSettings
 
 _BATCH: Final = 1_000
@@ -35,7 +36,10 @@ async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIter
 
 
 async def read_all(
-    settings: KafkaSettings, topics: Collection[str], take: Callable[[Any], None], advance: Callable[[int, int], None] | None = None
+    settings: KafkaSettings,
+    topics: Collection[str],
+    take: Callable[[ConsumerRecord], None],
+    advance: Callable[[int, int], None] | None = None,
 ) -> None:
     """Give every record that these topics hold now, and perhaps some that come meanwhile, to `take`, each partition in its order.
     Nothing of them is kept here.
@@ -70,7 +74,7 @@ async def read_all(
 
 async def _some(
     settings: KafkaSettings, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]
-) -> tuple[dict[TopicPartition, Any], dict[TopicPartition, int]]:
+) -> tuple[dict[TopicPartition, Sequence[ConsumerRecord]], dict[TopicPartition, int]]:
     """The next records of these partitions, and how far those have come that have come on: also past the marker of a transaction, behind
     which no record may follow.
     """
@@ -94,7 +98,7 @@ class Shelf:
         self._topic = topic
         self._next: dict[int, int] = {}
 
-    async def take(self, partition: int, offsets: Sequence[int]) -> list[Any]:
+    async def take(self, partition: int, offsets: Sequence[int]) -> list[ConsumerRecord]:
         """The records at these rising offsets, without those that are gone.
 
         Raises:
@@ -107,11 +111,12 @@ class Shelf:
             raise unreachable(self._settings) from None
         return [record for record in records if record is not None]
 
-    async def _take(self, partition: TopicPartition, offset: int) -> Any | None:
+    async def _take(self, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
         following = self._next.get(partition.partition)
         if following is None or not 0 <= offset - following <= _READ_ON:
             self._consumer.seek(partition, offset)
         while await self._consumer.position(partition) <= offset:
+            batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]
             batches = await self._consumer.getmany(partition, timeout_ms=_POLL_MS, max_records=1)
             for record in chain.from_iterable(batches.values()):
                 self._next[partition.partition] = record.offset + 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.unread import Unreadable
 from schemas import events, headers, topics
 from schemas.events import StatusEvent
@@ -43,7 +43,7 @@ class EventRecord:
     offset: int
 
 
-def read_submission(record: Any) -> SubmissionRecord:
+def read_submission(record: ConsumerRecord) -> SubmissionRecord:
     """The headers of a record on a submissions topic.
 
     Raises:
@@ -81,7 +81,7 @@ def _moment(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def read_event(record: Any) -> EventRecord:
+def read_event(record: ConsumerRecord) -> EventRecord:
     """The event in a record on an events topic. A city speaks of its own submissions only.
 
     Raises:
@@ -111,7 +111,7 @@ def _first(error: ValidationError) -> str:
     return f"{first['type']} at {place}" if place else first["type"]
 
 
-def read_any(record: Any) -> SubmissionRecord | EventRecord:
+def read_any(record: ConsumerRecord) -> SubmissionRecord | EventRecord:
     """Whatever audit and statistics read: a submission or an event, by topic.
 
     Raises:

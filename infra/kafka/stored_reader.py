@@ -29,6 +29,7 @@ from infra.health import Progress
 from infra.kafka import unread
 from infra.kafka.clients import Contact, leave, outside, start_consumer
 from infra.kafka.cluster import Log, TopicState, logs_of, topics_of
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.polling import Polling
 from infra.kafka.reading import Shelf
 from infra.kafka.unread import Unread, Unreadable
@@ -130,7 +131,7 @@ class StoredReader(Generic[RowT]):
         *,
         group: str,
         topics: Sequence[str],
-        decode: Callable[[Any], RowT],
+        decode: Callable[[ConsumerRecord], RowT],
         apply: Callable[[sa.Connection, Sequence[RowT]], None],
         begin_again: Callable[[sa.Connection, TopicPartition], None] = lambda *_: None,
     ) -> None:
@@ -224,7 +225,9 @@ class StoredReader(Generic[RowT]):
         await self._commit(consumer, stored)
         await self._take_again(consumer, went_back)
 
-    async def _store_batch(self, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, records: Sequence[Any]) -> int | None:
+    async def _store_batch(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, records: Sequence[ConsumerRecord]
+    ) -> int | None:
         """Store one batch; the offset to go on with, or None where somebody else was ahead."""
         await self._mind_gap(consumer, partition, start, records[0].offset)
         rows, unreadable = self._decode_all(records)
@@ -281,7 +284,7 @@ class StoredReader(Generic[RowT]):
             metrics.MISSING.labels(self._group, partition.topic).inc(count)
             log.error("records_missing", group=self._group, topic=partition.topic, partition=partition.partition, count=count)
 
-    def _decode_all(self, records: Sequence[Any]) -> tuple[list[RowT], dict[int, str]]:
+    def _decode_all(self, records: Sequence[ConsumerRecord]) -> tuple[list[RowT], dict[int, str]]:
         """Rows, and by offset why a record makes none."""
         rows: list[RowT] = []
         unreadable: dict[int, str] = {}
@@ -421,7 +424,7 @@ class StoredReader(Generic[RowT]):
             self._polling.forget()
 
 
-def _mark(record: Any) -> str:
+def _mark(record: ConsumerRecord) -> str:
     """The same for the same record; another one hardly has the same time and content."""
     return f"{record.timestamp}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b''))}"
 

@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 
 from infra import metrics
 from infra.kafka.clients import outside
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import Shelf
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
@@ -58,7 +59,7 @@ class Unread(Generic[RowT]):
         *,
         group: str,
         topics: Sequence[str],
-        decode: Callable[[Any], RowT],
+        decode: Callable[[ConsumerRecord], RowT],
         apply: Callable[[sa.Connection, Sequence[RowT]], None],
     ) -> None:
         self._settings = settings
@@ -127,7 +128,7 @@ class Unread(Generic[RowT]):
                 records = await shelf.take(partition.partition, [offset for offset in part if first <= offset < end])
                 await self._store_again(partition, part, records)
 
-    async def _store_again(self, partition: TopicPartition, offsets: Sequence[int], records: Sequence[Any]) -> None:
+    async def _store_again(self, partition: TopicPartition, offsets: Sequence[int], records: Sequence[ConsumerRecord]) -> None:
         rows: dict[int, RowT] = {}
         for record in records:
             try:

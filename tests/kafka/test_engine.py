@@ -112,7 +112,7 @@ class Office:
         if self._random.random() < self._fail_share:
             self._failed.add(work)
         else:
-            self.cases[work.record.key].append(int(work.record.value))
+            self.cases[work.record.key or b""].append(int(work.record.value or b""))
             self.headers.append(work.record.headers)
 
     def give_up(self, work: Attempt, reason: str | None) -> None:
@@ -124,7 +124,7 @@ class Office:
     def _end(self, work: Attempt) -> End:
         given_up, work.given_up = work.given_up, None
         if given_up:
-            self.parked.append(int(work.record.value))
+            self.parked.append(int(work.record.value or b""))
             return Parked(0)
         if given_up is False:
             return Again()
