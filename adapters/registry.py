@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from adapters.interface import Adapter, AnswersLater
-from schemas import errors, pagewords
+from schemas import pagewords, problems
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
-        raise UsageError(errors.SETTINGS, str(pagewords.faults(error, settings_model(office))[0]), where=f"offices.{office}") from None
+        raise UsageError(problems.SETTINGS, str(pagewords.faults(error, settings_model(office))[0]), where=f"offices.{office}") from None
 
 
 def settings_model(office: str) -> type[BaseModel]:
@@ -106,13 +106,13 @@ def answers_later(office: str) -> bool:
 def _load(group: str, office: str) -> Any:
     found = tuple(entry_points(group=group, name=office))
     if not found:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"no entry point '{office}' in {group}; known: {', '.join(names(group))}")
+        raise UsageError(problems.OFFICE_UNKNOWN, f"no entry point '{office}' in {group}; known: {', '.join(names(group))}")
     if len(found) > 1:
-        raise UsageError(errors.PLUG_IN_BROKEN, f"'{office}' of {group} is in more than one package: {', '.join(map(_origin, found))}")
+        raise UsageError(problems.PLUG_IN_BROKEN, f"'{office}' of {group} is in more than one package: {', '.join(map(_origin, found))}")
     try:
         return found[0].load()
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise UsageError(errors.PLUG_IN_BROKEN, f"{found[0].value} cannot be loaded: {error}", where=_origin(found[0])) from None
+        raise UsageError(problems.PLUG_IN_BROKEN, f"{found[0].value} cannot be loaded: {error}", where=_origin(found[0])) from None
 
 
 def _origin(entry: EntryPoint) -> str:

@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from infra import database, metrics
 from infra.database import StoreAway, StoreMoved
 from infra.settings import StoreSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, UsageError
 
 log = structlog.get_logger()
@@ -383,7 +383,7 @@ def _open(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: S
         database.checkpoint(engine)
     except sa.exc.OperationalError as error:
         engine.dispose()
-        raise CannotTell(errors.STORE_UNREACHABLE, f"store '{name}': {database.reason(error)}", where=settings.shown(name)) from None
+        raise CannotTell(problems.STORE_UNREACHABLE, f"store '{name}': {database.reason(error)}", where=settings.shown(name)) from None
     except BaseException:
         engine.dispose()
         raise
@@ -400,7 +400,7 @@ def _migrate(connection: sa.Connection, store: str, migrations: Sequence[Migrati
     insert_new(connection, _versions, [{"store": store, "version": 0}])
     version = connection.execute(sa.select(_versions.c.version).where(_versions.c.store == store)).scalar_one()
     if version > len(migrations):  # it holds what this version would misread, or not keep
-        raise UsageError(errors.STORE_NEWER, f"store '{store}' has version {version}, this program knows {len(migrations)}")
+        raise UsageError(problems.STORE_NEWER, f"store '{store}' has version {version}, this program knows {len(migrations)}")
     for step in migrations[version:]:
         step(connection)
     connection.execute(_versions.update().where(_versions.c.store == store).values(version=len(migrations)))

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from infra.ends import is_cancelled
-from schemas import errors
+from schemas import problems
 from schemas.errors import StadtbusError
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 _PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 30.0
 _SAY_AGAIN_S: Final = 60.0
-_FOR_A_PERSON: Final = (errors.LOG_SHORTENED, errors.OFFSETS_LOST, errors.TOPIC_REPLACED)
+_FOR_A_PERSON: Final = (problems.LOG_SHORTENED, problems.OFFSETS_LOST, problems.TOPIC_REPLACED)
 """Nothing changes before somebody has done something."""
 
 

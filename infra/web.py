@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 
 STOP_TIMEOUT_S = 5
@@ -42,12 +42,12 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OverflowError:
         listener.close()
-        raise UsageError(errors.SETTINGS, f"there is no port {port}", where="http.port_offset") from None
+        raise UsageError(problems.SETTINGS, f"there is no port {port}", where="http.port_offset") from None
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
         raise UsageError(
-            errors.PORT_TAKEN if taken else errors.SETTINGS,
+            problems.PORT_TAKEN if taken else problems.SETTINGS,
             f"port {port} on {host}: {error.strerror}",
             where=None if taken else "http.host",
         ) from None

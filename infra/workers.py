@@ -21,8 +21,9 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 
 import structlog
 
-from schemas import errors
-from schemas.errors import Problem, Rejected, StadtbusError
+from schemas import problems
+from schemas.errors import Rejected, StadtbusError
+from schemas.problems import Problem
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class Workers:
                 raise Rejected(answer.problem, answer.reason)
             self._idle.append(worker)
             return _unpacked(answer)
-        raise Rejected(errors.TOO_COMPLEX, "the process that reads messages ended over it")
+        raise Rejected(problems.TOO_COMPLEX, "the process that reads messages ended over it")
 
     def _taken(self) -> _Worker:
         """An idle worker, or a new one: there are no more of them than threads."""
@@ -120,7 +121,7 @@ class _Spent:
     """The call passed a limit, so its worker is of no use any more."""
 
     reason: str
-    problem: Problem = errors.TOO_COMPLEX
+    problem: Problem = problems.TOO_COMPLEX
 
 
 class _Worker:
@@ -162,7 +163,7 @@ class _Worker:
 
     def _answer(self, timeout_s: float) -> Any:
         if not self._connection.poll(timeout_s):
-            return _Spent(f"no answer within {timeout_s:g} s", errors.READING_STALLED)
+            return _Spent(f"no answer within {timeout_s:g} s", problems.READING_STALLED)
         return self._connection.recv()
 
 

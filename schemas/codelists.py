@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from lxml import etree
 from pydantic import StringConstraints
 
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.codelist_tables import CHANNELS, CHANNELS_VERSION, DVDV_PREFIXES, DVDV_PREFIXES_VERSION
 from schemas.errors import Rejected, UsageError
 
@@ -105,4 +105,4 @@ def _row(row: etree._Element, code_column: str, name_column: str) -> tuple[str, 
 
 
 def _fault(detail: str, path: Path) -> UsageError:
-    return UsageError(errors.SETTINGS, f"schemas.codelists: {detail}", where=str(path))
+    return UsageError(problems.SETTINGS, f"schemas.codelists: {detail}", where=str(path))

@@ -8,7 +8,7 @@ from typing import Any
 
 from lxml import etree
 
-from schemas.errors import Problem
+from schemas.problems import Problem
 
 
 class Severity(StrEnum):

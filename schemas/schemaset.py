@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 from schemas.findings import Finding
 
@@ -109,7 +109,7 @@ def _compile(entry: str, folders: Sequence[Path]) -> etree.XMLSchema:
 
 
 def _broken(entry: str, folders: Sequence[Path], reasons: Sequence[str]) -> UsageError:
-    return UsageError(errors.SCHEMA_SET, "; ".join(reasons), where=str(folders[0] / entry))
+    return UsageError(problems.SCHEMA_SET, "; ".join(reasons), where=str(folders[0] / entry))
 
 
 def _reason(error: OSError | etree.LxmlError) -> str:
@@ -191,13 +191,15 @@ def _attribute_of(entry: etree._LogEntry) -> str:
 def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
     element = _element_at(root, entry.path)
     if element is root and entry.type_name == _UNKNOWN_ROOT:
-        return Finding(errors.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path_of(root))
+        return Finding(
+            problems.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path_of(root)
+        )
     words = _WORDS.get(entry.type_name, "the schema does not allow this")
     expected = ", ".join(_expected(entry))
     detail = f"{words}{expected and '; expected: '}{expected} ({entry.type_name})"
     if attribute := _attribute_of(entry):
-        return Finding(errors.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute}", value=element.get(attribute))
-    return Finding(errors.NOT_VALID, "xsd", detail, entry.line, path_of(element), value=element.text)
+        return Finding(problems.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute}", value=element.get(attribute))
+    return Finding(problems.NOT_VALID, "xsd", detail, entry.line, path_of(element), value=element.text)
 
 
 def _expected(entry: etree._LogEntry) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml import etree
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import Rejected
 from schemas.schemaset import PACKAGE_XSD, SchemaSet
 
@@ -61,25 +61,25 @@ def parse_declared(content: bytes, charset: str | None = None) -> etree._Element
     except Rejected as error:
         raise ValueError(error.problem.code) from None
     except LookupError:
-        raise ValueError(errors.ENCODING.code) from None
+        raise ValueError(problems.ENCODING.code) from None
     return root
 
 
 def _check_size(body: bytes, limit: int) -> None:
     if len(body) > limit:
-        raise Rejected(errors.TOO_LARGE, f"{len(body)} bytes; the limit is {limit}")
+        raise Rejected(problems.TOO_LARGE, f"{len(body)} bytes; the limit is {limit}")
 
 
 def _check_encoding(body: bytes) -> None:
     """UTF-8 only (XInneres S001): UTF-7, UTF-16 and Latin-1 declarations are refused before a parser sees them."""
     if b"\0" in body[:2]:  # libxml2 recognises UTF-16 and UTF-32 by these, and ASCII in them is UTF-8 too
-        raise Rejected(errors.ENCODING, "the message begins like UTF-16 or UTF-32")
+        raise Rejected(problems.ENCODING, "the message begins like UTF-16 or UTF-32")
     if (declared := _DECLARED_ENCODING.match(body.removeprefix(_BOM_UTF8))) and declared[1].lower() not in _ENCODINGS:
-        raise Rejected(errors.ENCODING, "the XML declaration names another encoding")
+        raise Rejected(problems.ENCODING, "the XML declaration names another encoding")
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Rejected(errors.ENCODING, f"the byte at position {error.start} is not UTF-8") from None
+        raise Rejected(problems.ENCODING, f"the byte at position {error.start} is not UTF-8") from None
 
 
 def _parse(body: bytes, charset: str | None = None) -> etree._Element:
@@ -98,7 +98,7 @@ def _parse(body: bytes, charset: str | None = None) -> etree._Element:
         return etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        raise Rejected(errors.NOT_WELL_FORMED, _syntax_rule(parser), where=f"line {line}, column {column}") from None
+        raise Rejected(problems.NOT_WELL_FORMED, _syntax_rule(parser), where=f"line {line}, column {column}") from None
 
 
 def _syntax_rule(parser: etree.XMLParser) -> str:
@@ -108,7 +108,7 @@ def _syntax_rule(parser: etree.XMLParser) -> str:
 
 def _check_doctype(root: etree._Element) -> None:
     if root.getroottree().docinfo.doctype:  # type: ignore[attr-defined] # the stubs lack it
-        raise Rejected(errors.DOCTYPE)
+        raise Rejected(problems.DOCTYPE)
 
 
 def _check_complexity(body: bytes, root: etree._Element) -> None:
@@ -137,11 +137,11 @@ def _find_excess(root: etree._Element) -> None:
         elements += 1
         depth += 1
         if elements > MAX_ELEMENTS:
-            raise Rejected(errors.TOO_COMPLEX, f"more than {MAX_ELEMENTS} elements")
+            raise Rejected(problems.TOO_COMPLEX, f"more than {MAX_ELEMENTS} elements")
         if depth > MAX_DEPTH:
-            raise Rejected(errors.TOO_COMPLEX, f"nested deeper than {MAX_DEPTH}")
+            raise Rejected(problems.TOO_COMPLEX, f"nested deeper than {MAX_DEPTH}")
         if len(element.attrib) > MAX_ATTRIBUTES or declared > MAX_ATTRIBUTES:
-            raise Rejected(errors.TOO_COMPLEX, f"an element with more than {MAX_ATTRIBUTES} attributes or namespaces")
+            raise Rejected(problems.TOO_COMPLEX, f"an element with more than {MAX_ATTRIBUTES} attributes or namespaces")
         declared = 0
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 import yaml
 
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import CannotTell, Rejected, UsageError
 from stadtbus.commands.adapter import adapter_app
 from stadtbus.commands.catalogue import catalogue_app
@@ -296,7 +296,7 @@ def trace(
     for one in traces if not as_json else ():
         console.print(views.trace_table(one, datetime.now(UTC)))
     if not traces:
-        to_people.print(Rejected(errors.NOBODY_KNOWS, where=places).diagnostics(), markup=False, soft_wrap=True)
+        to_people.print(Rejected(problems.NOBODY_KNOWS, where=places).diagnostics(), markup=False, soft_wrap=True)
         raise typer.Exit(FINDINGS)
 
 
@@ -314,9 +314,9 @@ def statistics_show(
     loaded = quiet()
     catalogue = loaded.load_catalogue()
     if city is not None and city not in catalogue.cities:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"there is no city '{city}'; known: {', '.join(catalogue.cities)}", where="--city")
+        raise UsageError(problems.OFFICE_UNKNOWN, f"there is no city '{city}'; known: {', '.join(catalogue.cities)}", where="--city")
     if not facts.is_here(loaded.stores):
-        raise CannotTell(errors.RECORDS_ELSEWHERE, "there are no statistics", where=loaded.stores.shown("statistics"))
+        raise CannotTell(problems.RECORDS_ELSEWHERE, "there are no statistics", where=loaded.stores.shown("statistics"))
     store = facts.open_store(loaded.stores)
     day = datetime.now().astimezone().date()
     figures = [

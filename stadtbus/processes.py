@@ -11,7 +11,7 @@ import signal
 import threading
 from typing import Final
 
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import UsageError
 from stadtbus.settings import Settings
 
@@ -46,7 +46,7 @@ async def run_gateway(settings: Settings, port: int | None) -> None:
     from producers.gateway.app import create_app
 
     if not settings.portals:
-        raise UsageError(errors.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
+        raise UsageError(problems.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
     settings.load_schemas()  # its faults are told before a worker meets them
     app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas)
     await web.serve(app, settings.http.host, port or port_of(settings, "gateway"))
@@ -120,7 +120,7 @@ def check_office(settings: Settings, office: str) -> None:
 
     known = settings.load_catalogue().offices
     if office not in known:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
+        raise UsageError(problems.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
     registry.check(office, settings.office(office))
     if mapping := mapped.page_of(office):
         Mapping.load(mapping)

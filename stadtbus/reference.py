@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
-from schemas import catalogue, datatypes, errors, message, topics
+from schemas import catalogue, datatypes, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
 from schemas.findings import Severity
@@ -24,11 +24,11 @@ from stadtbus.settings import Settings
 _MADE: Final = "<!-- Written by `make docs`; a test compares it with the code. -->\n"
 
 
-def problems() -> str:
+def problem_list() -> str:
     """Every error, with its code, meaning and hint."""
     rows = [
         (f"`{one.code}`", str(one.status), str(one.exit_code), one.xoev or "", one.title, one.hint)
-        for one in sorted(errors.PROBLEMS, key=lambda one: one.code)
+        for one in sorted(problems.PROBLEMS, key=lambda one: one.code)
     ]
     head = "# Errors\n\nThe gateway answers with the status (RFC 9457, `application/problem+json`), the command line ends with the exit code.\n\n"
     return head + _table(("code", "status", "exit code", "XÖV", "meaning", "what to do"), rows)
@@ -209,7 +209,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "messages.md": messages,
     "rules.md": rule_list,
     "metrics.md": metrics,
-    "problems.md": problems,
+    "problems.md": problem_list,
     "settings.md": settings,
     "topics.md": topic_list,
 }

@@ -34,7 +34,7 @@ from infra.stores import Store
 from producers.outbox import outbox
 from producers.outbox.outbox import Pending, Unended
 from producers.outbox.relay import record_of
-from schemas import errors, headers, topics
+from schemas import headers, problems, topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import CannotTell
 from schemas.events import State
@@ -117,7 +117,7 @@ async def _copy_again(
             if sent is None:
                 raise unreachable(kafka)
             if isinstance(sent, KafkaRefusal):
-                raise CannotTell(errors.RECORD_REFUSED, sent.error, where=copy.topic)
+                raise CannotTell(problems.RECORD_REFUSED, sent.error, where=copy.topic)
             count += 1
     return count
 

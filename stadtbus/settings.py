@@ -18,7 +18,7 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, codelists, errors, pagewords, yamllines
+from schemas import catalogue, codelists, pagewords, problems, yamllines
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
@@ -104,27 +104,27 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         fault = pagewords.faults(error, Settings)[0]
-        raise UsageError(errors.SETTINGS, str(fault), where=_where(path, page, fault.path)) from None
+        raise UsageError(problems.SETTINGS, str(fault), where=_where(path, page, fault.path)) from None
     except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
-        raise UsageError(errors.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
+        raise UsageError(problems.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
     except (SettingsError, ValueError) as error:
-        raise UsageError(errors.SETTINGS, str(error), where=path or "environment") from None
+        raise UsageError(problems.SETTINGS, str(error), where=path or "environment") from None
 
 
 def _page(path: str) -> yamllines.Page:
     """The file of settings, for its lines. What a library says of it is not passed on: it quotes what stands there, such as a password."""
     if not Path(path).is_file():
-        raise UsageError(errors.SETTINGS, "there is no such file", where=path)
+        raise UsageError(problems.SETTINGS, "there is no such file", where=path)
     try:
         page = yamllines.load(Path(path).read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
-        raise UsageError(errors.SETTINGS, "not UTF-8", where=path) from None
+        raise UsageError(problems.SETTINGS, "not UTF-8", where=path) from None
     except yamllines.NotYaml as error:
         raise UsageError(
-            errors.SETTINGS, "not YAML, nested too deeply, or a key that occurs twice", where=f"{path}, line {error.line}"
+            problems.SETTINGS, "not YAML, nested too deeply, or a key that occurs twice", where=f"{path}, line {error.line}"
         ) from None
     if not isinstance(page.value, dict | None):
-        raise UsageError(errors.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
+        raise UsageError(problems.SETTINGS, "not settings: names with values, for example `kafka: {replication: 3}`", where=path)
     return page
 
 

@@ -20,7 +20,7 @@ from consumers.watch.lag import GroupLag
 from infra.kafka.clients import in_our_words
 from producers.outbox import outbox
 from producers.outbox.outbox import Reach, Unfinished, Waiting
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import CannotTell
 from stadtbus.processes import port_of
 
@@ -169,7 +169,7 @@ async def _ask_kafka(settings: Settings, offices: Sequence[str]) -> tuple[dict[s
     except CannotTell as error:
         return {}, error
     if all(one.offsets is None for one in found):
-        return {}, CannotTell(errors.KAFKA_FAILED, found[0].faults[-1], where=settings.kafka.bootstrap)
+        return {}, CannotTell(problems.KAFKA_FAILED, found[0].faults[-1], where=settings.kafka.bootstrap)
     return {one.group: one for one in found}, None
 
 

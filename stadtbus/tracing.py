@@ -15,7 +15,7 @@ from consumers.audit import recorder
 from consumers.audit.recorder import TraceStep
 from producers.outbox import outbox
 from producers.outbox.outbox import Found
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
 from schemas.hotline import hotline_code, understood
@@ -52,7 +52,7 @@ def meant(wanted: str) -> UUID | str:
         code = understood(wanted)
     if code is None:
         raise UsageError(
-            errors.WANTED_UNCLEAR, "an id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11; a hotline code is like GTJ2-EXBT"
+            problems.WANTED_UNCLEAR, "an id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11; a hotline code is like GTJ2-EXBT"
         )
     return code
 
@@ -69,7 +69,7 @@ class Records:
         self._audit = self._open(recorder.open_store(settings.stores)) if recorder.is_here(settings.stores) else None
         self._outbox = self._open(outbox.open_store(settings.stores)) if outbox.is_here(settings.stores) else None
         if self._audit is None and self._outbox is None:
-            raise CannotTell(errors.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
+            raise CannotTell(problems.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
 
     def _open(self, store: Store) -> Store:
         self._opened.callback(store.close)

@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from infra.workers import Workers
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
 from schemas.examination import rules
@@ -66,7 +66,7 @@ def sources(paths: Iterable[Path]) -> Iterator[Source]:
             continue
         inside = sorted(one for one in path.rglob("*.xml") if one.is_file()) if path.is_dir() else [path]
         if not inside or not path.exists():
-            raise UsageError(errors.FILE_UNREADABLE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
+            raise UsageError(problems.FILE_UNREADABLE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
         yield from map(Source, inside)
 
 
@@ -104,7 +104,7 @@ def _compared(report: Report, first: dict[UUID, Report]) -> Report:
     if earlier.sha512 == report.sha512:
         return report
     severity = Severity.ERROR if report.own else Severity.WARNING
-    finding = Finding(errors.ID_CONFLICT, rules.ID_USED_ONCE, f"{earlier.path} has the same nachrichtenUUID", severity=severity)
+    finding = Finding(problems.ID_CONFLICT, rules.ID_USED_ONCE, f"{earlier.path} has the same nachrichtenUUID", severity=severity)
     return replace(report, findings=tuple(sorted((finding, *report.findings), key=lambda one: one.severity)))
 
 
@@ -120,7 +120,7 @@ def _examine(source: Source, *, accept_test: bool) -> Report:
     try:
         body = _read(source.path) if source.body is None else source.body
     except OSError as error:
-        return Report(source.path, (Finding(errors.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
+        return Report(source.path, (Finding(problems.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
     examined = examine_prepared(body, accept_test=accept_test)
     own = examined.row is not None and examined.row.own
     return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), own)

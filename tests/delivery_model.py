@@ -21,7 +21,7 @@ from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
 from consumers.settings import DeliverySettings
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
 from infra.settings import KafkaSettings
-from schemas import errors, message, topics
+from schemas import message, problems, topics
 from schemas.copies import Copy, headers_of_copy, take_apart
 from schemas.errors import CannotTell
 from schemas.headers import CopyHeader, Header, RawHeaders
@@ -127,7 +127,7 @@ class Wire(Sender):
     async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
         trouble = self.trouble.pop(0) if self.trouble else None
         if trouble == "away":
-            raise CannotTell(errors.KAFKA_UNREACHABLE)
+            raise CannotTell(problems.KAFKA_UNREACHABLE)
         sent = [KafkaRefusal(one.topic, error) if (error := self.refuses(one)) else self._keep(one) for one in records]
         return [None] * len(records) if trouble == "unknown" else list(sent)
 

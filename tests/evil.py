@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schemas import errors, message, xml
-from schemas.errors import Problem
+from schemas import message, problems, xml
+from schemas.problems import Problem
 from tests import builders
 
 VALID: Final = message.write(builders.application())
@@ -48,76 +48,76 @@ _LAUGHS = "".join(f'<!ENTITY l{level} "{f"&l{level - 1};" * 10}">' for level in 
 
 REFUSED: Final[Mapping[str, Mapping[str, tuple[bytes, Problem]]]] = {
     "I1": {
-        "billion laughs": (document(f'[<!ENTITY l0 "lol">{_LAUGHS}]', "&l9;"), errors.NOT_WELL_FORMED),
-        "quadratic blow-up": (document(f'[<!ENTITY x "{"x" * 50_000}">]', "&x;" * 50_000), errors.NOT_WELL_FORMED),
+        "billion laughs": (document(f'[<!ENTITY l0 "lol">{_LAUGHS}]', "&l9;"), problems.NOT_WELL_FORMED),
+        "quadratic blow-up": (document(f'[<!ENTITY x "{"x" * 50_000}">]', "&x;" * 50_000), problems.NOT_WELL_FORMED),
         "blow-up in an attribute": (
             b'<!DOCTYPE a [<!ENTITY x "' + b"x" * 50_000 + b'">]><a b="' + b"&x;" * 50_000 + b'"/>',
-            errors.NOT_WELL_FORMED,
+            problems.NOT_WELL_FORMED,
         ),
-        "recursion": (document('[<!ENTITY x "&y;"><!ENTITY y "&x;">]', "&x;"), errors.NOT_WELL_FORMED),
+        "recursion": (document('[<!ENTITY x "&y;"><!ENTITY y "&x;">]', "&x;"), problems.NOT_WELL_FORMED),
     },
     "I2": {
-        "external entity": (document('[<!ENTITY x SYSTEM "file:///etc/passwd">]', "&x;"), errors.NOT_WELL_FORMED),
-        "external entity, unused": (document('[<!ENTITY x SYSTEM "file:///etc/passwd">]'), errors.DOCTYPE),
+        "external entity": (document('[<!ENTITY x SYSTEM "file:///etc/passwd">]', "&x;"), problems.NOT_WELL_FORMED),
+        "external entity, unused": (document('[<!ENTITY x SYSTEM "file:///etc/passwd">]'), problems.DOCTYPE),
     },
     "I3": {
-        "external DTD": (document('SYSTEM "file:///etc/passwd"'), errors.DOCTYPE),
-        "external DTD by name": (document('PUBLIC "-//A//B" "http://127.0.0.1:1/a.dtd"'), errors.DOCTYPE),
-        "parameter entity": (document('[<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]'), errors.NOT_WELL_FORMED),
-        "harmless entity": (document('[<!ENTITY x "y">]', "&x;"), errors.DOCTYPE),
-        "bare DOCTYPE": (document(""), errors.DOCTYPE),
+        "external DTD": (document('SYSTEM "file:///etc/passwd"'), problems.DOCTYPE),
+        "external DTD by name": (document('PUBLIC "-//A//B" "http://127.0.0.1:1/a.dtd"'), problems.DOCTYPE),
+        "parameter entity": (document('[<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]'), problems.NOT_WELL_FORMED),
+        "harmless entity": (document('[<!ENTITY x "y">]', "&x;"), problems.DOCTYPE),
+        "bare DOCTYPE": (document(""), problems.DOCTYPE),
     },
     "I4": {
-        "one level too deep": (nested(xml.MAX_DEPTH + 1), errors.TOO_COMPLEX),
-        "depth 300": (nested(300), errors.NOT_WELL_FORMED),
-        "depth 100,000": (nested(100_000), errors.NOT_WELL_FORMED),
+        "one level too deep": (nested(xml.MAX_DEPTH + 1), problems.TOO_COMPLEX),
+        "depth 300": (nested(300), problems.NOT_WELL_FORMED),
+        "depth 100,000": (nested(100_000), problems.NOT_WELL_FORMED),
     },
     "I5": {
-        "one byte too large": (b"<a>" + b"x" * (xml.MAX_SIZE_BYTES - 6) + b"</a>", errors.TOO_LARGE),
-        "text of 11 MB": (b"<a>" + b"x" * 11_000_000 + b"</a>", errors.TOO_LARGE),
-        "attribute of 11 MB": (b'<a b="' + b"x" * 11_000_000 + b'"/>', errors.TOO_LARGE),
+        "one byte too large": (b"<a>" + b"x" * (xml.MAX_SIZE_BYTES - 6) + b"</a>", problems.TOO_LARGE),
+        "text of 11 MB": (b"<a>" + b"x" * 11_000_000 + b"</a>", problems.TOO_LARGE),
+        "attribute of 11 MB": (b'<a b="' + b"x" * 11_000_000 + b'"/>', problems.TOO_LARGE),
     },
     "I6": {
-        "one element too many": (b"<a>" + b"<b/>" * xml.MAX_ELEMENTS + b"</a>", errors.TOO_COMPLEX),
-        "as many elements as bytes allow": (b"<a>" + b"<b/>" * ((xml.MAX_SIZE_BYTES - 7) // 4) + b"</a>", errors.TOO_COMPLEX),
-        "2 million elements": (b"<a>" + b"<b/>" * 2_000_000 + b"</a>", errors.TOO_LARGE),
+        "one element too many": (b"<a>" + b"<b/>" * xml.MAX_ELEMENTS + b"</a>", problems.TOO_COMPLEX),
+        "as many elements as bytes allow": (b"<a>" + b"<b/>" * ((xml.MAX_SIZE_BYTES - 7) // 4) + b"</a>", problems.TOO_COMPLEX),
+        "2 million elements": (b"<a>" + b"<b/>" * 2_000_000 + b"</a>", problems.TOO_LARGE),
     },
     "I7": {
-        "one attribute too many": (attributes('n{}=""', xml.MAX_ATTRIBUTES + 1), errors.TOO_COMPLEX),
-        "one namespace too many": (attributes('xmlns:n{}="n"', xml.MAX_ATTRIBUTES + 1), errors.TOO_COMPLEX),
-        "90,000 attributes": (attributes('n{}=""', 90_000), errors.TOO_COMPLEX),
-        "50,000 namespaces": (attributes('xmlns:n{}="n"', 50_000), errors.TOO_COMPLEX),
-        "200,000 attributes": (attributes('n{}=""', 200_000), errors.TOO_LARGE),
+        "one attribute too many": (attributes('n{}=""', xml.MAX_ATTRIBUTES + 1), problems.TOO_COMPLEX),
+        "one namespace too many": (attributes('xmlns:n{}="n"', xml.MAX_ATTRIBUTES + 1), problems.TOO_COMPLEX),
+        "90,000 attributes": (attributes('n{}=""', 90_000), problems.TOO_COMPLEX),
+        "50,000 namespaces": (attributes('xmlns:n{}="n"', 50_000), problems.TOO_COMPLEX),
+        "200,000 attributes": (attributes('n{}=""', 200_000), problems.TOO_LARGE),
     },
     "I8": {
-        "Latin-1 bytes": ("<a>Müller</a>".encode("latin-1"), errors.ENCODING),
-        "Latin-1 bytes declared UTF-8": (declared("UTF-8", "Müller").encode("latin-1"), errors.ENCODING),
-        "truncated": (VALID[:-20], errors.NOT_WELL_FORMED),
-        "two roots": (b"<a/><a/>", errors.NOT_WELL_FORMED),
+        "Latin-1 bytes": ("<a>Müller</a>".encode("latin-1"), problems.ENCODING),
+        "Latin-1 bytes declared UTF-8": (declared("UTF-8", "Müller").encode("latin-1"), problems.ENCODING),
+        "truncated": (VALID[:-20], problems.NOT_WELL_FORMED),
+        "two roots": (b"<a/><a/>", problems.NOT_WELL_FORMED),
     },
     "I9": {
-        "Latin-1 declared": (declared("ISO-8859-1").encode(), errors.ENCODING),
-        "UTF-7": (declared("UTF-7", "+AGE-").encode(), errors.ENCODING),
-        "UTF-7 after many blanks": (declared("UTF-7", "+AGE-", " " * 500).encode(), errors.ENCODING),
-        "UTF-7 after a BOM": (BOM + declared("UTF-7", "+AGE-").encode(), errors.ENCODING),
-        "UTF-16": (declared("UTF-16").encode("utf-16"), errors.ENCODING),
-        "UTF-16 without BOM": (declared("UTF-16").encode("utf-16-le"), errors.ENCODING),
-        "UTF-16 undeclared": ("<?xml version='1.0'?><a/>".encode("utf-16-be"), errors.ENCODING),
-        "UTF-32 undeclared": ("<?xml version='1.0'?><a/>".encode("utf-32-be"), errors.ENCODING),
+        "Latin-1 declared": (declared("ISO-8859-1").encode(), problems.ENCODING),
+        "UTF-7": (declared("UTF-7", "+AGE-").encode(), problems.ENCODING),
+        "UTF-7 after many blanks": (declared("UTF-7", "+AGE-", " " * 500).encode(), problems.ENCODING),
+        "UTF-7 after a BOM": (BOM + declared("UTF-7", "+AGE-").encode(), problems.ENCODING),
+        "UTF-16": (declared("UTF-16").encode("utf-16"), problems.ENCODING),
+        "UTF-16 without BOM": (declared("UTF-16").encode("utf-16-le"), problems.ENCODING),
+        "UTF-16 undeclared": ("<?xml version='1.0'?><a/>".encode("utf-16-be"), problems.ENCODING),
+        "UTF-32 undeclared": ("<?xml version='1.0'?><a/>".encode("utf-32-be"), problems.ENCODING),
     },
     "I11": {
-        "NUL": (b"<a>\0</a>", errors.NOT_WELL_FORMED),
-        "NUL reference": (b"<a>&#0;</a>", errors.NOT_WELL_FORMED),
-        "control reference": (b"<a>&#1;</a>", errors.NOT_WELL_FORMED),
-        "lone surrogate": ("<a>\ud800</a>".encode(errors="surrogatepass"), errors.ENCODING),
-        "surrogate reference": (b"<a>&#xD800;</a>", errors.NOT_WELL_FORMED),
-        "empty": (b"", errors.NOT_WELL_FORMED),
-        "BOM only": (BOM, errors.NOT_WELL_FORMED),
+        "NUL": (b"<a>\0</a>", problems.NOT_WELL_FORMED),
+        "NUL reference": (b"<a>&#0;</a>", problems.NOT_WELL_FORMED),
+        "control reference": (b"<a>&#1;</a>", problems.NOT_WELL_FORMED),
+        "lone surrogate": ("<a>\ud800</a>".encode(errors="surrogatepass"), problems.ENCODING),
+        "surrogate reference": (b"<a>&#xD800;</a>", problems.NOT_WELL_FORMED),
+        "empty": (b"", problems.NOT_WELL_FORMED),
+        "BOM only": (BOM, problems.NOT_WELL_FORMED),
     },
     "I12": {
-        "gzip": (gzip.compress(VALID, mtime=0), errors.ENCODING),
-        "gzip bomb": (gzip.compress(bytes(50_000_000), mtime=0), errors.ENCODING),
-        "zip": (zipped(VALID), errors.ENCODING),
+        "gzip": (gzip.compress(VALID, mtime=0), problems.ENCODING),
+        "gzip bomb": (gzip.compress(bytes(50_000_000), mtime=0), problems.ENCODING),
+        "zip": (zipped(VALID), problems.ENCODING),
     },
 }
 """What the parser refuses: row, name, body and problem."""

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import Rejected, UsageError
 
 
@@ -18,7 +18,7 @@ def nothing() -> None:
 
 def misconfigured() -> None:
     """An initialiser that finds the settings wrong."""
-    raise UsageError(errors.TOO_LARGE, "on purpose")
+    raise UsageError(problems.TOO_LARGE, "on purpose")
 
 
 def crash() -> None:
@@ -72,7 +72,7 @@ def end_itself_once(marker: str) -> int:
 
 def refuse(body: bytes) -> int:
     """As a parser does."""
-    raise Rejected(errors.NOT_WELL_FORMED, f"{len(body)} bytes", where="line 1")
+    raise Rejected(problems.NOT_WELL_FORMED, f"{len(body)} bytes", where="line 1")
 
 
 def fail(body: bytes) -> int:

@@ -21,7 +21,7 @@ from adapters.twins.book import Entry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
 from infra.ends import is_our_end
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.errors import UsageError
 from schemas.examination import heads
 
@@ -121,7 +121,7 @@ def samples(office: str) -> list[bytes]:
     """
     found = [recordings.read(path) for path in sample_paths(office) if not recordings.refused_on_purpose(path)]
     if not found:
-        raise UsageError(errors.SAMPLES_MISSING, f"{office} has no samples/*.xml", where=str(registry.folder(office)))
+        raise UsageError(problems.SAMPLES_MISSING, f"{office} has no samples/*.xml", where=str(registry.folder(office)))
     return found
 
 

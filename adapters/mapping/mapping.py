@@ -12,7 +12,7 @@ from adapters.mapping import functions, page, render
 from adapters.mapping.entries import Compiler, fill
 from adapters.mapping.page import Draft
 from adapters.mapping.reading import Failed, Paths, Place
-from schemas import errors
+from schemas import problems
 from schemas.errors import Refused, UsageError
 from schemas.message import APPLICATION
 
@@ -94,4 +94,4 @@ def _place(found: Any) -> str:
 
 def _unusable(draft: Draft) -> UsageError:
     first = draft.flaws[0]
-    return UsageError(errors.MAPPING, first.detail, where=str(first.spot))
+    return UsageError(problems.MAPPING, first.detail, where=str(first.spot))

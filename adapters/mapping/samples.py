@@ -14,7 +14,7 @@ from uuid import UUID
 
 from adapters.interface import Submission
 from adapters.mapping.mapping import Mapping
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.errors import Refused, Rejected, UsageError
 
 ACCEPTED_AT: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -61,7 +61,7 @@ def submission(path: Path) -> Submission:
     try:
         return Submission(UUID(message_id), UUID(root.findtext("antragsidentifikation", "")), "", ACCEPTED_AT, body, root)
     except ValueError:
-        raise UsageError(errors.SAMPLE_UNREADABLE, "it lacks the id of the message or of the case", where=str(path)) from None
+        raise UsageError(problems.SAMPLE_UNREADABLE, "it lacks the id of the message or of the case", where=str(path)) from None
 
 
 def read(path: Path) -> bytes:
@@ -74,7 +74,7 @@ def read(path: Path) -> bytes:
     try:
         xml.parse(body)
     except Rejected as error:
-        raise UsageError(errors.SAMPLE_UNREADABLE, f"{error.problem.title}: {error.where or error.detail}", where=str(path)) from None
+        raise UsageError(problems.SAMPLE_UNREADABLE, f"{error.problem.title}: {error.where or error.detail}", where=str(path)) from None
     return body
 
 

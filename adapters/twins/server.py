@@ -13,7 +13,7 @@ from adapters.twins.book import Mood, Temper
 from adapters.twins.http import HttpListener
 from adapters.twins.settings import TwinsSettings
 from adapters.twins.twin import Site, Twin
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 
 
@@ -52,7 +52,7 @@ class Twins:
             await self._control.open()
         except OSError as error:
             await self.stop()
-            raise UsageError(errors.PORT_TAKEN, f"the twins cannot listen: {error.strerror}") from None
+            raise UsageError(problems.PORT_TAKEN, f"the twins cannot listen: {error.strerror}") from None
 
     async def stop(self) -> None:
         """Close all ports and remove the temporary folder."""

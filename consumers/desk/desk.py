@@ -22,7 +22,7 @@ from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.reading import Shelf, looking
 from infra.settings import KafkaSettings, StoreSettings
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.copies import Place
 from schemas.errors import CannotTell, UsageError
 from schemas.headers import CopyHeader, Header
@@ -98,7 +98,7 @@ class Desk:
             with self._ledger(plan.office) as ledger:
                 plan.look_up(_look(ledger)([letter.id for letter in plan.letters if letter.submission]))
         except CannotTell as error:
-            if error.problem is errors.LEDGER_ELSEWHERE:
+            if error.problem is problems.LEDGER_ELSEWHERE:
                 return False
             raise
         return True
@@ -177,7 +177,7 @@ class Desk:
         async with looking(self._kafka, [topic]) as consumer:
             found = await Shelf(self._kafka, consumer, topic).take(letter.partition, [letter.offset])
         if not found:
-            raise UsageError(errors.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
+            raise UsageError(problems.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
         return found[0]
 
     def _entry(self, letter: Letter) -> Entry | None:
@@ -197,7 +197,7 @@ class Desk:
             CannotTell: ledger-elsewhere, store-unreachable.
         """
         if self._stores.url is None and not (self._stores.folder / f"ledger-{office}.sqlite").exists():
-            raise CannotTell(errors.LEDGER_ELSEWHERE, f"there is no ledger of {office}", where=self._stores.shown(f"ledger-{office}"))
+            raise CannotTell(problems.LEDGER_ELSEWHERE, f"there is no ledger of {office}", where=self._stores.shown(f"ledger-{office}"))
         ledger = Ledger(self._stores, office)
         try:
             yield ledger
@@ -215,7 +215,7 @@ def _ending(operation: Operation) -> dict[CopyHeader, str]:
 def _find(letters: Mapping[str, Letters], wanted: str) -> tuple[Letters, Letter]:
     found = [(of_office, one) for of_office in letters.values() for one in of_office.all if wanted in (one.submission, str(one.place))]
     if not found:
-        raise UsageError(errors.DEADLETTER_UNKNOWN, "none has this place or is of this submission", where=", ".join(letters))
+        raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this place or is of this submission", where=", ".join(letters))
     return found[-1]
 
 

@@ -14,7 +14,7 @@ from consumers.engine.starts import Known, Start
 from infra.kafka import group_offsets
 from infra.kafka.cluster import Log
 from infra.settings import KafkaSettings
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import UsageError
 
 
@@ -45,7 +45,7 @@ class Move:
     @property
     def is_anew(self) -> bool:
         """The log is another one, or shorter than before."""
-        return self.reason in (errors.TOPIC_REPLACED.code, errors.LOG_SHORTENED.code)
+        return self.reason in (problems.TOPIC_REPLACED.code, problems.LOG_SHORTENED.code)
 
     @property
     def changes(self) -> bool:
@@ -62,7 +62,7 @@ async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Move]:
     """
     group, logs = await group_offsets.look_at_topics(kafka, office, [topics.submissions(office), topics.retry(office)])
     if group.members:
-        raise UsageError(errors.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
+        raise UsageError(problems.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
     known = ledger.positions()
     moves = [_move(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()]
     copies_gone = {move.partition.partition for move in moves if topics.is_retry(move.partition.topic) and move.is_anew}
@@ -78,9 +78,9 @@ def _move(partition: TopicPartition, committed: int | None, known: Known, log: L
     move = Move(partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost)
     if known.offset is None:
         return move
-    if move.reason == errors.TOPIC_REPLACED.code:
+    if move.reason == problems.TOPIC_REPLACED.code:
         return replace(move, to=log.first, ask_before=0)
-    if move.reason == errors.LOG_SHORTENED.code:
+    if move.reason == problems.LOG_SHORTENED.code:
         return replace(move, to=log.first, kept=log.end)
     ahead = committed is not None and committed > known.offset  # what lies between stays unclear
     return replace(move, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
@@ -89,12 +89,12 @@ def _move(partition: TopicPartition, committed: int | None, known: Known, log: L
 def _reason(committed: int | None, known: Known, log: Log) -> str:
     """What the engine stands for (`consumers.engine.starts`)."""
     if known.is_of_another(log.topic_id):
-        return errors.TOPIC_REPLACED.code
+        return problems.TOPIC_REPLACED.code
     if not known.offset:
         return ""
     if known.offset > log.end:
-        return errors.LOG_SHORTENED.code
-    return errors.OFFSETS_LOST.code if committed is None and known.offset > log.first else ""
+        return problems.LOG_SHORTENED.code
+    return problems.OFFSETS_LOST.code if committed is None and known.offset > log.first else ""
 
 
 def _with_parked(move: Move, first: int, parked: Sequence[int]) -> Move:

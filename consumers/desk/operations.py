@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from infra.kafka.clients import Outgoing, Sender, SendRefused, SendUnknown
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import CannotTell
 from schemas.headers import Header
 from schemas.operations import OPERATION_CONTENT_TYPE, Operation
@@ -23,7 +23,7 @@ async def note(sender: Sender, operation: Operation) -> None:
     try:
         await sender.send(Outgoing(topics.OPERATIONS, operation.actor.encode(), value, _HEADERS))
     except SendUnknown:
-        raise CannotTell(errors.OPERATION_NOT_RECORDED, f"action '{operation.action}'", where=topics.OPERATIONS) from None
+        raise CannotTell(problems.OPERATION_NOT_RECORDED, f"action '{operation.action}'", where=topics.OPERATIONS) from None
     except SendRefused as error:
         text = f"action '{operation.action}': Kafka refuses it, {error.refusal.error}"
-        raise CannotTell(errors.OPERATION_NOT_RECORDED, text, where=topics.OPERATIONS) from None
+        raise CannotTell(problems.OPERATION_NOT_RECORDED, text, where=topics.OPERATIONS) from None

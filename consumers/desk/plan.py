@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from consumers.delivery import ledger as states
 from consumers.delivery.ledger import Entry
 from consumers.desk.letters import Letter, Letters
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 
 
@@ -34,7 +34,7 @@ class Selection:
         found = [letter for letter in letters.open if self._means(letter)]
         if not found and self.named:
             named = f"submission {self.submission}" if self.submission else f"fingerprint {self.fingerprint}"
-            raise UsageError(errors.DEADLETTER_UNKNOWN, f"nothing open has {named}", where=letters.office)
+            raise UsageError(problems.DEADLETTER_UNKNOWN, f"nothing open has {named}", where=letters.office)
         return found
 
     def _means(self, letter: Letter) -> bool:

@@ -12,7 +12,7 @@ from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import Shelf, read_all
 from infra.settings import KafkaSettings
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import CannotTell
 from schemas.headers import CopyHeader
@@ -89,5 +89,5 @@ class Republisher:
 def _unless_refused(places: Places, refusals: Mapping[Letter, KafkaRefusal]) -> Places:
     for refusal in refusals.values():
         detail = f"{len(refusals)} dead letters stay as they are, {len(places)} were sent; Kafka says {refusal.error}"
-        raise CannotTell(errors.RECORD_REFUSED, detail, where=refusal.topic)
+        raise CannotTell(problems.RECORD_REFUSED, detail, where=refusal.topic)
     return places

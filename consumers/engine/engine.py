@@ -39,7 +39,7 @@ from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import commit_of
 from infra.kafka.polling import Polling
 from infra.settings import KafkaSettings
-from schemas import errors, topics
+from schemas import problems, topics
 from schemas.errors import CannotTell, StadtbusError, UsageError
 
 log = structlog.get_logger()
@@ -221,7 +221,7 @@ class Engine(Generic[WorkT]):
         if self._standing is not None:
             return self._standing
         if self._missing:
-            return f"{errors.TOPICS_MISSING.code}: {', '.join(self._missing)}"
+            return f"{problems.TOPICS_MISSING.code}: {', '.join(self._missing)}"
         return None if self._polling is None else self._polling.finding()
 
     def notice(self) -> str | None:
@@ -340,7 +340,7 @@ class Engine(Generic[WorkT]):
         if position is None or assignment != self._assignment:
             return
         if position < (expected := self.core.expected(partition)):
-            raise CannotTell(errors.LOG_SHORTENED, f"partition {partition.partition}: {expected} was read", where=partition.topic)
+            raise CannotTell(problems.LOG_SHORTENED, f"partition {partition.partition}: {expected} was read", where=partition.topic)
         await self._mind_gap(consumer, partition, position)
         if assignment == self._assignment:
             self.core.pass_to(partition, position)
@@ -513,7 +513,7 @@ class Engine(Generic[WorkT]):
         found = await topics_of(consumer._client, self._topics)  # noqa: SLF001 - see `infra.kafka.cluster`
         self._missing = sorted(set(self._topics) - found.keys())
         if gone := {partition.topic for partition in partitions} - found.keys():
-            raise UsageError(errors.TOPICS_MISSING, ", ".join(sorted(gone)))
+            raise UsageError(problems.TOPICS_MISSING, ", ".join(sorted(gone)))
         logs = await logs_of(consumer, partitions, found)
         return {
             partition: start_of(partition, known[partition], await consumer.committed(partition), logs[partition])
@@ -535,7 +535,7 @@ class Engine(Generic[WorkT]):
             self._missing = sorted(set(self._topics) - found.keys())
             for name, topic in found.items():
                 if None not in (before := self._ids.get(name), topic.id) and before != topic.id:
-                    raise CannotTell(errors.TOPIC_REPLACED, "it was made anew while it was read", where=name)
+                    raise CannotTell(problems.TOPIC_REPLACED, "it was made anew while it was read", where=name)
 
     async def on_revoked(self, consumer: AIOKafkaConsumer, limit_s: float) -> None:
         """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once; all of it,

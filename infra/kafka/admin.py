@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from infra.kafka.clients import in_our_words, outside
 from infra.kafka.cluster import partitions_of
 from infra.settings import KafkaSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, UsageError
 from schemas.topics import Topic
 
@@ -82,7 +82,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
         answer = await admin.create_topics(wanted)
     for name, code, *_ in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise CannotTell(errors.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
+            raise CannotTell(problems.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
 
 
 def config_of(settings: KafkaSettings, topic: Topic) -> dict[str, str]:
@@ -102,7 +102,7 @@ async def require_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> No
         existing = await existing_topics(admin)
     missing = [topic.name for topic in topics if topic.name not in existing]
     if missing:
-        raise UsageError(errors.TOPICS_MISSING, ", ".join(missing), where=settings.bootstrap)
+        raise UsageError(problems.TOPICS_MISSING, ", ".join(missing), where=settings.bootstrap)
     for topic in topics:
         if (count := len(existing[topic.name].leaders)) != topic.partitions:
             log.warning("topic_differs", topic=topic.name, partitions=count, wanted=topic.partitions, next="stadtbus topics plan")

@@ -38,7 +38,7 @@ from aiokafka.partitioner import murmur2
 from infra.ends import is_our_end
 from infra.logs import Seldom
 from infra.settings import KafkaSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from schemas.headers import RawHeaders
 from schemas.topics import MIB, PARTITIONS
@@ -96,7 +96,7 @@ class Position(NamedTuple):
 
 def unreachable(settings: KafkaSettings) -> CannotTell:
     """The error for a cluster that does not answer."""
-    return CannotTell(errors.KAFKA_UNREACHABLE, f"no broker answers at {settings.bootstrap}", where="kafka.bootstrap")
+    return CannotTell(problems.KAFKA_UNREACHABLE, f"no broker answers at {settings.bootstrap}", where="kafka.bootstrap")
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def in_our_words(settings: KafkaSettings) -> Iterator[None]:
     except CommitFailedError:
         raise
     except KafkaError as error:  # for example a coordinator or a leader that is not there
-        raise CannotTell(errors.KAFKA_FAILED, type(error).__name__, where=settings.bootstrap) from None
+        raise CannotTell(problems.KAFKA_FAILED, type(error).__name__, where=settings.bootstrap) from None
 
 
 async def start_consumer(settings: KafkaSettings, group: str, client_id: str) -> AIOKafkaConsumer:

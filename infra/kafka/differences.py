@@ -12,7 +12,7 @@ from aiokafka.errors import for_code
 
 from infra.kafka.admin import Existing, config_of, connected, existing_topics
 from infra.settings import KafkaSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from schemas.topics import Topic
 
@@ -107,4 +107,4 @@ async def _configs(
 
 def _refused(settings: KafkaSettings, code: int, name: Any) -> None:
     if code:
-        raise CannotTell(errors.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
+        raise CannotTell(problems.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)

@@ -16,7 +16,7 @@ from infra.kafka.admin import connected
 from infra.kafka.clients import outside
 from infra.kafka.cluster import Log, ends, logs_of, topics_of
 from infra.settings import KafkaSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 
 _CLIENT: Final = "stadtbus-offsets"
@@ -110,4 +110,4 @@ async def set_offsets(settings: KafkaSettings, group: str, offsets: Mapping[Topi
             consumer.assign(list(offsets))
             await consumer.commit(dict(offsets))
     except CommitFailedError:  # somebody joined meanwhile
-        raise UsageError(errors.GROUP_HAS_MEMBERS, where=group) from None
+        raise UsageError(problems.GROUP_HAS_MEMBERS, where=group) from None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import UsageError
 
 OLDEST_JAVA: Final = 17  # Kafka 4 brokers do not run on older ones
@@ -43,7 +43,7 @@ def java() -> Path:
         if major >= OLDEST_JAVA:
             return place
     said = "; ".join(f"{place} is {version}" for place, (_, version) in found.items())
-    raise UsageError(errors.JAVA_MISSING, said or "no java in JAVA_HOME or PATH")
+    raise UsageError(problems.JAVA_MISSING, said or "no java in JAVA_HOME or PATH")
 
 
 def _java_version(place: str) -> tuple[int, str]:
@@ -74,7 +74,7 @@ def _cache() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "stadtbus"
     except RuntimeError:
-        raise UsageError(errors.PATH_UNUSABLE, "this user has no home folder to keep Kafka's jars in: set XDG_CACHE_HOME") from None
+        raise UsageError(problems.PATH_UNUSABLE, "this user has no home folder to keep Kafka's jars in: set XDG_CACHE_HOME") from None
 
 
 def of_java() -> dict[str, str]:
@@ -86,14 +86,14 @@ def _fetch(folder: Path) -> None:
     """Have Maven fill a folder beside the final one; only a complete one gets the final name."""
     maven = shutil.which("mvn")
     if not maven:
-        raise UsageError(errors.MAVEN_MISSING, "no mvn in PATH")
+        raise UsageError(problems.MAVEN_MISSING, "no mvn in PATH")
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as scratch:
         log, copied = folder.with_name("maven.log"), Path(scratch) / "jars"
         command = [maven, "-q", "-B", "-f", str(POM), COPY_DEPENDENCIES, "-DincludeScope=runtime", f"-DoutputDirectory={copied}"]
         with log.open("wb") as output:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, env=of_java())  # noqa: S603 - fixed arguments
         if done.returncode:
-            raise UsageError(errors.MAVEN_FAILED, f"exit status {done.returncode}, log: {log}")
+            raise UsageError(problems.MAVEN_FAILED, f"exit status {done.returncode}, log: {log}")
         copied.rename(folder)
 
 

@@ -29,7 +29,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from infra.kafka.jars import jars, java, locked, of_java
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, UsageError
 
 HOST: Final = "127.0.0.1"
@@ -97,7 +97,7 @@ class LocalKafka:
 
     def __init__(self, data: Path, brokers: int = 1, port: int = 9092, *, detour: bool = False) -> None:
         if brokers not in (1, 3):
-            raise UsageError(errors.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
+            raise UsageError(problems.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
         self.data = data.absolute()
         self.logs = self.data / "logs"
         self._home = self.data / f"of-{brokers}"
@@ -142,7 +142,7 @@ class LocalKafka:
         with locked(self.data / "lock"):
             running = self._running()
             if running and self._read()["bootstrap"] != self.bootstrap:
-                raise UsageError(errors.SETTINGS, f"{self.data} is in use by a Kafka at {self._read()['bootstrap']}; stop it first")
+                raise UsageError(problems.SETTINGS, f"{self.data} is in use by a Kafka at {self._read()['bootstrap']}; stop it first")
             missing = [n for n in self._numbers if n not in running]
             if not missing:
                 say(f"Kafka runs already at {self.bootstrap}")
@@ -221,7 +221,7 @@ class LocalKafka:
         for port in (self._port + number + offset for number in numbers for offset in offsets):
             while (error := _refusal_of(port)) is not None:
                 if time.monotonic() > deadline_s:
-                    raise UsageError(errors.PORT_TAKEN, f"port {port} on {HOST}, needed by the local Kafka: {error}")
+                    raise UsageError(problems.PORT_TAKEN, f"port {port} on {HOST}, needed by the local Kafka: {error}")
                 time.sleep(POLL)
 
     def _write_settings(self, number: int) -> None:
@@ -310,7 +310,7 @@ class LocalKafka:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         telling = [line for line in lines if line and not line[0].isspace()]  # a stack trace is indented
         last = telling[-1] if telling else "nothing"
-        return CannotTell(errors.BROKER_FAILED, f"broker {number} {what}; log {log} ends with: {last}", where=str(log))
+        return CannotTell(problems.BROKER_FAILED, f"broker {number} {what}; log {log} ends with: {last}", where=str(log))
 
     def _read(self) -> dict[str, Any]:
         state: dict[str, Any] = {"brokers": {}}
@@ -320,7 +320,7 @@ class LocalKafka:
                 _alive(state)
             except (ValueError, TypeError, KeyError, AttributeError):
                 what = "this does not say which brokers run: if none does, remove it"
-                raise UsageError(errors.PATH_UNUSABLE, what, where=str(self._state)) from None
+                raise UsageError(problems.PATH_UNUSABLE, what, where=str(self._state)) from None
         return state
 
     def _remember(self, number: int, pid: int) -> None:

@@ -36,7 +36,7 @@ from infra.kafka.unread import Unread, Unreadable
 from infra.settings import KafkaSettings
 from infra.stores import Store, add_missing_columns, insert_new
 from infra.tasks import in_background
-from schemas import errors
+from schemas import problems
 from schemas.errors import StadtbusError
 
 log = structlog.get_logger()
@@ -111,9 +111,9 @@ def go_on(offset: int, topic_id: str | None, log: Log, *, was_cut: bool = False)
     before the offset than the one that was read there. Pure.
     """
     if None not in (topic_id, log.topic_id) and topic_id != log.topic_id:
-        return GoOn(log.first, errors.TOPIC_REPLACED.code, log.first)
+        return GoOn(log.first, problems.TOPIC_REPLACED.code, log.first)
     if was_cut or offset > log.end:
-        return GoOn(log.first, errors.LOG_SHORTENED.code)
+        return GoOn(log.first, problems.LOG_SHORTENED.code)
     return GoOn(max(offset, log.first), missing=max(0, log.first - offset))
 
 
@@ -165,7 +165,7 @@ class StoredReader(Generic[RowT]):
         """Whether every partition of every topic is being read; else which are not, and why."""
         if self._standing is not None:
             return self._standing
-        findings = [f"{errors.TOPICS_MISSING.code}: {', '.join(self._absent)}"] if self._absent else []
+        findings = [f"{problems.TOPICS_MISSING.code}: {', '.join(self._absent)}"] if self._absent else []
         if not self._assigned:
             findings.append("no partition is assigned")
         if waiting := [f"{topic}/{number}" for topic, number in self._assigned if (topic, number) not in self._next]:

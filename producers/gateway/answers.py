@@ -14,11 +14,12 @@ from uuid import uuid4, uuid5
 
 from producers.gateway.views import Awaiting, awaiting
 from producers.outbox.outbox import Accepted, Step
-from schemas import errors, message
-from schemas.errors import Problem, Rejected
+from schemas import message, problems
+from schemas.errors import Rejected
 from schemas.events import State
 from schemas.findings import Severity
 from schemas.message import Authority, Ground, MessageReference, Receipt, RejectionMessage, StatusMessage
+from schemas.problems import Problem
 
 MEDIA_TYPE: Final = "application/xml"
 _LONGEST_DETAIL: Final = 1000
@@ -42,7 +43,7 @@ def wanted(accept: str | None) -> bool:
 
 def is_rejection(error: Rejected) -> bool:
     """Whether a refusal is final for the message: not where nobody knows who asks (401), nor where the same may be sent again later (5xx)."""
-    return error.problem != errors.UNAUTHENTICATED and error.problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return error.problem != problems.UNAUTHENTICATED and error.problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def receipt(accepted: Accepted, author: Authority, reader: Authority) -> bytes:

@@ -33,10 +33,11 @@ from producers.outbox import outbox
 from producers.outbox.outbox import Outbox
 from producers.outbox.relay import Lane
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import errors, topics, xml
+from schemas import problems, topics, xml
 from schemas.catalogue import Catalogue
-from schemas.errors import Problem, Rejected, StadtbusError
+from schemas.errors import Rejected, StadtbusError
 from schemas.message import Authority
+from schemas.problems import Problem
 
 log = structlog.get_logger()
 
@@ -116,7 +117,7 @@ def _add_routes(app: FastAPI, door: Intake, box: Outbox, bus: Authority) -> None
         portal = door.authenticate(authorization)
         found = await box.steps(_uuid(submission_id), portal.id)
         if found is None:
-            raise Rejected(errors.NOT_FOUND)
+            raise Rejected(problems.NOT_FOUND)
         return _xml(answers.status(*found, bus, portal.author)) if answers.wanted(accept) else views.status(*found)
 
     @app.get("/v1/schemas/einreichung-1.0.xsd", response_class=Response)
@@ -132,7 +133,7 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Rejected(errors.NOT_FOUND, "the id is not a UUID") from None
+        raise Rejected(problems.NOT_FOUND, "the id is not a UUID") from None
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -142,19 +143,19 @@ def _add_errors(app: FastAPI) -> None:
         return _problem(error)
 
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        problem = errors.METHOD if error.status_code == errors.METHOD.status else errors.NO_SUCH_PAGE
+        problem = problems.METHOD if error.status_code == problems.METHOD.status else problems.NO_SUCH_PAGE
         return _problem(Rejected(problem), error.status_code, error.headers)
 
     async def store(_: Request, error: SQLAlchemyError) -> JSONResponse:
         log.error("store_failed", store="outbox", error=database.reason(error))
-        return _problem(Rejected(errors.STORE_UNREACHABLE, "it is not known whether the submission was taken: send the same again"))
+        return _problem(Rejected(problems.STORE_UNREACHABLE, "it is not known whether the submission was taken: send the same again"))
 
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return Response(status_code=400)  # nobody reads it
 
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         log.error("internal_error", error=type(error).__name__)
-        return _problem(Rejected(errors.INTERNAL))
+        return _problem(Rejected(problems.INTERNAL))
 
     handlers: dict[type[Exception], Callable[..., Any]] = {
         StadtbusError: ours,

@@ -17,8 +17,8 @@ from producers.gateway import answers
 from producers.gateway.views import Finding, Receipt, SubmissionView
 from producers.intake import letters
 from producers.intake.form import SubmissionForm
-from schemas import errors, message
-from schemas.errors import Problem
+from schemas import message, problems
+from schemas.problems import Problem
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 30
@@ -174,22 +174,22 @@ _HEADERS: Final = {
     "Retry-After": {"description": "Seconds after which to send the same again.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "`Bearer`", "schema": _TEXT},
 }
-_ALWAYS: Final = (errors.UNAUTHENTICATED, errors.INTERNAL, errors.STORE_UNREACHABLE)
+_ALWAYS: Final = (problems.UNAUTHENTICATED, problems.INTERNAL, problems.STORE_UNREACHABLE)
 _AT_INTAKE: Final = (
     *_ALWAYS,
-    errors.MEDIA_TYPE,
-    errors.TOO_LARGE,
-    errors.TOO_SLOW,
-    errors.AUTHOR_MISMATCH,
-    errors.TRUST_TOO_LOW,
-    errors.ACCOUNT_NOT_ACCEPTED,
-    errors.ID_CONFLICT,
-    errors.INTAKE_FULL,
-    errors.READING_STALLED,
-    errors.FORM_INVALID,
-    errors.NOT_VALID,
-    errors.FORM_MISFIT,
-    errors.NO_ROUTE,
+    problems.MEDIA_TYPE,
+    problems.TOO_LARGE,
+    problems.TOO_SLOW,
+    problems.AUTHOR_MISMATCH,
+    problems.TRUST_TOO_LOW,
+    problems.ACCOUNT_NOT_ACCEPTED,
+    problems.ID_CONFLICT,
+    problems.INTAKE_FULL,
+    problems.READING_STALLED,
+    problems.FORM_INVALID,
+    problems.NOT_VALID,
+    problems.FORM_MISFIT,
+    problems.NO_ROUTE,
 )
 
 
@@ -238,12 +238,12 @@ _STATUS: Final = {
     "parameters": [_parameter("path", "submission_id", "The portal's own id of the submission.", format="uuid")],
     "responses": {
         "200": _answer("What is known", {_JSON: _media(_ref("schemas", SubmissionView.__name__))} | _in_xml(message.STATUS)),
-        **_refusals(*_ALWAYS, errors.NOT_FOUND),
+        **_refusals(*_ALWAYS, problems.NOT_FOUND),
     },
 }
 _SCHEMA: Final = {
     "operationId": "getMessageSchema",
     "summary": "The schema of the message",
     "security": [],
-    "responses": {"200": _answer("An XSD", {_XML: _media(_TEXT)}), **_refusals(errors.INTERNAL)},
+    "responses": {"200": _answer("An XSD", {_XML: _media(_TEXT)}), **_refusals(problems.INTERNAL)},
 }

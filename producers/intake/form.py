@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 
 from producers.intake import form_faults
-from schemas import errors, ids, message
+from schemas import ids, message, problems
 from schemas.catalogue import Route
 from schemas.errors import Rejected
 from schemas.findings import Finding
@@ -139,7 +139,7 @@ def read(body: bytes) -> SubmissionForm:
     faults += _of_kind(content)
     if not faults:
         return form
-    refusal = Rejected(errors.FORM_INVALID, faults[0].detail, where=faults[0].path or None)
+    refusal = Rejected(problems.FORM_INVALID, faults[0].detail, where=faults[0].path or None)
     refusal.findings, refusal.message_id = faults, _id(content)
     raise refusal
 
@@ -180,7 +180,7 @@ class _Refused(ValueError):
 
 
 def _no_json(detail: str, message_id: UUID | None = None) -> Rejected:
-    refusal = Rejected(errors.FORM_INVALID, detail)
+    refusal = Rejected(problems.FORM_INVALID, detail)
     refusal.message_id = message_id
     return refusal
 

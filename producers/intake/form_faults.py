@@ -17,10 +17,11 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas import errors, ids, message
-from schemas.errors import Problem, Rejected
+from schemas import ids, message, problems
+from schemas.errors import Rejected
 from schemas.findings import Finding
 from schemas.message import OWN_WORDS
+from schemas.problems import Problem
 from schemas.schemaset import MAX_FINDINGS
 
 _RULE: Final = "json-form"
@@ -93,19 +94,19 @@ _OTHERWISE: Final = "this is not as the schema at /openapi.json describes it"
 _KINDS_OF_FORM: Final = {message.APPLICATION: "application", message.AMENDMENT: "amendment", message.WITHDRAWAL: "withdrawal"}
 _LIBRARY_RULE: Final = re.compile(r" \(SCHEMAV_\w+\)$")
 _IN_FORMS: Final = {
-    errors.NOT_VALID.code: errors.FORM_INVALID,
-    errors.TIME_INCOMPLETE.code: replace(
-        errors.TIME_INCOMPLETE,
+    problems.NOT_VALID.code: problems.FORM_INVALID,
+    problems.TIME_INCOMPLETE.code: replace(
+        problems.TIME_INCOMPLETE,
         title="created_at is not accepted",
         hint="Write the time at which the applicant sent the form, with time zone.",
     ),
-    errors.CONTENT_NOT_SERVED.code: replace(
-        errors.CONTENT_NOT_SERVED,
+    problems.CONTENT_NOT_SERVED.code: replace(
+        problems.CONTENT_NOT_SERVED,
         title="The office does not take this kind of form",
         hint="Send what the detail names, if it is a kind of form.",
     ),
-    errors.EMPTY_TEXT.code: replace(errors.EMPTY_TEXT, hint="Fill it in; where the schema allows, leave the member out."),
-    errors.TEST_NOT_ALLOWED.code: replace(errors.TEST_NOT_ALLOWED, hint="Leave 'test' out or set it to false, or use a test system."),
+    problems.EMPTY_TEXT.code: replace(problems.EMPTY_TEXT, hint="Fill it in; where the schema allows, leave the member out."),
+    problems.TEST_NOT_ALLOWED.code: replace(problems.TEST_NOT_ALLOWED, hint="Leave 'test' out or set it to false, or use a test system."),
 }
 """Problems whose words speak of XML, as they are told of a form."""
 
@@ -198,7 +199,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _finding(detail: str, steps: Sequence[str | int]) -> Finding:
     known = takewhile(lambda step: isinstance(step, int) or _NAME.fullmatch(step), steps)
-    return Finding(errors.FORM_INVALID, _RULE, detail, path=pointer(known))
+    return Finding(problems.FORM_INVALID, _RULE, detail, path=pointer(known))
 
 
 # --- faults of the message that was made of the form
@@ -221,17 +222,17 @@ def of_form(finding: Finding) -> Finding:
     """What was found in the message, told of the form."""
     place = _place(finding.path)
     problem, detail = _told_of_form(finding.problem, finding.detail, place)
-    rule = _RULE if finding.problem == errors.NOT_VALID else finding.rule
+    rule = _RULE if finding.problem == problems.NOT_VALID else finding.rule
     return replace(finding, problem=problem, rule=rule, detail=detail, path=place, line=None)
 
 
 def _told_of_form(problem: Problem, detail: str, place: str) -> tuple[Problem, str]:
     """Problem and detail in words that speak of the form."""
-    if problem == errors.NOT_VALID:
+    if problem == problems.NOT_VALID:
         detail = "there is no such date" if place.endswith("/birth_date") else _LIBRARY_RULE.sub("", detail)
-    elif problem == errors.TEST_NOT_ALLOWED:
+    elif problem == problems.TEST_NOT_ALLOWED:
         detail = "'test' is true"
-    elif problem == errors.CONTENT_NOT_SERVED:
+    elif problem == problems.CONTENT_NOT_SERVED:
         for name, kind in _KINDS_OF_FORM.items():
             detail = detail.replace(name, kind)
     return _IN_FORMS.get(problem.code, problem), detail

@@ -34,7 +34,7 @@ from producers.intake import form, form_faults, letters
 from producers.intake.letters import Call, Letter
 from producers.outbox.outbox import Accepted, Candidate, Outbox
 from producers.settings import PortalSettings
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected, StadtbusError
 from schemas.examination import examine
@@ -95,7 +95,7 @@ class Sent:
         """
         kind = content_type.partition(";")[0].strip().lower()
         if kind not in (*XML_TYPES, JSON_TYPE):
-            raise Rejected(errors.MEDIA_TYPE, "this is neither XML nor JSON", where="Content-Type")
+            raise Rejected(problems.MEDIA_TYPE, "this is neither XML nor JSON", where="Content-Type")
         return cls(body, kind == JSON_TYPE)
 
 
@@ -161,7 +161,7 @@ class Intake:
         """What has to be right about a message beside itself: its author, its way, its applicants' logins."""
         expected = portal.settings.authority
         if letter.author not in (expected, None):
-            raise Rejected(errors.AUTHOR_MISMATCH, f"expected {expected}", where="nachrichtenkopf.g2g/autor/kennung")
+            raise Rejected(problems.AUTHOR_MISMATCH, f"expected {expected}", where="nachrichtenkopf.g2g/autor/kennung")
         route = self._catalogue.route(letter.service, letter.area)
         _require_taken(letter, route)
         _require_trust(letter, route)
@@ -176,14 +176,14 @@ class Intake:
         scheme, _, token = (authorization or "").partition(" ")
         portal = self._portals.get(hashlib.sha256(token.strip().encode()).hexdigest())
         if scheme.lower() != "bearer" or portal is None:
-            raise Rejected(errors.UNAUTHENTICATED, "no bearer token" if not token else "no portal has this token", where="Authorization")
+            raise Rejected(problems.UNAUTHENTICATED, "no bearer token" if not token else "no portal has this token", where="Authorization")
         return portal
 
 
 async def _read_body(request: Request) -> bytes:
     """The body up to the limit. A little more is read and thrown away, so that the caller gets to see the answer."""
     if request.headers.get("Content-Encoding", "").lower() not in ("", "identity"):
-        raise Rejected(errors.MEDIA_TYPE, "the body is compressed", where="Content-Encoding")
+        raise Rejected(problems.MEDIA_TYPE, "the body is compressed", where="Content-Encoding")
     chunks: list[bytes] = []
     size_bytes = 0
     try:
@@ -195,9 +195,9 @@ async def _read_body(request: Request) -> bytes:
                 elif size_bytes > _DRAIN_LIMIT_BYTES:
                     break
     except TimeoutError:
-        raise Rejected(errors.TOO_SLOW, f"the limit is {_BODY_LIMIT_S} s", where="body") from None
+        raise Rejected(problems.TOO_SLOW, f"the limit is {_BODY_LIMIT_S} s", where="body") from None
     if size_bytes > xml.MAX_SIZE_BYTES:
-        raise Rejected(errors.TOO_LARGE, f"the limit is {xml.MAX_SIZE_BYTES} bytes", where="body")
+        raise Rejected(problems.TOO_LARGE, f"the limit is {xml.MAX_SIZE_BYTES} bytes", where="body")
     return b"".join(chunks)
 
 
@@ -205,7 +205,9 @@ def _require_taken(letter: Letter, route: Route) -> None:
     """The office of the route has to take this kind of message."""
     office = route.office_entry
     if (letter.type if letter.own else letter.namespace) not in (office.messages if letter.own else office.namespaces):
-        raise Rejected(errors.CONTENT_NOT_SERVED, f"{route.office} takes: {', '.join((*office.messages, *office.namespaces))}", where="/*")
+        raise Rejected(
+            problems.CONTENT_NOT_SERVED, f"{route.office} takes: {', '.join((*office.messages, *office.namespaces))}", where="/*"
+        )
 
 
 def _require_trust(letter: Letter, route: Route) -> None:

@@ -14,7 +14,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from producers.intake import form, form_faults
-from schemas import errors, ids, message, moments
+from schemas import ids, message, moments, problems
 from schemas.errors import Rejected
 from schemas.examination.examine import Examined, catalogue_prepared, examine_prepared
 from schemas.examination.rules import Claim
@@ -70,7 +70,7 @@ class Call:
         names = [name.lower() for name in headers]
         for name in (SERVICE, AREA, CASE, TRUST):
             if names.count(name.lower()) > 1:
-                raise Rejected(errors.CALL_INCOMPLETE, "the header stands there more than once", where=name)
+                raise Rejected(problems.CALL_INCOMPLETE, "the header stands there more than once", where=name)
         return cls(*(headers.get(name) for name in (SERVICE, AREA, CASE, TRUST)))
 
     @property
@@ -129,9 +129,9 @@ def _filing(root: etree._Element) -> Filing:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         names = [step for step in first["loc"] if isinstance(step, str)]
-        raise Rejected(errors.NOT_VALID, form_faults.sentence(first), where=form_faults.element(names[-1]) if names else "/*") from None
+        raise Rejected(problems.NOT_VALID, form_faults.sentence(first), where=form_faults.element(names[-1]) if names else "/*") from None
     if not isinstance(found, Filing):
-        raise Rejected(errors.UNKNOWN_MESSAGE, "this is an answer of the bus; portals send antrag, nachtrag and ruecknahme", where="/*")
+        raise Rejected(problems.UNKNOWN_MESSAGE, "this is an answer of the bus; portals send antrag, nachtrag and ruecknahme", where="/*")
     return found
 
 
@@ -140,9 +140,9 @@ def _require_served(filing: Filing) -> None:
     if isinstance(filing, Withdrawal):
         return
     if isinstance(filing.content, str):
-        raise Rejected(errors.CONTENT_NOT_SERVED, "send a genuine XÖV message as it is, not inside of another", where="inhalt")
+        raise Rejected(problems.CONTENT_NOT_SERVED, "send a genuine XÖV message as it is, not inside of another", where="inhalt")
     if filing.attachments:
-        raise Rejected(errors.CONTENT_NOT_SERVED, "attachments are not taken yet", where="anlagen")
+        raise Rejected(problems.CONTENT_NOT_SERVED, "attachments are not taken yet", where="anlagen")
 
 
 # --- genuine XÖV messages: what the bus has to know stands in the header and in the portal's call
@@ -152,7 +152,7 @@ def _genuine(examined: Examined, root: etree._Element, body: bytes, call: Call) 
     claim, head, name = call.claim, examined.head, etree.QName(root)
     if claim is None:
         missing = SERVICE if call.service is None else AREA
-        raise Rejected(errors.CALL_INCOMPLETE, f"missing: {missing}", where=missing)
+        raise Rejected(problems.CALL_INCOMPLETE, f"missing: {missing}", where=missing)
     message_id = examined.message_id or uuid5(NAMESPACE_OID, sha512(body).hexdigest())  # without a header: the same bytes, the same id
     return Letter(
         own=False,
@@ -175,16 +175,16 @@ def _case(text: str | None) -> UUID | None:
     try:
         case_id = ids.parse(text.strip())
     except ValueError as error:
-        raise Rejected(errors.CALL_INCOMPLETE, f"the case is not a UUID: {error}", where=CASE) from None
+        raise Rejected(problems.CALL_INCOMPLETE, f"the case is not a UUID: {error}", where=CASE) from None
     if not ids.identifies(case_id):
-        raise Rejected(errors.ID_EMPTY, ids.EMPTY, where=CASE)
+        raise Rejected(problems.ID_EMPTY, ids.EMPTY, where=CASE)
     return case_id
 
 
 def _trust(text: str) -> Trust:
     said = _TRUST.fullmatch(text)
     if said is None:
-        raise Rejected(errors.CALL_INCOMPLETE, "expected level (1 to 4) and account, for example '3; bayernid'", where=TRUST)
+        raise Rejected(problems.CALL_INCOMPLETE, "expected level (1 to 4) and account, for example '3; bayernid'", where=TRUST)
     return Trust(level=int(said[1]), account=said[2])
 
 

@@ -27,7 +27,7 @@ from infra.kafka.records import EventRecord
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
-from schemas import errors
+from schemas import problems
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.headers import Header
@@ -235,7 +235,7 @@ class Outbox:
         known = connection.execute(sa.select(_submission).where(_submission.c.id == candidate.id)).mappings().one_or_none()
         if known is not None:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
-                raise Rejected(errors.ID_CONFLICT)
+                raise Rejected(problems.ID_CONFLICT)
             return _accepted(known, repeated=True)
         self._take_place(connection)
         row = {
@@ -262,7 +262,7 @@ class Outbox:
         if self._places <= 0:
             self._places = self._limit - _count(connection)
         if self._places <= 0:
-            raise Rejected(errors.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
+            raise Rejected(problems.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
         self._places -= 1
 
     async def next_pending(self, office: str, limit: int, *, after: int = 0, without: Container[UUID] = ()) -> list[Pending]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schemas import errors
+from schemas import problems
 from schemas.catalogue import pages, rules
 from schemas.catalogue.model import LEVEL_NAMES, Account, City, FieldSpec, Offer, Office, Service
 from schemas.catalogue.pages import Pages
@@ -52,7 +52,7 @@ def build(read: Pages) -> Catalogue:
     """
     for flaw in rules.flaws(read):
         if flaw.severity is Severity.ERROR:
-            raise UsageError(errors.CATALOGUE, f"{flaw.rule}: {flaw.detail}", where=str(flaw.spot))
+            raise UsageError(problems.CATALOGUE, f"{flaw.rule}: {flaw.detail}", where=str(flaw.spot))
     return Catalogue(
         [placed.entry for placed in read.services],
         [placed.entry for placed in read.accounts],

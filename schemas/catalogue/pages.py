@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import errors, pagewords, yamllines
+from schemas import pagewords, problems, yamllines
 from schemas.catalogue.model import Account, City, Service
 from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import UsageError
@@ -113,11 +113,11 @@ def sources(folder: Path | None = None) -> list[Source]:
     if folder is None:
         return [*_of_folder(packaged), *installed()]
     if not folder.is_dir():
-        raise UsageError(errors.CATALOGUE, "there is no such folder", where=f"catalogue: {folder}")
+        raise UsageError(problems.CATALOGUE, "there is no such folder", where=f"catalogue: {folder}")
     found = _of_folder(folder)
     names = {source.name for source in found}
     if SERVICES not in names:
-        raise UsageError(errors.CATALOGUE, f"the catalogue has no {SERVICES}", where=str(folder))
+        raise UsageError(problems.CATALOGUE, f"the catalogue has no {SERVICES}", where=str(folder))
     return found if ACCOUNTS in names else [*found, Source(ACCOUNTS, packaged.joinpath(ACCOUNTS).read_bytes())]
 
 
@@ -145,7 +145,7 @@ def _of_package(entry: EntryPoint) -> Source:
         page = Path(spec.origin).with_name("city.yaml")
         return Source(f"{distribution}: city.yaml", page.read_bytes(), city=entry.name)
     except (ImportError, OSError) as error:
-        raise UsageError(errors.PLUG_IN_BROKEN, f"the city '{entry.name}' cannot be read: {error}", where=distribution) from None
+        raise UsageError(problems.PLUG_IN_BROKEN, f"the city '{entry.name}' cannot be read: {error}", where=distribution) from None
 
 
 def merged(found: Iterable[Source], given: Iterable[Path]) -> list[Source]:
@@ -163,7 +163,7 @@ def _of_file(path: Path) -> Source:
     try:
         return Source(path.name if path.name in _SHARED else str(path), path.read_bytes())
     except OSError as error:
-        raise UsageError(errors.CATALOGUE, f"cannot be read: {error.strerror}", where=str(path)) from None
+        raise UsageError(problems.CATALOGUE, f"cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def _subject(source: Source) -> str:

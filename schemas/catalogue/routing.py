@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from schemas import errors
+from schemas import problems
 from schemas.catalogue.model import LEVEL_NAMES, Account, City, Offer, Office, Service
 from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import Rejected
@@ -38,9 +38,9 @@ class Route:
             place = f"antragsteller[{number}]/vertrauensniveau"
             need = f"{self.service.name} at {self.office} needs level {minimum} ({LEVEL_NAMES[minimum]}) by {accounts}"
             if one.account not in self.offer.accounts:
-                raise Rejected(errors.ACCOUNT_NOT_ACCEPTED, f"{need}; this login is by another account", where=f"{place}/konto")
+                raise Rejected(problems.ACCOUNT_NOT_ACCEPTED, f"{need}; this login is by another account", where=f"{place}/konto")
             if one.level < minimum:
-                raise Rejected(errors.TRUST_TOO_LOW, f"{need}; this login is level {one.level}", where=f"{place}/niveau")
+                raise Rejected(problems.TRUST_TOO_LOW, f"{need}; this login is level {one.level}", where=f"{place}/niveau")
 
 
 class Catalogue:
@@ -94,7 +94,7 @@ class Catalogue:
             Rejected: unknown-service, naming the known keys.
         """
         if key not in self._service_by_key:
-            raise Rejected(errors.UNKNOWN_SERVICE, f"known keys: {', '.join(sorted(self._service_by_key))}", where="leistung/code")
+            raise Rejected(problems.UNKNOWN_SERVICE, f"known keys: {', '.join(sorted(self._service_by_key))}", where="leistung/code")
         return self._service_by_key[key]
 
     def city(self, area: str) -> City:
@@ -104,7 +104,7 @@ class Catalogue:
             Rejected: unknown-area, naming the known keys.
         """
         if area not in self._city_by_area:
-            raise Rejected(errors.UNKNOWN_AREA, f"known areas: {', '.join(sorted(self._city_by_area))}", where="gebiet/code")
+            raise Rejected(problems.UNKNOWN_AREA, f"known areas: {', '.join(sorted(self._city_by_area))}", where="gebiet/code")
         return self._city_by_area[area]
 
     def route(self, service_key: str, area: str, on: date | None = None) -> Route:
@@ -119,4 +119,4 @@ class Catalogue:
             if route.offer.taken_on(day):
                 return route
         offered = sorted(route.city.city for route in self.routes if route.service is service and route.offer.taken_on(day))
-        raise Rejected(errors.NO_ROUTE, f"{city.city} does not offer {service.name}; offered in: {', '.join(offered) or 'no city'}")
+        raise Rejected(problems.NO_ROUTE, f"{city.city} does not offer {service.name}; offered in: {', '.join(offered) or 'no city'}")

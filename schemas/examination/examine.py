@@ -18,7 +18,7 @@ from uuid import UUID
 
 from lxml import etree
 
-from schemas import errors, ids, xml
+from schemas import ids, problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
 from schemas.examination import heads, rules, table
@@ -109,7 +109,7 @@ def _of(error: Rejected) -> Finding:
 def _in_namespace(root: etree._Element) -> Finding:
     """A default namespace of the root that is not undone moves the header into it, where no XÖV reader looks for it."""
     detail = 'the elements inside the root have no namespace: bind that of the root to a prefix, or undo it on each of them with xmlns=""'
-    return Finding(errors.NOT_VALID, "default-namespace", detail, rules.line_of(root), path_of(root))
+    return Finding(problems.NOT_VALID, "default-namespace", detail, rules.line_of(root), path_of(root))
 
 
 # --- in a worker process, which keeps what all messages are held against

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import errors, message, pagewords, yamllines
+from schemas import message, pagewords, problems, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.examination import heads
 from schemas.findings import Finding, Severity
@@ -67,7 +67,7 @@ class Row:
             UsageError: schema-set-broken.
         """
         if self.schema_set is None:
-            return [Finding(errors.NOT_CHECKED, "xsd", f"the row '{self.name}' has no schema set", severity=Severity.WARNING)]
+            return [Finding(problems.NOT_CHECKED, "xsd", f"the row '{self.name}' has no schema set", severity=Severity.WARNING)]
         return self.schema_set.findings(root)
 
 
@@ -96,8 +96,8 @@ class SchemaTable:
         where = f"namespace {namespace}" if namespace else "the root element has no namespace"
         family = [one for one in self.rows if one.family == _family(namespace)]
         if family:
-            raise Rejected(errors.UNKNOWN_VERSION, f"accepted: {_names(family, on) or 'no version today'}", where=where)
-        raise Rejected(errors.UNKNOWN_MESSAGE, f"known namespaces: {_names(self.rows, on)}", where=where)
+            raise Rejected(problems.UNKNOWN_VERSION, f"accepted: {_names(family, on) or 'no version today'}", where=where)
+        raise Rejected(problems.UNKNOWN_MESSAGE, f"known namespaces: {_names(self.rows, on)}", where=where)
 
 
 def _family(namespace: str) -> str:
@@ -169,7 +169,7 @@ def _page(path: Path) -> Page:
     try:
         page = yamllines.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(errors.SETTINGS, f"schemas.folder: {PAGE} cannot be read: {error}", where=str(path)) from None
+        raise UsageError(problems.SETTINGS, f"schemas.folder: {PAGE} cannot be read: {error}", where=str(path)) from None
     except yamllines.NotYaml as error:
         raise _fault(str(error), path, error.line) from None
     if not isinstance(page.value, list):
@@ -186,4 +186,4 @@ def _read(entry: object, number: int, page: Page, path: Path) -> _Entry:
 
 
 def _fault(detail: str, path: Path, line: int) -> UsageError:
-    return UsageError(errors.SETTINGS, detail, where=f"{path}, line {line}")
+    return UsageError(problems.SETTINGS, detail, where=f"{path}, line {line}")

@@ -18,7 +18,7 @@ from adapters import registry
 from adapters.mapping import Mapping, page, samples
 from adapters.protocols.mapped import MAPPING
 from producers.synthetic import messages
-from schemas import errors, message
+from schemas import message, problems
 from schemas.catalogue import Catalogue, City, FieldSpec, Service
 from schemas.errors import UsageError
 from schemas.message import Authority
@@ -81,14 +81,14 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
     _check(wish, catalogue)
     folder = parent / wish.slug
     if folder.exists():
-        raise UsageError(errors.FOLDER_EXISTS, f"there is a '{folder}' already", where=str(folder))
+        raise UsageError(problems.FOLDER_EXISTS, f"there is a '{folder}' already", where=str(folder))
     values = _values(wish, catalogue)
     try:
         for path, content in _pages(wish, catalogue, values):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
     except OSError as error:
-        raise UsageError(errors.FILE_UNWRITABLE, error.strerror or "", where=str(folder)) from None
+        raise UsageError(problems.FILE_UNWRITABLE, error.strerror or "", where=str(folder)) from None
     package = folder / values["module"]
     samples.record(Mapping.load(package / MAPPING), package / "samples")
     to_add = (
@@ -125,7 +125,7 @@ def _check(wish: Wish, catalogue: Catalogue) -> None:
 
 
 def _wrong(detail: str) -> UsageError:
-    return UsageError(errors.ADAPTER_WISH, detail)
+    return UsageError(problems.ADAPTER_WISH, detail)
 
 
 def _values(wish: Wish, catalogue: Catalogue) -> dict[str, str]:

@@ -20,7 +20,7 @@ from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint, variants, view
 from adapters.mapping.view import as_json
 from adapters.protocols import mapped
-from schemas import errors, xml
+from schemas import problems, xml
 from schemas.errors import DeliveryFailure, UsageError
 from schemas.examination import heads
 
@@ -106,7 +106,7 @@ def _read(office: str, file: Path) -> Submission:
     try:
         body = file.read_bytes()
     except OSError as error:
-        raise UsageError(errors.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
+        raise UsageError(problems.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
     root = xml.parse(body)
     head = heads.read(root)
     message_id = _id(head.message_id if head else "") or uuid4()
@@ -232,7 +232,7 @@ def mapping_of(office: str) -> Mapping:
     """
     path = mapped.page_of(office)
     if path is None:
-        raise UsageError(errors.MAPPING_MISSING, "its adapter translates by itself, or not at all", where=office)
+        raise UsageError(problems.MAPPING_MISSING, "its adapter translates by itself, or not at all", where=office)
     return Mapping.load(path)
 
 

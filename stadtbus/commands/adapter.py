@@ -102,13 +102,13 @@ def try_adapter(
 
 
 def _write(path: Path, text: str) -> None:
-    from schemas import errors
+    from schemas import problems
     from schemas.errors import UsageError
 
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(errors.FILE_UNWRITABLE, error.strerror or "", where=str(path)) from None
+        raise UsageError(problems.FILE_UNWRITABLE, error.strerror or "", where=str(path)) from None
 
 
 @adapter_app.command("record")

@@ -11,11 +11,12 @@ import typer
 from rich.table import Column, Table
 
 from adapters import registry
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, Offer, Route, Service, pages, rules
 from schemas.catalogue.pages import Flaw, Pages, Spot
-from schemas.errors import Problem, Rejected, UsageError
+from schemas.errors import Rejected, UsageError
 from schemas.findings import Severity
+from schemas.problems import Problem
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, tell
 
 catalogue_app = typer.Typer(no_args_is_help=True, help="Which city offers which service, at which office, for which logins.")
@@ -94,7 +95,7 @@ def explain(
     known = catalogue.build(read)
     services = {name: one for one in known.services.values() for name in (one.id, *one.leika)}
     cities = {name: one for one in known.cities.values() for name in (one.city, one.ars, one.ags)}
-    wanted, city = _pick(services, service, errors.UNKNOWN_SERVICE, "--service"), _pick(cities, area, errors.UNKNOWN_AREA, "--ars")
+    wanted, city = _pick(services, service, problems.UNKNOWN_SERVICE, "--service"), _pick(cities, area, problems.UNKNOWN_AREA, "--ars")
     try:
         route = known.route(wanted.leika[0], city.ars)
     except Rejected as refused:

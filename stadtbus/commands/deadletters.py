@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, UsageError
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
@@ -61,7 +61,7 @@ def list_letters(
     if fingerprint is not None:
         groups = [group for group in groups if group.kind.fingerprint == fingerprint]
         if not groups:
-            raise UsageError(errors.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
+            raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
     if as_json:
         print_json([show.group_as_dict(group, now) for group in groups])
     elif fingerprint is not None:
@@ -86,7 +86,7 @@ def show_letter(
     from stadtbus.commands import deadletters_views as show
 
     if reveal and not re.fullmatch(REASON_PATTERN, reason or ""):
-        raise UsageError(errors.REASON, _REVEAL_REASON)
+        raise UsageError(problems.REASON, _REVEAL_REASON)
     loaded = quiet()
     desk = _desk(loaded, actor)
     detail = asyncio.run(desk.show(_read(desk, _offices(loaded, _office_of(wanted), None)), wanted))
@@ -145,7 +145,7 @@ def discard(
     from schemas.operations import DISCARD_PATTERN
 
     if not re.fullmatch(DISCARD_PATTERN, reason):
-        raise UsageError(errors.REASON, _DISCARD_REASON, where="--reason")
+        raise UsageError(problems.REASON, _DISCARD_REASON, where="--reason")
     selection = _selection(fingerprint, submission, everything=False, or_all="")
     desk, plan, limits = _ending(office, selection, actor, wait)
     _carry_out(desk, plan, lambda tell: desk.discard(plan, selection, reason, limits, tell), "discard", go=go, wait_s=wait, as_json=as_json)
@@ -167,7 +167,7 @@ def settle(
     from schemas.operations import REFERENCE_PATTERN
 
     if not re.fullmatch(REFERENCE_PATTERN, reference):
-        raise UsageError(errors.REASON, "a reference has 1 to 80 printable characters", where="--reference")
+        raise UsageError(problems.REASON, "a reference has 1 to 80 printable characters", where="--reference")
     selection = Selection(None, submission)
     desk, plan, limits = _ending(office, selection, actor, wait)
     _carry_out(
@@ -201,7 +201,7 @@ def _carry_out(
         console.print(show.tally_view(tally, verb))
     if tally is not None and tally.unclear:
         raise CannotTell(
-            errors.OUTCOME_UNKNOWN, f"{tally.waiting} were sent, and none was taken up within {wait_s:.0f} s", where=plan.office
+            problems.OUTCOME_UNKNOWN, f"{tally.waiting} were sent, and none was taken up within {wait_s:.0f} s", where=plan.office
         )
     if tally is not None and not tally.all_well:
         raise typer.Exit(FINDINGS)
@@ -261,7 +261,7 @@ async def _republish(loaded: Settings, office: str, actor: str | None, advance: 
     from stadtbus import republish
 
     if not outbox.is_here(loaded.stores):
-        raise CannotTell(errors.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
+        raise CannotTell(problems.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
     store = outbox.open_store(loaded.stores)
     try:
         found = await republish.plan(loaded.kafka, store, office, advance)
@@ -285,7 +285,7 @@ def _name(actor: str | None) -> str:
 
     name = _login() if actor is None else actor
     if not re.fullmatch(ACTOR_PATTERN, name):
-        raise UsageError(errors.ACTOR, "this is no name that can be recorded", where="--actor")
+        raise UsageError(problems.ACTOR, "this is no name that can be recorded", where="--actor")
     return name
 
 
@@ -300,7 +300,7 @@ def _offices(loaded: Settings, office: str | None, city: str | None) -> list[str
     known = loaded.load_catalogue().offices
     found = [one for one in known if office in (None, one) and city in (None, one.partition(".")[0])]
     if not found:
-        raise UsageError(errors.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
+        raise UsageError(problems.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
     return found
 
 
@@ -313,7 +313,7 @@ def _selection(fingerprint: str | None, submission: str | None, *, everything: b
     from consumers.desk import Selection
 
     if sum((fingerprint is not None, submission is not None, everything)) != 1:
-        raise UsageError(errors.SELECTION, f"exactly one of --fingerprint, --submission{or_all}")
+        raise UsageError(problems.SELECTION, f"exactly one of --fingerprint, --submission{or_all}")
     return Selection(fingerprint, submission)
 
 

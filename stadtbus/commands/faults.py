@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Final
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, StadtbusError, UsageError
 
 _PATH: Final = {
@@ -31,7 +31,7 @@ def as_ours(error: Exception) -> StadtbusError:
         return _of_the_system(error)
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
         return UsageError(
-            errors.SETTINGS, f"the Python package {error.name} is not installed: pip install 'stadtbus[{_EXTRAS[error.name]}]'"
+            problems.SETTINGS, f"the Python package {error.name} is not installed: pip install 'stadtbus[{_EXTRAS[error.name]}]'"
         )
     return _of_kafka(error) or _of_a_store(error) or _of_nobody(error)
 
@@ -39,19 +39,19 @@ def as_ours(error: Exception) -> StadtbusError:
 def _of_the_system(error: OSError) -> StadtbusError:
     what, where = error.strerror or type(error).__name__, None if error.filename is None else str(error.filename)
     if error.errno == errno.EADDRINUSE:
-        return UsageError(errors.PORT_TAKEN, what, where=where)
+        return UsageError(problems.PORT_TAKEN, what, where=where)
     if error.errno in _PATH:
-        return UsageError(errors.PATH_UNUSABLE, what, where=where)
-    return CannotTell(errors.SYSTEM_REFUSES, what, where=where)
+        return UsageError(problems.PATH_UNUSABLE, what, where=where)
+    return CannotTell(problems.SYSTEM_REFUSES, what, where=where)
 
 
 def _of_kafka(error: Exception) -> StadtbusError | None:
     if isinstance(error, TimeoutError):
-        return CannotTell(errors.KAFKA_FAILED, "it did not answer in time")
+        return CannotTell(problems.KAFKA_FAILED, "it did not answer in time")
     kafka = sys.modules.get("aiokafka.errors")  # who never loaded it cannot have failed there
     if kafka is None or not isinstance(error, kafka.KafkaError):
         return None
-    return CannotTell(errors.KAFKA_FAILED, type(error).__name__)
+    return CannotTell(problems.KAFKA_FAILED, type(error).__name__)
 
 
 def _of_a_store(error: Exception) -> StadtbusError | None:
@@ -60,10 +60,10 @@ def _of_a_store(error: Exception) -> StadtbusError | None:
         return None
     from infra.database import reason
 
-    return CannotTell(errors.STORE_FAILED, reason(error))
+    return CannotTell(problems.STORE_FAILED, reason(error))
 
 
 def _of_nobody(error: Exception) -> StadtbusError:
     """A mistake of ours: where it happened goes to standard error for whoever mends it, without the text, which may quote a value."""
     print(*traceback.format_tb(error.__traceback__), sep="", end="", file=sys.stderr)  # noqa: T201 - as Python does
-    return CannotTell(errors.COMMAND_BROKEN, type(error).__name__)
+    return CannotTell(problems.COMMAND_BROKEN, type(error).__name__)

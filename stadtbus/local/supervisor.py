@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from stadtbus.processes import SUPERVISED_VARIABLE
 
@@ -69,11 +69,11 @@ class Child:
             async with asyncio.timeout(_READY_LIMIT_S):
                 while not await _answers(http, self.spec.ready_url):
                     if self.restarts > before + 2:
-                        raise CannotTell(errors.PROCESS_FAILED, f"{self.spec.name} ends by itself; log: {self.log}")
+                        raise CannotTell(problems.PROCESS_FAILED, f"{self.spec.name} ends by itself; log: {self.log}")
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:
             raise CannotTell(
-                errors.PROCESS_FAILED, f"{self.spec.name} is not ready after {_READY_LIMIT_S:.0f} s; log: {self.log}"
+                problems.PROCESS_FAILED, f"{self.spec.name} is not ready after {_READY_LIMIT_S:.0f} s; log: {self.log}"
             ) from None
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
 from producers.synthetic.portal import Portal
-from schemas import catalogue, errors, topics
+from schemas import catalogue, problems, topics
 from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
 from schemas.examination import table
@@ -182,7 +182,7 @@ class LocalSystem:
         wanted = topics.all_topics(self.catalogue.offices)
         await create_topics(self.kafka, await missing_topics(self.kafka, wanted))
         if await count_records(self.kafka, [topics.submissions(office) for office in self.catalogue.offices]):
-            raise UsageError(errors.EARLIER_RUN, "this Kafka holds submissions already", where=self.kafka.bootstrap)
+            raise UsageError(problems.EARLIER_RUN, "this Kafka holds submissions already", where=self.kafka.bootstrap)
         self._say("starting the twins of the back offices")
         await self.supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
         self._say(f"starting {', '.join(self.processes)}")
@@ -244,12 +244,12 @@ class LocalSystem:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(errors.FOLDER_IN_USE, str(self.folder)) from None
+            raise UsageError(problems.FOLDER_IN_USE, str(self.folder)) from None
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
             self._started.callback(shutil.rmtree, self.folder, ignore_errors=True)
         if self.config.exists():
-            raise UsageError(errors.EARLIER_RUN, f"{self.folder} holds the data of an earlier run", where=str(self.config))
+            raise UsageError(problems.EARLIER_RUN, f"{self.folder} holds the data of an earlier run", where=str(self.config))
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _write_schemas(self) -> None:
@@ -279,4 +279,4 @@ class LocalSystem:
                 try:
                     probe.bind(("127.0.0.1", port))
                 except OSError:
-                    raise UsageError(errors.PORT_TAKEN, f"port {port} on 127.0.0.1, needed by {name}") from None
+                    raise UsageError(problems.PORT_TAKEN, f"port {port} on 127.0.0.1, needed by {name}") from None

@@ -17,7 +17,7 @@ from adapters.conformance import checks
 from adapters.conformance.bench import Bench, Broken
 from adapters.protocols import mapped
 from adapters.protocols.drop import Drop
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import Catalogue, Office
 from schemas.errors import Rejected, UsageError
 from stadtbus.adapter_tools import check
@@ -339,13 +339,13 @@ def test_sample_that_is_no_message(changed: Path, monkeypatch: pytest.MonkeyPatc
     (changed.with_name("samples") / "kaputt.xml").write_bytes(b"<a>")
     error = give("check", TRADE).exception
     assert isinstance(error, UsageError)
-    assert error.problem is errors.SAMPLE_UNREADABLE
+    assert error.problem is problems.SAMPLE_UNREADABLE
     assert (error.where or "").endswith("kaputt.xml")
 
 
 async def speaks_to_portals(_: Bench) -> None:
     """It is not refused like a portal."""
-    raise Rejected(errors.ENCODING)
+    raise Rejected(problems.ENCODING)
 
 
 def test_refusals_for_portals_are_not_shown_to_authors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,4 +375,4 @@ def test_office_without_a_mapping(command: list[str]) -> None:
     """An office that gets messages unchanged has nothing to record or to compare, and is told so."""
     refused = give(*command, "nuernberg.bau").exception
     assert isinstance(refused, UsageError)
-    assert refused.problem is errors.MAPPING_MISSING
+    assert refused.problem is problems.MAPPING_MISSING

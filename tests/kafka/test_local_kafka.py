@@ -21,7 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.kafka.jars import jars, java
 from infra.kafka.local import HOST, LocalKafka, _from_proc, _from_ps
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell, UsageError
 from tests.kafka_service import free_port
 
@@ -111,7 +111,7 @@ def test_failing_start_leaves_nothing(kafka: LocalKafka) -> None:
     broken.write_text("version=1\ncluster.id=other\nnode.id=7\n", encoding="utf-8")
     with pytest.raises(CannotTell, match=r"log .*broker-0\.log") as caught:
         kafka.start(outlive=True, say=print)
-    assert caught.value.problem is errors.BROKER_FAILED
+    assert caught.value.problem is problems.BROKER_FAILED
     assert kafka.status().pids == {}
     assert not (kafka.data / "state.json").exists()
     assert not list(ours(kafka))
@@ -153,7 +153,7 @@ def test_taken_port(kafka: LocalKafka, offset: int) -> None:
     port = int(kafka.bootstrap.rpartition(":")[2]) + offset
     with socket.create_server((HOST, port)), pytest.raises(UsageError, match=str(port)) as caught:
         kafka.start(outlive=False, say=print)
-    assert caught.value.problem is errors.PORT_TAKEN
+    assert caught.value.problem is problems.PORT_TAKEN
     assert not ours(kafka)
 
 
@@ -192,7 +192,7 @@ def test_missing_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=said) as caught:
         java()
-    assert caught.value.problem is errors.JAVA_MISSING
+    assert caught.value.problem is problems.JAVA_MISSING
     assert "apt-get install" in caught.value.diagnostics()
 
 
@@ -204,7 +204,7 @@ def test_missing_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UsageError) as caught:
         jars(print)
-    assert caught.value.problem is errors.MAVEN_MISSING
+    assert caught.value.problem is problems.MAVEN_MISSING
     assert "apt-get install maven" in caught.value.diagnostics()
 
 
@@ -217,7 +217,7 @@ def test_failing_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UsageError, match=r"maven\.log") as caught:
         jars(print)
-    assert caught.value.problem is errors.MAVEN_FAILED
+    assert caught.value.problem is problems.MAVEN_FAILED
     assert (tmp_path / "stadtbus" / "maven.log").read_text(encoding="utf-8") == "no route to host\n"
     assert not [path for path in (tmp_path / "stadtbus").iterdir() if path.is_dir()]
 

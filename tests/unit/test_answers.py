@@ -20,12 +20,13 @@ from producers.intake.form import SubmissionForm
 from producers.outbox import outbox
 from producers.outbox.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, datatypes, errors, message, xml
+from schemas import catalogue, datatypes, message, problems, xml
 from schemas.din91379 import misfit
-from schemas.errors import Problem, Rejected
+from schemas.errors import Rejected
 from schemas.events import State
 from schemas.findings import Finding, Severity
 from schemas.message import Authority, Message, Receipt, RejectionMessage, StatusMessage
+from schemas.problems import Problem
 from tests import builders, family
 
 XML, JSON = "application/xml", "application/json"
@@ -293,7 +294,7 @@ def test_what_is_wanted(accept: str | None, expected: bool) -> None:
     assert answers.wanted(accept) is expected
 
 
-@pytest.mark.parametrize("problem", errors.PROBLEMS, ids=lambda problem: problem.code)
+@pytest.mark.parametrize("problem", problems.PROBLEMS, ids=lambda problem: problem.code)
 def test_any_problem_fits_a_rejection(problem: Problem) -> None:
     """Every code, title and hint fits the fields of a rejection and DIN 91379, also with the longest detail and place."""
     error = Rejected(problem, "d" * 3000, where="w" * 300)
@@ -309,11 +310,11 @@ def test_any_problem_fits_a_rejection(problem: Problem) -> None:
 
 def test_rejection_gives_every_error_as_a_ground() -> None:
     """Each error found is a ground of its own, with its place; warnings are none."""
-    error = Rejected(errors.NOT_VALID, "SCHEMAV_ELEMENT_CONTENT", where="/e:a/b")
+    error = Rejected(problems.NOT_VALID, "SCHEMAV_ELEMENT_CONTENT", where="/e:a/b")
     error.findings = (
-        Finding(errors.NOT_VALID, "xsd", "SCHEMAV_ELEMENT_CONTENT", 7, "/e:a/b"),
-        Finding(errors.TEXT_NOT_NFC, "text-in-nfc", line=9, value=CANARY),
-        Finding(errors.NOT_CHECKED, "xsd", severity=Severity.WARNING),
+        Finding(problems.NOT_VALID, "xsd", "SCHEMAV_ELEMENT_CONTENT", 7, "/e:a/b"),
+        Finding(problems.TEXT_NOT_NFC, "text-in-nfc", line=9, value=CANARY),
+        Finding(problems.NOT_CHECKED, "xsd", severity=Severity.WARNING),
     )
     body = answers.rejection(error, BUS, PORTAL)
     rejection = message.read(xml.parse(body))

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from schemas import catalogue, errors, message, xml
-from schemas.errors import Problem, Rejected
+from schemas import catalogue, message, problems, xml
+from schemas.errors import Rejected
 from schemas.examination import table
 from schemas.examination.examine import examine
+from schemas.problems import Problem
 from tests import builders, evil
 from tests.gateway import JSON, XML, Gateway, as_form, opened, problem_of
 
@@ -90,7 +91,7 @@ def test_i5_libxml2_has_a_limit_of_its_own() -> None:
     """A text of 11 MB would be refused by the library too, if our limit were higher."""
     with pytest.raises(Rejected) as error:
         xml.parse(b"<a>" + b"x" * 11_000_000 + b"</a>", max_size_bytes=20_000_000)
-    assert error.value.problem == errors.NOT_WELL_FORMED
+    assert error.value.problem == problems.NOT_WELL_FORMED
 
 
 @refused("I6")
@@ -170,12 +171,12 @@ def test_i13_schema_location(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("einreichung.antrag.0100", "einreichung.antrag.0101", errors.UNKNOWN_MESSAGE),
-        ("einreichung/1.0", "einreichung/2.0", errors.UNKNOWN_VERSION),
-        ("<vertrauensniveau>", "<x>x</x><vertrauensniveau>", errors.NOT_VALID),
-        ("<ort>Augsburg</ort>", "", errors.NOT_VALID),
-        ("1990-05-17", "1990-02-30", errors.NOT_VALID),
-        ("1990", "1" * 900_000, errors.NOT_VALID),
+        ("einreichung.antrag.0100", "einreichung.antrag.0101", problems.UNKNOWN_MESSAGE),
+        ("einreichung/1.0", "einreichung/2.0", problems.UNKNOWN_VERSION),
+        ("<vertrauensniveau>", "<x>x</x><vertrauensniveau>", problems.NOT_VALID),
+        ("<ort>Augsburg</ort>", "", problems.NOT_VALID),
+        ("1990-05-17", "1990-02-30", problems.NOT_VALID),
+        ("1990", "1" * 900_000, problems.NOT_VALID),
     ],
     ids=["unknown root", "wrong version", "extra element", "missing field", "30 February", "900,000 digits"],
 )
@@ -186,7 +187,7 @@ def test_i14_breaches_of_the_schema(old: str, new: str, problem: Problem) -> Non
     found = examine(body, known, cities, datetime(2026, 3, 2, tzinfo=UTC)).errors[0]
     assert time.process_time() - began < 1
     assert found.problem is problem
-    assert problem is not errors.NOT_VALID or (found.path.startswith("/e:"), "SCHEMAV_" in found.detail) == (True, True)
+    assert problem is not problems.NOT_VALID or (found.path.startswith("/e:"), "SCHEMAV_" in found.detail) == (True, True)
 
 
 _XS = '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{}</xs:schema>'

@@ -12,11 +12,12 @@ import yaml
 from pydantic import ValidationError
 
 import schemas
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import Catalogue, FieldSpec, pages, rules
 from schemas.din91379 import misfit
-from schemas.errors import Problem, Rejected, UsageError
+from schemas.errors import Rejected, UsageError
 from schemas.message import Trust
+from schemas.problems import Problem
 
 CATALOGUE = catalogue.load()
 RESIDENCE, TRADE = "99115005104000", "99050012104000"
@@ -81,14 +82,14 @@ def test_route(service: str, area: str, office: str) -> None:
 @pytest.mark.parametrize(
     ("service", "area", "problem", "hints"),
     [
-        pytest.param("99000000000000", MUENCHEN, errors.UNKNOWN_SERVICE, [RESIDENCE, TRADE], id="unknown service"),
-        pytest.param(RESIDENCE[:-1], MUENCHEN, errors.UNKNOWN_SERVICE, [RESIDENCE], id="key too short"),
-        pytest.param("", "", errors.UNKNOWN_SERVICE, [RESIDENCE], id="nothing"),
-        pytest.param(RESIDENCE, "110000000000", errors.UNKNOWN_AREA, [MUENCHEN, "09564000"], id="unknown area"),
-        pytest.param(RESIDENCE, "091620", errors.UNKNOWN_AREA, [MUENCHEN], id="part of an area"),
-        pytest.param("99012008000000", MUENCHEN, errors.NO_ROUTE, ["muenchen", "nuernberg"], id="not offered here"),
-        pytest.param(RESIDENCE, AUGSBURG, errors.NO_ROUTE, ["muenchen, nuernberg"], id="offered in two cities"),
-        pytest.param("99108001000000", AUGSBURG, errors.NO_ROUTE, ["no city"], id="offered nowhere"),
+        pytest.param("99000000000000", MUENCHEN, problems.UNKNOWN_SERVICE, [RESIDENCE, TRADE], id="unknown service"),
+        pytest.param(RESIDENCE[:-1], MUENCHEN, problems.UNKNOWN_SERVICE, [RESIDENCE], id="key too short"),
+        pytest.param("", "", problems.UNKNOWN_SERVICE, [RESIDENCE], id="nothing"),
+        pytest.param(RESIDENCE, "110000000000", problems.UNKNOWN_AREA, [MUENCHEN, "09564000"], id="unknown area"),
+        pytest.param(RESIDENCE, "091620", problems.UNKNOWN_AREA, [MUENCHEN], id="part of an area"),
+        pytest.param("99012008000000", MUENCHEN, problems.NO_ROUTE, ["muenchen", "nuernberg"], id="not offered here"),
+        pytest.param(RESIDENCE, AUGSBURG, problems.NO_ROUTE, ["muenchen, nuernberg"], id="offered in two cities"),
+        pytest.param("99108001000000", AUGSBURG, problems.NO_ROUTE, ["no city"], id="offered nowhere"),
     ],
 )
 def test_no_route(service: str, area: str, problem: Problem, hints: list[str]) -> None:
@@ -121,7 +122,7 @@ def test_trust(trust: list[Trust], accepted: bool) -> None:
     with pytest.raises(Rejected, match=r"level 3 \(substanziell\) by unternehmenskonto-elster") as refused:
         route.check_trust(trust)
     accounts = {one.account for one in trust}
-    assert refused.value.problem == (errors.ACCOUNT_NOT_ACCEPTED if CITIZEN.account in accounts else errors.TRUST_TOO_LOW)
+    assert refused.value.problem == (problems.ACCOUNT_NOT_ACCEPTED if CITIZEN.account in accounts else problems.TRUST_TOO_LOW)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_invalid_pages(tmp_path: Path, changes: dict[str, Any], page: str, detai
     """What is wrong with a page is told with page, line and key."""
     with pytest.raises(UsageError) as refused:
         catalogue.load(write(tmp_path, **changes))
-    assert refused.value.problem == errors.CATALOGUE
+    assert refused.value.problem == problems.CATALOGUE
     assert (refused.value.where or "").startswith(f"{page}, line ")
     assert detail in refused.value.detail
 
@@ -243,7 +244,7 @@ def test_folder_without_services(tmp_path: Path) -> None:
     for folder, detail in ((tmp_path, "services.yaml"), (tmp_path / "nowhere", "no such folder")):
         with pytest.raises(UsageError, match=detail) as refused:
             catalogue.load(folder)
-        assert refused.value.problem == errors.CATALOGUE
+        assert refused.value.problem == problems.CATALOGUE
         assert str(folder) in (refused.value.where or "")
 
 

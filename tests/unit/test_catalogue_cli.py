@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import FieldSpec, rules
 from schemas.catalogue.model import City, Offer, Office
 from schemas.errors import UsageError
@@ -134,16 +134,16 @@ def test_explain_genuine(run: Run) -> None:
 @pytest.mark.parametrize(
     ("service", "area", "problem", "detail"),
     [
-        pytest.param("gewerbe-anmeldn", "09162000", errors.UNKNOWN_SERVICE, "nearest: gewerbe-anmelden (Gewerbe anmelden)", id="id"),
-        pytest.param("9905001210400", "09162000", errors.UNKNOWN_SERVICE, "(13 digits) is not known; nearest: 99050012104000", id="key"),
-        pytest.param("xyz", "09162000", errors.UNKNOWN_SERVICE, "known: gewerbe-anmelden", id="nothing near"),
+        pytest.param("gewerbe-anmeldn", "09162000", problems.UNKNOWN_SERVICE, "nearest: gewerbe-anmelden (Gewerbe anmelden)", id="id"),
+        pytest.param("9905001210400", "09162000", problems.UNKNOWN_SERVICE, "(13 digits) is not known; nearest: 99050012104000", id="key"),
+        pytest.param("xyz", "09162000", problems.UNKNOWN_SERVICE, "known: gewerbe-anmelden", id="nothing near"),
         pytest.param(
-            "gewerbe-anmelden", "09162000000000", errors.UNKNOWN_AREA, "(14 digits) is not known; nearest: 091620000000", id="ARS"
+            "gewerbe-anmelden", "09162000000000", problems.UNKNOWN_AREA, "(14 digits) is not known; nearest: 091620000000", id="ARS"
         ),
-        pytest.param("gewerbe-anmelden", "München", errors.UNKNOWN_AREA, "nearest: muenchen (Landeshauptstadt München)", id="umlaut"),
+        pytest.param("gewerbe-anmelden", "München", problems.UNKNOWN_AREA, "nearest: muenchen (Landeshauptstadt München)", id="umlaut"),
     ],
 )
-def test_explain_wrong_input(run: Run, service: str, area: str, problem: errors.Problem, detail: str) -> None:
+def test_explain_wrong_input(run: Run, service: str, area: str, problem: problems.Problem, detail: str) -> None:
     """What is not known is told with what comes near."""
     refused = run("explain", "--service", service, "--ars", area).exception
     assert isinstance(refused, UsageError)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import pages, rules
 from schemas.catalogue.pages import Flaw
 from schemas.errors import UsageError
@@ -164,7 +164,7 @@ def test_load_refuses_errors(write: Write, rule: str, page: str, old: str, new: 
     if any(flaw.severity is Severity.ERROR for flaw in flaws_of(folder)):
         with pytest.raises(UsageError) as refused:
             catalogue.load(folder)
-        assert refused.value.problem == errors.CATALOGUE
+        assert refused.value.problem == problems.CATALOGUE
     else:
         assert rule in {"route-gap", "not-offered", "authority-portal"}
         catalogue.load(folder)
@@ -247,7 +247,7 @@ def test_broken_package(package: Callable[..., None], broken: dict[str, str], de
     package(**broken)
     with pytest.raises(UsageError, match=detail) as refused:
         catalogue.load()
-    assert (refused.value.problem, refused.value.where) == (errors.PLUG_IN_BROKEN, "stadtbus-seestadt")
+    assert (refused.value.problem, refused.value.where) == (problems.PLUG_IN_BROKEN, "stadtbus-seestadt")
 
 
 @pytest.mark.parametrize(
@@ -263,4 +263,4 @@ def test_flaw_of_a_package(package: Callable[..., None], old: str, new: str, nam
     package(SEESTADT.replace(old, new), name=name)
     with pytest.raises(UsageError, match=rule) as refused:
         catalogue.load()
-    assert (refused.value.problem, refused.value.where) == (errors.CATALOGUE, f"stadtbus-seestadt: city.yaml, line {line}")
+    assert (refused.value.problem, refused.value.where) == (problems.CATALOGUE, f"stadtbus-seestadt: city.yaml, line {line}")

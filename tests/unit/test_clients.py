@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from infra.kafka import clients
 from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, SendUnknown, Sent, partition_in, partition_of
 from infra.settings import KafkaSettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from schemas.headers import RawHeaders
 from schemas.topics import PARTITIONS
@@ -45,7 +45,7 @@ class Lossy(Sender):
         self.sent.append([one.value for one in records])
         answer = self.answers.pop(0)
         if answer is None:
-            raise CannotTell(errors.KAFKA_UNREACHABLE)
+            raise CannotTell(problems.KAFKA_UNREACHABLE)
         return [Position(0, len(self.sent) * 10 + number) if arrived else None for number, arrived in enumerate(answer)]
 
 
@@ -346,7 +346,7 @@ async def test_no_broker_is_told_as_such() -> None:
     with pytest.raises(CannotTell) as caught:
         async with asyncio.timeout(30):
             await sender.send_all(numbered(1))
-    assert caught.value.problem is errors.KAFKA_UNREACHABLE
+    assert caught.value.problem is problems.KAFKA_UNREACHABLE
     await sender.stop()
 
 

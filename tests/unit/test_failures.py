@@ -10,7 +10,7 @@ from adapters.interface import CannotFind
 from adapters.kit import NotTheOffice, UnclearAnswer
 from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, Verdict, backoff_s, decide, quick_pause_s
 from consumers.settings import DeliverySettings
-from schemas import errors
+from schemas import problems
 from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, Refused
 
 SETTINGS = DeliverySettings()
@@ -282,7 +282,7 @@ def test_small_window_counts_when_it_is_full() -> None:
         (TimeoutError(CANARY), Cause.UNCLEAR, "TimeoutError"),
         (ValueError(CANARY), Cause.UNCLEAR, "ValueError"),
         (ExceptionGroup(CANARY, [KeyError(CANARY)]), Cause.UNCLEAR, "ExceptionGroup"),
-        (CannotTell(errors.STORE_UNREACHABLE, "store 'x'"), Cause.UNCLEAR, "store-unreachable: store 'x'"),
+        (CannotTell(problems.STORE_UNREACHABLE, "store 'x'"), Cause.UNCLEAR, "store-unreachable: store 'x'"),
     ],
 )
 def test_cause_of_what_an_adapter_raises(error: Exception, cause: Cause, reason: str) -> None:

@@ -24,7 +24,7 @@ from infra.kafka.records import read_event, read_submission
 from infra.kafka.unread import Unreadable
 from infra.settings import StoreSettings
 from infra.stores import Store, add_missing_columns
-from schemas import errors, operations
+from schemas import operations, problems
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import UsageError
 from schemas.events import State, StatusEvent
@@ -197,7 +197,7 @@ def test_database_of_a_newer_version_is_refused(store_settings: StoreSettings) -
     sa.Table("left_by_the_old_version", other, sa.Column("id", sa.Integer, primary_key=True))
     with pytest.raises(UsageError) as refused:
         Store(store_settings, "notes", other, steps[:1])
-    assert refused.value.problem == errors.STORE_NEWER
+    assert refused.value.problem == problems.STORE_NEWER
     opened = Store(store_settings, "notes", TABLES, steps)
     assert opened.read_now(lambda connection: sa.inspect(connection).has_table("left_by_the_old_version")) is False
     assert ran == [2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
 
-from schemas import catalogue, datatypes, errors, message, xml
+from schemas import catalogue, datatypes, message, problems, xml
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.examination import table
@@ -185,7 +185,7 @@ def test_what_a_message_is_about_is_named(name: str) -> None:
     del reference[-1]
     with pytest.raises(Rejected) as refused:
         xml.validate(root, message.SCHEMA)
-    assert refused.value.problem == errors.NOT_VALID
+    assert refused.value.problem == problems.NOT_VALID
 
 
 def test_states_of_the_schema_are_those_of_the_bus() -> None:

@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from producers.gateway.openapi import EXAMPLE
-from schemas import errors
+from schemas import problems
 from tests import builders, openapi_contract
 from tests.gateway import JSON, PROBLEM, XML, Gateway, as_form, opened
 
@@ -112,7 +112,7 @@ async def test_the_document_and_the_gateway_agree_on_forms(bus: Gateway, change:
     response = await bus.post(json.dumps(content).encode(), JSON)
     assert (openapi_contract.faults(FORM_SCHEMA, content) == []) == valid
     assert (response.status_code == 202) == valid
-    assert valid or response.json()["code"] == errors.FORM_INVALID.code
+    assert valid or response.json()["code"] == problems.FORM_INVALID.code
 
 
 async def test_answers_that_are_not_promised_are_noticed(bus: Gateway) -> None:

@@ -19,11 +19,12 @@ from infra.kafka.clients import Position
 from infra.settings import StoreSettings
 from producers.outbox import outbox, relay
 from producers.outbox.outbox import Candidate, Outbox, Step
-from schemas import errors
-from schemas.errors import Problem, Rejected
+from schemas import problems
+from schemas.errors import Rejected
 from schemas.events import State, StatusEvent
 from schemas.headers import Header
 from schemas.hotline import hotline_code
+from schemas.problems import Problem
 from tests import builders
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
@@ -144,7 +145,7 @@ async def test_an_id_is_used_once(opened: Open, changes: dict[str, str | bytes])
     sent = candidate()
     await opened().accept(sent)
     box = opened()
-    assert await refusal(box, candidate(sent.id, **changes)) == errors.ID_CONFLICT  # type: ignore[arg-type]
+    assert await refusal(box, candidate(sent.id, **changes)) == problems.ID_CONFLICT  # type: ignore[arg-type]
     assert contents(box) == [b"<a/>"]
 
 
@@ -163,7 +164,7 @@ async def test_full_until_published(opened: Open) -> None:
     for one in sent:
         await box.accept(one)
     box = opened()
-    assert await refusal(box, candidate()) == errors.INTAKE_FULL
+    assert await refusal(box, candidate()) == problems.INTAKE_FULL
     assert (await box.accept(sent[0])).repeated
     await publish(box)
     assert not (await box.accept(candidate())).repeated

@@ -18,7 +18,7 @@ from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox import relay
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.relay import Lane
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from schemas.headers import Header
 
@@ -41,7 +41,7 @@ class Kafka:
         self.calls += 1
         await asyncio.sleep(0)
         if self.away:
-            raise CannotTell(errors.KAFKA_UNREACHABLE)
+            raise CannotTell(problems.KAFKA_UNREACHABLE)
         sent: list[Sent] = []
         held: dict[bytes | None, KafkaRefusal] = {}
         for record in records:

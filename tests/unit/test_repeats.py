@@ -19,7 +19,7 @@ from infra.settings import StoreSettings
 from producers.intake.intake import Intake
 from producers.outbox.outbox import Outbox
 from producers.synthetic import permits
-from schemas import catalogue, errors
+from schemas import catalogue, problems
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
 from schemas.examination import table
@@ -113,7 +113,7 @@ async def test_repeat_is_not_examined(
     first = await bus.post(sent, kind)
 
     async def stricter(*_: object) -> None:
-        raise Rejected(errors.NOT_VALID)
+        raise Rejected(problems.NOT_VALID)
 
     monkeypatch.setattr(Intake, "_open", stricter)
     assert (await bus.post(sent, kind)).json() == first.json()

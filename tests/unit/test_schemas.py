@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from schemas import catalogue, errors, headers, topics
-from schemas.errors import CannotTell, Problem, Rejected, StadtbusError, UsageError
+from schemas import catalogue, headers, problems, topics
+from schemas.errors import CannotTell, Rejected, StadtbusError, UsageError
 from schemas.events import EventWriter, State, StatusData, StatusEvent, Step, iso
 from schemas.headers import Header
+from schemas.problems import Problem
 from tests import builders
 
 OFFICES = catalogue.load().offices
@@ -77,16 +78,16 @@ def test_recorded_topics_count_once() -> None:
 
 def test_problem_codes_are_distinct() -> None:
     """Every problem has its own code, title and type."""
-    assert len(errors.PROBLEMS) > 30
+    assert len(problems.PROBLEMS) > 30
     for values in (
-        [one.code for one in errors.PROBLEMS],
-        [one.title for one in errors.PROBLEMS],
-        [one.type_uri for one in errors.PROBLEMS],
+        [one.code for one in problems.PROBLEMS],
+        [one.title for one in problems.PROBLEMS],
+        [one.type_uri for one in problems.PROBLEMS],
     ):
-        assert len(set(values)) == len(errors.PROBLEMS)
+        assert len(set(values)) == len(problems.PROBLEMS)
 
 
-@pytest.mark.parametrize("problem", errors.PROBLEMS, ids=lambda problem: problem.code)
+@pytest.mark.parametrize("problem", problems.PROBLEMS, ids=lambda problem: problem.code)
 def test_problem_helps(problem: Problem) -> None:
     """Every problem has a stable type, a hint that is a sentence, and statuses that exist; 0 would mean fine."""
     assert problem.type_uri == f"https://stadtbus.example/problems/{problem.code}"
@@ -97,7 +98,9 @@ def test_problem_helps(problem: Problem) -> None:
     assert problem.exit_code in {1, 2, 3}
 
 
-@pytest.mark.parametrize("problem", [errors.KAFKA_UNREACHABLE, errors.STORE_UNREACHABLE, errors.BROKER_FAILED], ids=lambda one: one.code)
+@pytest.mark.parametrize(
+    "problem", [problems.KAFKA_UNREACHABLE, problems.STORE_UNREACHABLE, problems.BROKER_FAILED], ids=lambda one: one.code
+)
 def test_what_does_not_answer_is_exit_code_3(problem: Problem) -> None:
     """A system that does not answer is told apart from a wrong command."""
     assert problem.exit_code == 3
@@ -106,12 +109,12 @@ def test_what_does_not_answer_is_exit_code_3(problem: Problem) -> None:
 @pytest.mark.parametrize("kind", [Rejected, UsageError, CannotTell])
 def test_diagnostics_name_what_where_and_next(kind: type[StadtbusError]) -> None:
     """A person at a terminal reads what is wrong, where, and how to go on; a program gets the same as members."""
-    error = kind(errors.NOT_VALID, "postleitzahl is missing", where="line 7")
+    error = kind(problems.NOT_VALID, "postleitzahl is missing", where="line 7")
     assert error.diagnostics().splitlines() == [
         "The message breaks its schema (not-schema-valid)",
         "  what:  postleitzahl is missing",
         "  where: line 7",
-        f"  next:  {errors.NOT_VALID.hint}",
+        f"  next:  {problems.NOT_VALID.hint}",
     ]
     assert error.as_dict() == {
         "type": "https://stadtbus.example/problems/not-schema-valid",
@@ -119,7 +122,7 @@ def test_diagnostics_name_what_where_and_next(kind: type[StadtbusError]) -> None
         "status": 422,
         "detail": "postleitzahl is missing",
         "code": "not-schema-valid",
-        "hint": errors.NOT_VALID.hint,
+        "hint": problems.NOT_VALID.hint,
         "where": "line 7",
         "xoev": "X001",
     }
@@ -127,7 +130,7 @@ def test_diagnostics_name_what_where_and_next(kind: type[StadtbusError]) -> None
 
 def test_diagnostics_without_detail() -> None:
     """Without detail and place the title says what is wrong."""
-    error = Rejected(errors.NOT_FOUND)
+    error = Rejected(problems.NOT_FOUND)
     assert "  what:  No submission with this id\n  next:" in error.diagnostics()
     assert error.as_dict().keys() == {"type", "title", "status", "detail", "code", "hint"}
 

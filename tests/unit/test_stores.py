@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from infra import database, stores
 from infra.settings import StoreSettings
 from infra.stores import Migration, Operation, Store, UtcDateTime, change_rows, insert_new, put_new, put_rows
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 
 CANARY = "Kanarienvogel"
@@ -360,6 +360,6 @@ def test_unreachable_database_is_told_without_its_password(tmp_path: Path) -> No
     """A database that does not answer is a coded problem that names the place."""
     with pytest.raises(CannotTell) as refused:
         Store(StoreSettings(url=f"postgresql+psycopg://stadtbus:{CANARY}@/bus?host={tmp_path}"), "notes", TABLES)
-    assert refused.value.problem == errors.STORE_UNREACHABLE
+    assert refused.value.problem == problems.STORE_UNREACHABLE
     assert (refused.value.where or "").startswith("postgresql+psycopg://stadtbus:***@/bus")
     assert CANARY not in refused.value.diagnostics()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 from stadtbus.local import system
 from stadtbus.local.supervisor import Spec, Supervisor
@@ -47,7 +47,7 @@ async def test_a_dead_broker_is_brought_back(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(system, "_BROKER_LOOK_S", 0.01)
     said: list[str] = []
     local = LocalSystem(tmp_path / "demo", say=said.append)
-    outcomes: list[Exception | None] = [CannotTell(errors.BROKER_FAILED, "x"), None]
+    outcomes: list[Exception | None] = [CannotTell(problems.BROKER_FAILED, "x"), None]
 
     class Broker:
         """Dead until it has been started."""

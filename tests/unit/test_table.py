@@ -16,7 +16,7 @@ import yaml
 from lxml import etree
 from typer.testing import CliRunner
 
-from schemas import errors, message, xml
+from schemas import message, problems, xml
 from schemas.errors import Rejected, UsageError
 from schemas.examination import table
 from schemas.examination.table import SchemaTable
@@ -79,7 +79,7 @@ def broken(folder: Path) -> UsageError:
     """What is said of the schema set of Probe 2.6."""
     with pytest.raises(UsageError) as refused:
         table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"]))
-    assert refused.value.problem == errors.SCHEMA_SET
+    assert refused.value.problem == problems.SCHEMA_SET
     return refused.value
 
 
@@ -109,7 +109,7 @@ def test_other_version_names_the_accepted_ones(folder: Path, namespace: str) -> 
     """V000: a known standard in another version is refused with the versions that are taken, and only those."""
     with pytest.raises(Rejected) as refused:
         table.load(folder).row_for(of(namespace), TODAY)
-    assert refused.value.problem == errors.UNKNOWN_VERSION
+    assert refused.value.problem == problems.UNKNOWN_VERSION
     expected = message.NAMESPACE if "einreichung" in namespace else f"{NAMESPACE}, {NONE['namespace']}"
     assert refused.value.detail == f"accepted: {expected}"
     assert refused.value.where == f"namespace {namespace}"
@@ -120,7 +120,7 @@ def test_unknown_namespace_is_refused_by_name(folder: Path, namespace: str) -> N
     """V001: a namespace nobody knows is named, with all that are known; there is no nearly right."""
     with pytest.raises(Rejected) as refused:
         table.load(folder).row_for(of(namespace), TODAY)
-    assert refused.value.problem == errors.UNKNOWN_MESSAGE
+    assert refused.value.problem == problems.UNKNOWN_MESSAGE
     assert refused.value.detail == f"known namespaces: {message.NAMESPACE}, {NAMESPACE}, {NONE['namespace']}"
     assert namespace in (refused.value.where or "")
 
@@ -139,7 +139,7 @@ def test_window_includes_both_days(folder: Path, day: str, taken: bool) -> None:
     else:
         with pytest.raises(Rejected, match=f"accepted: {NONE['namespace']}$") as refused:
             known.row_for(of(NAMESPACE), date.fromisoformat(day))
-        assert refused.value.problem == errors.UNKNOWN_VERSION
+        assert refused.value.problem == problems.UNKNOWN_VERSION
 
 
 def test_no_version_left_is_said(folder: Path) -> None:
@@ -249,7 +249,7 @@ def test_import_is_found_by_file_name(folder: Path) -> None:
 def test_finding_has_line_path_and_rule_and_no_value(folder: Path) -> None:
     """What breaks the XSD is told with line, path with position, and rule; the value is only there to be revealed."""
     (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", CANARY]))
-    assert (found.problem, found.rule, found.line, found.severity) == (errors.NOT_VALID, "xsd", 3, Severity.ERROR)
+    assert (found.problem, found.rule, found.line, found.severity) == (problems.NOT_VALID, "xsd", 3, Severity.ERROR)
     assert found.path == "/p:probe.antrag.0100/p:wert[2]"
     assert found.detail == "the value is too long (SCHEMAV_CVC_MAXLENGTH_VALID)"
     assert found.value == CANARY
@@ -297,7 +297,7 @@ def test_path_has_names_in_a_default_namespace(folder: Path) -> None:
 def test_unknown_root_element_is_an_unknown_message(folder: Path) -> None:
     """V001: a root element that the schemas of its namespace do not have."""
     (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"], root="probe.antrag.0999"))
-    assert (found.problem, found.path, found.line) == (errors.UNKNOWN_MESSAGE, "/p:probe.antrag.0999", 1)
+    assert (found.problem, found.path, found.line) == (problems.UNKNOWN_MESSAGE, "/p:probe.antrag.0999", 1)
 
 
 def test_unknown_element_inside_is_not_an_unknown_message(folder: Path) -> None:
@@ -306,14 +306,14 @@ def test_unknown_element_inside_is_not_an_unknown_message(folder: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace(' maxOccurs="unbounded"/>', "/><xs:any/>"), encoding="utf-8")
     text = f'<p:probe.antrag.0100 id="1" xmlns:p="{NAMESPACE}"><p:wert>a</p:wert><p:anders/></p:probe.antrag.0100>'
     (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(xml.parse(text.encode()))
-    assert (found.problem, found.path) == (errors.NOT_VALID, "/p:probe.antrag.0100/p:anders")
+    assert (found.problem, found.path) == (problems.NOT_VALID, "/p:probe.antrag.0100/p:anders")
 
 
 def test_body_without_schema_set_is_said_loudly() -> None:
     """`schema: none` lets the body through with a warning."""
     row = table.Row("Probe", NAMESPACE, own=False, schema_set=None)
     (found,) = row.findings(probe([CANARY]))
-    assert (found.problem, found.severity) == (errors.NOT_CHECKED, Severity.WARNING)
+    assert (found.problem, found.severity) == (problems.NOT_CHECKED, Severity.WARNING)
     assert "Probe" in found.detail
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from infra import tasks
 from infra.tasks import in_background
-from schemas import errors
+from schemas import problems
 from schemas.errors import CannotTell
 
 
@@ -47,7 +47,7 @@ async def test_what_fails_again_and_again_is_said_now_and_then(monkeypatch: pyte
     """The same failure is logged once a minute, another one at once; what waits for a person is tried less and less often."""
     pauses: list[float] = []
     real_sleep = asyncio.sleep
-    ends = iter([LookupError(), LookupError(), *[CannotTell(errors.TOPIC_REPLACED, "it was made anew")] * 6, LookupError()])
+    ends = iter([LookupError(), LookupError(), *[CannotTell(problems.TOPIC_REPLACED, "it was made anew")] * 6, LookupError()])
     done = asyncio.Event()
 
     async def sleep(pause_s: float) -> None:

@@ -21,7 +21,7 @@ from infra.settings import StoreSettings
 from infra.stores import Store
 from producers.outbox import outbox
 from producers.outbox.outbox import Candidate, Outbox
-from schemas import errors
+from schemas import problems
 from schemas.errors import StadtbusError
 from schemas.events import State
 from schemas.headers import Header
@@ -128,7 +128,7 @@ def test_what_is_neither_id_nor_code(settings: Settings, said: str) -> None:
     record(settings)
     with pytest.raises(StadtbusError) as error:
         found(settings, said)
-    assert (error.value.problem, error.value.problem.exit_code) == (errors.WANTED_UNCLEAR, 2)
+    assert (error.value.problem, error.value.problem.exit_code) == (problems.WANTED_UNCLEAR, 2)
 
 
 def test_not_yet_on_kafka(settings: Settings) -> None:
@@ -174,7 +174,7 @@ def test_nothing_is_denied_where_nothing_is_recorded(settings: Settings) -> None
     """Where neither audit nor outbox is, nobody can tell; and none is made by asking."""
     with pytest.raises(StadtbusError) as error:
         found(settings, str(ID))
-    assert (error.value.problem, error.value.problem.exit_code) == (errors.RECORDS_ELSEWHERE, 3)
+    assert (error.value.problem, error.value.problem.exit_code) == (problems.RECORDS_ELSEWHERE, 3)
     assert not settings.stores.folder.exists()
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from infra.workers import Limits, Workers
-from schemas import errors
-from schemas.errors import Problem, Rejected, UsageError
+from schemas import problems
+from schemas.errors import Rejected, UsageError
+from schemas.problems import Problem
 from tests import worker_calls as calls
 
 CANARY = b"Kanarienvogel"
@@ -47,10 +48,10 @@ async def test_workers_are_other_processes_and_stay(workers: Workers) -> None:
 @pytest.mark.parametrize(
     ("function", "problem"),
     [
-        (calls.loop, errors.TOO_COMPLEX),
-        (calls.sleep, errors.READING_STALLED),
-        (calls.eat, errors.TOO_COMPLEX),
-        (calls.end_itself, errors.TOO_COMPLEX),
+        (calls.loop, problems.TOO_COMPLEX),
+        (calls.sleep, problems.READING_STALLED),
+        (calls.eat, problems.TOO_COMPLEX),
+        (calls.end_itself, problems.TOO_COMPLEX),
     ],
 )
 async def test_what_passes_a_limit_is_refused(workers: Workers, function: Callable[[bytes], int], problem: Problem) -> None:
@@ -99,7 +100,7 @@ async def test_refusal_comes_back_as_it_is(workers: Workers) -> None:
     before = await workers.run(calls.process_id)
     with pytest.raises(Rejected) as refused:
         await workers.run(calls.refuse, b"x")
-    assert (refused.value.problem, refused.value.detail, refused.value.where) == (errors.NOT_WELL_FORMED, "1 bytes", "line 1")
+    assert (refused.value.problem, refused.value.detail, refused.value.where) == (problems.NOT_WELL_FORMED, "1 bytes", "line 1")
     assert await workers.run(calls.process_id) == before
 
 

@@ -6,14 +6,15 @@ import time
 
 import pytest
 
-from schemas import errors, message, xml
-from schemas.errors import Problem, Rejected
+from schemas import message, problems, xml
+from schemas.errors import Rejected
+from schemas.problems import Problem
 from tests import evil
 
 CANARY = "Kanarienvogel"
 REFUSED = {
-    "undeclared prefix": (b"<e:a/>", errors.NOT_WELL_FORMED),
-    "JSON": (b'{"id": 1}', errors.NOT_WELL_FORMED),
+    "undeclared prefix": (b"<e:a/>", problems.NOT_WELL_FORMED),
+    "JSON": (b'{"id": 1}', problems.NOT_WELL_FORMED),
 }
 READ = {
     "plain": ("<a>Müller</a>".encode(), "Müller"),
@@ -78,7 +79,7 @@ def test_breach_of_the_schema_is_told_without_values(old: str, new: str) -> None
     assert old.encode() in evil.VALID
     with pytest.raises(Rejected) as refused:
         xml.validate(xml.parse(evil.VALID.replace(old.encode(), new.encode())), message.SCHEMA)
-    assert refused.value.problem == errors.NOT_VALID
+    assert refused.value.problem == problems.NOT_VALID
     assert "e:einreichung.antrag.0100" in refused.value.detail
     assert "SCHEMAV_" in refused.value.detail
     assert CANARY not in told(refused.value)

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from lxml import etree
 
-from schemas import errors, xml
+from schemas import problems, xml
+from schemas.errors import UsageError
 from schemas.examination import heads, table
 from schemas.examination.heads import Head
 from schemas.examination.table import SchemaTable
@@ -71,7 +72,7 @@ def test_invalid_message_is_refused_with_the_place(name: str, lines: tuple[int, 
     """An element that the schema does not have and the list version of `kategorieProbennahmestelle` are told with line and path."""
     root = read(MATERIAL / "xwasser/samples" / name)
     findings = known.row_for(root, TODAY).findings(root)
-    assert {found.problem for found in findings} == {errors.NOT_VALID}
+    assert {found.problem for found in findings} == {problems.NOT_VALID}
     told = {(found.line, found.path.removeprefix(PLAN)): found.detail for found in findings}
     assert "; expected: datumZeitraum, untersuchungDurch (" in told[lines[0], "/xwas:terminplan/xwas:probennahmestelleKategorie"]
     assert "(SCHEMAV_CVC_AU)" in told[lines[1], "/xwas:probennahmestelle/xwas:kategorieProbennahmestelle/@listVersionID"]
@@ -119,7 +120,7 @@ def test_stub_is_needed_for_xwasser_alone(tmp_path: Path) -> None:
     (tmp_path / table.PAGE).write_text(yaml.safe_dump([ROWS[1] | {"stubs": False}], allow_unicode=True), encoding="utf-8")
     row = table.load(tmp_path).rows[1]
     assert row.schema_set is not None
-    with pytest.raises(errors.UsageError, match=r"^schema-set-broken: xmldsig-core-schema\.xsd is in none"):
+    with pytest.raises(UsageError, match=r"^schema-set-broken: xmldsig-core-schema\.xsd is in none"):
         row.schema_set.compile()
 
 

@@ -18,16 +18,17 @@ from typing import Any, Final
 
 from lxml import etree
 
-from schemas import errors, ids, message, moments
+from schemas import ids, message, moments, problems
 from schemas.catalogue import Catalogue, Route
 from schemas.codelists import AUTHORITY_KEY, SHIPPED
 from schemas.datatypes import datatypes, messages
 from schemas.datatypes import fields as fields_of
 from schemas.din91379 import Datatype, looks_like_mojibake, misfit
-from schemas.errors import Problem, Rejected
+from schemas.errors import Rejected
 from schemas.examination import forms
 from schemas.examination.heads import Head
 from schemas.findings import Breach, Finding, Severity
+from schemas.problems import Problem
 from schemas.schemaset import MAX_FINDINGS, path_of
 
 ID_USED_ONCE: Final = "id-used-once"
@@ -502,7 +503,7 @@ BESIDE_SCHEMA: Final = (
     Rule(
         "no-empty-text",
         "H5",
-        errors.EMPTY_TEXT,
+        problems.EMPTY_TEXT,
         "No element or attribute is empty, but the value of a form field. In genuine messages this is asked of the header alone.",
         "Kein Element und kein Attribut ist leer, außer dem Wert eines Formularfelds. Bei echten XÖV-Nachrichten gilt das nur für den Kopf.",
         "Füllen; oder das Element oder Attribut weglassen, wo das Schema es erlaubt.",
@@ -512,7 +513,7 @@ BESIDE_SCHEMA: Final = (
     Rule(
         "id-is-uuid",
         "H7",
-        errors.NOT_VALID,
+        problems.NOT_VALID,
         f"Every id is a UUID of {ids.WRITTEN}. In genuine messages this is asked of nachrichtenUUID.",
         "Jede ID ist eine UUID: 8, 4, 4, 4 und 12 Hexadezimalziffern mit Bindestrichen, nichts davor und dahinter. "
         "Bei echten XÖV-Nachrichten gilt das für nachrichtenUUID.",
@@ -524,7 +525,7 @@ BESIDE_SCHEMA: Final = (
     Rule(
         "version-known",
         "C2",
-        errors.UNKNOWN_VERSION,
+        problems.UNKNOWN_VERSION,
         "The attribute version names a version that the bus knows; that of the namespace is the schema table's.",
         "Das Attribut version nennt eine Version, die der Bus kennt; die des Namensraums steht in der Schematabelle.",
         "Eine Nachricht der genannten Version senden.",
@@ -535,7 +536,7 @@ BESIDE_SCHEMA: Final = (
     Rule(
         "attachment-count",
         "A1",
-        errors.ATTACHMENT_COUNT,
+        problems.ATTACHMENT_COUNT,
         f"A message has at most {MAX_ATTACHMENTS} attachments.",
         f"Eine Nachricht hat höchstens {MAX_ATTACHMENTS} Anlagen.",
         "Die übrigen Anlagen mit einem Nachtrag senden.",
@@ -546,7 +547,7 @@ BESIDE_SCHEMA: Final = (
     Rule(
         "attachment-hash",
         "A1",
-        errors.ATTACHMENT_HASH,
+        problems.ATTACHMENT_HASH,
         "sha512 is a SHA-512 in hexadecimal digits.",
         "sha512 ist ein SHA-512 in Hexadezimalziffern.",
         "128 Hexadezimalziffern in Kleinschreibung senden.",
@@ -561,7 +562,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "header-there",
         "H3",
-        errors.HEADER_NOT_READ,
+        problems.HEADER_NOT_READ,
         "A message of a standard that is known to have a header that the bus reads has it; the row of the schema table may say otherwise.",
         "Eine Nachricht eines Standards, der einen Kopf hat, den der Bus liest, hat ihn; die Zeile der Schematabelle kann anderes sagen.",
         "Den Kopf als erstes Element schreiben, mit Namen und Namensraum des Standards.",
@@ -573,7 +574,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "header-once",
         "H3",
-        errors.NOT_VALID,
+        problems.NOT_VALID,
         "The header, its UUID, its reader and its author stand once in a genuine message; an XSD says so too, where the row has one.",
         "Kopf, UUID, Leser und Autor stehen in einer echten XÖV-Nachricht einmal; ein XSD sagt das auch, wo die Zeile eines hat.",
         "Das überzählige Element weglassen.",
@@ -585,7 +586,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "header-read",
         "H3",
-        errors.HEADER_NOT_READ,
+        problems.HEADER_NOT_READ,
         "Of other standards a message without such a header is taken as its portal's call says; nothing in it is checked against the call.",
         "Bei anderen Standards gilt für eine Nachricht ohne solchen Kopf der Aufruf des Portals; nichts in ihr wird gegen ihn geprüft.",
         "Den Absender fragen, ob der Standard einen anderen Kopf hat.",
@@ -596,7 +597,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "type-matches-root",
         "H1",
-        errors.TYPE_MISMATCH,
+        problems.TYPE_MISMATCH,
         "nachrichtentyp/code is the number of the root element; name, if sent, is its full name.",
         "nachrichtentyp/code ist die Nummer des Wurzelelements; name, wenn gesendet, sein ganzer Name.",
         "nachrichtentyp/code auf die Nummer des Wurzelelements setzen, name auf seinen Namen.",
@@ -606,7 +607,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "id-identifies",
         "H7",
-        errors.ID_EMPTY,
+        problems.ID_EMPTY,
         "No id is the nil UUID, the max UUID, or one digit all along. In genuine messages this is asked of nachrichtenUUID.",
         "Keine ID ist die Null-UUID, die Max-UUID oder durchgehend dieselbe Ziffer. Bei echten XÖV-Nachrichten gilt das für nachrichtenUUID.",
         "Jeder Nachricht und jedem Vorgang eine eigene UUID geben.",
@@ -617,7 +618,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "time-complete",
         "H2",
-        errors.TIME_INCOMPLETE,
+        problems.TIME_INCOMPLETE,
         f"erstellungszeitpunkt has milliseconds (any number of digits) and a time zone, exists, lies neither before {moments.EARLIEST.year} nor in the future.",
         f"erstellungszeitpunkt hat Millisekunden (beliebig viele Stellen) und Zeitzone, existiert, liegt weder vor {moments.EARLIEST.year} noch in der Zukunft.",
         "Mit Millisekunden und Zeitzone schreiben, zum Beispiel 2026-03-01T09:30:00.000+01:00.",
@@ -627,7 +628,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "key-in-directory",
         "H4",
-        errors.AUTHORITY_KEY,
+        problems.AUTHORITY_KEY,
         "Where the directory is DVDV, kennung is a prefix of the list (below), a colon and the key.",
         "Wo das Verzeichnis DVDV ist, besteht kennung aus einem Präfix der Liste (unten), Doppelpunkt und Schlüssel.",
         "kennung wie im DVDV schreiben, zum Beispiel ags:09162000.",
@@ -637,7 +638,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "text-in-nfc",
         "H6",
-        errors.TEXT_NOT_NFC,
+        problems.TEXT_NOT_NFC,
         "All text is in Unicode form NFC.",
         "Aller Text ist in der Unicode-Form NFC.",
         "Vor dem Senden nach NFC normalisieren.",
@@ -648,7 +649,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "din-91379",
         "H6",
-        errors.CHARACTER,
+        problems.CHARACTER,
         "Each text has only characters of its datatype; texts of genuine messages have datatype C.",
         "Jeder Text hat nur Zeichen seines Datentyps; für Texte echter XÖV-Nachrichten gilt Datentyp C.",
         "Das genannte Zeichen durch eines ersetzen, das DIN 91379 für diesen Datentyp hat.",
@@ -659,7 +660,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "encoded-once",
         "H6",
-        errors.TWICE_ENCODED,
+        problems.TWICE_ENCODED,
         "No text looks like UTF-8 that was read as Windows-1252 (MÃ¼nchen). A suspicion, never a refusal.",
         "Kein Text sieht aus wie UTF-8, das als Windows-1252 gelesen wurde (MÃ¼nchen). Ein Verdacht, nie eine Ablehnung.",
         "Den Text mit seiner Quelle vergleichen.",
@@ -671,7 +672,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "test-flag",
         "H8",
-        errors.TEST_NOT_ALLOWED,
+        problems.TEST_NOT_ALLOWED,
         "A message with the attribute test, whatever its value, does not reach a system in production.",
         "Eine Nachricht mit dem Attribut test, gleich mit welchem Wert, erreicht kein System im Betrieb.",
         "Das Attribut weglassen, oder ein Testsystem nutzen.",
@@ -683,7 +684,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "attachment-size",
         "A1",
-        errors.ATTACHMENT_SIZE,
+        problems.ATTACHMENT_SIZE,
         f"An attachment has 1 to {MAX_ATTACHMENT_BYTES} bytes.",
         f"Eine Anlage hat 1 bis {MAX_ATTACHMENT_BYTES} Bytes.",
         "Dateien dieser Größe senden.",
@@ -695,7 +696,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "attachment-type",
         "A1",
-        errors.ATTACHMENT_TYPE,
+        problems.ATTACHMENT_TYPE,
         "mimeType is a MIME type.",
         "mimeType ist ein MIME-Typ.",
         "Als Typ/Untertyp schreiben, zum Beispiel application/pdf.",
@@ -707,7 +708,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "attachment-name",
         "A1",
-        errors.ATTACHMENT_NAME,
+        problems.ATTACHMENT_NAME,
         'dateiname is a plain file name: no folder, no control character, none of the signs : * ? " < > |, no dot or blank at its ends.',
         'dateiname ist ein einfacher Dateiname: kein Ordner, kein Steuerzeichen, keines der Zeichen : * ? " < > |, kein Punkt oder Leerzeichen am Rand.',
         "Nur den Namen der Datei senden.",
@@ -719,7 +720,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "code-list-known",
         "C1",
-        errors.CODE_LIST,
+        problems.CODE_LIST,
         "leistung and gebiet name the code lists that the bus knows.",
         "leistung und gebiet nennen die Codelisten, die der Bus kennt.",
         "listURI auf die genannte Liste setzen.",
@@ -731,29 +732,29 @@ AFTER_SCHEMA: Final = (
     Rule(
         "service-known",
         "C1",
-        errors.UNKNOWN_SERVICE,
+        problems.UNKNOWN_SERVICE,
         "A city of the bus offers the service.",
         "Eine Stadt des Busses bietet die Leistung an.",
         "Einen der genannten LeiKa-Schlüssel verwenden.",
         "catalogue",
-        _refused_by_catalogue(errors.UNKNOWN_SERVICE, "leistung/code"),
+        _refused_by_catalogue(problems.UNKNOWN_SERVICE, "leistung/code"),
         genuine=Severity.ERROR,
     ),
     Rule(
         "area-known",
         "C1",
-        errors.UNKNOWN_AREA,
+        problems.UNKNOWN_AREA,
         "The area is that of a city of the bus.",
         "Das Gebiet ist das einer Stadt des Busses.",
         "ARS (12 Ziffern) oder AGS (8 Ziffern) einer der genannten Städte verwenden.",
         "catalogue",
-        _refused_by_catalogue(errors.UNKNOWN_AREA, "gebiet/code"),
+        _refused_by_catalogue(problems.UNKNOWN_AREA, "gebiet/code"),
         genuine=Severity.ERROR,
     ),
     Rule(
         "code-known",
         "C1",
-        errors.CODE,
+        problems.CODE,
         f"The directory is DVDV; codes of channels are in {SHIPPED.channels}; the code of an area has as many digits as its list demands.",
         f"Das Verzeichnis ist DVDV; Codes von Kanälen stehen in {SHIPPED.channels}; der Code eines Gebiets hat so viele Ziffern, wie seine Liste verlangt.",
         "Einen der genannten Codes verwenden.",
@@ -765,18 +766,18 @@ AFTER_SCHEMA: Final = (
     Rule(
         "service-offered",
         "H3",
-        errors.NO_ROUTE,
+        problems.NO_ROUTE,
         "The city offers the service over the bus.",
         "Die Stadt bietet die Leistung über den Bus an.",
         "Die Einzelheit nennt, wo die Leistung angeboten wird.",
         "catalogue",
-        _refused_by_catalogue(errors.NO_ROUTE, "gebiet/code"),
+        _refused_by_catalogue(problems.NO_ROUTE, "gebiet/code"),
         genuine=Severity.ERROR,
     ),
     Rule(
         "reader-agrees",
         "H3",
-        errors.READER_MISMATCH,
+        problems.READER_MISMATCH,
         "leser is the authority that service and area lead to.",
         "leser ist die Behörde, zu der Leistung und Gebiet führen.",
         "leser/kennung auf die genannte Behörde setzen.",
@@ -787,7 +788,7 @@ AFTER_SCHEMA: Final = (
     Rule(
         "form-fits",
         "C3",
-        errors.FORM_MISFIT,
+        problems.FORM_MISFIT,
         "The form is the one that the service has in the catalogue, with its required fields, and each value is of its field's kind.",
         "Das Formular ist das, das die Leistung im Katalog hat, mit dessen Pflichtfeldern, und jeder Wert ist von der Art seines Feldes.",
         "Das genannte Feld so füllen, wie der Katalog es beschreibt.",

@@ -1,0 +1,140 @@
+"""What whoever runs a machine of the bus meets: problems of its settings, files and processes, of Kafka and of databases."""
+
+from schemas.problems.problem import Problem
+
+# --- settings and what they name
+SETTINGS = Problem(
+    "settings-invalid", "The settings are not valid", "Correct the named setting; `stadtbus config show` prints what is in force."
+)
+CATALOGUE = Problem(
+    "catalogue-invalid",
+    "The catalogue is not valid",
+    "`stadtbus catalogue check` shows everything that is wrong, with file, line and hint.",
+)
+SCHEMA_SET = Problem(
+    "schema-set-broken",
+    "A schema set cannot be used",
+    "Put the file in the detail into a folder of its row in `schemas.yaml`, or mend it; `stadtbus schemas check` tries all rows.",
+)
+PLUG_IN_BROKEN = Problem(
+    "plug-in-broken", "An installed package does not fit", "Mend or uninstall the package in the detail: `pip list` names its version."
+)
+# --- Kafka
+KAFKA_UNREACHABLE = Problem(
+    "kafka-unreachable",
+    "Kafka does not answer",
+    "Start one with `stadtbus kafka start`, or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+    503,
+    exit_code=3,
+)
+KAFKA_FAILED = Problem(
+    "kafka-failed",
+    "Kafka did not do what was asked",
+    "Nothing can be told. `stadtbus kafka status` or the tools of the cluster say whether brokers are down; then give the command again.",
+    exit_code=3,
+)
+TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
+TOPIC_REFUSED = Problem(
+    "topic-refused",
+    "Kafka does not create a topic",
+    "Set kafka.replication to at most the number of brokers (STADTBUS_KAFKA__REPLICATION=1 for a single one).",
+    exit_code=3,
+)
+RECORD_REFUSED = Problem(
+    "record-refused",
+    "Kafka does not take a record",
+    "Compare the topic with `stadtbus topics plan`: its limits (max.message.bytes), its rights, the clocks. What is refused waits, and goes on by "
+    "itself when that is mended; a command is given again.",
+    exit_code=3,
+)
+LOG_SHORTENED = Problem(
+    "log-shortened",
+    "A topic holds less than was read from it before",
+    "Its disk was lost, or Kafka was restored from an older copy. Find out which records are gone. Then `stadtbus offsets reset OFFICE` begins "
+    "at the first record that is there: what was delivered is known and not delivered again.",
+    exit_code=3,
+)
+TOPIC_REPLACED = Problem(
+    "topic-replaced",
+    "Under a topic's name there is another topic than before",
+    "It was deleted and made anew, or kafka.bootstrap leads to another cluster. If it should be so, `stadtbus offsets reset OFFICE` begins at its first "
+    "record: what was delivered is known and not delivered again. What the old topic held and nobody delivered is gone from Kafka.",
+    exit_code=3,
+)
+OFFSETS_LOST = Problem(
+    "offsets-lost",
+    "Kafka has forgotten how far an office had come",
+    "Offsets were deleted or have expired. Reading anew is safe, because the ledger knows what was delivered: "
+    "`stadtbus offsets reset OFFICE` sets them to the ledger's, then start the adapter.",
+    exit_code=3,
+)
+# --- the local Kafka
+JAVA_MISSING = Problem(
+    "java-missing",
+    "Java 17 or newer was not found",
+    "Install it (Debian: apt-get install openjdk-17-jre-headless), or run `docker compose up kafka`, "
+    "or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+)
+MAVEN_MISSING = Problem(
+    "maven-missing",
+    "Maven is needed once to fetch Kafka, and was not found",
+    "Install it (Debian: apt-get install maven), or run `docker compose up kafka`, or set STADTBUS_KAFKA__BOOTSTRAP to a running cluster.",
+)
+MAVEN_FAILED = Problem(
+    "maven-failed", "Maven could not fetch Kafka", "Read the log named in the detail; a proxy is set in ~/.m2/settings.xml."
+)
+BROKER_FAILED = Problem(
+    "broker-failed",
+    "The local Kafka did not start",
+    "Read the log named in the detail; `stadtbus kafka stop` clears the rest.",
+    exit_code=3,
+)
+# --- databases
+STORE_UNREACHABLE = Problem(
+    "store-unreachable",
+    "The database does not answer",
+    "Check stores.url and that the database runs; of files in stores.folder, this user's rights to write there, and the room on the disk.",
+    503,
+    exit_code=3,
+)
+STORE_FAILED = Problem(
+    "store-failed",
+    "The database did not do what was asked",
+    "Look at room on its disk, at its rights and at its log; then give the command again.",
+    503,
+    exit_code=3,
+)
+STORE_NEWER = Problem(
+    "store-newer",
+    "A newer version of Stadtbus has written this database",
+    "Start that version or a later one, or restore the backup from before the upgrade; nothing was changed.",
+)
+# --- files, ports and processes
+PORT_TAKEN = Problem(
+    "port-taken",
+    "A port is in use by another program",
+    "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port`; in the settings "
+    "http.port_offset, and for the twins twins.control_port and twins.first_port.",
+)
+FOLDER_IN_USE = Problem(
+    "folder-in-use",
+    "Another Stadtbus works in this folder",
+    "Stop it first, or use another folder with --keep DIR and other ports with --port-offset.",
+)
+EARLIER_RUN = Problem(
+    "earlier-run",
+    "Data of an earlier run is in the way",
+    "Name a new folder with --keep, or remove the old one; use a Kafka without submissions.",
+)
+PATH_UNUSABLE = Problem(
+    "path-unusable",
+    "A file or folder cannot be used",
+    "Name another place (--data, --keep, stores.folder), or give this user rights to the one named here.",
+)
+SYSTEM_REFUSES = Problem(
+    "system-refuses",
+    "The operating system refuses something",
+    "Look at room on the disk, limits of this user and the network, as the detail says; then give the command again.",
+    exit_code=3,
+)
+PROCESS_FAILED = Problem("process-failed", "A process of Stadtbus does not come up", "Read its log, named in the detail.", exit_code=3)
