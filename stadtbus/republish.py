@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from consumers.desk.letters import CAUSE_GONE
+from consumers.desk.deadletters import CAUSE_GONE
 from consumers.desk.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics

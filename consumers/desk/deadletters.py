@@ -26,7 +26,7 @@ from schemas.headers import CopyHeader
 _NO_ORIGIN: Final = -1
 
 
-class What(StrEnum):
+class DeadLetterState(StrEnum):
     """What became of a dead letter."""
 
     OPEN = "open"
@@ -40,11 +40,11 @@ class What(StrEnum):
 
 CAUSE_GONE: Final = "cause-gone"
 """The error class of a letter that was made anew after Kafka had lost it."""
-_ENDS: Final = {CopyHeader.DISCARDED: What.DISCARDED, CopyHeader.SETTLED: What.SETTLED}
+_ENDS: Final = {CopyHeader.DISCARDED: DeadLetterState.DISCARDED, CopyHeader.SETTLED: DeadLetterState.SETTLED}
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DeadLetterCause:
     """Dead letters with the same cause; the reason is that of one of them."""
 
     fingerprint: str
@@ -55,10 +55,10 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Letter:
+class DeadLetter:
     """One dead letter without its value; times in ms since the epoch."""
 
-    kind: Kind
+    cause: DeadLetterCause
     partition: int
     offset: int
     origin: int
@@ -75,7 +75,7 @@ class Letter:
     @property
     def place(self) -> Place:
         """Where it lies."""
-        return Place(topics.deadletters(self.kind.office), self.partition, self.offset)
+        return Place(topics.deadletters(self.cause.office), self.partition, self.offset)
 
     @property
     def case(self) -> Hashable:
@@ -83,9 +83,9 @@ class Letter:
         return (self.partition, self.offset) if self.key is None else self.key
 
     @property
-    def doubtful(self) -> bool:
+    def may_have_had_effect(self) -> bool:
         """It may have had its effect, and the back office cannot say, or why it died is gone: only a person can decide."""
-        return self.kind.error_class in (Cause.CANNOT_FIND, CAUSE_GONE)
+        return self.cause.error_class in (Cause.CANNOT_FIND, CAUSE_GONE)
 
     @property
     def id(self) -> bytes:
@@ -93,16 +93,16 @@ class Letter:
         return bytes.fromhex(self.submission.replace("-", ""))
 
 
-class Letters:
+class DeadLetters:
     """The dead letters of one office, in the order of their partitions. First the topic itself is read, then `.retry`."""
 
     def __init__(self, office: str) -> None:
         self.office = office
-        self.all: list[Letter] = []
+        self.all: list[DeadLetter] = []
         self._last: dict[Hashable, int] = {}
         """By submission the place in `all` of its last letter."""
-        self._kinds: dict[str, Kind] = {}
-        self._named: dict[tuple[int, int], tuple[What, int]] = {}
+        self._causes: dict[str, DeadLetterCause] = {}
+        self._named: dict[tuple[int, int], tuple[DeadLetterState, int]] = {}
         """By partition and offset, what a record in `.retry` says of it, and where that record stands."""
         self._ended: set[tuple[int, int]] = set()
         """Origins of what was discarded or settled: that is the end, even if a copy was under way."""
@@ -114,33 +114,33 @@ class Letters:
         else:
             self._take_letter(record)
 
-    def what(self, letter: Letter) -> What:
+    def state_of(self, letter: DeadLetter) -> DeadLetterState:
         """What became of a letter."""
         place = (letter.partition, letter.offset)
         if place in self._named:
             return self._named[place][0]
         if (letter.partition, letter.origin) in self._ended:
-            return What.DISCARDED
-        return What.OPEN if self.all[self._last[_identity(letter)]] is letter else What.SUPERSEDED
+            return DeadLetterState.DISCARDED
+        return DeadLetterState.OPEN if self.all[self._last[_identity(letter)]] is letter else DeadLetterState.SUPERSEDED
 
-    def sent_to(self, letter: Letter) -> int | None:
+    def retry_offset(self, letter: DeadLetter) -> int | None:
         """The offset in `.retry` of the record that names this letter."""
         named = self._named.get((letter.partition, letter.offset))
         return None if named is None else named[1]
 
     @property
-    def open(self) -> list[Letter]:
+    def open(self) -> list[DeadLetter]:
         """Those that somebody has to look after."""
-        return [letter for letter in self.all if self.what(letter) is What.OPEN]
+        return [letter for letter in self.all if self.state_of(letter) is DeadLetterState.OPEN]
 
     def _take_letter(self, record: ConsumerRecord) -> None:
         letter = self._letter(record, take_apart(record.headers))
         self._last[_identity(letter)] = len(self.all)
         self.all.append(letter)
 
-    def _letter(self, record: ConsumerRecord, copy: Copy) -> Letter:
-        return Letter(
-            kind=self._kind(copy),
+    def _letter(self, record: ConsumerRecord, copy: Copy) -> DeadLetter:
+        return DeadLetter(
+            cause=self._cause(copy),
             partition=record.partition,
             offset=record.offset,
             origin=self._origin(copy),
@@ -155,14 +155,14 @@ class Letters:
         origin = copy.origin
         return _NO_ORIGIN if origin is None or origin.topic != topics.submissions(self.office) else origin.offset
 
-    def _kind(self, copy: Copy) -> Kind:
+    def _cause(self, copy: Copy) -> DeadLetterCause:
         fingerprint = copy.fingerprint(self.office)
-        if fingerprint not in self._kinds:
+        if fingerprint not in self._causes:
             stage, error_class, reason = (
                 copy.block.get(name, "") for name in (CopyHeader.STAGE, CopyHeader.ERROR_CLASS, CopyHeader.MESSAGE)
             )
-            self._kinds[fingerprint] = Kind(fingerprint, self.office, stage, error_class, reason)
-        return self._kinds[fingerprint]
+            self._causes[fingerprint] = DeadLetterCause(fingerprint, self.office, stage, error_class, reason)
+        return self._causes[fingerprint]
 
     def _take_named(self, record: ConsumerRecord) -> None:
         copy = take_apart(record.headers)
@@ -170,14 +170,14 @@ class Letters:
             place = Place.parse(copy.block[CopyHeader.REPLAYED_FROM])
         except (KeyError, ValueError):  # parked by the engine
             return
-        what = next((what for header, what in _ENDS.items() if header in copy.block), What.REPLAYED)
+        what = next((what for header, what in _ENDS.items() if header in copy.block), DeadLetterState.REPLAYED)
         if place.topic == topics.deadletters(self.office):
             self._named[place.partition, place.offset] = (what, record.offset)
-        if what is not What.REPLAYED and (origin := self._origin(copy)) != _NO_ORIGIN:
+        if what is not DeadLetterState.REPLAYED and (origin := self._origin(copy)) != _NO_ORIGIN:
             self._ended.add((record.partition, origin))
 
 
-def _identity(letter: Letter) -> Hashable:
+def _identity(letter: DeadLetter) -> Hashable:
     """What cannot be read is known by its origin, and what has none by its place."""
     if letter.submission:
         return letter.submission
@@ -201,13 +201,13 @@ def _moment_ms(text: str, otherwise_ms: int) -> int:
         return otherwise_ms
 
 
-async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable[[int, int], None] | None = None) -> dict[str, Letters]:
+async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable[[int, int], None] | None = None) -> dict[str, DeadLetters]:
     """The dead letters of these offices; topics have to exist.
 
     Raises:
         CannotTell: kafka-unreachable.
     """
-    letters = {office: Letters(office) for office in offices}
+    letters = {office: DeadLetters(office) for office in offices}
 
     def take(record: ConsumerRecord) -> None:
         letters[record.topic.rpartition(".")[0]].take(record)
@@ -219,11 +219,11 @@ async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable
 
 
 @dataclass(slots=True)
-class Group:
-    """Dead letters of one kind."""
+class CauseGroup:
+    """Dead letters with one cause."""
 
-    kind: Kind
-    letters: list[tuple[Letter, What]] = field(default_factory=list)
+    cause: DeadLetterCause
+    letters: list[tuple[DeadLetter, DeadLetterState]] = field(default_factory=list)
     """Each of them, and what became of it."""
     open: int = 0
     cases: set[Hashable] = field(default_factory=set)
@@ -233,23 +233,23 @@ class Group:
     oldest_ms: int = 0
     """Timestamp of the oldest original."""
 
-    def add(self, letter: Letter, what: What) -> None:
+    def add(self, letter: DeadLetter, state: DeadLetterState) -> None:
         """One more."""
         first = not self.letters
-        self.letters.append((letter, what))
-        self.open += what is What.OPEN
+        self.letters.append((letter, state))
+        self.open += state is DeadLetterState.OPEN
         self.cases.add(letter.case)
         self.first_ms = letter.failed_ms if first else min(self.first_ms, letter.failed_ms)
         self.last_ms = max(self.last_ms, letter.failed_ms)
         self.oldest_ms = letter.timestamp_ms if first else min(self.oldest_ms, letter.timestamp_ms)
 
 
-def grouped(offices: Iterable[Letters], *, everything: bool = False) -> list[Group]:
-    """Groups by kind, the largest of an office first; without `everything` only of what is open."""
-    found: dict[str, Group] = {}
+def by_cause(offices: Iterable[DeadLetters], *, everything: bool = False) -> list[CauseGroup]:
+    """Groups by cause, the largest of an office first; without `everything` only of what is open."""
+    found: dict[str, CauseGroup] = {}
     for letters in offices:
         for letter in letters.all:
-            what = letters.what(letter)
-            if everything or what is What.OPEN:
-                found.setdefault(letter.kind.fingerprint, Group(letter.kind)).add(letter, what)
-    return sorted(found.values(), key=lambda group: (group.kind.office, -group.open, -len(group.letters), group.kind.fingerprint))
+            state = letters.state_of(letter)
+            if everything or state is DeadLetterState.OPEN:
+                found.setdefault(letter.cause.fingerprint, CauseGroup(letter.cause)).add(letter, state)
+    return sorted(found.values(), key=lambda group: (group.cause.office, -group.open, -len(group.letters), group.cause.fingerprint))

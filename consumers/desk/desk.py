@@ -10,12 +10,12 @@ from typing import Final
 
 from consumers.delivery.ledger import Entry, Ledger
 from consumers.desk import offsets
-from consumers.desk.letters import Letter, Letters, What, read
-from consumers.desk.offsets import Move
+from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, read
+from consumers.desk.offsets import PartitionReset
 from consumers.desk.operations import note
 from consumers.desk.plan import Plan, Selection
 from consumers.desk.republisher import Republisher
-from consumers.desk.run import Limits, Look, Run, Tally
+from consumers.desk.rollout import Lookup, Rollout, RolloutLimits, Tally
 from infra.kafka.admin import require_topics
 from infra.kafka.clients import Sender
 from infra.kafka.consumer_record import ConsumerRecord
@@ -39,8 +39,8 @@ _OURS: Final = frozenset(name.value for names in (Header, CopyHeader) for name i
 class Detail:
     """One dead letter, without its value."""
 
-    letter: Letter
-    what: What
+    letter: DeadLetter
+    what: DeadLetterState
     headers: Sequence[tuple[str, str]]
     """With their values only where we know what these are."""
     entry: Entry | None
@@ -57,7 +57,7 @@ class Desk:
         self._stores = stores
         self._actor = actor
 
-    async def read(self, offices: Collection[str], advance: Advance | None = None) -> dict[str, Letters]:
+    async def read(self, offices: Collection[str], advance: Advance | None = None) -> dict[str, DeadLetters]:
         """What lies there.
 
         Raises:
@@ -67,7 +67,7 @@ class Desk:
         await require_topics(self._kafka, [topic for office in offices for topic in topics.of_office(office)])
         return await read(self._kafka, offices, advance)
 
-    async def show(self, letters: Mapping[str, Letters], wanted: str) -> Detail:
+    async def show(self, letters: Mapping[str, DeadLetters], wanted: str) -> Detail:
         """The letter at a place, or the last one of a submission.
 
         Raises:
@@ -77,16 +77,16 @@ class Desk:
         record = await self._record(letter)
         earlier = [one.place for one in of_office.all if letter.submission and one.submission == letter.submission and one is not letter]
         headers = [(name, _shown(name, value)) for name, value in record.headers]
-        return Detail(letter, of_office.what(letter), headers, self._entry(letter), earlier)
+        return Detail(letter, of_office.state_of(letter), headers, self._entry(letter), earlier)
 
-    async def reveal(self, letter: Letter, reason: str) -> bytes | None:
+    async def reveal(self, letter: DeadLetter, reason: str) -> bytes | None:
         """The value of a letter.
 
         Raises:
             CannotTell: operation-not-recorded, kafka-unreachable.
         """
         record = await self._record(letter)
-        operation = self._operation(Action.REVEAL, letter.kind.office, reason=reason)
+        operation = self._operation(Action.REVEAL, letter.cause.office, reason=reason)
         about = {"place": str(letter.place), "submission": letter.submission or None}
         async with self._sender(operation.model_copy(update=about)):
             value: bytes | None = record.value
@@ -103,7 +103,7 @@ class Desk:
             raise
         return True
 
-    async def replay(self, plan: Plan, selection: Selection, limits: Limits, tell: Callable[[Tally], None]) -> Tally:
+    async def replay(self, plan: Plan, selection: Selection, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         """Send the letters of a plan to be tried again, and watch.
 
         Raises:
@@ -111,7 +111,7 @@ class Desk:
         """
         return await self._run(plan, self._about(Action.REPLAY, plan, selection, None), limits, tell)
 
-    async def discard(self, plan: Plan, selection: Selection, reason: str, limits: Limits, tell: Callable[[Tally], None]) -> Tally:
+    async def discard(self, plan: Plan, selection: Selection, reason: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         """End the submissions of a plan with this code, and watch.
 
         Raises:
@@ -119,7 +119,7 @@ class Desk:
         """
         return await self._run(plan, self._about(Action.DISCARD, plan, selection, reason), limits, tell)
 
-    async def settle(self, plan: Plan, selection: Selection, reference: str, limits: Limits, tell: Callable[[Tally], None]) -> Tally:
+    async def settle(self, plan: Plan, selection: Selection, reference: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         """Note the submission of a plan as delivered, because a person has found it in the back office under this number; and watch.
 
         Raises:
@@ -128,7 +128,7 @@ class Desk:
         operation = self._about(Action.SETTLE, plan, selection, None).model_copy(update={"reference": reference})
         return await self._run(plan, operation, limits, tell)
 
-    async def reset_offsets(self, office: str, *, go: bool) -> list[Move]:
+    async def reset_offsets(self, office: str, *, go: bool) -> list[PartitionReset]:
         """Where the office's group is and where it has to go on; with `go` it is set there.
 
         Raises:
@@ -137,22 +137,22 @@ class Desk:
         """
         await require_topics(self._kafka, topics.of_office(office))
         with self._ledger(office) as ledger:
-            moves = await offsets.plan(self._kafka, ledger, office)
-            setting = offsets.to_set(moves)
+            resets = await offsets.plan(self._kafka, ledger, office)
+            setting = offsets.to_set(resets)
             if go and setting:
                 about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
                 async with self._sender(self._operation(Action.OFFSET_RESET, office, reason=None).model_copy(update=about)):
                     await set_offsets(self._kafka, office, setting)
-                    await offsets.note(ledger, moves)  # killed before it, the office stands as before, and this can be done again
-        return moves
+                    await offsets.note(ledger, resets)  # killed before it, the office stands as before, and this can be done again
+        return resets
 
-    async def _run(self, plan: Plan, operation: Operation, limits: Limits, tell: Callable[[Tally], None]) -> Tally:
+    async def _run(self, plan: Plan, operation: Operation, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         lying = topics.deadletters(plan.office)
         with self._ledger(plan.office) as ledger:
             async with self._sender(operation) as sender, looking(self._kafka, [lying]) as consumer:
                 shelf = Shelf(self._kafka, consumer, lying)
                 republisher = Republisher(self._kafka, sender, shelf, plan.office, _ending(operation))
-                return await Run(plan.letters, republisher, _look(ledger), limits, tell).run()
+                return await Rollout(plan.letters, republisher, _look(ledger), limits, tell).run()
 
     def _about(self, action: Action, plan: Plan, selection: Selection, reason: str | None) -> Operation:
         about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters)}
@@ -172,7 +172,7 @@ class Desk:
         finally:
             await sender.stop()
 
-    async def _record(self, letter: Letter) -> ConsumerRecord:
+    async def _record(self, letter: DeadLetter) -> ConsumerRecord:
         topic = letter.place.topic
         async with looking(self._kafka, [topic]) as consumer:
             found = await Shelf(self._kafka, consumer, topic).take(letter.partition, [letter.offset])
@@ -180,11 +180,11 @@ class Desk:
             raise UsageError(problems.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
         return found[0]
 
-    def _entry(self, letter: Letter) -> Entry | None:
+    def _entry(self, letter: DeadLetter) -> Entry | None:
         if not letter.submission:
             return None
         try:
-            with self._ledger(letter.kind.office) as ledger:
+            with self._ledger(letter.cause.office) as ledger:
                 return ledger.known([letter.id]).get(letter.id)
         except CannotTell:
             return None
@@ -212,7 +212,7 @@ def _ending(operation: Operation) -> dict[CopyHeader, str]:
     return {} if text is None else {header: text}
 
 
-def _find(letters: Mapping[str, Letters], wanted: str) -> tuple[Letters, Letter]:
+def _find(letters: Mapping[str, DeadLetters], wanted: str) -> tuple[DeadLetters, DeadLetter]:
     found = [(of_office, one) for of_office in letters.values() for one in of_office.all if wanted in (one.submission, str(one.place))]
     if not found:
         raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this place or is of this submission", where=", ".join(letters))
@@ -228,7 +228,7 @@ def _shown(name: str, value: bytes | None) -> str:
     return value.decode(errors="replace")
 
 
-def _look(ledger: Ledger) -> Look:
+def _look(ledger: Ledger) -> Lookup:
     def look(submissions: Sequence[bytes]) -> Mapping[bytes, Entry]:
         parts = (submissions[start : start + _AT_ONCE] for start in range(0, len(submissions), _AT_ONCE))
         return {submission: entry for part in parts for submission, entry in ledger.known(part).items()}

@@ -19,7 +19,7 @@ from schemas.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PartitionReset:
     """One partition."""
 
     partition: TopicPartition
@@ -53,7 +53,7 @@ class Move:
         return self.to is not None and (self.to != self.committed or bool(self.reason or self.lost))
 
 
-async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Move]:
+async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[PartitionReset]:
     """What a reset would set.
 
     Raises:
@@ -64,26 +64,28 @@ async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Move]:
     if group.members:
         raise UsageError(problems.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
     known = ledger.positions()
-    moves = [_move(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()]
-    copies_gone = {move.partition.partition for move in moves if topics.is_retry(move.partition.topic) and move.is_anew}
+    resets = [_reset(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()]
+    copies_gone = {reset.partition.partition for reset in resets if topics.is_retry(reset.partition.topic) and reset.is_anew}
     return [
-        _with_parked(move, logs[move.partition].first, ledger.parked(move.partition.partition))
-        if move.partition.partition in copies_gone and not topics.is_retry(move.partition.topic)
-        else move
-        for move in moves
+        _with_parked(reset, logs[reset.partition].first, ledger.parked(reset.partition.partition))
+        if reset.partition.partition in copies_gone and not topics.is_retry(reset.partition.topic)
+        else reset
+        for reset in resets
     ]
 
 
-def _move(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> Move:
-    move = Move(partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost)
+def _reset(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> PartitionReset:
+    reset = PartitionReset(
+        partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost
+    )
     if known.offset is None:
-        return move
-    if move.reason == problems.TOPIC_REPLACED.code:
-        return replace(move, to=log.first, ask_before=0)
-    if move.reason == problems.LOG_SHORTENED.code:
-        return replace(move, to=log.first, kept=log.end)
+        return reset
+    if reset.reason == problems.TOPIC_REPLACED.code:
+        return replace(reset, to=log.first, ask_before=0)
+    if reset.reason == problems.LOG_SHORTENED.code:
+        return replace(reset, to=log.first, kept=log.end)
     ahead = committed is not None and committed > known.offset  # what lies between stays unclear
-    return replace(move, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
+    return replace(reset, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
 
 
 def _reason(committed: int | None, known: Known, log: Log) -> str:
@@ -97,20 +99,22 @@ def _reason(committed: int | None, known: Known, log: Log) -> str:
     return problems.OFFSETS_LOST.code if committed is None and known.offset > log.first else ""
 
 
-def _with_parked(move: Move, first: int, parked: Sequence[int]) -> Move:
+def _with_parked(reset: PartitionReset, first: int, parked: Sequence[int]) -> PartitionReset:
     """Copies in the retry topic are gone: their originals have to be read again, as far as they are there."""
-    if move.to is None:
-        return move
-    there = [] if move.is_anew else [place for place in parked if place >= first]
-    return replace(move, to=min([move.to, *there]), parked_gone=len(parked) - len(there))
+    if reset.to is None:
+        return reset
+    there = [] if reset.is_anew else [place for place in parked if place >= first]
+    return replace(reset, to=min([reset.to, *there]), parked_gone=len(parked) - len(there))
 
 
-def to_set(moves: Sequence[Move]) -> Mapping[TopicPartition, int]:
+def to_set(resets: Sequence[PartitionReset]) -> Mapping[TopicPartition, int]:
     """The offsets that a reset has to commit."""
-    return {move.partition: move.to for move in moves if move.changes and move.to is not None}
+    return {reset.partition: reset.to for reset in resets if reset.changes and reset.to is not None}
 
 
-async def note(ledger: Ledger, moves: Sequence[Move]) -> None:
+async def note(ledger: Ledger, resets: Sequence[PartitionReset]) -> None:
     """Tell the ledger what has been set, so that it agrees with Kafka."""
-    starts = {move.partition: Start(move.to, move.topic_id, move.ask_before) for move in moves if move.changes and move.to is not None}
-    await ledger.reset(starts, anew={move.partition: move.kept for move in moves if move.is_anew})
+    starts = {
+        reset.partition: Start(reset.to, reset.topic_id, reset.ask_before) for reset in resets if reset.changes and reset.to is not None
+    }
+    await ledger.reset(starts, anew={reset.partition: reset.kept for reset in resets if reset.is_anew})

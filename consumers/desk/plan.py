@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from consumers.delivery import ledger as states
 from consumers.delivery.ledger import Entry
-from consumers.desk.letters import Letter, Letters
+from consumers.desk.deadletters import DeadLetter, DeadLetters
 from schemas import problems
 from schemas.errors import UsageError
 
@@ -25,7 +25,7 @@ class Selection:
         """Something is named, so that somebody has thought of it."""
         return bool(self.fingerprint or self.submission)
 
-    def of(self, letters: Letters) -> list[Letter]:
+    def of(self, letters: DeadLetters) -> list[DeadLetter]:
         """The open letters that are meant.
 
         Raises:
@@ -37,18 +37,18 @@ class Selection:
             raise UsageError(problems.DEADLETTER_UNKNOWN, f"nothing open has {named}", where=letters.office)
         return found
 
-    def _means(self, letter: Letter) -> bool:
-        return (self.fingerprint is None or letter.kind.fingerprint == self.fingerprint) and (
+    def _means(self, letter: DeadLetter) -> bool:
+        return (self.fingerprint is None or letter.cause.fingerprint == self.fingerprint) and (
             self.submission is None or letter.submission == self.submission
         )
 
 
 @dataclass(slots=True)
 class Plan:
-    """Letters in the order of sending: within a case that of the submissions topic, over cases by age."""
+    """Dead letters in the order of sending: within a case that of the submissions topic, over cases by age."""
 
     office: str
-    letters: list[Letter]
+    letters: list[DeadLetter]
     followers: int = 0
     """So many of them come along, because an earlier one of their case is meant."""
     unreadable: int = 0
@@ -57,9 +57,9 @@ class Plan:
     """So many cases have an older dead letter that is not meant."""
     left: int = 0
     """So many later letters of the same cases stay."""
-    doubtful: int = 0
+    may_have_had_effect: int = 0
     """So many of them may have had their effect, and will be handed over again."""
-    doubtful_left: int = 0
+    may_have_had_effect_left: int = 0
     """So many like that stay, because nobody named them, and the later ones of their cases with them."""
     known: dict[str, int] = field(default_factory=dict)
     """What the ledger says of them, by state; empty without one."""
@@ -82,7 +82,7 @@ class Plan:
                 self.known[state] = self.known.get(state, 0) + 1
 
 
-def plan_replay(letters: Letters, selection: Selection) -> Plan:
+def plan_replay(letters: DeadLetters, selection: Selection) -> Plan:
     """What is meant, and whatever lies there of the same cases behind it: it would only be held up again.
 
     What the engine could not read it cannot read now, so it stays. What may have had its effect stays unless it is named: whether
@@ -96,8 +96,8 @@ def plan_replay(letters: Letters, selection: Selection) -> Plan:
     first = _first_of_cases(letter for letter in meant if letter.submission)
     wanted = [letter for letter in able if letter.origin >= first.get(letter.case, letter.origin + 1)]
     named = {letter for letter in meant if selection.named}
-    doubtful = [letter for letter in wanted if letter.doubtful and letter not in named]
-    stays = _first_of_cases(doubtful)
+    may_have_had_effect = [letter for letter in wanted if letter.may_have_had_effect and letter not in named]
+    stays = _first_of_cases(may_have_had_effect)
     chosen = [letter for letter in wanted if letter.origin < stays.get(letter.case, letter.origin + 1)]
     return Plan(
         letters.office,
@@ -105,12 +105,12 @@ def plan_replay(letters: Letters, selection: Selection) -> Plan:
         followers=len(set(chosen).difference(meant)),
         unreadable=sum(1 for letter in meant if not letter.submission),
         behind=len({letter.case for letter in able if letter.origin < first.get(letter.case, letter.origin)}),
-        doubtful=sum(letter.doubtful for letter in chosen),
-        doubtful_left=len(doubtful),
+        may_have_had_effect=sum(letter.may_have_had_effect for letter in chosen),
+        may_have_had_effect_left=len(may_have_had_effect),
     )
 
 
-def plan_end(letters: Letters, selection: Selection) -> Plan:
+def plan_end(letters: DeadLetters, selection: Selection) -> Plan:
     """What a discard or a settlement means, alone: that one submission of a case is ended says nothing of the others.
 
     Raises:
@@ -122,16 +122,16 @@ def plan_end(letters: Letters, selection: Selection) -> Plan:
     return Plan(letters.office, _in_order(meant), left=len(of_cases) - len(meant))
 
 
-def _first_of_cases(letters: Iterable[Letter]) -> dict[Hashable, int]:
+def _first_of_cases(letters: Iterable[DeadLetter]) -> dict[Hashable, int]:
     first: dict[Hashable, int] = {}
     for letter in letters:
         first[letter.case] = min(letter.origin, first.get(letter.case, letter.origin))
     return first
 
 
-def _in_order(letters: Sequence[Letter]) -> list[Letter]:
+def _in_order(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     """Merging keeps the order within each partition, and a case has one partition."""
-    partitions: dict[int, list[Letter]] = {}
+    partitions: dict[int, list[DeadLetter]] = {}
     for letter in sorted(letters, key=lambda letter: (letter.origin, letter.offset)):
         partitions.setdefault(letter.partition, []).append(letter)
     return list(heapq.merge(*partitions.values(), key=lambda letter: letter.timestamp_ms))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from consumers.desk.letters import Letter, Letters
+from consumers.desk.deadletters import DeadLetter, DeadLetters
 from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import Shelf, read_all
@@ -20,7 +20,7 @@ from schemas.headers import CopyHeader
 _ROUNDS: Final = 5
 _PAUSE_S: Final = 2.0
 
-Places = dict[Letter, int]
+RetryOffsets = dict[DeadLetter, int]
 """Offsets in the retry topic."""
 
 
@@ -36,7 +36,7 @@ class Republisher:
         self._office = office
         self._ending = ending or {}
 
-    async def send(self, letters: Sequence[Letter]) -> Places:
+    async def send(self, letters: Sequence[DeadLetter]) -> RetryOffsets:
         """Where each of these stands now, replicated; one whose record is gone from the dead letters stands nowhere.
 
         Raises:
@@ -44,8 +44,8 @@ class Republisher:
         """
         records = await self._records(letters)
         waiting = {letter: self._outgoing(letter, records[letter]) for letter in letters if letter in records}
-        places: Places = {}
-        refusals: dict[Letter, KafkaRefusal] = {}
+        places: RetryOffsets = {}
+        refusals: dict[DeadLetter, KafkaRefusal] = {}
         for _ in range(_ROUNDS):
             for letter, sent in zip(waiting, await self._sender.send_all(list(waiting.values())), strict=True):
                 if isinstance(sent, KafkaRefusal):
@@ -59,8 +59,8 @@ class Republisher:
             waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places}
         raise unreachable(self._kafka)
 
-    async def _records(self, letters: Sequence[Letter]) -> dict[Letter, ConsumerRecord]:
-        by_partition: defaultdict[int, dict[int, Letter]] = defaultdict(dict)
+    async def _records(self, letters: Sequence[DeadLetter]) -> dict[DeadLetter, ConsumerRecord]:
+        by_partition: defaultdict[int, dict[int, DeadLetter]] = defaultdict(dict)
         for letter in sorted(letters, key=lambda letter: letter.offset):
             by_partition[letter.partition][letter.offset] = letter
         found = {}
@@ -69,7 +69,7 @@ class Republisher:
                 found[by_offset[record.offset]] = record
         return found
 
-    def _outgoing(self, letter: Letter, record: ConsumerRecord) -> Outgoing:
+    def _outgoing(self, letter: DeadLetter, record: ConsumerRecord) -> Outgoing:
         copy = take_apart(record.headers)
         more = {CopyHeader.REPLAYED_FROM: str(letter.place)}
         if CopyHeader.FIRST_FAILURE in copy.block:
@@ -78,15 +78,15 @@ class Republisher:
         headers = headers_of_copy(copy.original, origin, more | dict(self._ending))
         return Outgoing(topics.retry(self._office), record.key, record.value, headers, origin.partition, record.timestamp)
 
-    async def _look_for(self, letters: Sequence[Letter]) -> Places:
+    async def _look_for(self, letters: Sequence[DeadLetter]) -> RetryOffsets:
         """Which of those whose sending has an unknown outcome stand in the retry topic."""
         await asyncio.sleep(_PAUSE_S)
-        named = Letters(self._office)
+        named = DeadLetters(self._office)
         await read_all(self._kafka, [topics.retry(self._office)], named.take)
-        return {letter: offset for letter in letters if (offset := named.sent_to(letter)) is not None}
+        return {letter: offset for letter in letters if (offset := named.retry_offset(letter)) is not None}
 
 
-def _unless_refused(places: Places, refusals: Mapping[Letter, KafkaRefusal]) -> Places:
+def _unless_refused(places: RetryOffsets, refusals: Mapping[DeadLetter, KafkaRefusal]) -> RetryOffsets:
     for refusal in refusals.values():
         detail = f"{len(refusals)} dead letters stay as they are, {len(places)} were sent; Kafka says {refusal.error}"
         raise CannotTell(problems.RECORD_REFUSED, detail, where=refusal.topic)

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from consumers.delivery import ledger as states
 from consumers.delivery.failures import Cause
 from consumers.delivery.ledger import Entry
-from consumers.desk.letters import Letter
+from consumers.desk.deadletters import DeadLetter
 
 _LOOK_S: Final = 0.2
 _MOST_OPEN: Final = 1_000
@@ -27,19 +27,19 @@ _WAVE_S: Final = 0.25
 _WAVE_LETTERS: Final = 200
 _WAVE_BYTES: Final = 16 * 1024 * 1024
 
-Look = Callable[[Sequence[bytes]], Mapping[bytes, Entry]]
+Lookup = Callable[[Sequence[bytes]], Mapping[bytes, Entry]]
 """The ledger's rows of these submissions."""
 
 
-class Sending(Protocol):
+class RetryTopic(Protocol):
     """Takes letters to the retry topic (`consumers.desk.republisher`)."""
 
-    async def send(self, letters: Sequence[Letter]) -> Mapping[Letter, int]:
+    async def send(self, letters: Sequence[DeadLetter]) -> Mapping[DeadLetter, int]:
         """Where each stands there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RolloutLimits:
     """How carefully it goes on."""
 
     canary: int = 5
@@ -107,16 +107,18 @@ class Tally:
         return self.waiting > 0 and not self.seen
 
 
-class Run:
+class Rollout:
     """One run over the letters of a plan."""
 
-    def __init__(self, letters: Sequence[Letter], sending: Sending, look: Look, limits: Limits, tell: Callable[[Tally], None]) -> None:
+    def __init__(
+        self, letters: Sequence[DeadLetter], sending: RetryTopic, look: Lookup, limits: RolloutLimits, tell: Callable[[Tally], None]
+    ) -> None:
         self._letters = letters
         self._sending = sending
         self._look_up = look
         self._limits = limits
         self._tell = tell
-        self._open: dict[Letter, int] = {}
+        self._open: dict[DeadLetter, int] = {}
         """Sent letters without an outcome, with their places in the retry topic."""
         self._stuck: set[Hashable] = set()
         """Cases of which one has failed."""
@@ -131,7 +133,7 @@ class Run:
             await self._until(0)
         return self.tally
 
-    async def _send(self, letters: Sequence[Letter]) -> bool:
+    async def _send(self, letters: Sequence[DeadLetter]) -> bool:
         """Send at the rate; False when it has to stop."""
         for wave in _waves(letters, self._limits.rate):
             if not await self._until(_MOST_OPEN):
@@ -141,7 +143,7 @@ class Run:
             await asyncio.sleep(max(0.0, began_s + len(wave) / self._limits.rate - time.monotonic()))
         return True
 
-    async def _send_wave(self, wave: Sequence[Letter]) -> None:
+    async def _send_wave(self, wave: Sequence[DeadLetter]) -> None:
         if not wave:
             return
         places = await self._sending.send(wave)
@@ -181,7 +183,7 @@ class Run:
             if outcome is not None:
                 self._note(letter, outcome)
 
-    def _note(self, letter: Letter, outcome: Outcome) -> None:
+    def _note(self, letter: DeadLetter, outcome: Outcome) -> None:
         del self._open[letter]
         self.tally.outcomes[outcome] += 1
         self._heard_s = time.monotonic()
@@ -204,9 +206,9 @@ def _taken_up(entry: Entry, offset: int) -> bool:
     return entry.retry_offset is not None and entry.retry_offset >= offset
 
 
-def _heads(letters: Sequence[Letter], count: int) -> dict[Letter, None]:
+def _heads(letters: Sequence[DeadLetter], count: int) -> dict[DeadLetter, None]:
     """The first letters of so many cases."""
-    heads: dict[Hashable, Letter] = {}
+    heads: dict[Hashable, DeadLetter] = {}
     for letter in letters:
         if len(heads) == count:
             break
@@ -214,10 +216,10 @@ def _heads(letters: Sequence[Letter], count: int) -> dict[Letter, None]:
     return dict.fromkeys(heads.values())
 
 
-def _waves(letters: Sequence[Letter], rate: float) -> Iterator[list[Letter]]:
+def _waves(letters: Sequence[DeadLetter], rate: float) -> Iterator[list[DeadLetter]]:
     """Parts of a size that can be held in memory and fits the rate."""
     most = min(_WAVE_LETTERS, max(1, int(rate * _WAVE_S)))
-    wave: list[Letter] = []
+    wave: list[DeadLetter] = []
     size = 0
     for letter in letters:
         if wave and (len(wave) >= most or size + letter.size_bytes > _WAVE_BYTES):

@@ -17,8 +17,11 @@ from schemas.errors import CannotTell, UsageError
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
 
 if TYPE_CHECKING:
-    from consumers.desk import Desk, Letters, Limits, Plan, Selection, Tally
-    from consumers.desk.offsets import Move
+    from consumers.desk.deadletters import DeadLetters
+    from consumers.desk.desk import Desk
+    from consumers.desk.offsets import PartitionReset
+    from consumers.desk.plan import Plan, Selection
+    from consumers.desk.rollout import RolloutLimits, Tally
     from stadtbus.republish import Plan as Republish
     from stadtbus.settings import Settings
 
@@ -52,14 +55,14 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Open dead letters by cause, or those of one cause one by one; exit code 1 when there are any."""
-    from consumers.desk import grouped
+    from consumers.desk.deadletters import by_cause
     from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
     letters = _read(_desk(loaded, None), _offices(loaded, office, city))
-    groups, now = grouped(letters.values(), everything=everything), datetime.now(UTC)
+    groups, now = by_cause(letters.values(), everything=everything), datetime.now(UTC)
     if fingerprint is not None:
-        groups = [group for group in groups if group.kind.fingerprint == fingerprint]
+        groups = [group for group in groups if group.cause.fingerprint == fingerprint]
         if not groups:
             raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
     if as_json:
@@ -119,13 +122,14 @@ def replay(  # noqa: PLR0913 - an option each
     Exit code 0 when all were delivered, 1 when some failed or it stopped, 3 when the adapter took none up. Given again, it goes on where
     it stopped.
     """
-    from consumers.desk import Limits, plan_replay
+    from consumers.desk.plan import plan_replay
+    from consumers.desk.rollout import RolloutLimits
 
     selection = _selection(fingerprint, submission, everything=everything, or_all=", --all")
     loaded = quiet()
     desk = _desk(loaded, actor)
     plan = plan_replay(_read(desk, _offices(loaded, office, None))[office], selection)
-    limits = Limits(canary, rate, stop_at, wait)
+    limits = RolloutLimits(canary, rate, stop_at, wait)
     _carry_out(desk, plan, lambda tell: desk.replay(plan, selection, limits, tell), "replay", go=go, wait_s=wait, as_json=as_json)
 
 
@@ -163,7 +167,7 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Note a submission as delivered that you have found in the back office; nothing is handed over, the portal hears of it."""
-    from consumers.desk import Selection
+    from consumers.desk.plan import Selection
     from schemas.operations import REFERENCE_PATTERN
 
     if not re.fullmatch(REFERENCE_PATTERN, reference):
@@ -175,14 +179,15 @@ def settle(
     )
 
 
-def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, Limits]:
+def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, RolloutLimits]:
     """What ends without being tried: all at once, because nothing can fail."""
-    from consumers.desk import Limits, plan_end
+    from consumers.desk.plan import plan_end
+    from consumers.desk.rollout import RolloutLimits
 
     loaded = quiet()
     desk = _desk(loaded, actor)
     plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
-    return desk, plan, Limits(canary=0, stop_at_percent=100, wait_s=wait_s)
+    return desk, plan, RolloutLimits(canary=0, stop_at_percent=100, wait_s=wait_s)
 
 
 def _carry_out(
@@ -225,12 +230,12 @@ def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_jso
     loaded = quiet()
     desk = _desk(loaded, actor)
     _offices(loaded, office, None)
-    moves: list[Move] = asyncio.run(desk.reset_offsets(office, go=go))
+    resets: list[PartitionReset] = asyncio.run(desk.reset_offsets(office, go=go))
     if as_json:
-        print_json({"office": office, "go": go, "partitions": [show.move_as_dict(move) for move in moves]})
+        print_json({"office": office, "go": go, "partitions": [show.reset_as_dict(reset) for reset in resets]})
     else:
-        console.print(show.moves_view(office, moves, go=go))
-    if not go and any(move.changes for move in moves):
+        console.print(show.resets_view(office, resets, go=go))
+    if not go and any(reset.changes for reset in resets):
         raise typer.Exit(FINDINGS)
 
 
@@ -274,7 +279,7 @@ async def _republish(loaded: Settings, office: str, actor: str | None, advance: 
 
 
 def _desk(loaded: Settings, actor: str | None) -> Desk:
-    from consumers.desk import Desk
+    from consumers.desk.desk import Desk
 
     return Desk(loaded.kafka, loaded.stores, _name(actor))
 
@@ -310,14 +315,14 @@ def _office_of(wanted: str) -> str | None:
 
 
 def _selection(fingerprint: str | None, submission: str | None, *, everything: bool, or_all: str) -> Selection:
-    from consumers.desk import Selection
+    from consumers.desk.plan import Selection
 
     if sum((fingerprint is not None, submission is not None, everything)) != 1:
         raise UsageError(problems.SELECTION, f"exactly one of --fingerprint, --submission{or_all}")
     return Selection(fingerprint, submission)
 
 
-def _read(desk: Desk, offices: list[str]) -> dict[str, Letters]:
+def _read(desk: Desk, offices: list[str]) -> dict[str, DeadLetters]:
     with _bar("reading") as advance:
         return asyncio.run(desk.read(offices, advance))
 

@@ -14,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from consumers.delivery.failures import Cause
-from consumers.desk import Detail, Group, Letter, Plan, Tally, What
-from consumers.desk.offsets import Move
-from consumers.desk.run import Outcome
+from consumers.desk.deadletters import CauseGroup, DeadLetter, DeadLetterState
+from consumers.desk.desk import Detail
+from consumers.desk.offsets import PartitionReset
+from consumers.desk.plan import Plan
+from consumers.desk.rollout import Outcome, Tally
 from schemas.events import iso
 from stadtbus.commands.views import ago, printable
 from stadtbus.republish import Plan as Republish
@@ -26,16 +28,16 @@ _NOT_OURS: Final = "not written by this bus"
 _UNTRIED: Final = "untried: an earlier submission of the case is a dead letter"
 
 
-def groups_view(groups: Sequence[Group], now: datetime, *, everything: bool) -> RenderableType:
+def groups_view(groups: Sequence[CauseGroup], now: datetime, *, everything: bool) -> RenderableType:
     """A table per office, a line per cause."""
     if not groups:
         return Text("no dead letters" if everything else "no open dead letters")
-    offices = groupby(groups, key=lambda group: group.kind.office)
+    offices = groupby(groups, key=lambda group: group.cause.office)
     tables = [_office_table(office, list(part), now, everything=everything) for office, part in offices]
     return Lines(*tables, Text("Which submissions: stadtbus deadletters list OFFICE --fingerprint FINGERPRINT", style="dim"))
 
 
-def _office_table(office: str, groups: Sequence[Group], now: datetime, *, everything: bool) -> Table:
+def _office_table(office: str, groups: Sequence[CauseGroup], now: datetime, *, everything: bool) -> Table:
     count = sum(group.open for group in groups)
     table = Table(title=f"{office}: {count} open", title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("fingerprint", no_wrap=True)
@@ -47,20 +49,20 @@ def _office_table(office: str, groups: Sequence[Group], now: datetime, *, everyt
         letters = (str(group.open), *((str(len(group.letters)),) if everything else ()))
         figures = (*letters, str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
         seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if len(group.letters) > 1 else _moment(group.first_ms)
-        table.add_row(group.kind.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
+        table.add_row(group.cause.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
     return table
 
 
-def _cause(group: Group) -> Text:
-    kind = group.kind
+def _cause(group: CauseGroup) -> Text:
+    kind = group.cause
     head = " ".join(part for part in (kind.stage, kind.error_class) if part) or _NOT_OURS
     reason = kind.reason or (_UNTRIED if kind.error_class == Cause.CASE_HELD else "")
     return Text(f"{head}\n{printable(reason)}" if reason else head)
 
 
-def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
+def group_as_dict(group: CauseGroup, now: datetime) -> dict[str, Any]:
     """One group for programs."""
-    kind = group.kind
+    kind = group.cause
     return {
         "fingerprint": kind.fingerprint,
         "office": kind.office,
@@ -78,7 +80,7 @@ def group_as_dict(group: Group, now: datetime) -> dict[str, Any]:
     }
 
 
-def _listed(letter: Letter, what: What) -> dict[str, Any]:
+def _listed(letter: DeadLetter, what: DeadLetterState) -> dict[str, Any]:
     return {
         "place": str(letter.place),
         "submission": letter.submission or None,
@@ -88,21 +90,23 @@ def _listed(letter: Letter, what: What) -> dict[str, Any]:
     }
 
 
-def letters_view(group: Group, now: datetime) -> RenderableType:
+def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
     """Those of one cause, each with what `show` and `replay` take."""
-    title = f"{group.kind.office}, {group.kind.fingerprint}: {_count(len(group.letters), 'dead letter')}, {group.open} open"
+    title = f"{group.cause.office}, {group.cause.fingerprint}: {_count(len(group.letters), 'dead letter')}, {group.open} open"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("submission\nits case", no_wrap=True)
     table.add_column("place", ratio=1, overflow="fold")
     table.add_column("failed", justify="right", no_wrap=True)
     for letter, what in group.letters:
         names = Text(printable(f"{letter.submission or 'its headers do not say'}\n{_case(letter)}"))
-        state = "" if what is What.OPEN else f"\n{what}"
-        table.add_row(names, f"{letter.place}{state}", ago(_age_s(letter.failed_ms, now)), style="" if what is What.OPEN else "dim")
+        state = "" if what is DeadLetterState.OPEN else f"\n{what}"
+        table.add_row(
+            names, f"{letter.place}{state}", ago(_age_s(letter.failed_ms, now)), style="" if what is DeadLetterState.OPEN else "dim"
+        )
     return Lines(Text(" ", end=""), _cause(group), table)
 
 
-def _case(letter: Letter) -> str:
+def _case(letter: DeadLetter) -> str:
     return "" if letter.key is None else letter.key.decode(errors="replace")
 
 
@@ -124,7 +128,7 @@ def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
     letter, entry = detail.letter, detail.entry
     yield "it is", detail.what
     yield "submission", letter.submission or "its headers do not say"
-    yield "fingerprint", letter.kind.fingerprint
+    yield "fingerprint", letter.cause.fingerprint
     yield "written", f"{_moment(letter.timestamp_ms)}, failed first {_moment(letter.failed_ms)}"
     yield "size", _count(letter.size_bytes, "byte")
     if entry is None:
@@ -142,7 +146,7 @@ def letter_as_dict(detail: Detail) -> dict[str, Any]:
         "place": str(letter.place),
         "state": detail.what,
         "submission": letter.submission or None,
-        "fingerprint": letter.kind.fingerprint,
+        "fingerprint": letter.cause.fingerprint,
         "written_at": iso(letter.timestamp_ms),
         "first_failed_at": iso(letter.failed_ms),
         "size_bytes": letter.size_bytes,
@@ -200,10 +204,10 @@ def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
 def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
     if plan.delivered:
         yield f"{_count(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
-    if plan.doubtful:
-        yield f"{_count(plan.doubtful, 'letter')} may have had an effect, and will be handed over without asking: look there first"
-    if plan.doubtful_left:
-        yield f"{_count(plan.doubtful_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
+    if plan.may_have_had_effect:
+        yield f"{_count(plan.may_have_had_effect, 'letter')} may have had an effect, and will be handed over without asking: look there first"
+    if plan.may_have_had_effect_left:
+        yield f"{_count(plan.may_have_had_effect_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
     if plan.behind:
         yield f"{_count(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
     if plan.unreadable:
@@ -226,8 +230,8 @@ def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
         "behind_older": plan.behind,
         "unreadable": plan.unreadable,
         "left": plan.left,
-        "may_have_had_effect": plan.doubtful,
-        "may_have_had_effect_left": plan.doubtful_left,
+        "may_have_had_effect": plan.may_have_had_effect,
+        "may_have_had_effect_left": plan.may_have_had_effect_left,
         "oldest_at": iso(min(stamps)) if stamps else None,
         "youngest_at": iso(max(stamps)) if stamps else None,
         "ledger": plan.known if ledger else None,
@@ -282,29 +286,29 @@ def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
 # --- offsets
 
 
-def moves_view(office: str, moves: Sequence[Move], *, go: bool) -> RenderableType:
+def resets_view(office: str, resets: Sequence[PartitionReset], *, go: bool) -> RenderableType:
     """Where a group is, and where the ledger knows it was."""
     table = Table(title=f"Offsets of {office}", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("partition", no_wrap=True)
     for name in ("Kafka knows", "the ledger knows", "set to"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("because of")
-    for move in moves:
-        cells = ("" if value is None else str(value) for value in (move.committed, move.known, move.to if move.changes else None))
-        gone = {"lost before they were read": move.lost, "parked, gone from Kafka": move.parked_gone}
-        reasons = [move.reason, *(f"{count:,} {what}" for what, count in gone.items() if count)]
-        kind = move.partition.topic.rpartition(".")[2]  # the title names the office
-        table.add_row(f"{kind}/{move.partition.partition}", *cells, ", ".join(one for one in reasons if one))
-    changes = sum(move.changes for move in moves)
+    for reset in resets:
+        cells = ("" if value is None else str(value) for value in (reset.committed, reset.known, reset.to if reset.changes else None))
+        gone = {"lost before they were read": reset.lost, "parked, gone from Kafka": reset.parked_gone}
+        reasons = [reset.reason, *(f"{count:,} {what}" for what, count in gone.items() if count)]
+        kind = reset.partition.topic.rpartition(".")[2]  # the title names the office
+        table.add_row(f"{kind}/{reset.partition.partition}", *cells, ", ".join(one for one in reasons if one))
+    changes = sum(reset.changes for reset in resets)
     done = f"{_count(changes, 'offset')} set; start the adapter" if go else "Nothing was written. With --go it is done."
     return Lines(table, Text(done if changes else "There is nothing to set."))
 
 
-def move_as_dict(move: Move) -> dict[str, Any]:
+def reset_as_dict(reset: PartitionReset) -> dict[str, Any]:
     """One partition for programs."""
-    where = {"topic": move.partition.topic, "partition": move.partition.partition}
-    numbers = {"committed": move.committed, "known": move.known, "to": move.to, "lost": move.lost, "parked_gone": move.parked_gone}
-    return where | numbers | {"reason": move.reason or None, "changes": move.changes}
+    where = {"topic": reset.partition.topic, "partition": reset.partition.partition}
+    numbers = {"committed": reset.committed, "known": reset.known, "to": reset.to, "lost": reset.lost, "parked_gone": reset.parked_gone}
+    return where | numbers | {"reason": reset.reason or None, "changes": reset.changes}
 
 
 # --- the outbox

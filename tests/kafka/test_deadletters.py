@@ -23,8 +23,11 @@ from adapters.interface import Delivered, Document, Submission
 from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
-from consumers.desk import Desk, Letters, Limits, Republisher, Selection, Tally, plan_end, plan_replay
-from consumers.desk.run import Outcome
+from consumers.desk.deadletters import DeadLetters
+from consumers.desk.desk import Desk
+from consumers.desk.plan import Selection, plan_end, plan_replay
+from consumers.desk.republisher import Republisher
+from consumers.desk.rollout import Outcome, RolloutLimits, Tally
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import connected, count_records, create_topics, missing_topics
@@ -41,7 +44,7 @@ from tests.kafka.helpers import committed, eventually, fill, settings_for
 
 STRANGE: Final = [("x-binary", b"\xff\x00\xfe"), ("x-null", None), ("x-twice", b"1"), ("x-twice", b"2")]
 DELIVERY: Final = DeliverySettings(brake_in_a_row=10_000, brake_share=1)
-QUICK: Final = Limits(rate=10_000, wait_s=30)
+QUICK: Final = RolloutLimits(rate=10_000, wait_s=30)
 HOUR_MS: Final = 3_600_000
 
 
@@ -93,10 +96,10 @@ class Town:
     def desk(self) -> Desk:
         return Desk(self.kafka, self.stores, self.name)
 
-    async def letters(self) -> Letters:
+    async def letters(self) -> DeadLetters:
         return (await self.desk.read([self.office]))[self.office]
 
-    async def replay(self, selection: Selection | None = None, limits: Limits = QUICK) -> Tally:
+    async def replay(self, selection: Selection | None = None, limits: RolloutLimits = QUICK) -> Tally:
         plan = plan_replay(await self.letters(), selection or Selection())
         return await self.desk.replay(plan, selection or Selection(), limits, lambda _: None)
 
@@ -231,9 +234,9 @@ async def test_what_cannot_be_read_is_set_aside_and_the_rest_flows(town: Town) -
         await eventually(lambda: town.back_office.got == [good])
         await town.lying(1)
         letters = await town.letters()
-        assert (letters.open[0].submission, letters.open[0].kind.stage) == ("", "PARSE")
+        assert (letters.open[0].submission, letters.open[0].cause.stage) == ("", "PARSE")
         assert (plan_replay(letters, Selection()).letters, plan_replay(letters, Selection()).unreadable) == ([], 1)
-        selection = Selection(fingerprint=letters.open[0].kind.fingerprint)
+        selection = Selection(fingerprint=letters.open[0].cause.fingerprint)
         tally = await town.desk.discard(plan_end(letters, selection), selection, "not-ours", QUICK, lambda _: None)
         assert (tally.sent, tally.unwatched, tally.all_well) == (1, 1, True)
         await asyncio.sleep(2)  # so long the engine has to make a copy of it again, if it does
@@ -273,7 +276,7 @@ async def test_canary_stops_a_replay(town: Town) -> None:
     await refused(town, 20)
     async with town.adapter():
         await town.lying(20)
-        tally = await town.replay(limits=Limits(canary=3, rate=10_000, wait_s=30))
+        tally = await town.replay(limits=RolloutLimits(canary=3, rate=10_000, wait_s=30))
         assert (tally.sent, tally.outcomes.total(), tally.all_well) == (3, 3, False)
         assert "100 % failed" in str(tally.stopped)
         await town.lying(20)  # the three are dead letters again
@@ -375,9 +378,9 @@ async def test_held_ones_come_along_in_order(town: Town) -> None:
         town.back_office.refuses.clear()
         letters = await town.letters()
         (head,) = (one for one in letters.open if one.submission == str(made[0][0]))
-        plan = plan_replay(letters, Selection(fingerprint=head.kind.fingerprint))
+        plan = plan_replay(letters, Selection(fingerprint=head.cause.fingerprint))
         assert ([one.submission for one in plan.letters], plan.followers) == ([str(one) for one, _ in made], 3)
-        assert (await town.replay(Selection(fingerprint=head.kind.fingerprint))).all_well
+        assert (await town.replay(Selection(fingerprint=head.cause.fingerprint))).all_well
         assert town.back_office.got == [one for one, _ in made]
         await town.lying(1)
 
@@ -389,7 +392,7 @@ async def test_case_that_fails_again_keeps_its_later_ones_here(town: Town) -> No
     await fill(town.kafka, [record for _, record in made])
     async with town.adapter():
         await town.lying(3)
-        tally = await town.replay(limits=Limits(canary=1, rate=10_000, stop_at_percent=100, wait_s=30))
+        tally = await town.replay(limits=RolloutLimits(canary=1, rate=10_000, stop_at_percent=100, wait_s=30))
         assert (tally.sent, tally.outcomes[Outcome.FAILED], tally.all_well) == (1, 1, False)
         await town.lying(3)
 
@@ -477,8 +480,8 @@ async def test_topics_that_were_made_anew_are_read_from_their_first_record(town:
     await made_anew(town, topics.retry(town.office))
     assert "topic-replaced" in str(await stood(town))
     code, output, _ = await town.command("offsets", "reset", town.office, "--json")
-    moves = json.loads(output)["partitions"]
-    assert (code, {move["reason"] for move in moves if topics.is_retry(move["topic"])} >= {"topic-replaced"}) == (1, True)
+    resets = json.loads(output)["partitions"]
+    assert (code, {reset["reason"] for reset in resets if topics.is_retry(reset["topic"])} >= {"topic-replaced"}) == (1, True)
     assert (await town.command("offsets", "reset", town.office, "--go"))[0] == 0
     assert (await town.command("offsets", "reset", town.office))[0] == 0
     async with town.adapter():
@@ -526,5 +529,5 @@ async def test_many_letters_are_read_quickly(town: Town) -> None:
         await fill(town.kafka, [copy(number) for number in range(start, start + 2_000)])
     began_s = time.monotonic()
     letters = await town.letters()
-    assert (len(letters.open), len({letter.kind.fingerprint for letter in letters.open})) == (count, 1)
+    assert (len(letters.open), len({letter.cause.fingerprint for letter in letters.open})) == (count, 1)
     assert time.monotonic() - began_s < 30

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from consumers.desk import read
+from consumers.desk.deadletters import read
 from infra.kafka.admin import connected, create_topics
 from infra.kafka.clients import Outgoing
 from infra.kafka.group_offsets import set_offsets
@@ -172,7 +172,7 @@ async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, 
     assert await submissions_on(kafka, topics.retry(office)) == []
     assert await submissions_on(kafka, topics.deadletters(office)) == [dead]
     (letter,) = (await read(kafka, [office]))[office].open
-    assert (letter.origin, letter.doubtful) == (0, True)
+    assert (letter.origin, letter.may_have_had_effect) == (0, True)
     assert (await look(kafka, box, office)).lost == []
 
 

@@ -19,8 +19,10 @@ from rich.console import Console, RenderableType
 from consumers.delivery import ledger as states
 from consumers.delivery.failures import Cause
 from consumers.delivery.ledger import Entry
-from consumers.desk import Detail, Letter, Letters, Limits, Plan, Run, Selection, Tally, What, grouped, plan_end, plan_replay
-from consumers.desk.run import Outcome
+from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, by_cause
+from consumers.desk.desk import Detail
+from consumers.desk.plan import Plan, Selection, plan_end, plan_replay
+from consumers.desk.rollout import Outcome, Rollout, RolloutLimits, Tally
 from schemas import topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import UsageError
@@ -68,15 +70,15 @@ def named(at: int, offset: int, *, partition: int = 0, origin: int = 0, **more: 
     )
 
 
-def letters(*records: Any) -> Letters:
+def letters(*records: Any) -> DeadLetters:
     """What the desk makes of records."""
-    found = Letters(OFFICE)
+    found = DeadLetters(OFFICE)
     for record in records:
         found.take(record)
     return found
 
 
-def ids(found: Sequence[Letter]) -> list[int]:
+def ids(found: Sequence[DeadLetter]) -> list[int]:
     """The numbers of submissions."""
     return [UUID(one.submission).int for one in found]
 
@@ -88,14 +90,24 @@ def test_open_is_what_nobody_has_replayed_or_discarded() -> None:
     """A letter is open until a record of the retry topic names its place; one that was parked there names nothing."""
     parked = SimpleNamespace(topic=topics.retry(OFFICE), partition=0, offset=0, headers=headers_of_copy([], Place("x", 0, 3), {}))
     found = letters(letter(0, 1), letter(1, 2), letter(2, 3), letter(3, 4), parked, named(1, 0), named(2, 1, origin=1, DISCARDED="no"))
-    assert [found.what(one) for one in found.all] == [What.REPLAYED, What.DISCARDED, What.OPEN, What.OPEN]
-    assert [found.sent_to(one) for one in found.all] == [1, 2, None, None]
+    assert [found.state_of(one) for one in found.all] == [
+        DeadLetterState.REPLAYED,
+        DeadLetterState.DISCARDED,
+        DeadLetterState.OPEN,
+        DeadLetterState.OPEN,
+    ]
+    assert [found.retry_offset(one) for one in found.all] == [1, 2, None, None]
 
 
 def test_the_last_letter_of_a_submission_counts() -> None:
     """A submission that failed again, or whose copy was written twice, is open once; one that was replayed since is not."""
     found = letters(letter(0, 1, origin=0), letter(1, 1, origin=0), letter(2, 2), letter(3, 2, origin=2), named(0, 3))
-    assert [found.what(one) for one in found.all] == [What.SUPERSEDED, What.OPEN, What.SUPERSEDED, What.REPLAYED]
+    assert [found.state_of(one) for one in found.all] == [
+        DeadLetterState.SUPERSEDED,
+        DeadLetterState.OPEN,
+        DeadLetterState.SUPERSEDED,
+        DeadLetterState.REPLAYED,
+    ]
 
 
 def test_discarded_is_the_end() -> None:
@@ -115,7 +127,7 @@ def test_what_this_bus_did_not_write_is_shown_too() -> None:
     """A record without our block has no origin and no cause, and is open."""
     foreign = SimpleNamespace(topic=LYING, partition=0, offset=0, key=None, value=None, timestamp=AT_MS, headers=[])
     (one,) = letters(foreign).open
-    assert (one.origin, one.submission, one.kind.error_class, one.size_bytes) == (-1, "", "", 0)
+    assert (one.origin, one.submission, one.cause.error_class, one.size_bytes) == (-1, "", "", 0)
 
 
 def test_groups_are_by_cause() -> None:
@@ -126,9 +138,9 @@ def test_groups_are_by_cause() -> None:
         letter(2, 3, MESSAGE="something else"),
         named(0, 2),
     )
-    (group,) = grouped([found])
+    (group,) = by_cause([found])
     assert (group.open, len(group.letters), len(group.cases), group.last_ms - group.first_ms) == (2, 2, 1, 86_400_000)
-    assert [(one.open, len(one.letters)) for one in grouped([found], everything=True)] == [(2, 2), (0, 1)]
+    assert [(one.open, len(one.letters)) for one in by_cause([found], everything=True)] == [(2, 2), (0, 1)]
 
 
 # --- what would be sent
@@ -152,7 +164,7 @@ def test_unreadable_ones_are_not_replayed() -> None:
     """What the engine cannot read would come back as it is, so a replay leaves it; a discard takes it."""
     found = letters(letter(0, None, MESSAGE="a header is missing"), letter(1, 1))
     assert (ids(plan_replay(found, Selection()).letters), plan_replay(found, Selection()).unreadable) == ([1], 1)
-    fingerprint = found.all[0].kind.fingerprint
+    fingerprint = found.all[0].cause.fingerprint
     assert [one.offset for one in plan_end(found, Selection(fingerprint=fingerprint)).letters] == [0]
 
 
@@ -161,11 +173,11 @@ def test_what_may_have_had_its_effect_is_not_guessed_at() -> None:
     head = letter(1, 2, origin=5, case="a", ERROR_CLASS="cannot-find")
     found = letters(letter(0, 1, origin=4, case="a"), head, letter(2, 3, origin=6, case="a"), letter(7, 4))
     plan = plan_replay(found, Selection())
-    assert (ids(plan.letters), plan.doubtful, plan.doubtful_left) == ([1, 4], 0, 1)
+    assert (ids(plan.letters), plan.may_have_had_effect, plan.may_have_had_effect_left) == ([1, 4], 0, 1)
     plan = plan_replay(found, Selection(submission=uid(1)))
-    assert (ids(plan.letters), plan.doubtful_left) == ([1], 1)
+    assert (ids(plan.letters), plan.may_have_had_effect_left) == ([1], 1)
     plan = plan_replay(found, Selection(submission=uid(2)))
-    assert (ids(plan.letters), plan.doubtful, plan.followers, plan.behind) == ([2, 3], 1, 1, 1)
+    assert (ids(plan.letters), plan.may_have_had_effect, plan.followers, plan.behind) == ([2, 3], 1, 1, 1)
 
 
 def test_discard_takes_one_of_a_case_alone() -> None:
@@ -215,12 +227,12 @@ def test_plan_knows_what_the_ledger_says() -> None:
 class Adapter:
     """Stands for the retry topic and the ledger: takes letters, and gives each the outcome it is told."""
 
-    def __init__(self, outcome: Callable[[Letter], Entry | None]) -> None:
+    def __init__(self, outcome: Callable[[DeadLetter], Entry | None]) -> None:
         self._outcome = outcome
-        self.sent: list[Letter] = []
+        self.sent: list[DeadLetter] = []
         self._rows: dict[bytes, Entry] = {}
 
-    async def send(self, wave: Sequence[Letter]) -> Mapping[Letter, int]:
+    async def send(self, wave: Sequence[DeadLetter]) -> Mapping[DeadLetter, int]:
         places = {}
         for one in wave:
             places[one] = len(self.sent)
@@ -242,7 +254,7 @@ def dead(cause: Cause = Cause.PERMANENT) -> Entry:
 async def run(plan: Plan, adapter: Adapter, **limits: float) -> Tally:
     """A run without pauses."""
     values: dict[str, Any] = {"rate": 1e6, "wait_s": 0.5} | limits
-    return await Run(plan.letters, adapter, adapter.look, Limits(**values), lambda _: None).run()
+    return await Rollout(plan.letters, adapter, adapter.look, RolloutLimits(**values), lambda _: None).run()
 
 
 def many(count: int, case: str | None = None) -> Plan:
@@ -292,7 +304,7 @@ async def test_first_failure_is_no_share_yet() -> None:
         slow.update({one.id: Entry(b"", state=states.DELIVERED) for one in adapter.sent[1:]})
 
     task = asyncio.create_task(later())
-    runs = Run(many(5).letters, adapter, lambda those: {**adapter.look(those), **slow}, Limits(wait_s=5), lambda _: None)
+    runs = Rollout(many(5).letters, adapter, lambda those: {**adapter.look(those), **slow}, RolloutLimits(wait_s=5), lambda _: None)
     tally = await runs.run()
     await task
     assert (tally.outcomes, tally.stopped) == ({Outcome.FAILED: 1, Outcome.DELIVERED: 4}, None)
@@ -327,7 +339,9 @@ async def test_row_of_before_says_nothing() -> None:
     adapter = Adapter(lambda _: None)
     row = dead()
     row.retry_offset = -1
-    tally = await Run(many(1).letters, adapter, lambda those: dict.fromkeys(those, row), Limits(wait_s=0.5), lambda _: None).run()
+    tally = await Rollout(
+        many(1).letters, adapter, lambda those: dict.fromkeys(those, row), RolloutLimits(wait_s=0.5), lambda _: None
+    ).run()
     assert (tally.known, tally.unclear) == (0, True)
 
 
@@ -350,14 +364,14 @@ def shown(view: RenderableType) -> str:
     return capture.get()
 
 
-def long_letters() -> Letters:
+def long_letters() -> DeadLetters:
     """One whose texts are long and hold what a terminal would obey."""
     return letters(letter(0, 1, MESSAGE="\x1b[31mred " + "a-very-long-reason/" * 12), letter(1, 2), letter(2, None))
 
 
 def test_list_fits_the_terminal() -> None:
     """Every line fits 100 columns, nothing is cut, control characters are no longer any, and no value is shown."""
-    text = shown(deadletters_views.groups_view(grouped([long_letters()]), NOW, everything=True))
+    text = shown(deadletters_views.groups_view(by_cause([long_letters()]), NOW, everything=True))
     assert max(map(len, text.splitlines())) <= 100
     assert ("…" in text, "\N{REPLACEMENT CHARACTER}[31mred" in text) == (False, True)
     assert ("\x1b" in text, "Maier" in text, "muenchen.meldewesen: 3 open" in text) == (False, False, True)
@@ -366,7 +380,7 @@ def test_list_fits_the_terminal() -> None:
 def test_letter_is_shown_without_its_value() -> None:
     """Headers are shown, those of others only by size, and of the value only the size."""
     (one, *_) = long_letters().all
-    detail = Detail(one, What.OPEN, [("x\x1b", "(4 bytes, not shown)"), ("bus_case", "x")], dead(), [one.place])
+    detail = Detail(one, DeadLetterState.OPEN, [("x\x1b", "(4 bytes, not shown)"), ("bus_case", "x")], dead(), [one.place])
     text = shown(deadletters_views.letter_view(detail))
     assert ("\x1b" in text, "Maier" in text, "5 bytes" in text, "dead, permanent" in text) == (False, False, True, True)
     assert "Maier" not in str(deadletters_views.letter_as_dict(detail))
@@ -418,14 +432,14 @@ def test_operation_is_what_is_written() -> None:
 def test_each_letter_of_a_cause_is_named() -> None:
     """Of each letter of a cause the submission, its case and its place are shown, so that `show` and `replay` can be given them."""
     found = letters(letter(0, 1), letter(1, 2, partition=2), named(0, 0))
-    (group,) = grouped([found])
+    (group,) = by_cause([found])
     text = shown(deadletters_views.letters_view(group, NOW))
     assert all(part in text for part in (uid(2), "case-2", f"{LYING}/2/1", "60 min"))
     assert uid(1) not in text
     (listed,) = deadletters_views.group_as_dict(group, NOW)["dead_letters"]
     assert (listed["place"], listed["submission"], listed["case"], listed["state"]) == (f"{LYING}/2/1", uid(2), "case-2", "open")
-    (everything, *_) = [one for one in grouped([found], everything=True) if len(one.letters) == 2]
-    assert [what for _, what in everything.letters] == [What.REPLAYED, What.OPEN]
+    (everything, *_) = [one for one in by_cause([found], everything=True) if len(one.letters) == 2]
+    assert [what for _, what in everything.letters] == [DeadLetterState.REPLAYED, DeadLetterState.OPEN]
     assert "replayed" in shown(deadletters_views.letters_view(everything, NOW))
 
 
@@ -433,7 +447,7 @@ def test_letters_without_ids_are_listed_too() -> None:
     """What nobody can read has a place, and a case without a key is none."""
     record = letter(0, None)
     record.key = None
-    (group,) = grouped([letters(record)])
+    (group,) = by_cause([letters(record)])
     (listed,) = deadletters_views.group_as_dict(group, NOW)["dead_letters"]
     assert (listed["place"], listed["submission"], listed["case"]) == (f"{LYING}/0/0", None, None)
     assert f"{LYING}/0/0" in shown(deadletters_views.letters_view(group, NOW))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from consumers.delivery.job import Job, Reader
-from consumers.desk.letters import Letters, What
+from consumers.desk.deadletters import DeadLetters, DeadLetterState
 from infra.kafka.records import read_event, read_submission
 from infra.kafka.unread import Unreadable
 from infra.settings import StoreSettings
@@ -157,25 +157,25 @@ def test_copy_of_a_newer_writer_is_read() -> None:
 
 def test_dead_letter_of_a_newer_writer_is_shown_and_replayed() -> None:
     """The desk knows a letter with unknown headers, and a record in `.retry` with unknown headers still says what became of it."""
-    letters = Letters(OFFICE)
+    letters = DeadLetters(OFFICE)
     letters.take(
         kafka_record(
             f"{OFFICE}.deadletters", b"<x/>", [*headers_of_copy(written(), PLACE, {CopyHeader.ERROR_CLASS: "new-class"}), *MORE], 3
         )
     )
     (letter,) = letters.open
-    assert (letter.submission, letter.origin, letter.kind.error_class) == (HEADERS[Header.SUBMISSION], 41, "new-class")
+    assert (letter.submission, letter.origin, letter.cause.error_class) == (HEADERS[Header.SUBMISSION], 41, "new-class")
     replayed = [*headers_of_copy(written(), PLACE, {CopyHeader.REPLAYED_FROM: str(letter.place)}), *MORE]
     letters.take(kafka_record(f"{OFFICE}.retry", b"<x/>", replayed, 9))
-    assert letters.what(letter) is What.REPLAYED
+    assert letters.state_of(letter) is DeadLetterState.REPLAYED
 
 
 def test_copy_of_the_first_writer_is_read() -> None:
     """Only the place has to be there."""
-    letters = Letters(OFFICE)
+    letters = DeadLetters(OFFICE)
     letters.take(kafka_record(f"{OFFICE}.deadletters", b"<x/>", headers_of_copy(written(), PLACE, {}), 3))
     (letter,) = letters.open
-    assert (letter.origin, letter.kind.error_class, letter.failed_ms) == (41, "", letter.timestamp_ms)
+    assert (letter.origin, letter.cause.error_class, letter.failed_ms) == (41, "", letter.timestamp_ms)
 
 
 # --- databases
