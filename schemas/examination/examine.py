@@ -19,7 +19,7 @@ from uuid import UUID
 from lxml import etree
 
 from schemas import ids, problems, xml
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected
 from schemas.examination import heads, rules, table
 from schemas.examination.heads import Head
@@ -33,12 +33,17 @@ _LINE = re.compile(r"line (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was found; root, row and header as far as the examination came."""
+    """What was found; root, row and header as far as the examination came.
+
+    `route` is where service and area lead; None where the catalogue has no such route, or nobody said both. A message of our own that
+    nothing refuses has one, and so has a genuine one with a claim: nobody needs to look it up again.
+    """
 
     findings: tuple[Finding, ...]
     root: etree._Element | None = None
     row: Row | None = None
     head: Head | None = None
+    route: Route | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -68,11 +73,19 @@ class Examined:
 
 
 def examine(
-    body: bytes, known: SchemaTable, catalogue: Catalogue, now: datetime, *, accept_test: bool = False, claim: Claim | None = None
+    body: bytes,
+    known: SchemaTable,
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    accept_test: bool = False,
+    claim: Claim | None = None,
+    route: Route | None = None,
 ) -> Examined:
     """Everything that is wrong with a message, at a moment (with time zone). Opens nothing; schema sets are compiled when first used.
 
-    `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves.
+    `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves. `route` is the one that the message
+    was written for, where whoever wrote it had to look it up (a form's message); else it is looked up here, once.
 
     Raises:
         UsageError: schema-set-broken, if the operator's schemas for this message cannot be used.
@@ -86,10 +99,11 @@ def examine(
     if row.own and len(root) and root[0].tag.startswith("{"):  # 3
         return Examined((_in_namespace(root),), root, row)
     head = heads.read(root)
-    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, not row.own and row.needs_header)
+    subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, not row.own and row.needs_header, route)
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
-    return Examined(_ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)]), root, row, head)  # 6
+    found = _ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)])  # 6
+    return Examined(found, root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -137,6 +151,6 @@ def catalogue_prepared() -> Catalogue:
     return _Loaded.catalogue
 
 
-def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None) -> Examined:
+def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None, route: Route | None = None) -> Examined:
     """Examine a message now, with what `prepare` has loaded."""
-    return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim)
+    return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim, route=route)

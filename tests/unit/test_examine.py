@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from adapters import registry
 from adapters.interface import Submission
 from adapters.mapping import Mapping
 from schemas import catalogue, message
+from schemas.catalogue import Route
 from schemas.din91379 import looks_like_mojibake, misfit
 from schemas.errors import Rejected
 from schemas.examination import table
 from schemas.examination.examine import Examined, examine
+from schemas.examination.rules import Claim
 from schemas.examination.table import Row, SchemaTable
 from schemas.findings import Severity
 from schemas.message import FormField
@@ -161,6 +163,51 @@ def test_genuine_message_without_a_call() -> None:
     """Where no portal says service and area, as in `stadtbus validate`, the way is not judged."""
     permit = builders.permit().body.decode().replace("bab:09564000", "bab:09162000")
     assert examined(permit, XBAU).errors == ()
+
+
+# --- the route
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the catalogue is asked from now on: service and area of each question."""
+    asked: list[tuple[str, str]] = []
+    look_up = CATALOGUE.route
+
+    def route(service: str, area: str, on: date | None = None) -> Route:
+        asked.append((service, area))
+        return look_up(service, area, on)
+
+    monkeypatch.setattr(CATALOGUE, "route", route)
+    return asked
+
+
+def test_the_route_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examination asks the catalogue once, however many rules need the route, and returns what it was told."""
+    expected = CATALOGUE.route("99115005104000", "091620000000", NOW.date())
+    asked = counting(monkeypatch)
+    assert examined(VALID).route is expected
+    assert asked == [("99115005104000", "091620000000")]
+
+
+def test_a_route_that_is_known_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote a message for a route hands it over; the message is held against that one."""
+    known = CATALOGUE.route("99115005104000", "091620000000", NOW.date())
+    asked = counting(monkeypatch)
+    assert examined(VALID, route=known).route is known
+    assert asked == []
+
+
+def test_no_route_where_the_catalogue_has_none() -> None:
+    """A message whose area is of no city has a finding instead of a route."""
+    found = examined(VALID.replace("091620000000", "099999999999"))
+    assert (codes(found), found.route) == (["unknown-area"], None)
+
+
+@pytest.mark.parametrize("claim", [None, Claim("99012008000000", "095640000000")])
+def test_a_genuine_message_goes_where_its_portal_says(claim: Claim | None) -> None:
+    """The route of a genuine message is that of the claim beside it; without one it has none, and nothing is refused for that."""
+    found = examined('<x:a xmlns:x="http://www.xleitstelle.de/xbau/2/6"/>', XBAU, claim=claim)
+    assert (found.route.office if found.route else None) == ("nuernberg.bau" if claim else None)
 
 
 # --- the quick look

@@ -88,6 +88,8 @@ class Subject:
     accept_test: bool = False
     claim: Claim | None = None
     needs_header: bool = False
+    route: Route | None = None
+    """Where it is known already."""
 
     def in_header(self, path: str, detail: str) -> Iterator[Breach]:
         """A breach at an element of the header, or at what is around it where it is missing."""
@@ -113,6 +115,8 @@ class Subject:
     @cached_property
     def routed(self) -> Route | Rejected | None:
         """Where service and area lead; None where the message has none and the portal did not say."""
+        if self.route is not None:
+            return self.route
         claim = self.claim
         if self.own:
             coded = {element.tag: element for element in self.root.iterchildren("leistung", "gebiet")}
