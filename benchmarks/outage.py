@@ -18,7 +18,7 @@ from uuid import UUID
 from benchmarks.chain import SHAPE
 from benchmarks.report import Figure, against
 from producers.synthetic import messages
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas.message import Application
 from stadtbus.local.system import LocalSystem
 
@@ -72,7 +72,7 @@ class _Run:
         durations_ms = [ms for portal in others for ms in await self._durations_ms(portal.office, measured)]
         return statistics.quantiles(durations_ms, n=100)[98]
 
-    async def _send(self, portal: Portal, stream: Iterator[Application]) -> list[UUID]:
+    async def _send(self, portal: SyntheticPortal, stream: Iterator[Application]) -> list[UUID]:
         sent = []
         for _ in range(EACH):
             application = next(stream)
@@ -81,7 +81,7 @@ class _Run:
             await asyncio.gather(portal.send(application), asyncio.sleep(INTERVAL_S))
         return sent
 
-    async def _until_delivered(self, portals: Sequence[Portal]) -> None:
+    async def _until_delivered(self, portals: Sequence[SyntheticPortal]) -> None:
         while True:
             effects = await self._system.effects()
             if all(effects[portal.office] >= len(portal.book.accepted) for portal in portals):

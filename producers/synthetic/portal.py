@@ -30,8 +30,11 @@ class PortalBook:
     """Refused submissions with the code of the problem."""
 
 
-class Portal:
-    """One portal. `office` is where its messages have to arrive."""
+class SyntheticPortal:
+    """One simulated portal: a client of the gateway, with a token of its own.
+
+    `office` is where its messages have to arrive. Whoever made it calls `close` when it sends no more.
+    """
 
     def __init__(self, name: str, office: str, url: str, token: str) -> None:
         self.name = name
@@ -40,7 +43,10 @@ class Portal:
         self._http = httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S)
 
     async def send_all(self, messages: Iterable[Message], *, max_concurrency: int = 8) -> None:
-        """Send these, some at the same time; messages of one case follow each other."""
+        """Send these, up to `max_concurrency` at the same time; each message of a case waits until the one before is answered.
+
+        Returns when all are answered, however long the gateway is away.
+        """
         places = asyncio.Semaphore(max_concurrency)
         last: dict[UUID, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
@@ -56,11 +62,14 @@ class Portal:
         await self.send(one)
 
     async def send(self, one: Message) -> None:
-        """Send one until it is answered; repeats carry the same id and content, so they have one effect."""
+        """Send one until it is answered below 500, for as long as that takes; the answer is noted in `book`.
+
+        Repeats carry the same id and content, so they have one effect.
+        """
         self.book.sent.add(one.message_id)
         while True:
             try:
-                response = await self._http.post("/v1/submissions", **_body(one))  # type: ignore[arg-type]
+                response = await self._http.post("/v1/submissions", **request_of(one))  # type: ignore[arg-type]
             except httpx.TransportError:
                 pass  # the gateway is away: nobody knows whether it was taken, so it is sent again
             else:
@@ -76,7 +85,11 @@ class Portal:
             self.book.rejected[submission_id] = response.json().get("code", str(response.status_code))
 
     async def status(self, submission_id: UUID) -> httpx.Response:
-        """Ask what became of a submission."""
+        """The gateway's answer to what became of a submission.
+
+        Raises:
+            httpx.TransportError: the gateway is away.
+        """
         return await self._http.get(f"/v1/submissions/{submission_id}")
 
     async def close(self) -> None:
@@ -84,8 +97,11 @@ class Portal:
         await self._http.aclose()
 
 
-def _body(one: Message) -> dict[str, object]:
-    """Every other application goes as a JSON form, so that both doors are used; which one depends on the id alone."""
+def request_of(one: Message) -> dict[str, object]:
+    """Body and headers of the call for this message.
+
+    Every other application goes as a JSON form, so that both ways are used; which one depends on the id alone.
+    """
     if isinstance(one, Genuine):
         return {"content": one.body, "headers": {"Content-Type": "application/xml"} | _beside(one)}
     if isinstance(one, Application) and one.message_id.int % 2:

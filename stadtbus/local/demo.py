@@ -31,7 +31,7 @@ from consumers.watch import lag
 from consumers.watch.lag import GroupLag
 from producers.synthetic import messages
 from producers.synthetic.messages import Message
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas.errors import CannotTell
 from schemas.events import State
 from stadtbus.commands.views import ago
@@ -137,7 +137,7 @@ class _Run:
     async def _trickle(self) -> None:
         """Go on, a submission now and then, until the user ends it."""
         self._console.print(f"Going on with one submission every {_TRICKLE_S:.0f} s. [bold]Ctrl-C ends the demo.[/]")
-        turns: Iterator[tuple[Portal, Iterator[Message]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
+        turns: Iterator[tuple[SyntheticPortal, Iterator[Message]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
         with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
             watch = asyncio.create_task(self._watch(live))
             try:

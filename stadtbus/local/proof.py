@@ -18,7 +18,7 @@ from consumers.statistics import facts
 from consumers.watch import lag
 from infra.kafka.admin import count_records
 from infra.stores import Store
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas.events import State
 from stadtbus.local.system import LocalSystem
 
@@ -92,7 +92,7 @@ class Proof:
 class Checker:
     """Compares while a run goes on and at its end; opens audit and statistics beside the processes that write them."""
 
-    def __init__(self, system: LocalSystem, portals: Sequence[Portal]) -> None:
+    def __init__(self, system: LocalSystem, portals: Sequence[SyntheticPortal]) -> None:
         self._system = system
         self._portals = portals
         self._audit: Store = recorder.open_store(system.stores)

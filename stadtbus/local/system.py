@@ -24,7 +24,7 @@ from adapters.twins.settings import TwinsSettings
 from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
 from infra.settings import KafkaSettings, StoreSettings
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue, problems, topics
 from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
@@ -214,9 +214,9 @@ class LocalSystem:
             except StadtbusError as error:
                 self._say(f"{error}; tried again soon")
 
-    def portal(self, entry: PortalEntry) -> Portal:
+    def portal(self, entry: PortalEntry) -> SyntheticPortal:
         """A client that speaks for this portal."""
-        return Portal(entry.id, entry.route.office, self.gateway_url, entry.token)
+        return SyntheticPortal(entry.id, entry.route.office, self.gateway_url, entry.token)
 
     async def effects(self) -> dict[str, int]:
         """How many effects each twin holds, by office."""

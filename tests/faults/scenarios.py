@@ -21,7 +21,7 @@ from consumers.watch import lag
 from infra.crashpoints import LABELS
 from infra.kafka import clients
 from infra.kafka.admin import connected
-from producers.synthetic.portal import Portal, _body
+from producers.synthetic.portal import SyntheticPortal, request_of
 from schemas import topics
 from schemas.message import Application
 from tests.faults.act import DOOR_RATE, RATES, Act, NotHit
@@ -476,8 +476,8 @@ def _changed(application: Application) -> Application:
     return application.model_copy(update={"created_at": application.created_at + timedelta(seconds=1)})
 
 
-async def _status_of(portal: Portal, application: Application) -> int:
-    response = await portal._http.post("/v1/submissions", **_body(application))  # type: ignore[arg-type]
+async def _status_of(portal: SyntheticPortal, application: Application) -> int:
+    response = await portal._http.post("/v1/submissions", **request_of(application))  # type: ignore[arg-type]
     return response.status_code
 
 

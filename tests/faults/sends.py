@@ -22,7 +22,7 @@ from infra.settings import KafkaSettings
 from producers.intake import intake, letters
 from producers.settings import PortalSettings
 from producers.synthetic import messages
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue, message, topics
 from schemas.errors import CannotTell
 from schemas.headers import Header
@@ -196,7 +196,7 @@ class Lane:
 class Door:
     """A portal that submits over HTTP; what the gateway answered is counted by status."""
 
-    def __init__(self, portal: Portal, applications: Iterator[Application], log: SendLog) -> None:
+    def __init__(self, portal: SyntheticPortal, applications: Iterator[Application], log: SendLog) -> None:
         self.portal = portal
         self.answers: dict[int, int] = {}
         self.without_retry_after = 0

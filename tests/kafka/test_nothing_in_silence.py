@@ -30,7 +30,7 @@ from infra.kafka.clients import outside
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.jars import java
 from producers.synthetic import messages
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas import topics
 from schemas.errors import UsageError
 from stadtbus import standing
@@ -70,7 +70,7 @@ class Bus:
     def __init__(self, system: LocalSystem) -> None:
         self.system = system
         (entry,) = [one for one in system.portals if one.route.office == OFFICE]
-        self.portal: Portal = system.portal(entry)
+        self.portal: SyntheticPortal = system.portal(entry)
         self._messages = messages.messages(entry.route, entry.author, seed=11, start=START)
 
     async def send(self, number: int) -> None:

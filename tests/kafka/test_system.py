@@ -17,7 +17,7 @@ import pytest
 from consumers.watch import lag
 from producers.synthetic import messages
 from producers.synthetic.permits import Genuine
-from producers.synthetic.portal import Portal
+from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue
 from stadtbus import standing
 from stadtbus.local.proof import Checker, Proof
@@ -35,7 +35,7 @@ class Run:
 
     def __init__(self, system: LocalSystem, seed: int) -> None:
         self.system = system
-        self.portals: list[Portal] = [system.portal(entry) for entry in system.portals]
+        self.portals: list[SyntheticPortal] = [system.portal(entry) for entry in system.portals]
         self.streams = [messages.messages(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
         self._checker = Checker(system, self.portals)
 
