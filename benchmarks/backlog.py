@@ -19,8 +19,8 @@ from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import create_topics
-from infra.kafka.clients import Sender
 from infra.kafka.local import LocalKafka
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import topics
 from schemas.topics import Topic

@@ -35,8 +35,10 @@ from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
 from infra import memory
 from infra.kafka.admin import create_topics
-from infra.kafka.clients import Outgoing, Sender, start_consumer
+from infra.kafka.clients import start_consumer
 from infra.kafka.local import LocalKafka
+from infra.kafka.outgoing import Outgoing
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import topics
 from schemas.headers import Header, encode

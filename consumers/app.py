@@ -25,8 +25,8 @@ from consumers.statistics import facts
 from infra import metrics
 from infra.ends import is_our_end
 from infra.health import Health, pages
-from infra.kafka.clients import Sender
 from infra.kafka.refusals import Refusals
+from infra.kafka.sender import Sender
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store

@@ -23,11 +23,13 @@ from consumers.desk.deadletters import CAUSE_GONE
 from consumers.desk.operations import note
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
-from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, unreachable
+from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import GroupOffsets
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
+from infra.kafka.sender import Sender
 from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings
 from infra.stores import Store

@@ -17,7 +17,7 @@ import httpx
 
 from consumers.watch import lag
 from consumers.watch.lag import GroupLag
-from infra.kafka.clients import in_our_words
+from infra.kafka.client_errors import in_our_words
 from producers.outbox import outbox
 from producers.outbox.outbox import Reach, Unfinished, Waiting
 from schemas import problems, topics

@@ -19,7 +19,8 @@ from consumers.delivery.job import Job
 from consumers.delivery.ledger import Entry, Ledger
 from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
 from consumers.settings import DeliverySettings
-from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import message, problems, topics
 from schemas.copies import Copy, headers_of_copy, take_apart

@@ -8,7 +8,7 @@ from typing import Final
 
 from consumers.delivery.failures import Cause, Failure
 from consumers.delivery.job import Job
-from infra.kafka.clients import Outgoing
+from infra.kafka.outgoing import Outgoing
 from schemas import topics
 from schemas.copies import headers_of_copy, take_apart
 from schemas.events import iso

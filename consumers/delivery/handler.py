@@ -32,8 +32,9 @@ from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Park
 from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
-from infra.kafka.clients import KafkaRefusal, Outgoing, Sender
+from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals
+from infra.kafka.sender import Sender
 from infra.logs import Seldom
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State

@@ -9,7 +9,7 @@ from typing import Final
 from consumers.delivery.failures import Failure, Stage
 from consumers.delivery.ledger import Begin, Entry
 from consumers.engine import Action, End, KafkaWork
-from infra.kafka.clients import Outgoing
+from infra.kafka.outgoing import Outgoing
 from schemas.copies import Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State

@@ -27,8 +27,9 @@ from consumers.delivery.failures import LONGEST_PAUSE_S, Failure, Stage
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.ends import is_our_end
-from infra.kafka.clients import KafkaRefusal, Outgoing, Sender
+from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals
+from infra.kafka.sender import Sender
 from infra.stores import Store, put_rows
 from schemas import events, topics
 from schemas.events import EVENT_CONTENT_TYPE, State

@@ -17,10 +17,10 @@ from consumers.desk.plan import Plan, Selection
 from consumers.desk.republisher import Republisher
 from consumers.desk.rollout import Lookup, Rollout, RolloutLimits, Tally
 from infra.kafka.admin import require_topics
-from infra.kafka.clients import Sender
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.reading import Shelf, looking
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import problems, topics
 from schemas.copies import Place

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from infra.kafka.clients import Outgoing, Sender, SendRefused, SendUnknown
+from infra.kafka.outgoing import Outgoing, SendRefused, SendUnknown
+from infra.kafka.sender import Sender
 from schemas import problems, topics
 from schemas.errors import CannotTell
 from schemas.headers import Header

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from consumers.desk.deadletters import DeadLetter, DeadLetters
-from infra.kafka.clients import KafkaRefusal, Outgoing, Sender, unreachable
+from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.reading import Shelf, read_all
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import problems, topics
 from schemas.copies import Place, headers_of_copy, take_apart

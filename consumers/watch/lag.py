@@ -19,7 +19,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.kafka.admin import Existing, connected, existing_topics
-from infra.kafka.clients import in_our_words, outside
+from infra.kafka.client_errors import in_our_words
+from infra.kafka.clients import outside
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import GroupOffsets, ask
 from infra.settings import KafkaSettings

@@ -10,7 +10,8 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from infra.kafka.clients import in_our_words, outside
+from infra.kafka.client_errors import in_our_words
+from infra.kafka.clients import outside
 from infra.kafka.cluster import partitions_of
 from infra.settings import KafkaSettings
 from schemas import problems

@@ -10,7 +10,8 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from infra.kafka.clients import outside, unreachable
+from infra.kafka.client_errors import unreachable
+from infra.kafka.clients import outside
 from infra.kafka.cluster import partitions_of
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.settings import KafkaSettings

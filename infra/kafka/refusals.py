@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from infra import metrics
-from infra.kafka.clients import KafkaRefusal
+from infra.kafka.outgoing import KafkaRefusal
 
 log = structlog.get_logger()
 

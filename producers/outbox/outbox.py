@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 
 from infra import crashpoints
 from infra.kafka import order
-from infra.kafka.clients import Position
+from infra.kafka.outgoing import Position
 from infra.kafka.records import EventRecord
 from infra.kafka.stored_reader import Tables
 from infra.settings import StoreSettings

@@ -25,7 +25,8 @@ import structlog
 
 from infra import crashpoints, metrics
 from infra.health import Progress
-from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.outbox.outbox import Outbox, Pending
 from schemas import headers, topics

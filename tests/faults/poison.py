@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from infra.kafka.clients import Outgoing
+from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from tests.faults.sends import Forge, Outcome, SendLog, Sent
 

@@ -19,7 +19,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from consumers.watch import lag
 from infra.crashpoints import LABELS
-from infra.kafka import clients
+from infra.kafka import sender
 from infra.kafka.admin import connected
 from producers.synthetic.portal import SyntheticPortal, request_of
 from schemas import topics
@@ -237,12 +237,12 @@ async def acknowledgement_lost(act: Act) -> None:
 @asynccontextmanager
 async def _impatient_sender() -> AsyncIterator[None]:
     """The publisher here gives up a send early, so that its outcome is unknown."""
-    before_s = clients.SEND_TIMEOUT_S
-    vars(clients)["SEND_TIMEOUT_S"] = 2
+    before_s = sender.SEND_TIMEOUT_S
+    vars(sender)["SEND_TIMEOUT_S"] = 2
     try:
         yield
     finally:
-        vars(clients)["SEND_TIMEOUT_S"] = before_s
+        vars(sender)["SEND_TIMEOUT_S"] = before_s
 
 
 # --- processes

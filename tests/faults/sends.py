@@ -17,7 +17,8 @@ from uuid import UUID
 
 import httpx
 
-from infra.kafka.clients import Outgoing, Position, Sender
+from infra.kafka.outgoing import Outgoing, Position
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.intake import intake, letters
 from producers.settings import PortalSettings

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.kafka.admin import create_topics
-from infra.kafka.clients import Outgoing, Sender
+from infra.kafka.outgoing import Outgoing
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas.topics import Topic
 

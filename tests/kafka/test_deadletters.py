@@ -31,8 +31,9 @@ from consumers.desk.rollout import Outcome, RolloutLimits, Tally
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import connected, count_records, create_topics, missing_topics
-from infra.kafka.clients import Outgoing, Position, Sender, SendUnknown, Sent
+from infra.kafka.outgoing import Outgoing, Position, SendUnknown, Sent
 from infra.kafka.reading import Shelf, looking, read_all
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
 from schemas.copies import Place, headers_of_copy, take_apart

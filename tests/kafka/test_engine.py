@@ -32,8 +32,10 @@ from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka import polling
 from infra.kafka.admin import count_records, create_topics
-from infra.kafka.clients import Outgoing, Sender, outside
+from infra.kafka.clients import outside
 from infra.kafka.group_offsets import look
+from infra.kafka.outgoing import Outgoing
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
 from schemas.errors import Blip, CannotTell, CaseNotReady, DestinationDown, Refused, UsageError

@@ -8,9 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from infra.kafka.clients import Outgoing, outside
+from infra.kafka.clients import outside
 from infra.kafka.cluster import TopicState, topics_of
 from infra.kafka.group_offsets import GroupOffsets, look
+from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from schemas.errors import CannotTell
 from tests.kafka.helpers import fill, new_topic, settings_for

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from infra.kafka.admin import connected
-from infra.kafka.clients import Outgoing
+from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import Shelf, looking, read_all
 from infra.settings import KafkaSettings
 from tests.kafka.helpers import fill, new_topic, settings_for

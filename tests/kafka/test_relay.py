@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from infra.kafka import clients
+from infra.kafka import sender
 from infra.kafka.admin import connected, count_records, create_topics
 from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox.outbox import Candidate, Outbox
@@ -65,7 +65,7 @@ async def create(kafka: KafkaSettings, office: str) -> None:
 
 async def test_office_without_topic_holds_up_nobody(kafka_bootstrap: str, box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one office's topic does not exist another's submissions get through, each once; then the first one's follow."""
-    monkeypatch.setattr(clients, "SEND_TIMEOUT_S", 2)
+    monkeypatch.setattr(sender, "SEND_TIMEOUT_S", 2)
     kafka = settings_for(kafka_bootstrap)
     sick, well = new_office(), new_office()
     await create(kafka, well)

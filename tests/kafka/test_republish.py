@@ -16,8 +16,8 @@ from aiokafka.admin import RecordsToDelete
 
 from consumers.desk.deadletters import read
 from infra.kafka.admin import connected, create_topics
-from infra.kafka.clients import Outgoing
 from infra.kafka.group_offsets import set_offsets
+from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.settings import KafkaSettings, StoreSettings

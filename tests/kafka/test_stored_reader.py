@@ -17,7 +17,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from infra import metrics
 from infra.kafka import polling
 from infra.kafka.admin import connected
-from infra.kafka.clients import Outgoing, outside
+from infra.kafka.clients import outside
+from infra.kafka.outgoing import Outgoing
 from infra.kafka.stored_reader import StoredReader, Tables
 from infra.kafka.unread import Unreadable
 from infra.settings import KafkaSettings, StoreSettings

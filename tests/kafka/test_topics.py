@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from infra.kafka import differences
 from infra.kafka.admin import config_of, connected, count_records, create_topics, require_topics
-from infra.kafka.clients import Outgoing, Position, Sender
+from infra.kafka.outgoing import Outgoing, Position
 from infra.kafka.reading import read_all
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import topics
 from schemas.topics import DAY_MS, Topic

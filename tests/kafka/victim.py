@@ -17,7 +17,7 @@ from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
-from infra.kafka.clients import Sender
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import topics
 from tests.delivery_model import Office

@@ -25,7 +25,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.kafka import clients
-from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sender, SendUnknown, Sent, partition_in, partition_of
+from infra.kafka import sender as sender_module
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, SendUnknown, Sent, partition_in, partition_of
+from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell
@@ -57,7 +59,7 @@ def numbered(count: int) -> list[Outgoing]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for Kafka here."""
-    monkeypatch.setattr(clients, "_RESEND_PAUSE_S", 0)
+    monkeypatch.setattr(sender_module, "_RESEND_PAUSE_S", 0)
 
 
 @given(key=st.binary(max_size=40))
@@ -153,10 +155,10 @@ class To(Sender):
     """A sender to such a broker."""
 
     def __init__(self, broker: Broker) -> None:
-        super().__init__(KafkaSettings(), "test")
+        super().__init__(KafkaSettings(), "test", self._to_broker)
         self.broker = broker
 
-    async def _start_producer(self) -> Any:
+    async def _to_broker(self, *_: object) -> Producer:
         self.broker.producers += 1
         return Producer(self.broker)
 
@@ -239,7 +241,7 @@ async def test_a_cluster_that_is_in_trouble_refuses_no_record(error: type[Except
 
 async def test_a_topic_that_is_not_there_is_named_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records for a topic without partitions are refused by name, those for others are written; once it is there they are taken."""
-    monkeypatch.setattr(clients, "_LOOK_AGAIN_S", 0)
+    monkeypatch.setattr(sender_module, "_LOOK_AGAIN_S", 0)
     broker = Broker(lambda _: None)
     broker.partitions["gone"] = 0
     sender = To(broker)
@@ -271,7 +273,7 @@ def slow_sender(gate: asyncio.Event) -> To:
             return await super().send_batch(batch, topic, partition=partition)
 
     class ToSlow(To):
-        async def _start_producer(self) -> Any:
+        async def _to_broker(self, *_: object) -> Producer:
             return Slow(self.broker)
 
     return ToSlow(Broker(refuses_larger(1, BATCH_BYTES)))
@@ -308,7 +310,7 @@ async def test_brokers_that_are_gone_are_looked_for_anew(monkeypatch: pytest.Mon
     broker = Broker(lambda _: None)
     sender = To(broker)
     with monkeypatch.context() as patch:
-        patch.setattr(clients, "_count_partitions", AsyncMock(side_effect=KafkaConnectionError))
+        patch.setattr(sender_module, "_count_partitions", AsyncMock(side_effect=KafkaConnectionError))
         assert await sender.send_all(numbered(1)) == [None]
     assert isinstance((await sender.send_all(numbered(1)))[0], Position)
     assert broker.producers == 2

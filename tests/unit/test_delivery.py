@@ -18,7 +18,8 @@ from consumers.delivery.ledger import Entry, Ledger
 from consumers.engine import FINISHED, Again, CaseState
 from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
-from infra.kafka import clients
+from infra.kafka import sender
+from infra.kafka.outgoing import Outgoing
 from infra.settings import StoreSettings
 from schemas import topics
 from schemas.errors import Blip, CaseNotReady, DestinationDown, Refused
@@ -53,7 +54,7 @@ CASE = str(APPLICATION.case_id).encode()
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for Kafka or a store here."""
-    monkeypatch.setattr(clients, "_RESEND_PAUSE_S", 0)
+    monkeypatch.setattr(sender, "_RESEND_PAUSE_S", 0)
     monkeypatch.setattr("consumers.delivery.handler._STORE_PAUSE_S", 0)
 
 
@@ -804,7 +805,7 @@ async def test_record_that_is_no_copy_of_ours_comes_first(small_ledger: Ledger, 
     """What somebody else puts into the retry topic is not held by a dead letter of its case."""
     process = await run(small_ledger, Office(before=[Refused("x")]), wire)
     foreign = record_of(FOLLOWING[0], 0)
-    await wire.send_until_known([clients.Outgoing(topics.retry(OFFICE), CASE, foreign.value, foreign.headers, 1)])
+    await wire.send_until_known([Outgoing(topics.retry(OFFICE), CASE, foreign.value, foreign.headers, 1)])
     process.fetch_parked()
     assert await process.turn() == [FINISHED]
     assert entry_of(small_ledger, FOLLOWING[0]).state == "delivered"

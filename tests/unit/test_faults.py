@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError, KafkaTimeoutError
 
-from infra.kafka.clients import in_our_words
+from infra.kafka.client_errors import in_our_words
 from infra.settings import KafkaSettings
 from schemas.errors import CannotTell
 from tests.command_line import Command

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import TopicPartition
 
-from infra.kafka.clients import Position
+from infra.kafka.outgoing import Position
 from infra.settings import StoreSettings
 from producers.outbox import outbox, relay
 from producers.outbox.outbox import Candidate, Outbox, Step

@@ -19,7 +19,7 @@ from consumers.delivery import outcomes
 from consumers.delivery.outcomes import AWAITED, Awaited, Watch, expect
 from consumers.settings import DeliverySettings
 from infra import metrics
-from infra.kafka.clients import KafkaRefusal, Known, Outgoing, Position
+from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position
 from infra.kafka.refusals import Refusals
 from infra.settings import StoreSettings
 from infra.stores import Store

@@ -11,7 +11,7 @@ import structlog
 from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import FINISHED, Waits
 from infra import metrics
-from infra.kafka.clients import KafkaRefusal, Outgoing
+from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals
 from infra.settings import StoreSettings
 from schemas import topics

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra import metrics
-from infra.kafka.clients import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
 from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox import relay
 from producers.outbox.outbox import Candidate, Outbox

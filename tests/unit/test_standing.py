@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from consumers.watch.lag import GroupLag
-from infra.kafka.clients import unreachable
+from infra.kafka.client_errors import unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.settings import KafkaSettings
 from producers.outbox.outbox import Waiting

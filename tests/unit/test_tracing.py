@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from consumers.audit import recorder
-from infra.kafka.clients import Position
+from infra.kafka.outgoing import Position
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
 from infra.stores import Store
