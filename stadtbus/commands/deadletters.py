@@ -1,12 +1,10 @@
-"""The operators' commands `deadletters`, `offsets` and `outbox`."""
+"""The commands `deadletters list|show|replay|discard|settle`."""
 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,33 +12,23 @@ import typer
 
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.operators import Actor, Go, OfficeArgument, offices_named, open_desk
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, progress_bar, quiet
 
 if TYPE_CHECKING:
     from consumers.desk.deadletters import DeadLetters
     from consumers.desk.desk import Desk
-    from consumers.desk.offsets import PartitionReset
     from consumers.desk.plan import Plan, Selection
     from consumers.desk.rollout import RolloutLimits, Tally
-    from stadtbus.republish import Plan as Republish
-    from stadtbus.settings import Settings
 
 deadletters_app = typer.Typer(no_args_is_help=True, help="What no back office took: look, try again, or end.")
-outbox_app = typer.Typer(no_args_is_help=True, help="What the gateway has accepted and keeps until it is delivered.")
-offsets_app = typer.Typer(no_args_is_help=True, help="How far an office has come in its topics.")
 
-OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
-Actor = Annotated[str | None, typer.Option(help="Who you are; without it, your login name.", show_default=False)]
-Go = Annotated[bool, typer.Option("--go", help="Do it; without it the command only says what it would do.")]
 Fingerprint = Annotated[str | None, typer.Option(help="Those with this cause, as `deadletters list` shows it.", show_default=False)]
 OneSubmission = Annotated[str | None, typer.Option("--submission", help="The one of this submission.", show_default=False)]
 Wait = Annotated[float, typer.Option(min=1, help="Seconds without any news after which it ends.")]
 
 _DISCARD_REASON: Final = "3 to 80 of A-Z a-z 0-9 . _ : / + -, for example withdrawn-by-portal"
 _REVEAL_REASON: Final = "--reveal needs --reason, 3 to 200 characters, for example a ticket number"
-
-
-# --- dead letters
 
 
 @deadletters_app.command("list")
@@ -59,7 +47,7 @@ def list_letters(
     from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
-    letters = _read(_desk(loaded, None), _offices(loaded, office, city))
+    letters = _read(open_desk(loaded, None), offices_named(loaded, office, city))
     groups, now = by_cause(letters.values(), everything=everything), datetime.now(UTC)
     if fingerprint is not None:
         groups = [group for group in groups if group.cause.fingerprint == fingerprint]
@@ -91,8 +79,8 @@ def show_letter(
     if reveal and not re.fullmatch(REASON_PATTERN, reason or ""):
         raise UsageError(problems.REASON, _REVEAL_REASON)
     loaded = quiet()
-    desk = _desk(loaded, actor)
-    detail = asyncio.run(desk.show(_read(desk, _offices(loaded, _office_of(wanted), None)), wanted))
+    desk = open_desk(loaded, actor)
+    detail = asyncio.run(desk.show(_read(desk, offices_named(loaded, _office_of(wanted))), wanted))
     value = asyncio.run(desk.reveal(detail.letter, reason or "")) if reveal else None
     if as_json:
         print_json(show.letter_as_dict(detail) | ({"value": show.value_as_dict(value)} if reveal else {}))
@@ -127,8 +115,8 @@ def replay(  # noqa: PLR0913 - an option each
 
     selection = _selection(fingerprint, submission, everything=everything, or_all=", --all")
     loaded = quiet()
-    desk = _desk(loaded, actor)
-    plan = plan_replay(_read(desk, _offices(loaded, office, None))[office], selection)
+    desk = open_desk(loaded, actor)
+    plan = plan_replay(_read(desk, offices_named(loaded, office))[office], selection)
     limits = RolloutLimits(canary, rate, stop_at, wait)
     _carry_out(desk, plan, lambda tell: desk.replay(plan, selection, limits, tell), "replay", go=go, wait_s=wait, as_json=as_json)
 
@@ -185,8 +173,8 @@ def _ending(office: str, selection: Selection, actor: str | None, wait_s: float)
     from consumers.desk.rollout import RolloutLimits
 
     loaded = quiet()
-    desk = _desk(loaded, actor)
-    plan = plan_end(_read(desk, _offices(loaded, office, None))[office], selection)
+    desk = open_desk(loaded, actor)
+    plan = plan_end(_read(desk, offices_named(loaded, office))[office], selection)
     return desk, plan, RolloutLimits(canary=0, stop_at_percent=100, wait_s=wait_s)
 
 
@@ -214,99 +202,9 @@ def _carry_out(
 
 def _run(plan: Plan, run: Callable[[Callable[[Tally], None]], Any]) -> Tally:
     """With a bar that moves as outcomes come in."""
-    with _bar("outcomes") as advance:
+    with progress_bar("outcomes") as advance:
         tally: Tally = asyncio.run(run(lambda tally: advance(tally.known + tally.unwatched, len(plan.letters))))
     return tally
-
-
-# --- offsets
-
-
-@offsets_app.command("reset")
-def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
-    """Let a stopped adapter go on after offsets-lost, topic-replaced or log-shortened; exit code 1 when there is something to set."""
-    from stadtbus.commands import deadletters_views as show
-
-    loaded = quiet()
-    desk = _desk(loaded, actor)
-    _offices(loaded, office, None)
-    resets: list[PartitionReset] = asyncio.run(desk.reset_offsets(office, go=go))
-    if as_json:
-        print_json({"office": office, "go": go, "partitions": [show.reset_as_dict(reset) for reset in resets]})
-    else:
-        console.print(show.resets_view(office, resets, go=go))
-    if not go and any(reset.changes for reset in resets):
-        raise typer.Exit(FINDINGS)
-
-
-# --- outbox
-
-
-@outbox_app.command("republish")
-def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
-    """Send again what Kafka has lost and the outbox still has; exit code 1 when there is something to send."""
-    from stadtbus.commands import deadletters_views as show
-
-    loaded = quiet()
-    name = _name(actor)
-    _offices(loaded, office, None)
-    with _bar("reading") as advance:
-        found, sent = asyncio.run(_republish(loaded, office, name if go else None, advance))
-    if as_json:
-        print_json(show.republish_as_dict(found, sent))
-    else:
-        console.print(show.republish_view(found, sent))
-    if found.lost and not go:
-        raise typer.Exit(FINDINGS)
-
-
-async def _republish(loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]) -> tuple[Republish, int | None]:
-    """What Kafka has lost, and how many of it are sent again; None where nobody asked for that."""
-    from producers.outbox import outbox
-    from stadtbus import republish
-
-    if not outbox.is_here(loaded.stores):
-        raise CannotTell(problems.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
-    store = outbox.open_store(loaded.stores)
-    try:
-        found = await republish.plan(loaded.kafka, store, office, advance)
-        return found, (await republish.send_again(loaded.kafka, store, found, actor) if actor is not None and found.lost else None)
-    finally:
-        store.close()
-
-
-# --- common
-
-
-def _desk(loaded: Settings, actor: str | None) -> Desk:
-    from consumers.desk.desk import Desk
-
-    return Desk(loaded.kafka, loaded.stores, _name(actor))
-
-
-def _name(actor: str | None) -> str:
-    """Who does it, as it is recorded."""
-    from schemas.operations import ACTOR_PATTERN
-
-    name = _login() if actor is None else actor
-    if not re.fullmatch(ACTOR_PATTERN, name):
-        raise UsageError(problems.ACTOR, "this is no name that can be recorded", where="--actor")
-    return name
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container may have no users
-        return ""
-
-
-def _offices(loaded: Settings, office: str | None, city: str | None) -> list[str]:
-    known = loaded.load_catalogue().offices
-    found = [one for one in known if office in (None, one) and city in (None, one.partition(".")[0])]
-    if not found:
-        raise UsageError(problems.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
-    return found
 
 
 def _office_of(wanted: str) -> str | None:
@@ -323,16 +221,5 @@ def _selection(fingerprint: str | None, submission: str | None, *, everything: b
 
 
 def _read(desk: Desk, offices: list[str]) -> dict[str, DeadLetters]:
-    with _bar("reading") as advance:
+    with progress_bar("reading") as advance:
         return asyncio.run(desk.read(offices, advance))
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error while it takes time, for people only."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=to_people, transient=True, disable=not to_people.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

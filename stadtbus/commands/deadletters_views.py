@@ -1,27 +1,24 @@
-"""How dead letters and offsets are shown to people at a terminal, and given to programs."""
+"""How dead letters are shown to people at a terminal, and given to programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group as Lines
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from consumers.delivery.failures import Cause
 from consumers.desk.deadletters import CauseGroup, DeadLetter, DeadLetterState
 from consumers.desk.desk import Detail
-from consumers.desk.offsets import PartitionReset
 from consumers.desk.plan import Plan
 from consumers.desk.rollout import Outcome, Tally
 from schemas.events import iso
-from stadtbus.commands.views import ago, printable
-from stadtbus.republish import Plan as Republish
+from stadtbus.display import ago, counted, facts_view, moment, printable
 
 _WARN: Final = "yellow"
 _NOT_OURS: Final = "not written by this bus"
@@ -34,7 +31,7 @@ def groups_view(groups: Sequence[CauseGroup], now: datetime, *, everything: bool
         return Text("no dead letters" if everything else "no open dead letters")
     offices = groupby(groups, key=lambda group: group.cause.office)
     tables = [_office_table(office, list(part), now, everything=everything) for office, part in offices]
-    return Lines(*tables, Text("Which submissions: stadtbus deadletters list OFFICE --fingerprint FINGERPRINT", style="dim"))
+    return Group(*tables, Text("Which submissions: stadtbus deadletters list OFFICE --fingerprint FINGERPRINT", style="dim"))
 
 
 def _office_table(office: str, groups: Sequence[CauseGroup], now: datetime, *, everything: bool) -> Table:
@@ -48,7 +45,7 @@ def _office_table(office: str, groups: Sequence[CauseGroup], now: datetime, *, e
     for group in groups:
         letters = (str(group.open), *((str(len(group.letters)),) if everything else ()))
         figures = (*letters, str(len(group.cases)), ago(_age_s(group.oldest_ms, now)))
-        seen = f"{_moment(group.first_ms)}\n{_moment(group.last_ms)}" if len(group.letters) > 1 else _moment(group.first_ms)
+        seen = f"{moment(group.first_ms)}\n{moment(group.last_ms)}" if len(group.letters) > 1 else moment(group.first_ms)
         table.add_row(group.cause.fingerprint, _cause(group), *figures, seen, style="" if group.open else "dim")
     return table
 
@@ -92,7 +89,7 @@ def _listed(letter: DeadLetter, what: DeadLetterState) -> dict[str, Any]:
 
 def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
     """Those of one cause, each with what `show` and `replay` take."""
-    title = f"{group.cause.office}, {group.cause.fingerprint}: {_count(len(group.letters), 'dead letter')}, {group.open} open"
+    title = f"{group.cause.office}, {group.cause.fingerprint}: {counted(len(group.letters), 'dead letter')}, {group.open} open"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("submission\nits case", no_wrap=True)
     table.add_column("place", ratio=1, overflow="fold")
@@ -103,7 +100,7 @@ def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
         table.add_row(
             names, f"{letter.place}{state}", ago(_age_s(letter.failed_ms, now)), style="" if what is DeadLetterState.OPEN else "dim"
         )
-    return Lines(Text(" ", end=""), _cause(group), table)
+    return Group(Text(" ", end=""), _cause(group), table)
 
 
 def _case(letter: DeadLetter) -> str:
@@ -114,14 +111,14 @@ def _case(letter: DeadLetter) -> str:
 
 
 def letter_view(detail: Detail) -> RenderableType:
-    """What is known of one letter, without its value."""
-    lines = _facts_view(f"Dead letter {detail.letter.place}", _facts(detail))
+    """DeadLetterState is known of one letter, without its value."""
+    lines = facts_view(f"Dead letter {detail.letter.place}", _facts(detail))
     headers = Table(title="Headers", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headers.add_column("name", no_wrap=True)
     headers.add_column("value", overflow="fold")
     for name, value in detail.headers:
         headers.add_row(Text(printable(name)), Text(printable(value)))
-    return Lines(lines, headers)
+    return Group(lines, headers)
 
 
 def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
@@ -129,8 +126,8 @@ def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
     yield "it is", detail.what
     yield "submission", letter.submission or "its headers do not say"
     yield "fingerprint", letter.cause.fingerprint
-    yield "written", f"{_moment(letter.timestamp_ms)}, failed first {_moment(letter.failed_ms)}"
-    yield "size", _count(letter.size_bytes, "byte")
+    yield "written", f"{moment(letter.timestamp_ms)}, failed first {moment(letter.failed_ms)}"
+    yield "size", counted(letter.size_bytes, "byte")
     if entry is None:
         yield "ledger", "no row here"
     else:
@@ -181,13 +178,13 @@ def _text(value: bytes) -> str | None:
 
 
 def plan_view(plan: Plan, verb: str, now: datetime, *, go: bool, ledger: bool) -> RenderableType:
-    """What would be done, with what one should know before."""
-    lines = _facts_view(
-        f"{verb} at {plan.office}: {_count(len(plan.letters), 'dead letter')} of {_count(plan.cases, 'case')}", _plan(plan, now)
+    """DeadLetterState would be done, with what one should know before."""
+    lines = facts_view(
+        f"{verb} at {plan.office}: {counted(len(plan.letters), 'dead letter')} of {counted(plan.cases, 'case')}", _plan(plan, now)
     )
     warnings = [Text(f"  {warning}", style=_WARN) for warning in _warnings(plan, verb, ledger=ledger)]
     end = [] if go else [Text("Nothing was written. With --go it is done." if plan.letters else "There is nothing to do.")]
-    return Lines(lines, *warnings, *end)
+    return Group(lines, *warnings, *end)
 
 
 def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
@@ -196,24 +193,24 @@ def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
         yield "age", f"{ago(_age_s(max(stamps), now))} to {ago(_age_s(min(stamps), now))}"
         yield "city", plan.office.partition(".")[0]
     if plan.followers:
-        yield "come along", f"{_count(plan.followers, 'later one')} of the same cases, in order"
+        yield "come along", f"{counted(plan.followers, 'later one')} of the same cases, in order"
     if plan.known:
         yield "ledger says", ", ".join(f"{state} {count:,}" for state, count in sorted(plan.known.items()))
 
 
 def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
     if plan.delivered:
-        yield f"{_count(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
+        yield f"{counted(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
     if plan.may_have_had_effect:
-        yield f"{_count(plan.may_have_had_effect, 'letter')} may have had an effect, and will be handed over without asking: look there first"
+        yield f"{counted(plan.may_have_had_effect, 'letter')} may have had an effect, and will be handed over without asking: look there first"
     if plan.may_have_had_effect_left:
-        yield f"{_count(plan.may_have_had_effect_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
+        yield f"{counted(plan.may_have_had_effect_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
     if plan.behind:
-        yield f"{_count(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
+        yield f"{counted(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
     if plan.unreadable:
-        yield f"{_count(plan.unreadable, 'letter')} cannot be read and would come back: only discard ends them"
+        yield f"{counted(plan.unreadable, 'letter')} cannot be read and would come back: only discard ends them"
     if plan.left:
-        yield f"{_count(plan.left, 'later one')} of the same cases stay; they are tried again only by replay"
+        yield f"{counted(plan.left, 'later one')} of the same cases stay; they are tried again only by replay"
     if not ledger:
         yield f"the ledger of this office is not here: {verb} --go has to be given where the adapter runs"
 
@@ -248,8 +245,8 @@ _OUTCOMES: Final = {
 
 
 def tally_view(tally: Tally, verb: str) -> RenderableType:
-    """What came of it."""
-    return _facts_view(f"{verb}: {tally.sent:,} of {tally.total:,} sent", _tally(tally))
+    """DeadLetterState came of it."""
+    return facts_view(f"{verb}: {tally.sent:,} of {tally.total:,} sent", _tally(tally))
 
 
 def _tally(tally: Tally) -> Iterable[tuple[str, str]]:
@@ -269,7 +266,7 @@ def _tally(tally: Tally) -> Iterable[tuple[str, str]]:
 
 
 def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
-    """What came of it, for programs; nothing where nothing was done."""
+    """DeadLetterState came of it, for programs; nothing where nothing was done."""
     if tally is None:
         return {}
     return {
@@ -281,82 +278,6 @@ def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
         "not_sent": tally.total - tally.sent - tally.gone,
         "stopped": tally.stopped,
     }
-
-
-# --- offsets
-
-
-def resets_view(office: str, resets: Sequence[PartitionReset], *, go: bool) -> RenderableType:
-    """Where a group is, and where the ledger knows it was."""
-    table = Table(title=f"Offsets of {office}", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("partition", no_wrap=True)
-    for name in ("Kafka knows", "the ledger knows", "set to"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("because of")
-    for reset in resets:
-        cells = ("" if value is None else str(value) for value in (reset.committed, reset.known, reset.to if reset.changes else None))
-        gone = {"lost before they were read": reset.lost, "parked, gone from Kafka": reset.parked_gone}
-        reasons = [reset.reason, *(f"{count:,} {what}" for what, count in gone.items() if count)]
-        kind = reset.partition.topic.rpartition(".")[2]  # the title names the office
-        table.add_row(f"{kind}/{reset.partition.partition}", *cells, ", ".join(one for one in reasons if one))
-    changes = sum(reset.changes for reset in resets)
-    done = f"{_count(changes, 'offset')} set; start the adapter" if go else "Nothing was written. With --go it is done."
-    return Lines(table, Text(done if changes else "There is nothing to set."))
-
-
-def reset_as_dict(reset: PartitionReset) -> dict[str, Any]:
-    """One partition for programs."""
-    where = {"topic": reset.partition.topic, "partition": reset.partition.partition}
-    numbers = {"committed": reset.committed, "known": reset.known, "to": reset.to, "lost": reset.lost, "parked_gone": reset.parked_gone}
-    return where | numbers | {"reason": reset.reason or None, "changes": reset.changes}
-
-
-# --- the outbox
-
-
-def republish_view(found: Republish, sent: int | None) -> RenderableType:
-    """What Kafka has lost of an office, and whether it is sent again."""
-    if not found.lost:
-        return Text(f"Kafka has lost nothing of {found.office} that the outbox has; {_count(found.waiting, 'submission')} wait in Kafka.")
-    facts = [
-        ("lost in Kafka, still in the outbox", _count(len(found.lost), "submission")),
-        ("accepted since", found.since.astimezone().strftime("%d.%m.%Y %H:%M") if found.since else ""),
-        ("of these dead letters", f"{found.dead:,}; they are only laid among the dead letters again"),
-        ("wait in Kafka and are left", _count(found.waiting, "submission")),
-    ]
-    done = "Nothing was written. With --go they are sent again, under their own ids."
-    if sent is not None:
-        done = f"{_count(sent, 'submission')} put back. A running gateway sends them within half a minute, another one when it starts."
-    return Lines(_facts_view(f"Outbox: {found.office}", facts), Text(done))
-
-
-def republish_as_dict(found: Republish, sent: int | None) -> dict[str, Any]:
-    """The same for programs; `put_back` is null where it was not asked for."""
-    return {
-        "office": found.office,
-        "lost": [str(one.id) for one in found.lost],
-        "since": found.since,
-        "waiting": found.waiting,
-        "put_back": sent,
-    }
-
-
-# --- common
-
-
-def _facts_view(title: str, facts: Iterable[tuple[str, str]]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts:
-        table.add_row(Text(f"  {name}"), Text(printable(value)))
-    return Lines(Text(title, style="bold"), *((table,) if table.row_count else ()))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _moment(moment_ms: int) -> str:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%d.%m.%Y %H:%M")
 
 
 def _age_s(moment_ms: int, now: datetime) -> float:

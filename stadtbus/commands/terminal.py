@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -63,3 +65,14 @@ def print_json(value: object) -> None:
 def _text(value: object) -> str:
     """What JSON has no kind for; times all in one form (ISO 8601)."""
     return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else str(value)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, if that is a terminal, which goes at the end; what it gives is to be called with how many are done, and of how many."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=to_people, transient=True, disable=not to_people.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -34,7 +34,7 @@ from producers.synthetic.messages import Message
 from producers.synthetic.portal import SyntheticPortal
 from schemas.errors import CannotTell
 from schemas.events import State
-from stadtbus.commands.views import ago
+from stadtbus.display import ago
 from stadtbus.local.proof import Checker, Proof
 from stadtbus.local.system import LocalSystem
 

@@ -1,0 +1,29 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stadtbus.commands.terminal import AsJson, console, quiet, to_people
+
+
+def demo(
+    *,
+    submissions: Annotated[int, typer.Option(min=3, max=1_000_000, help="How many the three portals send together.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed sends the same applications.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="End after the summary.")] = False,
+    as_json: AsJson = False,
+    port_offset: Annotated[int, typer.Option(min=0, max=50_000, help="Moves all ports.")] = 0,
+    keep: Annotated[Path | None, typer.Option(help="Keep all data in this new folder.", show_default=False)] = None,
+) -> None:
+    """Three portals, a real Kafka and three back offices on this machine."""
+    from stadtbus.local.demo import Plan, run
+
+    plan = Plan(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
+    quiet()
+    raise typer.Exit(asyncio.run(run(plan, to_people if as_json else console)))

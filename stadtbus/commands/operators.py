@@ -1,0 +1,65 @@
+"""What the operators' commands share: for which offices, who acts, and that nothing is changed without `--go`."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas import problems
+from schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from consumers.desk.desk import Desk
+    from stadtbus.settings import Settings
+
+OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
+Actor = Annotated[str | None, typer.Option(help="Who you are; without it, your login name.", show_default=False)]
+Go = Annotated[bool, typer.Option("--go", help="Do it; without it the command only says what it would do.")]
+
+
+def open_desk(loaded: Settings, actor: str | None) -> Desk:
+    """The desk of whoever acts.
+
+    Raises:
+        UsageError: actor-unknown.
+    """
+    from consumers.desk.desk import Desk
+
+    return Desk(loaded.kafka, loaded.stores, recorded_name(actor))
+
+
+def recorded_name(actor: str | None) -> str:
+    """Who acts, as `stadtbus.operations` records it: the name of the option, else that of the login.
+
+    Raises:
+        UsageError: actor-unknown.
+    """
+    from schemas.operations import ACTOR_PATTERN
+
+    name = _login() if actor is None else actor
+    if not re.fullmatch(ACTOR_PATTERN, name):
+        raise UsageError(problems.ACTOR, "this is no name that can be recorded", where="--actor")
+    return name
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may have no users
+        return ""
+
+
+def offices_named(loaded: Settings, office: str | None, city: str | None = None) -> list[str]:
+    """The offices of the catalogue that are meant; None leaves open which.
+
+    Raises:
+        UsageError: office-unknown where there is none.
+    """
+    known = loaded.load_catalogue().offices
+    found = [one for one in known if office in (None, one) and city in (None, one.partition(".")[0])]
+    if not found:
+        raise UsageError(problems.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
+    return found
