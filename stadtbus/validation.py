@@ -31,7 +31,7 @@ _BATCH: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MessageFile:
     """A file, or what the standard input gave already."""
 
     path: Path
@@ -39,7 +39,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FileReport:
     """What was found in one message, with what it takes to find the same id in another; `own` are messages of our own family."""
 
     path: Path
@@ -54,7 +54,7 @@ class Report:
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def sources(paths: Iterable[Path]) -> Iterator[Source]:
+def message_files(paths: Iterable[Path]) -> Iterator[MessageFile]:
     """These files, and all `*.xml` in and below these folders, sorted; `-` is the standard input.
 
     Raises:
@@ -62,22 +62,24 @@ def sources(paths: Iterable[Path]) -> Iterator[Source]:
     """
     for path in paths:
         if path == STDIN:
-            yield Source(path, sys.stdin.buffer.read(_ENOUGH_BYTES))
+            yield MessageFile(path, sys.stdin.buffer.read(_ENOUGH_BYTES))
             continue
         inside = sorted(one for one in path.rglob("*.xml") if one.is_file()) if path.is_dir() else [path]
         if not inside or not path.exists():
             raise UsageError(problems.FILE_UNREADABLE, "no *.xml in this folder" if path.is_dir() else "no such file", where=str(path))
-        yield from map(Source, inside)
+        yield from map(MessageFile, inside)
 
 
-async def reports(found: Sequence[Source], catalogue: Catalogue, schema_folder: Path | None, *, accept_test: bool) -> AsyncIterator[Report]:
+async def reports(
+    found: Sequence[MessageFile], catalogue: Catalogue, schema_folder: Path | None, *, accept_test: bool
+) -> AsyncIterator[FileReport]:
     """A report of each file, in their order. Few files are under way at a time, so memory does not grow with their number."""
     size = os.cpu_count() or 1
     workers = Workers(partial(prepare, catalogue, schema_folder), size=size)
     examine = partial(examine_files, accept_test=accept_test)
     batches = (found[start : start + _BATCH] for start in range(0, len(found), _BATCH))
     under_way = deque(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 2 * size))
-    first: dict[UUID, Report] = {}
+    first: dict[UUID, FileReport] = {}
     try:
         while under_way:
             done = await under_way.popleft()
@@ -88,17 +90,19 @@ async def reports(found: Sequence[Source], catalogue: Catalogue, schema_folder: 
         await asyncio.to_thread(workers.close)
 
 
-async def _batch(workers: Workers, examine: Callable[[Sequence[Source]], list[Report]], batch: Sequence[Source]) -> list[Report]:
+async def _batch(
+    workers: Workers, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
+) -> list[FileReport]:
     """When a batch passes a limit, its files are examined one by one, to find the one that does."""
     try:
         return await workers.run(examine, batch)
     except Rejected as error:
         if len(batch) == 1:
-            return [Report(batch[0].path, (Finding(error.problem, "readable", error.detail),))]
+            return [FileReport(batch[0].path, (Finding(error.problem, "readable", error.detail),))]
         return [report for one in batch for report in await _batch(workers, examine, [one])]
 
 
-def _compared(report: Report, first: dict[UUID, Report]) -> Report:
+def _compared(report: FileReport, first: dict[UUID, FileReport]) -> FileReport:
     """H7 (S050): an id that an earlier file has with other content. Published samples of genuine messages share ids: there it is a warning."""
     earlier = report if report.message_id is None else first.setdefault(report.message_id, report)
     if earlier.sha512 == report.sha512:
@@ -111,19 +115,19 @@ def _compared(report: Report, first: dict[UUID, Report]) -> Report:
 # --- in a worker
 
 
-def examine_files(batch: Sequence[Source], *, accept_test: bool) -> list[Report]:
+def examine_files(batch: Sequence[MessageFile], *, accept_test: bool) -> list[FileReport]:
     """Read and examine each."""
     return [_examine(source, accept_test=accept_test) for source in batch]
 
 
-def _examine(source: Source, *, accept_test: bool) -> Report:
+def _examine(source: MessageFile, *, accept_test: bool) -> FileReport:
     try:
         body = _read(source.path) if source.body is None else source.body
     except OSError as error:
-        return Report(source.path, (Finding(problems.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
+        return FileReport(source.path, (Finding(problems.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
     examined = examine_prepared(body, accept_test=accept_test)
     own = examined.row is not None and examined.row.own
-    return Report(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), own)
+    return FileReport(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), own)
 
 
 def _read(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from stadtbus.adapter_tools import new
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AdapterReport:
     """What came of looking at one adapter."""
 
     office: str
@@ -75,7 +75,7 @@ def _packages(group: str) -> dict[str, list[str]]:
     return found
 
 
-async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) -> Report:
+async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) -> AdapterReport:
     """Look at the mapping, then at the recorded samples, then run the conformance suite; `step` hears of each before it runs.
 
     Raises:
@@ -83,18 +83,18 @@ async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) 
     """
     path = mapped.page_of(office)
     if office not in catalogue.offices:
-        return Report(office, (_not_in_catalogue(office, path, catalogue),), (), ())
+        return AdapterReport(office, (_not_in_catalogue(office, path, catalogue),), (), ())
     if path is None:  # it translates without one
-        return Report(office, (), (), await _verdicts(office, step))
+        return AdapterReport(office, (), (), await _verdicts(office, step))
     step("the mapping")
     routes = catalogue.routes_of(office)
     flaws = lint.check(path, [route.service for route in routes]) or list(
         _disagreements(office, Mapping.load(path), routes[0].office_entry)
     )
     if flaws:
-        return Report(office, tuple(flaws), (), ())
+        return AdapterReport(office, tuple(flaws), (), ())
     differing = tuple(sample.name for sample in samples.differing(Mapping.load(path), path.with_name("samples")))
-    return Report(office, (), differing, await _verdicts(office, step))
+    return AdapterReport(office, (), differing, await _verdicts(office, step))
 
 
 def _not_in_catalogue(office: str, path: Path | None, catalogue: Catalogue) -> Flaw:

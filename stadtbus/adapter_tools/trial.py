@@ -217,7 +217,7 @@ def readable(document: Document) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SampleDiff:
     """What a changed mapping changes on one sample, a file name: lines of a unified diff, none where nothing changes."""
 
     sample: str
@@ -236,7 +236,7 @@ def mapping_of(office: str) -> Mapping:
     return Mapping.load(path)
 
 
-def differences(office: str, old: Path) -> list[Difference]:
+def differences(office: str, old: Path) -> list[SampleDiff]:
     """Every recorded sample, translated by an old mapping and by the adapter's own.
 
     Raises:
@@ -246,10 +246,10 @@ def differences(office: str, old: Path) -> list[Difference]:
     return [_difference(before, after, path.name, _read(office, path)) for path in bench.sample_paths(office)]
 
 
-def _difference(before: Mapping, after: Mapping, sample: str, submission: Submission) -> Difference:
+def _difference(before: Mapping, after: Mapping, sample: str, submission: Submission) -> SampleDiff:
     old, new = _text(before, submission), _text(after, submission)
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "before", "after", lineterm="")
-    return Difference(sample, tuple(lines))
+    return SampleDiff(sample, tuple(lines))
 
 
 def _text(mapping: Mapping, submission: Submission) -> str:

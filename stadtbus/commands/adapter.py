@@ -37,10 +37,10 @@ def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all
     from adapters import registry
     from adapters.conformance import CHECKS
     from stadtbus.adapter_tools import check
-    from stadtbus.adapter_tools.check import Report
+    from stadtbus.adapter_tools.check import AdapterReport
     from stadtbus.commands import adapter_views as show
 
-    catalogue, reports = quiet().load_catalogue(), list[Report]()
+    catalogue, reports = quiet().load_catalogue(), list[AdapterReport]()
     for one in registry.names() if office == ALL else [office]:
         with show.progress(to_people, one, 1 + len(CHECKS)) as step:
             reports.append(asyncio.run(check.check(one, catalogue, step)))

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from stadtbus.adapter_tools.check import Report
-    from stadtbus.adapter_tools.trial import Difference, Leaf, Trial
+    from stadtbus.adapter_tools.check import AdapterReport
+    from stadtbus.adapter_tools.trial import Leaf, SampleDiff, Trial
 
 _UNMAPPED: Final = "bold red"
 _NOT_THERE: Final = "NOT IN THE DOCUMENT"
@@ -49,7 +49,7 @@ def progress(console: Console, office: str, total: int) -> Iterator[Callable[[st
         yield lambda text: bar.update(task, advance=1, description=f"{office}: {text}")
 
 
-def reports_view(reports: Sequence[Report]) -> RenderableType:
+def reports_view(reports: Sequence[AdapterReport]) -> RenderableType:
     """A line per adapter, and what each does not keep."""
     lines: list[RenderableType] = []
     for report in reports:
@@ -64,7 +64,7 @@ def reports_view(reports: Sequence[Report]) -> RenderableType:
     return Group(*lines)
 
 
-def _sum_up(report: Report) -> str:
+def _sum_up(report: AdapterReport) -> str:
     if report.flaws:
         return f"the mapping has {len(report.flaws)} flaw(s); the checks come when it has none"
     return f"{len(report.verdicts) - len(report.broken)} of {len(report.verdicts)} checks kept"
@@ -146,7 +146,7 @@ def as_html(view: RenderableType) -> str:
     return recorder.export_html()
 
 
-def differences_view(found: Sequence[Difference]) -> RenderableType:
+def differences_view(found: Sequence[SampleDiff]) -> RenderableType:
     """A diff per sample that changes."""
     changed = [one for one in found if one.lines]
     lines: list[RenderableType] = []

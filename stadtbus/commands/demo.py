@@ -22,8 +22,8 @@ def demo(
     keep: Annotated[Path | None, typer.Option(help="Keep all data in this new folder.", show_default=False)] = None,
 ) -> None:
     """Three portals, a real Kafka and three back offices on this machine."""
-    from stadtbus.local.demo import Plan, run
+    from stadtbus.local.demo import DemoOptions, run
 
-    plan = Plan(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
+    options = DemoOptions(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
     quiet()
-    raise typer.Exit(asyncio.run(run(plan, to_people if as_json else console)))
+    raise typer.Exit(asyncio.run(run(options, to_people if as_json else console)))

@@ -9,26 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, progress_bar, quiet
 
 if TYPE_CHECKING:
     from schemas.findings import Finding
     from stadtbus.settings import Settings
-    from stadtbus.validation import Report, Source
+    from stadtbus.validation import FileReport, MessageFile
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="XML files, folders (all *.xml below), or - for the standard input.")]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Print the values at the findings too; they may be personal data.")]
 
 
 @dataclass
-class _Tally:
+class _Counts:
     files: int = 0
     refused: int = 0
     severities: Counter[str] = field(default_factory=Counter)
 
-    def add(self, report: Report) -> None:
+    def add(self, report: FileReport) -> None:
         self.files += 1
         self.refused += report.refused
         self.severities.update(finding.severity.value for finding in report.findings)
@@ -50,39 +49,33 @@ def validate(files: Files, *, reveal: Reveal = False, as_json: AsJson = False) -
     from stadtbus import validation
 
     loaded = quiet()
-    tally = asyncio.run(_run(list(validation.sources(files)), loaded, reveal=reveal, as_json=as_json))
-    if tally.refused:
+    counts = asyncio.run(_run(list(validation.message_files(files)), loaded, reveal=reveal, as_json=as_json))
+    if counts.refused:
         raise typer.Exit(FINDINGS)
 
 
-async def _run(sources: list[Source], loaded: Settings, *, reveal: bool, as_json: bool) -> _Tally:
+async def _run(files: list[MessageFile], loaded: Settings, *, reveal: bool, as_json: bool) -> _Counts:
+    """Print what is found in each file as it is found; for programs all at the end."""
     from stadtbus import validation
 
-    reports = validation.reports(sources, loaded.load_catalogue(), loaded.schemas.folder, accept_test=loaded.gateway.accept_test)
-    tally, told = _Tally(), []
-    with _progress() as progress:
-        bar = progress.add_task("examined", total=len(sources))
+    reports = validation.reports(files, loaded.load_catalogue(), loaded.schemas.folder, accept_test=loaded.gateway.accept_test)
+    counts, told = _Counts(), []
+    with progress_bar("examined") as advance:
         async for report in reports:
-            tally.add(report)
-            progress.advance(bar)
+            counts.add(report)
+            advance(counts.files, len(files))
             if report.findings and as_json:
                 told.append(_as_dict(report, reveal=reveal))
             elif report.findings:
                 _print(report, reveal=reveal)
     if as_json:
-        print_json(tally.as_dict() | {"results": told})
+        print_json(counts.as_dict() | {"results": told})
     else:
-        console.print(", ".join(f"{number} {name}" for name, number in tally.as_dict().items()), highlight=False)
-    return tally
+        console.print(", ".join(f"{number} {name}" for name, number in counts.as_dict().items()), highlight=False)
+    return counts
 
 
-def _progress() -> Progress:
-    """A bar on the standard error, if that is a terminal; it goes when all is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=to_people, transient=True, disable=not to_people.is_terminal)
-
-
-def _print(report: Report, *, reveal: bool) -> None:
+def _print(report: FileReport, *, reveal: bool) -> None:
     """One file for people: what, where, what next."""
     lines = [str(report.path)]
     for finding in report.findings:
@@ -98,7 +91,7 @@ def _print(report: Report, *, reveal: bool) -> None:
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def _as_dict(report: Report, *, reveal: bool) -> dict[str, Any]:
+def _as_dict(report: FileReport, *, reveal: bool) -> dict[str, Any]:
     return {"file": str(report.path), "findings": [_finding_as_dict(finding, reveal=reveal) for finding in report.findings]}
 
 

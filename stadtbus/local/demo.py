@@ -35,7 +35,7 @@ from producers.synthetic.portal import SyntheticPortal
 from schemas.errors import CannotTell
 from schemas.events import State
 from stadtbus.display import ago
-from stadtbus.local.proof import Checker, Proof
+from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.system import LocalSystem
 
 _WAIT_LIMIT_S: Final = 300.0
@@ -46,7 +46,7 @@ _START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoOptions:
     """What the user asked for."""
 
     submissions: int
@@ -59,24 +59,24 @@ class Plan:
     """A running Kafka to use instead of a local one."""
 
 
-async def run(plan: Plan, console: Console) -> int:
+async def run(options: DemoOptions, console: Console) -> int:
     """Run the demo; 0 when everything arrived once, 1 when it did not.
 
     Raises:
         UsageError, CannotTell: when it cannot start.
     """
     _end_on_signals()
-    folder = plan.keep or Path(".stadtbus/demo")
+    folder = options.keep or Path(".stadtbus/demo")
     began = time.monotonic()
     system = LocalSystem(
-        folder, port_offset=plan.port_offset, bootstrap=plan.bootstrap, say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
+        folder, port_offset=options.port_offset, bootstrap=options.bootstrap, say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
     )
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{escape(str(folder))}[/]. Ctrl-C ends it.")
-        await system.start(fresh=plan.keep is None)
+        await system.start(fresh=options.keep is None)
         keeper = asyncio.create_task(system.keep_kafka())
         try:
-            return await _Run(plan, system, console, began).play()
+            return await _Run(options, system, console, began).play()
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -96,15 +96,15 @@ def _end_on_signals() -> None:
 class _Run:
     """One run, from the first submission to the summary."""
 
-    def __init__(self, plan: Plan, system: LocalSystem, console: Console, began: float) -> None:
-        self._plan = plan
+    def __init__(self, options: DemoOptions, system: LocalSystem, console: Console, began: float) -> None:
+        self._options = options
         self._system = system
         self._console = console
         self._began = began
         self._portals = [system.portal(entry) for entry in system.portals]
-        self._streams = [messages.messages(entry.route, entry.author, seed=plan.seed, start=_START) for entry in system.portals]
-        self._checker = Checker(system, self._portals)
-        share, rest = divmod(plan.submissions, len(self._portals))
+        self._streams = [messages.messages(entry.route, entry.author, seed=options.seed, start=_START) for entry in system.portals]
+        self._prover = Prover(system, self._portals)
+        share, rest = divmod(options.submissions, len(self._portals))
         self._shares = [share + (number < rest) for number in range(len(self._portals))]
         self._lags: dict[str, GroupLag] = {}
         self._effects: dict[str, int] = {}
@@ -116,16 +116,16 @@ class _Run:
                 watch = asyncio.create_task(self._watch(live))
                 began_sending = time.monotonic()
                 await self._send()
-                proof = await self._checker.wait(_WAIT_LIMIT_S)
+                proof = await self._prover.wait(_WAIT_LIMIT_S)
                 seconds = time.monotonic() - began_sending
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
             self._report(proof, seconds)
-            if not self._plan.once:
+            if not self._options.once:
                 await self._trickle()
             return 0 if proof.complete and not proof.rejected else 1
         finally:
-            self._checker.close()
+            self._prover.close()
             await asyncio.gather(*(portal.close() for portal in self._portals))
 
     async def _send(self) -> None:
@@ -151,7 +151,7 @@ class _Run:
         while True:
             with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
                 self._effects = await self._system.effects()
-                self._confirmed = await self._checker.told(State.ACCEPTED)
+                self._confirmed = await self._prover.told(State.ACCEPTED)
                 self._lags = {one.group: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
             live.update(self._screen())
             await asyncio.sleep(_REFRESH_S)
@@ -180,11 +180,11 @@ class _Run:
         return [bar, *counts, *lags]
 
     def _report(self, proof: Proof, seconds: float) -> None:
-        if self._plan.as_json:
+        if self._options.as_json:
             print(json.dumps(proof.as_dict(seconds), indent=2, ensure_ascii=False))  # noqa: T201 - this is the output
             return
         self._console.print(summary(proof, seconds))
-        if self._plan.once:
+        if self._options.once:
             self._console.print("To look around while it runs, start it without --once.")
         else:
             self._show_next_steps()

@@ -89,7 +89,7 @@ class Proof:
         }
 
 
-class Checker:
+class Prover:
     """Compares while a run goes on and at its end; opens audit and statistics beside the processes that write them."""
 
     def __init__(self, system: LocalSystem, portals: Sequence[SyntheticPortal]) -> None:

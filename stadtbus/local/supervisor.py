@@ -24,7 +24,7 @@ _RESTART_PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class ProcessSpec:
     """A process: the arguments of `stadtbus`, and the page that answers 200 when it works."""
 
     name: str
@@ -35,7 +35,7 @@ class Spec:
 class Child:
     """One process that is kept running."""
 
-    def __init__(self, spec: Spec, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, spec: ProcessSpec, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.spec = spec
         self._say = say
         self.log = logs / f"{spec.name}.log"
@@ -121,7 +121,7 @@ class Supervisor:
         self._logs = logs
         self.children: dict[str, Child] = {}
 
-    async def start(self, specs: Sequence[Spec]) -> None:
+    async def start(self, specs: Sequence[ProcessSpec]) -> None:
         """Start these together and return when all are ready.
 
         Raises:
@@ -130,7 +130,7 @@ class Supervisor:
         await self.launch(specs)
         await self.ready([spec.name for spec in specs])
 
-    async def launch(self, specs: Sequence[Spec], environment: Mapping[str, str] | None = None) -> None:
+    async def launch(self, specs: Sequence[ProcessSpec], environment: Mapping[str, str] | None = None) -> None:
         """Start these together, the first time with these variables beside the common ones, and wait for nothing."""
         self._logs.mkdir(parents=True, exist_ok=True)
         started = [Child(spec, self._environment, self._logs, self._say) for spec in specs]

@@ -30,7 +30,7 @@ from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
 from schemas.examination import table
 from schemas.message import Authority
-from stadtbus.local.supervisor import Spec, Supervisor
+from stadtbus.local.supervisor import ProcessSpec, Supervisor
 from stadtbus.processes import port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
 
@@ -154,14 +154,14 @@ class LocalSystem:
         """Names of the processes that may be killed: all of Stadtbus, not Kafka and not the twins."""
         return [spec.name for spec in self._specs()]
 
-    def _specs(self) -> list[Spec]:
+    def _specs(self) -> list[ProcessSpec]:
         every = ["gateway", *self.catalogue.offices, "audit", "statistics"]
         return [self.spec(name) for name in every if self._runs(name)]
 
-    def spec(self, name: str) -> Spec:
+    def spec(self, name: str) -> ProcessSpec:
         """How to start one process by its name: an office stands for its adapter."""
         arguments = ("adapter", name) if name in self.catalogue.offices else (name,)
-        return Spec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
+        return ProcessSpec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
 
     async def start(self, *, fresh: bool) -> None:
         """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds, now and at the end.
@@ -184,7 +184,7 @@ class LocalSystem:
         if await count_records(self.kafka, [topics.submissions(office) for office in self.catalogue.offices]):
             raise UsageError(problems.EARLIER_RUN, "this Kafka holds submissions already", where=self.kafka.bootstrap)
         self._say("starting the twins of the back offices")
-        await self.supervisor.start([Spec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
+        await self.supervisor.start([ProcessSpec("twins", ("run", "twins"), f"{self.twins_url}/readyz")])
         self._say(f"starting {', '.join(self.processes)}")
         await self.supervisor.start(self._specs())
 

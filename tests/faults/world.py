@@ -25,7 +25,7 @@ from infra.kafka.admin import connected
 from infra.kafka.local import HOST, LocalKafka
 from infra.settings import KafkaSettings
 from schemas import topics
-from stadtbus.local.supervisor import Child, Spec
+from stadtbus.local.supervisor import Child, ProcessSpec
 from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.settings import CONFIG_VARIABLE
 from tests.faults.detour import Detour
@@ -206,7 +206,7 @@ class World:
         first = self.system.spec(office)
         port = free_port(1)
         name = f"{office}-second"
-        second = Spec(name, (*first.arguments, "--port", str(port)), f"http://{HOST}:{port}/readyz")
+        second = ProcessSpec(name, (*first.arguments, "--port", str(port)), f"http://{HOST}:{port}/readyz")
         await self.system.supervisor.launch([second], environment)
         await self.system.supervisor.ready([name])
         return name

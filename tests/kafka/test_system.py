@@ -20,7 +20,7 @@ from producers.synthetic.permits import Genuine
 from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue
 from stadtbus import standing
-from stadtbus.local.proof import Checker, Proof
+from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.system import LocalSystem
 from tests.kafka_service import free_system_offset
 
@@ -37,7 +37,7 @@ class Run:
         self.system = system
         self.portals: list[SyntheticPortal] = [system.portal(entry) for entry in system.portals]
         self.streams = [messages.messages(entry.route, entry.author, seed=seed, start=START) for entry in system.portals]
-        self._checker = Checker(system, self.portals)
+        self._prover = Prover(system, self.portals)
 
     async def send(self, share: int) -> None:
         """Each portal sends its share of new messages to each of its offices."""
@@ -47,11 +47,11 @@ class Run:
 
     async def proof(self) -> Proof:
         """The comparison by id, once everything has arrived or two minutes are over."""
-        return await self._checker.wait(120)
+        return await self._prover.wait(120)
 
     async def close(self) -> None:
         """Give everything back."""
-        self._checker.close()
+        self._prover.close()
         for portal in self.portals:
             await portal.close()
 

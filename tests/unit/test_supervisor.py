@@ -11,7 +11,7 @@ import pytest
 from schemas import problems
 from schemas.errors import CannotTell
 from stadtbus.local import system
-from stadtbus.local.supervisor import Spec, Supervisor
+from stadtbus.local.supervisor import ProcessSpec, Supervisor
 from stadtbus.local.system import LocalSystem
 
 
@@ -27,7 +27,7 @@ async def test_a_process_that_ends_is_told(tmp_path: Path) -> None:
     """A process that ends by itself or is killed is started again, and each time it is said, with its log."""
     said: list[str] = []
     supervisor = Supervisor({}, tmp_path, said.append)
-    await supervisor.launch([Spec("one", ("--help",), "http://127.0.0.1:1")])
+    await supervisor.launch([ProcessSpec("one", ("--help",), "http://127.0.0.1:1")])
     (first,) = await heard(said, 1)
     await supervisor.stop()
     assert first == f"one ended with status 0; it is started again, its log is {tmp_path / 'one.log'}"
@@ -37,7 +37,7 @@ async def test_a_stopped_process_is_not_told(tmp_path: Path) -> None:
     """What is ended on purpose is no news."""
     said: list[str] = []
     supervisor = Supervisor({}, tmp_path, said.append)
-    await supervisor.launch([Spec("one", ("--help",), "http://127.0.0.1:1")])
+    await supervisor.launch([ProcessSpec("one", ("--help",), "http://127.0.0.1:1")])
     await supervisor.stop()
     assert said == []
 
