@@ -110,7 +110,9 @@ async def _validate() -> list[Figure]:
 async def _validated_per_s(folder: Path, workers: int) -> float:
     began = time.perf_counter()
     with mock.patch.object(os, "cpu_count", return_value=workers):
-        found = [one async for one in validation.reports(list(validation.sources([folder])), catalogue.load(), None, accept_test=False)]
+        found = [
+            one async for one in validation.reports(list(validation.message_files([folder])), catalogue.load(), None, accept_test=False)
+        ]
     if len(found) != FILES or any(one.refused for one in found):
         raise ValueError("validate refuses synthetic messages")
     return FILES / (time.perf_counter() - began)

@@ -16,7 +16,6 @@ from schemas import message
 from schemas.examination import table
 from stadtbus.cli import app as commands
 from stadtbus.cli import main
-from stadtbus.commands import validate
 from tests import builders
 
 CANARY = "Kanarienvogel"
@@ -112,7 +111,7 @@ def test_progress_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """People see how far it is; a log or a pipe gets nothing of it."""
     (tmp_path / "a.xml").write_bytes(valid())
     shown = io.StringIO()
-    monkeypatch.setattr(validate, "to_people", Console(file=shown, force_terminal=terminal))
+    monkeypatch.setattr("stadtbus.commands.terminal.to_people", Console(file=shown, force_terminal=terminal))
     assert "examined" not in give(tmp_path).stdout
     assert ("examined" in shown.getvalue()) == terminal
 
