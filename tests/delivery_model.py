@@ -223,7 +223,7 @@ class Process:
 
     def _apply(self, work: Job, end: End) -> None:
         if isinstance(end, Again):
-            self.core.release(work)
+            self.core.defer(work)
             self.waiting.append((work, end.delay_s))
         elif isinstance(end, Waits):
             self.unsettled.append(work)
@@ -238,7 +238,7 @@ class Process:
         """Time passes until everything that waits comes again; how long each waits."""
         waits = [delay_s for _, delay_s in self.waiting]
         for work, _ in self.waiting:
-            self.core.put_back(work)
+            self.core.requeue(work)
         self.waiting.clear()
         return waits
 

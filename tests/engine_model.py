@@ -165,12 +165,12 @@ class Process:
         """A failure that may pass."""
         self.out.remove(work)
         self.delayed.append(work)
-        self.core.release(work)
+        self.core.defer(work)
 
     def put_back(self, work: Out) -> None:
         """The pause is over."""
         self.delayed.remove(work)
-        self.core.put_back(work)
+        self.core.requeue(work)
 
     def deliver(self, work: Out) -> None:
         """The back office has it, and the ledger says so."""

@@ -1,11 +1,14 @@
-"""What the engine decides about order, without Kafka, clock or I/O, so that tests can drive it through any interleaving.
+"""What the engine decides about order and commits, without Kafka, clock or I/O, so that tests can drive it through any interleaving.
+
+A record is offered when it was read, handed out when it is its turn, and finished when nothing is to be done with it any more;
+between the first and the last it is in flight. One event loop calls all of this; nothing here waits.
 
 Promises, checked by `tests/unit/test_engine_core.py` after every step:
 - one record of a case at a time, over both topics of the office, in the order of the log;
 - the offset to commit never passes an unfinished record;
 - while records of a case are parked, its later ones follow them; while one of its records is dead and holds the case, the ones
   that were written after it follow it;
-- work of an earlier assignment changes nothing.
+- work of an earlier generation, that is of partitions that were revoked since, changes nothing.
 """
 
 from __future__ import annotations
@@ -31,13 +34,14 @@ WorkT = TypeVar("WorkT", bound="Work[Any, Any]")
 
 
 class OffsetWentBack(Exception):
-    """A topic was made anew while it was read."""
+    """A record has an offset that was read before: the topic was made anew while it was read."""
 
 
 class Action(Enum):
-    """What to do with a record that is handed out."""
+    """What the handler has to do with a record that is handed out."""
 
     TRY = "try"
+    """Deliver it."""
     PARK = "park"
     """Copy it behind the parked records of its case, untried."""
     HOLD = "hold"
@@ -46,27 +50,29 @@ class Action(Enum):
 
 @dataclass(slots=True)
 class CaseState:
-    """What is known of a case that is not simply delivered record by record."""
+    """A case with parked or dead records. Of all other cases the core knows only their chains."""
 
     parked_through: int = -1
     """Offset of its last record in the retry topic; -1 when nothing of it is parked."""
     held: dict[str, int] = field(default_factory=dict)
-    """Its dead submissions that hold it, each with its place in the submissions topic."""
+    """Its dead submissions that hold it, each with its offset in the submissions topic."""
 
     @property
     def ordinary(self) -> bool:
-        """Nothing is special about the case any more."""
+        """It has no parked and no dead records any more, so nothing needs to be known of it."""
         return self.parked_through < 0 and not self.held
 
 
 class Work(Generic[PartitionT, RecordT]):
-    """One record on its way. These fields belong to the core; whoever handles records derives a class with more."""
+    """One record in flight. Only the core sets these fields, but for `origin` and `held_as`, which the handler sets when it recognises a
+    record of a retry topic. Whoever handles records derives a class with more.
+    """
 
     __slots__ = (
         "action",
         "case",
-        "epoch",
         "following",
+        "generation",
         "held_as",
         "last",
         "offset",
@@ -77,20 +83,22 @@ class Work(Generic[PartitionT, RecordT]):
         "retry",
     )
 
-    def __init__(self, partition: PartitionT, record: RecordT, epoch: int, retry: bool) -> None:
+    def __init__(self, partition: PartitionT, record: RecordT, generation: int, retry: bool) -> None:
         self.partition = partition
         self.case: Hashable = (partition, record.offset) if record.key is None else record.key
-        """A record without a key belongs to nothing."""
+        """Its key; a record without one is a case of its own."""
         self.record = record
-        self.epoch = epoch
+        self.generation = generation
+        """That of the core when it was offered."""
         self.retry = retry
         """It comes from the retry topic."""
         self.offset = self.origin = record.offset
-        """`origin` is its place in the submissions topic, by which the records of a case are ordered."""
+        """`origin` is its offset in the submissions topic, by which the records of a case are ordered over both topics."""
         self.held_as = ""
         """Of a record from the retry topic: the submission that no longer holds its case when this is finished."""
         self.action = Action.TRY
         self.out = False
+        """It is handed out."""
         self.following: Self | None = None
         """The next record of its case from the same topic."""
         self.last: Self | None = None
@@ -99,20 +107,23 @@ class Work(Generic[PartitionT, RecordT]):
 
 @dataclass(slots=True)
 class _Partition(Generic[WorkT]):
-    """Open offsets in log order, those finished out of order, and the heads of cases that may be handed out."""
+    """One assigned partition: which records are unfinished, and which may be handed out."""
 
     retry: bool
     size_bytes: int = 0
-    """Of the values of its records on their way."""
+    """Of the values of its records in flight."""
     open: deque[int] = field(default_factory=deque)
+    """Offsets from the oldest unfinished record on, in log order."""
     finished: set[int] = field(default_factory=set)
+    """Those of them that are finished: something before them is not."""
     ready: deque[WorkT] = field(default_factory=deque)
-    expected: int = 0
-    """The next offset to take."""
+    """Records that may be handed out, each the first of its chain."""
+    position: int = 0
+    """The offset of the next record to read."""
     furthest: int = -1
     """The highest offset handed out so far."""
     committable: int = 0
-    """All before it are finished, or no records of ours."""
+    """All records before this offset are finished."""
 
 
 Chains = dict[Hashable, WorkT]
@@ -120,7 +131,11 @@ Chains = dict[Hashable, WorkT]
 
 
 class Core(Generic[PartitionT, RecordT, WorkT]):
-    """Chains per case over the assigned partitions, and what may be committed."""
+    """The records in flight of the assigned partitions: a chain per case and topic, and what may be committed.
+
+    Between `assign` and `revoke_all` the reader calls `offer` and `advance`, the dispatcher `take`, the settler one of `finish`,
+    `finish_parked`, `finish_dead` and `defer` for each record that was handed out, a timer `requeue`, and the committer `committable`.
+    """
 
     def __init__(self, make: Callable[[PartitionT, RecordT, int, bool], WorkT]) -> None:
         """`make` is `Work` or a class derived from it."""
@@ -131,17 +146,18 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         self._retry_chains: Chains[WorkT] = {}
         self._special: dict[Hashable, CaseState] = {}
         self._waiting: dict[Hashable, list[WorkT]] = {}
-        """By case what could go on but for another record of the case that is handed out."""
-        self._epoch = 0
-        self._filling_gaps = False
+        """By case the records that may be handed out as soon as the one of the other topic, which is handed out, comes back."""
+        self._draining = False
+        self.generation = 0
+        """Grows with each assignment and each revocation. Whoever waits for something compares it before and after."""
         self.in_flight = 0
-        """Records taken and not finished."""
+        """Records offered and not finished."""
         self.ready = 0
-        """Cases whose next record may be handed out."""
+        """Records that may be handed out, each the first of its chain."""
 
     @property
     def partitions(self) -> Collection[PartitionT]:
-        """Those assigned."""
+        """The assigned partitions."""
         return self._partitions.keys()
 
     @property
@@ -160,33 +176,36 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         return sum(1 for case in self._special.values() if case.parked_through >= 0)
 
     def assign(
-        self, starts: Mapping[PartitionT, int], retry: Collection[PartitionT] = (), cases: Mapping[Any, CaseState] | None = None
+        self, starts: Mapping[PartitionT, int], retry: Collection[PartitionT] = (), cases: Mapping[bytes, CaseState] | None = None
     ) -> None:
         """Begin anew with these partitions, each at this offset; those in `retry` are of a retry topic.
 
-        `cases` are those of these partitions with parked or dead records.
+        `cases` are the cases with parked or dead records in these partitions, by record key. The core changes these objects.
         """
         self.revoke_all()
-        self._special.update(cases or {})
+        for key, case in (cases or {}).items():
+            self._special[key] = case
         for partition, start in starts.items():
-            self._partitions[partition] = _Partition(partition in retry, expected=start, committable=start)
+            self._partitions[partition] = _Partition(partition in retry, position=start, committable=start)
         self._turn.extend(self._partitions.values())
 
     def revoke_all(self) -> None:
-        """Forget everything: aiokafka rebalances eagerly, so all partitions move. Work still running is of an old epoch now."""
+        """Forget everything, because aiokafka rebalances eagerly: all partitions are revoked at once. From here on what becomes of records
+        that were handed out changes nothing.
+        """
         for container in (self._partitions, self._turn, self._chains, self._retry_chains, self._special, self._waiting):
             container.clear()
-        self._epoch += 1
-        self._filling_gaps = False
+        self.generation += 1
+        self._draining = False
         self.in_flight = self.ready = 0
 
-    def expected(self, partition: PartitionT) -> int:
-        """The offset of the next record to take."""
-        return self._partitions[partition].expected
+    def position(self, partition: PartitionT) -> int:
+        """The offset of the next record to read of an assigned partition."""
+        return self._partitions[partition].position
 
     def readable(self, limit: int, limit_bytes: int) -> list[PartitionT]:
-        """Partitions with less on their way than their share of both limits: one full of slow or waiting records leaves room for
-        the others.
+        """Partitions to read on: those with less in flight than their share of both limits. Records that only wait for an older one to be
+        finished do not count. So a partition full of slow records leaves room for the others.
         """
         share = max(1, len(self._partitions))
         return [
@@ -196,33 +215,36 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         ]
 
     def offer(self, partition: PartitionT, records: Sequence[RecordT]) -> list[WorkT]:
-        """Take records of an assigned partition in log order.
+        """Take in records that were read of an assigned partition, one at least, in log order.
 
         Raises:
-            OffsetWentBack: records of this assignment begin again; the log is not the one that was read before.
+            OffsetWentBack: an offset comes a second time in one assignment; the log is not the one that was read before. Nothing was
+                taken in, and the core does not mend it: the run has to end.
         """
         state = self._partitions[partition]
-        if records[0].offset < state.expected:
-            raise OffsetWentBack(f"offset {records[0].offset} after {state.expected - 1}")
-        state.expected = records[-1].offset + 1
+        if records[0].offset < state.position:
+            raise OffsetWentBack(f"offset {records[0].offset} after {state.position - 1}")
+        state.position = records[-1].offset + 1
         state.open.extend([record.offset for record in records])
         state.size_bytes += sum([len(record.value or b"") for record in records])
         self.in_flight += len(records)
-        make, epoch, retry = self._make, self._epoch, state.retry
-        works = [make(partition, record, epoch, retry) for record in records]
+        make, generation, retry = self._make, self.generation, state.retry
+        works = [make(partition, record, generation, retry) for record in records]
         for work in works:
             self._append(state, work)
         return works
 
-    def pass_to(self, partition: PartitionT, offset: int) -> None:
-        """Behind what was read of an assigned partition there are no records before this offset: markers of transactions, or what is gone."""
+    def advance(self, partition: PartitionT, offset: int) -> None:
+        """Between what was read of an assigned partition and this offset there are no records to come, only markers of transactions, or
+        records that are gone: nothing of it keeps the commit back.
+        """
         state = self._partitions[partition]
-        state.expected = max(state.expected, offset)
+        state.position = max(state.position, offset)
         if not state.open:
-            state.committable = state.expected
+            state.committable = state.position
 
     def _append(self, state: _Partition[WorkT], work: WorkT) -> None:
-        """To the end of its chain."""
+        """Put a record at the end of its chain; it may be handed out if it is the only one."""
         chains = self._retry_chains if state.retry else self._chains
         head = chains.get(work.case)
         if head is None:
@@ -237,7 +259,9 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
             special.parked_through = max(special.parked_through, work.offset)
 
     def take(self, limit: int) -> list[WorkT]:
-        """The next records to handle, partitions in turn, so that a full one does not starve the others."""
+        """Hand out up to so many records, each with its `action`; partitions take turns, so that a full one does not starve the others.
+        Each has to come back by one of the `finish` methods, or by `defer` and `requeue`.
+        """
         taken: list[WorkT] = []
         while self.ready and len(taken) < limit:
             state = self._turn[0]
@@ -246,7 +270,7 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
                 continue
             self.ready -= 1
             work = state.ready.popleft()
-            if self._filling_gaps and work.offset > state.furthest:
+            if self._draining and work.offset > state.furthest:
                 continue  # nothing behind it is finished, so leaving it open costs no repeat
             if self._special and (case := self._special.get(work.case)) is not None:
                 if self._other_is_out(work):
@@ -265,6 +289,7 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
 
     @staticmethod
     def _action(work: WorkT, case: CaseState) -> Action:
+        """What has to be done with a record whose case has parked or dead ones."""
         if not work.retry and case.parked_through >= 0:
             return Action.PARK
         # Where the submissions topic was made anew, its own row is older than all, and so are the others of that time: they hold it not.
@@ -273,23 +298,23 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
             return Action.HOLD
         return Action.TRY
 
-    def fill_gaps(self) -> None:
-        """From now on hand out only records that lie before one handed out already: when they are finished, all of it can be
-        committed, and nothing that was delivered comes again after a stop.
+    def drain(self) -> None:
+        """Before partitions go: from now on hand out only records that lie before one handed out already. When they are finished, all of it
+        can be committed, and nothing that was delivered comes again. `assign` and `revoke_all` end it.
         """
-        self._filling_gaps = True
+        self._draining = True
 
     def finish(self, *works: WorkT) -> None:
-        """These records are done with: their cases go on, and the offsets may move."""
+        """Nothing is to be done with these records any more: the next ones of their cases may be handed out, and the commit may pass them."""
         for work in works:
-            if work.epoch == self._epoch:
+            if work.generation == self.generation:
                 self._close(work)
                 if self._special and work.case in self._special:
-                    self._settle_case(work)
+                    self._update_case(work)
 
     def finish_parked(self, work: WorkT, retry_offset: int) -> None:
-        """This record is done with here: its copy stands in the retry topic."""
-        if work.epoch != self._epoch:
+        """As `finish`, for a record whose copy is in the retry topic at this offset: later ones of its case have to follow it."""
+        if work.generation != self.generation:
             return
         if work.record.key is not None:  # else nothing can follow it
             case = self._special.setdefault(work.case, CaseState())
@@ -297,8 +322,8 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         self.finish(work)
 
     def finish_dead(self, work: WorkT, submission: str) -> None:
-        """This record is done with here: its copy is a dead letter that holds the case."""
-        if work.epoch != self._epoch:
+        """As `finish`, for a record whose copy is a dead letter that holds the case of this submission."""
+        if work.generation != self.generation:
             return
         if work.record.key is not None:
             held = self._special.setdefault(work.case, CaseState()).held
@@ -306,29 +331,32 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
             work.held_as = ""  # it stays held
         self.finish(work)
 
-    def put_back(self, work: WorkT) -> None:
-        """This record has to be handled again; from now on it may."""
-        if work.epoch != self._epoch:
+    def requeue(self, work: WorkT) -> None:
+        """A record that was deferred may be handed out again from now on."""
+        if work.generation != self.generation:
             return
         state = self._partitions[work.partition]
         state.ready.append(work)
         self.ready += 1
 
-    def release(self, work: WorkT) -> None:
-        """This record is not handled any more but will be put back later; others of its case need not wait for it."""
-        if work.epoch == self._epoch:
+    def defer(self, work: WorkT) -> None:
+        """A record that was handed out stays in flight and will be requeued later. Until then a record of its case from the other topic
+        may be handed out.
+        """
+        if work.generation == self.generation:
             work.out, work.action = False, Action.TRY
             self._wake(work.case)
 
     def committable(self) -> dict[PartitionT, int]:
-        """Per partition the offset of the oldest unfinished record, or behind the last one."""
+        """Per assigned partition the offset of the oldest unfinished record; where none is, that of the next record to read."""
         return {partition: state.committable for partition, state in self._partitions.items()}
 
     def gaps(self, behind: int) -> set[tuple[PartitionT, int]]:
-        """The records (partition, offset) that each hold back the commit of more than so many finished ones."""
+        """The records (partition, offset) that each keep more than so many finished ones from being committed."""
         return {(partition, state.open[0]) for partition, state in self._partitions.items() if len(state.finished) > behind}
 
     def _close(self, work: WorkT) -> None:
+        """Take a record out of its chain and its partition."""
         self.in_flight -= 1
         state = self._partitions[work.partition]
         state.size_bytes -= len(work.record.value or b"")
@@ -345,9 +373,10 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         finished.add(work.offset)
         while open_offsets and open_offsets[0] in finished:
             finished.remove(open_offsets.popleft())
-            state.committable = open_offsets[0] if open_offsets else state.expected
+            state.committable = open_offsets[0] if open_offsets else state.position
 
-    def _settle_case(self, work: WorkT) -> None:
+    def _update_case(self, work: WorkT) -> None:
+        """What a finished record changes for its case, where that has parked or dead records."""
         case = self._special[work.case]
         if work.held_as:
             case.held.pop(work.held_as, None)
@@ -358,5 +387,6 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         self._wake(work.case)
 
     def _wake(self, case: Hashable) -> None:
+        """What waited for a record of this case may be handed out."""
         for waiting in self._waiting.pop(case, ()):
-            self.put_back(waiting)
+            self.requeue(waiting)

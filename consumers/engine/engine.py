@@ -291,7 +291,7 @@ class Engine(Generic[WorkT]):
             if consumer.paused():
                 consumer.resume(*consumer.paused())
             assignment = self._assignment
-            places = {partition: self.core.expected(partition) for partition in readable}
+            places = {partition: self.core.position(partition) for partition in readable}
             batches = await self._poll().some(places, timeout_ms=_POLL_MS, max_records=_BATCH)
             for partition, records in batches.items():
                 if assignment == self._assignment:
@@ -299,7 +299,7 @@ class Engine(Generic[WorkT]):
                 if assignment == self._assignment:
                     self._handler.recognise(self.core.offer(partition, records))
                 elif partition in self.core.partitions:  # partitions moved while we waited: it is not known from where these come
-                    consumer.seek(partition, self.core.expected(partition))
+                    consumer.seek(partition, self.core.position(partition))
             for partition in places.keys() - batches.keys():
                 if assignment == self._assignment:
                     await self._follow(consumer, partition)
@@ -320,7 +320,7 @@ class Engine(Generic[WorkT]):
         """The log goes on at this offset: what lies before it within the log are markers of transactions, and what they took back; what
         lies before the log is gone.
         """
-        expected, assignment = self.core.expected(partition), self._assignment
+        expected, assignment = self.core.position(partition), self._assignment
         if offset <= expected:
             return
         first = (await consumer.beginning_offsets([partition]))[partition]
@@ -339,11 +339,11 @@ class Engine(Generic[WorkT]):
         position = await self._poll().position(partition)
         if position is None or assignment != self._assignment:
             return
-        if position < (expected := self.core.expected(partition)):
+        if position < (expected := self.core.position(partition)):
             raise CannotTell(problems.LOG_SHORTENED, f"partition {partition.partition}: {expected} was read", where=partition.topic)
         await self._mind_gap(consumer, partition, position)
         if assignment == self._assignment:
-            self.core.pass_to(partition, position)
+            self.core.advance(partition, position)
 
     async def _wait_for_room(self, consumer: AIOKafkaConsumer) -> None:
         """Short of a second reading just waits, because pausing throws away what was fetched ahead. But the client leaves the group
@@ -423,13 +423,13 @@ class Engine(Generic[WorkT]):
         elif isinstance(end, Dead):
             self.core.finish_dead(work, end.submission)
         elif isinstance(end, Again):
-            self.core.release(work)
+            self.core.defer(work)
             asyncio.get_running_loop().call_later(end.delay_s, self._put_back, work)
         elif isinstance(end, Waits):
             asyncio.get_running_loop().call_later(end.delay_s, self._settle_again, work, self._assignment)
 
     def _put_back(self, work: WorkT) -> None:
-        self.core.put_back(work)
+        self.core.requeue(work)
         self._to_dispatch.set()
 
     def _settle_again(self, work: WorkT, assignment: int) -> None:
@@ -541,7 +541,7 @@ class Engine(Generic[WorkT]):
         """Partitions go away, or the process stops: finish what was begun and what lies before it, forget, commit once; all of it,
         whatever does not answer, within this limit.
         """
-        self.core.fill_gaps()
+        self.core.drain()
         try:
             async with asyncio.timeout(limit_s * _SHARE_OF_DRAIN):
                 while self._unfinished():

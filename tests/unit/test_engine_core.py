@@ -125,7 +125,7 @@ class EngineMachine(RuleBasedStateMachine):
     def drain(self, pick: int) -> None:
         """Before partitions go, what was begun and what lies before it ends: then nothing delivered stays uncommitted."""
         process = self.process
-        process.core.fill_gaps()
+        process.core.drain()
         furthest = dict(process.furthest)
         while process.out or process.take(3):
             work = process.out[0]
@@ -151,7 +151,7 @@ class EngineMachine(RuleBasedStateMachine):
         """Work of an earlier assignment ends; it must not move anything."""
         core, work = self.process.core, one(self.process.stale, pick)
         before = snapshot(core)
-        calls: list[Any] = [core.finish, core.put_back, core.release]
+        calls: list[Any] = [core.finish, core.requeue, core.defer]
         calls += [lambda late: core.finish_parked(late, 1_000), lambda late: core.finish_dead(late, "late")]
         calls[outcome](work)
         assert before == snapshot(core)
@@ -180,7 +180,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert core.ready == sum(len(state.ready) for state in core._partitions.values())
         waiting = sum(len(works) for works in core._waiting.values())
         chains = len(core._chains) + len(core._retry_chains)
-        assert core._filling_gaps or chains == core.ready + waiting + len(process.out) + len(process.delayed)
+        assert core._draining or chains == core.ready + waiting + len(process.out) + len(process.delayed)
         assert chains == len({(work.case, work.retry) for work in process.offered.values()})
 
     @invariant()
@@ -277,7 +277,7 @@ def test_offsets_may_have_holes() -> None:
     core = core_with([(MAIN, 5, "a"), (MAIN, 9, "b")])
     for work in core.take(2):
         core.finish(work)
-    assert (core.committable()[MAIN], core.expected(MAIN)) == (10, 10)
+    assert (core.committable()[MAIN], core.position(MAIN)) == (10, 10)
 
 
 def test_hole_before_an_unfinished_record_is_not_passed() -> None:
@@ -329,7 +329,7 @@ def test_filling_gaps_leaves_nothing_finished_uncommitted() -> None:
     core = core_with([(MAIN, offset, case) for offset, case in enumerate("aaabbc")])
     first, second = core.take(2)
     core.finish(second)  # offset 3, of the quick case
-    core.fill_gaps()
+    core.drain()
     core.finish(first)
     done = []
     while works := core.take(1):
@@ -341,7 +341,7 @@ def test_filling_gaps_leaves_nothing_finished_uncommitted() -> None:
 def test_assignment_begins_anew() -> None:
     """After a stop that filled gaps, a new assignment hands out everything again."""
     core = core_with([])
-    core.fill_gaps()
+    core.drain()
     core.assign({MAIN: 7})
     core.offer(MAIN, [Rec(7, b"a", None, "", 7)])
     assert (places(core.take(9)), list(core.partitions)) == ([(MAIN, 7)], [MAIN])
@@ -355,7 +355,7 @@ def test_later_records_follow_a_parked_one() -> None:
     assert (second.action, core.parked_cases) == (Action.PARK, 1)
     core.finish_parked(second, 1)
     core.offer(PARKED, [Rec(0, b"a", None, "s0", 0), Rec(1, b"a", None, "s1", 1)])
-    core.release(take_one(core))  # the first one's time has not come
+    core.defer(take_one(core))  # the first one's time has not come
     third = take_one(core)
     assert (third.partition, third.action) == (MAIN, Action.PARK)
     core.finish_parked(third, 2)
@@ -387,9 +387,9 @@ def test_record_that_waits_lets_the_other_topic_go_on() -> None:
     parked = take_one(core)
     core.offer(MAIN, [Rec(1, b"a", None, "s1", 1)])
     assert core.take(9) == []
-    core.release(parked)
+    core.defer(parked)
     assert take_one(core).action is Action.PARK
-    core.put_back(parked)
+    core.requeue(parked)
     assert core.take(9) == []
 
 
