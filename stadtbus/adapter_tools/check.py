@@ -1,10 +1,9 @@
-"""What is known about adapters and can be found out about one: its mapping, its samples, and whether it keeps its promises."""
+"""`stadtbus adapter check`: the mapping of an adapter, its recorded samples, and whether it keeps its promises."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,30 +48,6 @@ class AdapterReport:
             "differing": list(self.differing),
             "checks": [asdict(verdict) for verdict in self.verdicts],
         }
-
-
-def known(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Every office that is in the catalogue or has an adapter, in order."""
-    packages, twins = _packages(registry.ADAPTERS), _packages(registry.TWINS)
-    return [
-        {
-            "office": office,
-            "adapter": office in packages,
-            "package": ", ".join(packages.get(office, ())),
-            "packages": sorted({*packages.get(office, ()), *twins.get(office, ())}),
-            "twin": office in twins,
-            "services": [route.service.id for route in catalogue.routes_of(office)],
-        }
-        for office in sorted({*catalogue.offices, *packages})
-    ]
-
-
-def _packages(group: str) -> dict[str, list[str]]:
-    """The packages that have an adapter or a twin for an office: there should be one."""
-    found: dict[str, list[str]] = {}
-    for entry in entry_points(group=group):
-        found.setdefault(entry.name, []).append(entry.dist.name if entry.dist else entry.value)
-    return found
 
 
 async def check(office: str, catalogue: Catalogue, step: Callable[[str], None]) -> AdapterReport:

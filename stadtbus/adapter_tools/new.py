@@ -130,32 +130,40 @@ def _wrong(detail: str) -> UsageError:
 
 def _values(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
     """What stands for the names in the templates."""
-    known, module = catalogue.cities.get(wish.city), re.sub(r"[^a-z0-9]", "_", wish.office)
-    offer = next(
-        (route.offer for office in catalogue.offices for route in catalogue.routes_of(office) if route.service.id == wish.service), None
-    )
-    ags = known.ags if known else wish.ags or ""
-    namespace = f"https://{wish.city}.example/{wish.office.partition('.')[2]}/1"
-    return {
+    city, _, office_id = wish.office.partition(".")
+    module = re.sub(r"[^a-z0-9]", "_", wish.office)
+    namespace = f"https://{city}.example/{office_id}/1"
+    target = PROTOCOLS[wish.protocol]
+    return _of_the_page(wish, catalogue) | {
         "office": wish.office,
-        "city": wish.city,
-        "office_id": wish.office.partition(".")[2],
-        "city_name": known.name if known else wish.city_name or "",
-        "service": wish.service,
-        "service_name": catalogue.services[wish.service].name,
-        "ags": ags,
-        "ars": known.ars if known else f"{ags[:5]}0000000",
-        "minimum_level": str(offer.minimum_level if offer else 3),
-        "accounts": ", ".join(offer.accounts if offer else ("bundid",)),
         "slug": wish.slug,
         "module": module,
         "class_name": "".join(part.title() for part in module.split("_")),
         "base": wish.service if wish.service in page.bases() else "antragsteller",
-        "target": PROTOCOLS[wish.protocol].replace("$namespace", namespace),
-        "document": "".join(_document(catalogue.services[wish.service], table=PROTOCOLS[wish.protocol] is _CSV)),
+        "target": target.replace("$namespace", namespace),
+        "document": "".join(_document(catalogue.services[wish.service], table=target is _CSV)),
         "prefix": "".join(part[0].upper() for part in wish.office.split(".")),
         "namespace": namespace,
-        "city_entry": "" if known else f'\n[project.entry-points."stadtbus.cities"]\n"{wish.city}" = "{module}"\n',
+        "city_entry": "" if city in catalogue.cities else f'\n[project.entry-points."stadtbus.cities"]\n"{city}" = "{module}"\n',
+    }
+
+
+def _of_the_page(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
+    """What the page of the city says, or would say; logins and level are those with which another office offers the service."""
+    city = catalogue.cities.get(wish.city)
+    offers = (route.offer for office in catalogue.offices for route in catalogue.routes_of(office) if route.service.id == wish.service)
+    offer = next(offers, None)
+    ags = city.ags if city else wish.ags or ""
+    return {
+        "city": wish.city,
+        "city_name": city.name if city else wish.city_name or "",
+        "ags": ags,
+        "ars": city.ars if city else f"{ags[:5]}0000000",
+        "office_id": wish.office.partition(".")[2],
+        "service": wish.service,
+        "service_name": catalogue.services[wish.service].name,
+        "minimum_level": str(offer.minimum_level if offer else 3),
+        "accounts": ", ".join(offer.accounts if offer else ("bundid",)),
     }
 
 

@@ -1,31 +1,25 @@
-"""`stadtbus adapter try` and `diff`: what an adapter makes of a message, and what another mapping would make of it."""
+"""`stadtbus adapter try`: a message beside what the adapter makes of it, value by value."""
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID, uuid4
 
 from lxml import etree
 
 from adapters import conformance
-from adapters.conformance import bench
 from adapters.conformance.read import charset_of
 from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import Mapping, lint, variants, view
 from adapters.mapping.view import as_json
 from adapters.protocols import mapped
-from schemas import problems, xml
-from schemas.errors import DeliveryFailure, UsageError
-from schemas.examination import heads
+from schemas.errors import DeliveryFailure
+from stadtbus.adapter_tools.translation import readable, submission_from
 
 _HEAD: Final = "nachrichtenkopf"
-_CASE: Final = "antragsidentifikation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +83,16 @@ async def translate(office: str, file: Path) -> Trial:
     """Translate a message from a file.
 
     Raises:
-        UsageError: office-unknown, plug-in-broken, file-unreadable.
+        UsageError: office-unknown, plug-in-broken, samples-missing, file-unreadable.
         Rejected: the file holds no message.
     """
-    submission = _read(office, file)
+    submission = submission_from(file, office)
     path = mapped.page_of(office)
     mapping = Mapping.load(path) if path else None
     async with conformance.Bench.of(office) as at_work:
         probe = _Probe(at_work.adapter, mapping, submission)
         leaves = tuple(probe.leaves())
     return Trial(as_json(submission.root), leaves, probe.document, probe.written, probe.refused)
-
-
-def _read(office: str, file: Path) -> Submission:
-    """The message with its own ids, as the bus takes them from it; new ones where it has none, as genuine messages have no case."""
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise UsageError(problems.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
-    root = xml.parse(body)
-    head = heads.read(root)
-    message_id = _id(head.message_id if head else "") or uuid4()
-    return bench.as_submission(office, body, message_id, _id(root.findtext(_CASE, "")) or message_id)
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None
 
 
 class _Probe:
@@ -202,58 +177,3 @@ def _named(element: etree._Element, path: str) -> str:
 
 def _attribute(element: etree._Element, path: str, name: str) -> str:
     return view.plain(f"@{name}" if element.getparent() is None else f"{path}/@{name}")
-
-
-def readable(document: Document) -> str:
-    """The document as text that people can read: XML and JSON with a line per value; as it is where it is not what it says."""
-    charset = charset_of(document.content_type)
-    try:
-        if "xml" in document.content_type:
-            return etree.tostring(xml.parse_declared(document.content, charset), pretty_print=True, encoding="unicode")
-        text = document.content.decode(charset)
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2) if "json" in document.content_type else text
-    except (ValueError, LookupError):
-        return document.content.decode("utf-8", "backslashreplace")
-
-
-@dataclass(frozen=True, slots=True)
-class SampleDiff:
-    """What a changed mapping changes on one sample, a file name: lines of a unified diff, none where nothing changes."""
-
-    sample: str
-    lines: tuple[str, ...]
-
-
-def mapping_of(office: str) -> Mapping:
-    """The mapping of an office.
-
-    Raises:
-        UsageError: office-unknown, mapping-missing where its adapter has none, or one that cannot be loaded.
-    """
-    path = mapped.page_of(office)
-    if path is None:
-        raise UsageError(problems.MAPPING_MISSING, "its adapter translates by itself, or not at all", where=office)
-    return Mapping.load(path)
-
-
-def differences(office: str, old: Path) -> list[SampleDiff]:
-    """Every recorded sample, translated by an old mapping and by the adapter's own.
-
-    Raises:
-        UsageError: office-unknown, samples-missing, mapping-missing, or a mapping that cannot be loaded.
-    """
-    before, after = Mapping.load(old), mapping_of(office)
-    return [_difference(before, after, path.name, _read(office, path)) for path in bench.sample_paths(office)]
-
-
-def _difference(before: Mapping, after: Mapping, sample: str, submission: Submission) -> SampleDiff:
-    old, new = _text(before, submission), _text(after, submission)
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "before", "after", lineterm="")
-    return SampleDiff(sample, tuple(lines))
-
-
-def _text(mapping: Mapping, submission: Submission) -> str:
-    try:
-        return readable(mapping.document(submission))
-    except DeliveryFailure as failure:
-        return f"refused: {failure.reason}"

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, tell, to_people
 
 adapter_app = typer.Typer(no_args_is_help=True, help="Adapters to back offices: make, try, check.")
 
@@ -19,10 +19,10 @@ Office = Annotated[str, typer.Argument(metavar="CITY.OFFICE", help="For example 
 @adapter_app.command("list")
 def list_adapters(*, as_json: AsJson = False) -> None:
     """Offices with an adapter, and the package that it comes from; exit code 1 when an office of the catalogue has none, or one has two."""
-    from stadtbus.adapter_tools import check
+    from stadtbus.adapter_tools.listing import known
     from stadtbus.commands import adapter_views as show
 
-    rows = check.known(quiet().load_catalogue())
+    rows = known(quiet().load_catalogue())
     if as_json:
         print_json(rows)
     else:
@@ -36,14 +36,13 @@ def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all
     """Look at mapping and samples of an adapter, then run the conformance suite on it, against its twin; exit code 1 for findings."""
     from adapters import registry
     from adapters.conformance import CHECKS
-    from stadtbus.adapter_tools import check
-    from stadtbus.adapter_tools.check import AdapterReport
+    from stadtbus.adapter_tools.check import AdapterReport, check
     from stadtbus.commands import adapter_views as show
 
     catalogue, reports = quiet().load_catalogue(), list[AdapterReport]()
     for one in registry.names() if office == ALL else [office]:
         with show.progress(to_people, one, 1 + len(CHECKS)) as step:
-            reports.append(asyncio.run(check.check(one, catalogue, step)))
+            reports.append(asyncio.run(check(one, catalogue, step)))
     if as_json:
         print_json([report.as_dict() for report in reports])
     else:
@@ -65,7 +64,6 @@ def new_adapter(
 ) -> None:
     """Write the package of a new adapter that works at once: mapping, twin, samples and tests are in it, for a city to change."""
     from stadtbus.adapter_tools import new
-    from stadtbus.commands.terminal import tell
 
     wish = new.Wish(office, protocol, service, ags, name)
     made = new.write(wish, quiet().load_catalogue(), folder)
@@ -117,13 +115,10 @@ def record_samples(office: Office, *, as_json: AsJson = False) -> None:
 
     A sample that is refused is recorded as `NAME.refused.txt`, with the reason. Exit code 1 when a refusal is new, or a file is no message.
     """
-    from adapters import registry
-    from adapters.mapping import samples
-    from stadtbus.adapter_tools import trial
-    from stadtbus.commands.terminal import tell
+    from stadtbus.adapter_tools.record import record
 
     quiet()
-    found = samples.record(trial.mapping_of(office), registry.folder(office) / "samples")
+    found = record(office)
     written = [str(one.written) for one in found if one.written]
     wrong = {str(one.sample): one.wrong for one in found if one.wrong}
     lines = [*written, *(f"{sample}: {what}" for sample, what in wrong.items())]
@@ -140,14 +135,14 @@ def diff_mapping(
     as_json: AsJson = False,
 ) -> None:
     """What a changed mapping changes on the recorded samples; exit code 1 when it changes anything."""
-    from stadtbus.adapter_tools import trial
+    from stadtbus.adapter_tools.diff import diff
     from stadtbus.commands import adapter_views as show
 
     quiet()
-    found = trial.differences(office, against)
+    found = diff(office, against)
     if as_json:
         print_json([{"sample": one.sample, "diff": one.lines} for one in found])
     else:
-        console.print(show.differences_view(found))
+        console.print(show.diffs_view(found))
     if any(one.lines for one in found):
         raise typer.Exit(FINDINGS)

@@ -16,7 +16,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from stadtbus.adapter_tools.check import AdapterReport
-    from stadtbus.adapter_tools.trial import Leaf, SampleDiff, Trial
+    from stadtbus.adapter_tools.diff import SampleDiff
+    from stadtbus.adapter_tools.trial import Leaf, Trial
 
 _UNMAPPED: Final = "bold red"
 _NOT_THERE: Final = "NOT IN THE DOCUMENT"
@@ -146,7 +147,7 @@ def as_html(view: RenderableType) -> str:
     return recorder.export_html()
 
 
-def differences_view(found: Sequence[SampleDiff]) -> RenderableType:
+def diffs_view(found: Sequence[SampleDiff]) -> RenderableType:
     """A diff per sample that changes."""
     changed = [one for one in found if one.lines]
     lines: list[RenderableType] = []

@@ -20,7 +20,7 @@ from adapters.protocols.drop import Drop
 from schemas import catalogue, problems
 from schemas.catalogue import Catalogue, Office
 from schemas.errors import Rejected, UsageError
-from stadtbus.adapter_tools import check
+from stadtbus.adapter_tools import check, listing
 from stadtbus.cli import app
 from stadtbus.settings import Settings
 
@@ -59,14 +59,14 @@ def test_list() -> None:
 
 def test_office_without_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
     """An office of the catalogue that nobody can deliver to is a finding."""
-    monkeypatch.setattr(check, "entry_points", lambda **_: ())
+    monkeypatch.setattr(listing, "entry_points", lambda **_: ())
     assert give("list").exit_code == 1
 
 
 def test_office_with_two_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two packages with an adapter for one office are told where adapters are listed, not only where one is wanted."""
     twice = (*entry_points(group=registry.ADAPTERS), EntryPoint(OFFICE, "other:Adapter", registry.ADAPTERS))
-    monkeypatch.setattr(check, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
+    monkeypatch.setattr(listing, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["adapter", "list"])
     assert result.exit_code == 1
     assert "more than one: other:Adapter, stadtbus; uninstall all but one" in result.stdout
