@@ -4,15 +4,15 @@ What is lost is found by looking, not by guessing: what the outbox knows as publ
 office in its topics, less what the log of events says has come to an end since. So nothing that merely waits is sent twice; and were
 it, the ledger would drop it.
 
-What the office had set aside goes on only in its retry topic: the ledger would drop it anywhere else. So its copy is made anew there. A dead
-letter goes on only by a person: so the letter is made anew, and nothing is handed over.
+How it is sent again depends on its last state: what was parked goes to the retry topic as a copy, because the ledger would drop it anywhere
+else; a dead letter becomes a dead letter again, because only a person lets it go on; all else is left to the relay.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -45,32 +45,36 @@ from schemas.operations import Action, Operation
 
 Advance = Callable[[int, int], None]
 
-_AT_ONCE: Final = 100
-_SET_ASIDE: Final = frozenset((State.PARKED, State.RETRY_WAIT))
+_BATCH: Final = 100
+_PARKED: Final = frozenset((State.PARKED, State.RETRY_WAIT))
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What of an office would be sent again."""
+class LostSubmissions:
+    """What Kafka has lost of an office and the outbox still has."""
 
     office: str
-    lost: Sequence[Unended]
+    submissions: Sequence[Unended]
     waiting: int
     """So many have no end either, and still stand in Kafka: they are left."""
 
     @property
     def since(self) -> datetime | None:
         """When the oldest of what is lost was accepted."""
-        return min((one.accepted_at for one in self.lost), default=None)
+        return min((one.accepted_at for one in self.submissions), default=None)
 
     @property
     def dead(self) -> int:
         """How many of what is lost are dead letters."""
-        return sum(one.state is State.DEAD_LETTER for one in self.lost)
+        return len(self.rows((State.DEAD_LETTER,)))
+
+    def rows(self, states: Collection[State]) -> list[int]:
+        """The outbox rows of what is in one of these states."""
+        return [one.seq for one in self.submissions if one.state in states]
 
 
-async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance | None = None) -> Plan:
-    """What Kafka has lost of an office.
+async def find_lost(kafka: KafkaSettings, store: Store, office: str, advance: Advance | None = None) -> LostSubmissions:
+    """What Kafka has lost of an office. Reads the office's topics and, where something is missing, the events of its city.
 
     Raises:
         UsageError: topics-missing.
@@ -80,14 +84,14 @@ async def plan(kafka: KafkaSettings, store: Store, office: str, advance: Advance
     await require_topics(kafka, [*topics.of_office(office), *topics.of_city(city)])
     # In this order: what is published meanwhile is not asked for, and what is delivered meanwhile has told it before it is passed.
     unended = {str(one.id): one for one in await asyncio.to_thread(outbox.unended, store, office)}
-    waiting, letters = await _still_there(kafka, office, unended, advance) if unended else (set(), set())
-    missing = unended.keys() - waiting - letters
-    told = await _told(kafka, office, missing, advance) if missing else {}
-    lost = [replace(one, state=told.get(name, one.state)) for name, one in unended.items() if name in missing]
-    return Plan(office, [one for one in lost if not one.state.once], len(waiting))
+    waiting, dead = await _still_in_kafka(kafka, office, unended, advance) if unended else (set(), set())
+    missing = unended.keys() - waiting - dead
+    states = await _states_by_events(kafka, office, missing, advance) if missing else {}
+    lost = [replace(one, state=states.get(name, one.state)) for name, one in unended.items() if name in missing]
+    return LostSubmissions(office, [one for one in lost if not one.state.once], len(waiting))
 
 
-async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str) -> int:
+async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, actor: str) -> int:
     """Put what is lost back before the relay, into the retry topic or among the dead letters, after that has been written down; how many.
 
     Raises:
@@ -95,26 +99,28 @@ async def send_again(kafka: KafkaSettings, store: Store, found: Plan, actor: str
         CannotTell: operation-not-recorded, kafka-unreachable, record-refused. Given again, it goes on where it stopped.
     """
     await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
+    operation = Operation(at=datetime.now(UTC), actor=actor, action=Action.REPUBLISH, office=lost.office, count=len(lost.submissions))
     sender = Sender(kafka, "stadtbus-republish")
     try:
-        await note(
-            sender, Operation(at=datetime.now(UTC), actor=actor, action=Action.REPUBLISH, office=found.office, count=len(found.lost))
-        )
-        copied = await _copy_again(kafka, sender, store, [one.seq for one in found.lost if one.state in _SET_ASIDE], _parked)
-        copied += await _copy_again(kafka, sender, store, [one.seq for one in found.lost if one.state is State.DEAD_LETTER], _dead)
+        await note(sender, operation)
+        copied = await _send_copies(kafka, sender, store, lost.rows(_PARKED), _parked_copy)
+        copied += await _send_copies(kafka, sender, store, lost.rows((State.DEAD_LETTER,)), _dead_letter)
     finally:
         await sender.stop()
-    left = [one.seq for one in found.lost if one.state not in _SET_ASIDE and one.state is not State.DEAD_LETTER]
-    return copied + await outbox.put_back(store, left)
+    return copied + await outbox.put_back(store, lost.rows(set(State) - _PARKED - {State.DEAD_LETTER}))
 
 
-async def _copy_again(
+async def _send_copies(
     kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int], copy_of: Callable[[Pending, Position], Outgoing]
 ) -> int:
-    """Write copies of these, as the engine makes them; how many."""
+    """Write copies of these outbox rows, as the engine makes them; how many.
+
+    Raises:
+        CannotTell: kafka-unreachable, record-refused; those before are written.
+    """
     count = 0
-    for start in range(0, len(rows), _AT_ONCE):
-        copies = [copy_of(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _AT_ONCE])]
+    for start in range(0, len(rows), _BATCH):
+        copies = [copy_of(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _BATCH])]
         for copy, sent in zip(copies, await sender.send_all(copies), strict=True):
             if sent is None:
                 raise unreachable(kafka)
@@ -124,49 +130,47 @@ async def _copy_again(
     return count
 
 
-def _parked(pending: Pending, at: Position) -> Outgoing:
-    return _copy(pending, at, topics.retry(pending.office), {})
-
-
-def _dead(pending: Pending, at: Position) -> Outgoing:
-    """Why it died went with the letter; the ledger may know, and `deadletters show` says it."""
-    return _copy(pending, at, topics.deadletters(pending.office), {CopyHeader.ERROR_CLASS: CAUSE_GONE})
-
-
-def _copy(pending: Pending, at: Position, topic: str, more: Mapping[CopyHeader, str]) -> Outgoing:
+def _parked_copy(pending: Pending, at: Position) -> Outgoing:
     record = record_of(pending)
-    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), more)
-    return record._replace(topic=topic, headers=block, partition=at.partition)
+    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {})
+    return record._replace(topic=topics.retry(pending.office), headers=block, partition=at.partition)
 
 
-async def _still_there(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> tuple[set[str], set[str]]:
+def _dead_letter(pending: Pending, at: Position) -> Outgoing:
+    """Why it died went with the lost one; the ledger may know, and `deadletters show` says it."""
+    record = record_of(pending)
+    block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {CopyHeader.ERROR_CLASS: CAUSE_GONE})
+    return record._replace(topic=topics.deadletters(pending.office), headers=block, partition=at.partition)
+
+
+async def _still_in_kafka(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> tuple[set[str], set[str]]:
     """Which of these submissions the office has still before it, in its topic or parked, and which lie among its dead letters."""
     read = (topics.submissions(office), topics.retry(office))
     group, _ = await group_offsets.look_at_topics(kafka, office, read)
     waiting: set[str] = set()
-    letters: set[str] = set()
+    dead: set[str] = set()
 
     def take(record: ConsumerRecord) -> None:
         submission = headers.decode(record.headers).get(Header.SUBMISSION)
         if submission is None or submission not in wanted:
             return
         if record.topic not in read:
-            letters.add(submission)
-        elif record.offset >= _passed(group, TopicPartition(record.topic, record.partition)):
+            dead.add(submission)
+        elif record.offset >= _next_offset(group, TopicPartition(record.topic, record.partition)):
             waiting.add(submission)
 
     await read_all(kafka, (*read, topics.deadletters(office)), take, advance)
-    return waiting, letters
+    return waiting, dead
 
 
-def _passed(group: GroupOffsets, partition: TopicPartition) -> int:
+def _next_offset(group: GroupOffsets, partition: TopicPartition) -> int:
     """What lies before is done with; an offset behind the end is one of another topic of this name."""
     committed = group.committed[partition] or 0
     return committed if committed <= group.end[partition] else 0
 
 
-async def _told(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> dict[str, State]:
-    """The states of these submissions, by the log of events: the status feed may not have read so far."""
+async def _states_by_events(kafka: KafkaSettings, office: str, wanted: Collection[str], advance: Advance | None) -> dict[str, State]:
+    """The last states of these submissions, by the log of events: the status feed may not have read so far."""
     told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def take(record: ConsumerRecord) -> None:

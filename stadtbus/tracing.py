@@ -19,7 +19,8 @@ from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
 from schemas.hotline import hotline_code, understood
-from stadtbus.standing import GATEWAY, address_of, ask
+from stadtbus import readiness
+from stadtbus.readiness import GATEWAY
 
 if TYPE_CHECKING:
     from infra.stores import Store
@@ -40,7 +41,7 @@ class Trace:
     steps: Sequence[TraceStep]
 
 
-def meant(wanted: str) -> UUID | str:
+def parse_wanted(wanted: str) -> UUID | str:
     """An id, or a hotline code in its one form.
 
     Raises:
@@ -57,7 +58,7 @@ def meant(wanted: str) -> UUID | str:
     return code
 
 
-class Records:
+class Tracer:
     """The audit and the outbox, as far as they are on this machine."""
 
     def __init__(self, settings: Settings) -> None:
@@ -121,8 +122,8 @@ class Records:
         if last.what not in (*_OPEN, _PUBLISHED, _NOT_YET):
             return []
         process = GATEWAY if last.what == _NOT_YET else last.office
-        page = await ask(http, address_of(self._settings, process))
-        told = "; ".join(page.text.splitlines()) if page.status is not None else f"no process answers at {page.at}"
+        answer = await readiness.ask(http, readiness.address_of(self._settings, process))
+        told = "; ".join(answer.text.splitlines()) if answer.status is not None else f"no process answers at {answer.address}"
         why = "its turn has not come" if told == "ok" else told
         return [TraceStep(WAITS, last.at, f"{process}: {why}{self._next_try(trace)}", last.office)]
 

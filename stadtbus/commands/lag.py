@@ -17,7 +17,7 @@ from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, qu
 from stadtbus.display import ago, printable
 
 if TYPE_CHECKING:
-    from stadtbus.standing import Standing
+    from stadtbus.verdicts import LagVerdict
 
 
 def lag(*, as_json: AsJson = False) -> None:
@@ -25,51 +25,51 @@ def lag(*, as_json: AsJson = False) -> None:
 
     Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when nothing can be told.
     """
-    from stadtbus import standing
+    from stadtbus import observations, verdicts
 
     loaded = quiet()
-    seen = asyncio.run(standing.look(loaded))
+    observed = asyncio.run(observations.observe(loaded))
     now = datetime.now(UTC)
-    standings = standing.judge(seen, loaded.load_catalogue().offices, now)
-    well = all(one.well for one in standings)
-    if seen.kafka is not None and well:  # that nothing is known to be wrong says nothing then
-        raise seen.kafka
+    judged = verdicts.judge(observed, loaded.load_catalogue().offices, now)
+    well = all(one.well for one in judged)
+    if observed.kafka_fault is not None and well:  # that nothing is known to be wrong says nothing then
+        raise observed.kafka_fault
     if as_json:
-        print_json([one.as_dict(now) for one in standings])
+        print_json([one.as_dict(now) for one in judged])
     else:
-        console.print(_lag_view(standings, now))
-    if seen.kafka is not None:
-        to_people.print(seen.kafka.diagnostics(), markup=False, highlight=False, soft_wrap=True)
+        console.print(_lag_view(judged, now))
+    if observed.kafka_fault is not None:
+        to_people.print(observed.kafka_fault.diagnostics(), markup=False, highlight=False, soft_wrap=True)
     if not well:
         raise typer.Exit(FINDINGS)
 
 
-def _lag_view(standings: Sequence[Standing], now: datetime) -> RenderableType:
+def _lag_view(verdicts: Sequence[LagVerdict], now: datetime) -> RenderableType:
     """One line for each, and below them why those that are not well are not."""
-    from stadtbus.standing import GATEWAY
+    from stadtbus.readiness import GATEWAY
 
     table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
     for name in ("", "waits", "oldest waits", "parked", "lost", "state"):
         table.add_column(name, justify="left" if name in ("", "state") else "right", no_wrap=True)
-    for one in standings:
+    for one in verdicts:
         oldest_at = one.oldest_at()
         oldest = "" if oldest_at is None else ago(max(0.0, (now - oldest_at).total_seconds()))
         waits = str(one.waits) if one.lag and one.lag.offsets else f"{one.waits} + ?" if one.waits else "?"
         parked = str(one.lag.parked or "") if one.lag else ""
         table.add_row(one.name, "" if one.name == GATEWAY else waits, oldest, parked, str(one.lost or ""), one.state, style=_style(one))
-    return Group(table, _notes([one for one in standings if not one.well or one.name == GATEWAY]))
+    return Group(table, _notes([one for one in verdicts if not one.well or one.name == GATEWAY]))
 
 
-def _notes(standings: Sequence[Standing]) -> Table:
+def _notes(verdicts: Sequence[LagVerdict]) -> Table:
     """What each says of itself, its name beside the first line."""
     notes = Table.grid(padding=(0, 1), pad_edge=True)
     notes.add_column(no_wrap=True)
     notes.add_column(overflow="fold")
-    for one in standings:
-        for number, text in enumerate(one.said):
+    for one in verdicts:
+        for number, text in enumerate(one.reasons):
             notes.add_row(one.name if number == 0 else "", Text(printable(text)), style="bold red" if not one.well else "dim")
     return notes
 
 
-def _style(one: Standing) -> str:
+def _style(one: LagVerdict) -> str:
     return "bold red" if not one.well else "yellow" if one.waits or (one.lag and one.lag.parked) else ""

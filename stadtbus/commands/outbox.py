@@ -17,7 +17,7 @@ from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, pr
 from stadtbus.display import counted, facts_view
 
 if TYPE_CHECKING:
-    from stadtbus.republish import Plan
+    from stadtbus.republish import LostSubmissions
     from stadtbus.settings import Settings
 
 outbox_app = typer.Typer(no_args_is_help=True, help="What the gateway has accepted and keeps until it is delivered.")
@@ -35,11 +35,13 @@ def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as
         print_json(_as_dict(found, sent))
     else:
         console.print(_view(found, sent))
-    if found.lost and not go:
+    if found.submissions and not go:
         raise typer.Exit(FINDINGS)
 
 
-async def _republish(loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]) -> tuple[Plan, int | None]:
+async def _republish(
+    loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]
+) -> tuple[LostSubmissions, int | None]:
     """What Kafka has lost, and how many of it are sent again; None where nobody asked for that."""
     from producers.outbox import outbox
     from stadtbus import republish
@@ -48,18 +50,18 @@ async def _republish(loaded: Settings, office: str, actor: str | None, advance: 
         raise CannotTell(problems.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
     store = outbox.open_store(loaded.stores)
     try:
-        found = await republish.plan(loaded.kafka, store, office, advance)
-        return found, (await republish.send_again(loaded.kafka, store, found, actor) if actor is not None and found.lost else None)
+        found = await republish.find_lost(loaded.kafka, store, office, advance)
+        return found, (await republish.send_again(loaded.kafka, store, found, actor) if actor is not None and found.submissions else None)
     finally:
         store.close()
 
 
-def _view(found: Plan, sent: int | None) -> RenderableType:
+def _view(found: LostSubmissions, sent: int | None) -> RenderableType:
     """What Kafka has lost of an office, and whether it is sent again."""
-    if not found.lost:
+    if not found.submissions:
         return Text(f"Kafka has lost nothing of {found.office} that the outbox has; {counted(found.waiting, 'submission')} wait in Kafka.")
     facts = [
-        ("lost in Kafka, still in the outbox", counted(len(found.lost), "submission")),
+        ("lost in Kafka, still in the outbox", counted(len(found.submissions), "submission")),
         ("accepted since", found.since.astimezone().strftime("%d.%m.%Y %H:%M") if found.since else ""),
         ("of these dead letters", f"{found.dead:,}; they are only laid among the dead letters again"),
         ("wait in Kafka and are left", counted(found.waiting, "submission")),
@@ -70,11 +72,11 @@ def _view(found: Plan, sent: int | None) -> RenderableType:
     return Group(facts_view(f"Outbox: {found.office}", facts), Text(done))
 
 
-def _as_dict(found: Plan, sent: int | None) -> dict[str, Any]:
+def _as_dict(found: LostSubmissions, sent: int | None) -> dict[str, Any]:
     """The same for programs; `put_back` is null where it was not asked for."""
     return {
         "office": found.office,
-        "lost": [str(one.id) for one in found.lost],
+        "lost": [str(one.id) for one in found.submissions],
         "since": found.since,
         "waiting": found.waiting,
         "put_back": sent,

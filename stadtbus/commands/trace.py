@@ -30,15 +30,15 @@ def trace(
 
     Exit code 1 when nobody knows it, 3 when neither audit nor outbox is here.
     """
-    from stadtbus.tracing import Records, meant
+    from stadtbus.tracing import Tracer, parse_wanted
 
-    one_or_more = meant(wanted)
-    records = Records(quiet())
+    parsed = parse_wanted(wanted)
+    tracer = Tracer(quiet())
     try:
-        traces = asyncio.run(records.with_reasons(records.find(one_or_more)))
-        places = records.places()
+        traces = asyncio.run(tracer.with_reasons(tracer.find(parsed)))
+        places = tracer.places()
     finally:
-        records.close()
+        tracer.close()
     if as_json:
         print_json([step for one in traces for step in _steps_as_dicts(one)])
     else:

@@ -33,7 +33,7 @@ from producers.synthetic import messages
 from producers.synthetic.portal import SyntheticPortal
 from schemas import topics
 from schemas.errors import UsageError
-from stadtbus import standing
+from stadtbus import observations, verdicts
 from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.settings import CONFIG_VARIABLE
 from tests.kafka_service import free_system_offset
@@ -92,9 +92,9 @@ class Bus:
     async def lag(self) -> Said:
         """What `stadtbus lag` says now, without a new process each time."""
         now = datetime.now(UTC)
-        standings = standing.judge(await standing.look(self.system.settings), self.system.catalogue.offices, now)
-        (line,) = [one.as_dict(now) for one in standings if one.name == OFFICE]
-        return Said(0 if all(one.well for one in standings) else 1, line)
+        judged = verdicts.judge(await observations.observe(self.system.settings), self.system.catalogue.offices, now)
+        (line,) = [one.as_dict(now) for one in judged if one.name == OFFICE]
+        return Said(0 if all(one.well for one in judged) else 1, line)
 
     async def stop(self) -> None:
         """Stop the adapter in good order."""

@@ -31,7 +31,7 @@ from schemas.events import EventWriter, State, Step, iso
 from schemas.headers import Header
 from schemas.operations import Action
 from stadtbus import republish
-from stadtbus.republish import Plan
+from stadtbus.republish import LostSubmissions
 from tests.kafka.helpers import fill, settings_for
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -94,12 +94,12 @@ async def tell(kafka: KafkaSettings, office: str, states: Sequence[tuple[UUID, S
     await fill(kafka, [Outgoing(topics.events(office.partition(".")[0]), b"k", value) for value in values])
 
 
-async def look(kafka: KafkaSettings, box: Outbox, office: str) -> Plan:
+async def look(kafka: KafkaSettings, box: Outbox, office: str) -> LostSubmissions:
     """The plan; a cluster that no group has ever used needs a moment before it answers for one."""
     async with asyncio.timeout(30):
         while True:
             try:
-                return await republish.plan(kafka, box.store, office)
+                return await republish.find_lost(kafka, box.store, office)
             except CannotTell:
                 await asyncio.sleep(0.2)
 
@@ -120,13 +120,13 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     await relayed(box, kafka, office)
 
     found = await look(kafka, box, office)
-    assert ([one.id for one in found.lost], found.waiting) == (lost[3:], 4)
+    assert ([one.id for one in found.submissions], found.waiting) == (lost[3:], 4)
     assert found.since == ACCEPTED_AT + timedelta(minutes=3)
     assert await box.count_pending(office) == 0
     assert await republish.send_again(kafka, box.store, found, "op") == 4
     await relayed(box, kafka, office)
     assert sorted(await submissions_on(kafka, topics.submissions(office))) == sorted([*lost[3:], *waiting])
-    assert (await look(kafka, box, office)).lost == []
+    assert (await look(kafka, box, office)).submissions == []
     written: list[Any] = []
     await read_all(kafka, [topics.OPERATIONS], written.append)
     noted = [one for record in written if (one := operations.read(record.value)).office == office]
@@ -154,7 +154,7 @@ async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox
     assert (copy.key, copy.value, copy.partition) == (record.key, record.value, record.partition)
     assert list(apart.original) == list(record.headers)
     assert apart.origin == Place(record.topic, record.partition, record.offset)
-    assert (await look(kafka, box, office)).lost == []
+    assert (await look(kafka, box, office)).submissions == []
 
 
 async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, box: Outbox) -> None:
@@ -166,14 +166,14 @@ async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, 
     await tell(kafka, office, [(dead, State.DEAD_LETTER)])
     await delete(kafka, topics.submissions(office))
     found = await look(kafka, box, office)
-    assert ([one.id for one in found.lost], found.waiting) == ([dead], 0)
+    assert ([one.id for one in found.submissions], found.waiting) == ([dead], 0)
     assert await republish.send_again(kafka, box.store, found, "op") == 1
     assert await box.count_pending(office) == 0
     assert await submissions_on(kafka, topics.retry(office)) == []
     assert await submissions_on(kafka, topics.deadletters(office)) == [dead]
     (letter,) = (await read(kafka, [office]))[office].open
     assert (letter.origin, letter.may_have_had_effect) == (0, True)
-    assert (await look(kafka, box, office)).lost == []
+    assert (await look(kafka, box, office)).submissions == []
 
 
 async def test_topic_made_anew_is_no_proof(kafka_bootstrap: str, box: Outbox) -> None:
@@ -190,7 +190,7 @@ async def test_topic_made_anew_is_no_proof(kafka_bootstrap: str, box: Outbox) ->
     others = await accept(box, office, 20)
     await relayed(box, kafka, office)
     found = await look(kafka, box, office)
-    assert ({one.id for one in found.lost}, found.waiting) == (set(lost), len(others))
+    assert ({one.id for one in found.submissions}, found.waiting) == (set(lost), len(others))
 
 
 async def test_what_is_confirmed_meanwhile_stays(kafka_bootstrap: str, box: Outbox) -> None:
@@ -205,6 +205,6 @@ async def test_what_is_confirmed_meanwhile_stays(kafka_bootstrap: str, box: Outb
     heard: list[Any] = []
     await read_all(kafka, [topics.events(office.partition(".")[0])], heard.append)
     await box.store.write(lambda connection: outbox.store_events(connection, [read_event(record) for record in heard]))
-    assert len(found.lost) == 2
+    assert len(found.submissions) == 2
     assert await republish.send_again(kafka, box.store, replace(found), "op") == 1
     assert [UUID(one.headers[Header.SUBMISSION]) for one in await box.next_pending(office, 10)] == [second]

@@ -19,7 +19,7 @@ from producers.synthetic import messages
 from producers.synthetic.permits import Genuine
 from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue
-from stadtbus import standing
+from stadtbus import observations, verdicts
 from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.system import LocalSystem
 from tests.kafka_service import free_system_offset
@@ -116,20 +116,20 @@ def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
     """While a back office is away its submissions wait, with their age and why; the others go on; then everything arrives once."""
     office = "nuernberg.meldewesen"
 
-    async def work() -> tuple[lag.GroupLag, lag.GroupLag, dict[str, standing.Standing], Proof]:
+    async def work() -> tuple[lag.GroupLag, lag.GroupLag, dict[str, verdicts.LagVerdict], Proof]:
         await run.system.set_mood(office, "away")
         await run.send(10)
         async with asyncio.timeout(30):
             while (lags := {one.group: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
                 await asyncio.sleep(0.2)
-        seen = await standing.look(run.system.settings)
+        observed = await observations.observe(run.system.settings)
         await run.system.set_mood(office, "ok")
-        lines = {one.name: one for one in standing.judge(seen, OFFICES, datetime.now(UTC))}
+        lines = {one.name: one for one in verdicts.judge(observed, OFFICES, datetime.now(UTC))}
         return lags[office], lags["augsburg.gewerbe"], lines, await run.proof()
 
     waiting, idle, lines, proof = loop.run(work())
     assert (lines[office].state, lines[office].waits) == ("not working", 10)
-    assert "down" in lines[office].said[0]
+    assert "down" in lines[office].reasons[0]
     assert [line.name for line in lines.values() if not line.well] == [office]
     assert (waiting.behind, idle.behind) == (10, 0)
     assert waiting.oldest_undelivered_at is not None

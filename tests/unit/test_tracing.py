@@ -26,10 +26,10 @@ from schemas.errors import StadtbusError
 from schemas.events import State
 from schemas.headers import Header
 from schemas.hotline import hotline_code, understood
-from stadtbus import standing, tracing
+from stadtbus import readiness, tracing
+from stadtbus.readiness import Readiness
 from stadtbus.settings import Settings
-from stadtbus.standing import Page
-from stadtbus.tracing import Records, Trace, meant
+from stadtbus.tracing import Trace, Tracer, parse_wanted
 from tests import builders
 
 OFFICE = "muenchen.meldewesen"
@@ -47,10 +47,10 @@ RECORD = SubmissionRecord(
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Stores in an empty folder, and processes that say what is wrong with them."""
 
-    async def says(_: object, address: str) -> Page:
-        return Page(address, 503, "office: down since noon" if "8080" not in address else "relay: refused")
+    async def says(_: object, address: str) -> Readiness:
+        return Readiness(address, 503, "office: down since noon" if "8080" not in address else "relay: refused")
 
-    monkeypatch.setattr(tracing, "ask", says)
+    monkeypatch.setattr(readiness, "ask", says)
     return Settings(stores=StoreSettings(folder=tmp_path / "stores"))
 
 
@@ -88,9 +88,9 @@ def record(settings: Settings, *states: State) -> None:
 
 def found(settings: Settings, wanted: str) -> list[Trace]:
     """What `trace` finds."""
-    records = Records(settings)
+    records = Tracer(settings)
     try:
-        return asyncio.run(records.with_reasons(records.find(meant(wanted))))
+        return asyncio.run(records.with_reasons(records.find(parse_wanted(wanted))))
     finally:
         records.close()
 
@@ -194,4 +194,4 @@ def test_states_that_wait_are_known() -> None:
     """Of each state it is decided whether a submission waits in it."""
     over = {State.DELIVERED, State.ACCEPTED, State.REJECTED}
     assert tracing._OPEN | {State.DEAD_LETTER} | over == set(State)
-    assert standing.GATEWAY == "gateway"
+    assert readiness.GATEWAY == "gateway"

@@ -1,0 +1,138 @@
+"""The verdict on each part of the bus: what is not well is named with its cause, and what is well raises no alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consumers.watch.lag import GroupLag
+from infra.kafka.client_errors import unreachable
+from infra.kafka.group_offsets import GroupOffsets
+from infra.settings import KafkaSettings
+from producers.outbox.outbox import Waiting
+from stadtbus.observations import Observations
+from stadtbus.readiness import Readiness
+from stadtbus.verdicts import LONG_S, RELAY_LIMIT_S, LagVerdict, judge
+
+OFFICE = "muenchen.gewerbe"
+GROUPS = (OFFICE, "status", "audit", "statistics")
+PROCESSES = (OFFICE, "gateway", "audit", "statistics")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AWAY = Readiness("127.0.0.1:8084")
+WORKS = Readiness("127.0.0.1:8084", 200, "ok")
+STOPPED = Readiness("127.0.0.1:8084", 503, "office: stopped: 20 dead letters in a row; mend the cause\npartitions: x")
+DEGRADED = Readiness("127.0.0.1:8080", 200, "relay: muenchen.gewerbe: MessageSizeTooLargeError")
+FINE = GroupLag(OFFICE, group_state="Stable", members=1, whole=True, used=True, offsets=GroupOffsets("Stable", 1, {}, {}, {}, {}, {}))
+"""A group with a member, of which nothing waits."""
+
+
+def ago(seconds: float) -> datetime:
+    """So long before now."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def observed(
+    lag: GroupLag | None = FINE,
+    process: Readiness = WORKS,
+    *,
+    gateway: Readiness = WORKS,
+    waiting: Waiting | None = None,
+    unaccounted: int = 0,
+) -> Observations:
+    """A bus where all is well but for what is said of one office."""
+    lags = {} if lag is None else dict.fromkeys(GROUPS, FINE) | {OFFICE: lag}
+    readiness = dict.fromkeys(PROCESSES, WORKS) | {OFFICE: process, "gateway": gateway}
+    kafka = unreachable(KafkaSettings()) if lag is None else None
+    return Observations(lags, readiness, {OFFICE: waiting} if waiting else {}, {OFFICE: unaccounted} if unaccounted else {}, kafka)
+
+
+def office(given: Observations) -> LagVerdict:
+    """The line of the office; everybody else is well, but for a gateway that says otherwise."""
+    first, gateway, *others = judge(given, [OFFICE], NOW)
+    assert all(one.well for one in others)
+    assert gateway.well is given.readiness["gateway"].well
+    return first
+
+
+WELL = [
+    pytest.param(observed(), "works", id="works"),
+    pytest.param(observed(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S - 1))), "works", id="works a backlog off"),
+    pytest.param(observed(process=AWAY), "not asked", id="runs on another machine"),
+    pytest.param(observed(replace(FINE, behind=9, oldest_undelivered_at=ago(9)), AWAY), "not asked", id="works elsewhere"),
+    pytest.param(observed(replace(FINE, members=0, used=False), AWAY), "not in use", id="nothing was ever sent to it"),
+    pytest.param(observed(waiting=Waiting(3, ago(RELAY_LIMIT_S - 1))), "works", id="on its way to Kafka"),
+]
+
+
+@pytest.mark.parametrize(("given", "state"), WELL)
+def test_no_alarm(given: Observations, state: str) -> None:
+    """What is well, or cannot be asked from here while work gets done, raises no alarm."""
+    assert (office(given).well, office(given).state) == (True, state)
+
+
+NOT_WELL = [
+    pytest.param(observed(process=STOPPED), "not working", "stopped: 20 dead letters in a row", id="stopped by its brake, nothing waits"),
+    pytest.param(observed(replace(FINE, members=0), STOPPED), "not working", "stopped", id="not in its group at this moment"),
+    pytest.param(observed(process=DEGRADED), "degraded", "MessageSizeTooLargeError", id="works and has something to tell"),
+    pytest.param(observed(replace(FINE, members=0), AWAY), "no process", "127.0.0.1:8084", id="nobody there"),
+    pytest.param(
+        observed(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S + 1)), AWAY),
+        "late",
+        "01.03.",
+        id="elsewhere, and nothing gets done",
+    ),
+    pytest.param(
+        observed(replace(FINE, behind=9, oldest_undelivered_at=ago(LONG_S + 1))), "late", "01.03.", id="says ok, and nothing gets done"
+    ),
+    pytest.param(observed(replace(FINE, expired=2)), "lost", "2 records", id="gone before they were read"),
+    pytest.param(observed(unaccounted=3), "lost", "outbox republish muenchen.gewerbe", id="passed over"),
+    pytest.param(
+        observed(replace(FINE, held_back=["x/0"], held_back_since=ago(60))),
+        "held back",
+        "transaction is open in x/0",
+        id="open transaction",
+    ),
+    pytest.param(observed(replace(FINE, faults=["topic x is missing"])), "broken", "topic x is missing", id="a topic is missing"),
+    pytest.param(
+        observed(GroupLag(OFFICE, faults=["Kafka does not tell how far it is: x"])), "unknown", "does not tell", id="cannot be told"
+    ),
+    pytest.param(
+        observed(waiting=Waiting(3, ago(RELAY_LIMIT_S + 1))), "not on Kafka", "3 accepted", id="the relay does not get them there"
+    ),
+    pytest.param(
+        observed(waiting=Waiting(3, ago(1)), gateway=AWAY), "not on Kafka", "gateway does not run", id="nobody brings them to Kafka"
+    ),
+    pytest.param(observed(None, waiting=Waiting(3, ago(60))), "not on Kafka", "Kafka does not answer", id="Kafka is away"),
+    pytest.param(observed(None, STOPPED), "not working", "stopped", id="Kafka is away, the process says why it stands"),
+]
+
+
+@pytest.mark.parametrize(("given", "state", "said"), NOT_WELL)
+def test_what_is_not_well_is_named(given: Observations, state: str, said: str) -> None:
+    """Whatever does not deliver, waits for long or was lost is an alarm, with its cause in words."""
+    assert (office(given).well, office(given).state) == (False, state)
+    assert said in "\n".join(office(given).reasons)
+
+
+def test_the_gravest_comes_first() -> None:
+    """One state is shown, that of what cannot be made good by itself; everything that is known is said."""
+    one = office(observed(replace(FINE, expired=2, held_back=["x/0"]), STOPPED, waiting=Waiting(1, ago(99)), unaccounted=1))
+    assert (one.state, len(one.reasons), one.lost) == ("lost", 6, 2)
+
+
+def test_what_waits_is_on_kafka_and_before_it() -> None:
+    """Accepted and not delivered counts the outbox, and the oldest is that of both."""
+    one = office(observed(replace(FINE, behind=2, oldest_undelivered_at=ago(9)), waiting=Waiting(3, ago(30))))
+    assert (one.waits, one.oldest_at()) == (5, ago(30))
+    assert {"waits": 5, "behind": 2, "in_outbox": 3, "oldest_age_s": 30.0}.items() <= one.as_dict(NOW).items()
+
+
+def test_recorders_have_lines() -> None:
+    """Audit, statistics and status feed stand there with what they have not read, and with their alarm when nobody reads."""
+    given = observed()
+    lags = dict(given.lags) | {"audit": replace(FINE, group="audit", behind=7, members=0)}
+    lines = {one.name: one for one in judge(replace(given, lags=lags, readiness=dict(given.readiness) | {"audit": AWAY}), [OFFICE], NOW)}
+    assert list(lines) == [OFFICE, "gateway", "status feed", "audit", "statistics"]
+    assert (lines["audit"].waits, lines["audit"].state, lines["audit"].well) == (7, "no process", False)
