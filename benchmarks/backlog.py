@@ -14,7 +14,6 @@ import structlog
 
 from benchmarks import engine as base
 from benchmarks.report import Figure, against
-from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
@@ -44,7 +43,7 @@ async def _measure(kafka: KafkaSettings, folder: Path) -> list[Figure]:
     await create_topics(kafka, [Topic(name, "case", "benchmark", 3_600_000) for name in (base.TOPIC, topics.events("bench"))])
     await base.fill(kafka, RECORDS)
     ledger, sender = Ledger(StoreSettings(folder=folder / "stores"), base.OFFICE), Sender(kafka, "backlog")
-    handler = Delivery(base.OFFICE, base.NothingToDo(), ledger, sender, DeliverySettings())
+    handler = base.NothingToDo(ledger, sender)
     engine = Engine(kafka, group="backlog", topics=[base.TOPIC], handler=handler, limits=DeliverySettings())
     task = asyncio.create_task(engine.run())
     samples: list[tuple[int, float]] = []

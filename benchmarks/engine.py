@@ -18,15 +18,16 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import structlog
 from aiokafka import TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
+from adapters.interface import Adapter
 from benchmarks.report import Figure, against
-from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
@@ -94,19 +95,19 @@ class Bare:
         """Nobody wants to know."""
 
 
-class NothingToDo(Deliverer):
-    """An adapter that has the submission at once."""
+class NothingToDo(Delivery):
+    """Delivery without an adapter: each submission is there at once."""
 
-    max_concurrency = DeliverySettings().max_concurrency
+    def __init__(self, ledger: Ledger, sender: Sender) -> None:
+        """For the office of the benchmark."""
+        adapter = SimpleNamespace(max_concurrency=DeliverySettings().max_concurrency)
+        super().__init__(OFFICE, cast("Adapter", adapter), ledger, sender, DeliverySettings())
 
-    def __init__(self) -> None:
-        """It knows no office."""
-
-    async def run(self, job: Job) -> None:
+    async def deliver(self, job: Job) -> None:
         job.reference = "B-000001"
 
 
-class WithoutNews(Delivery):
+class WithoutNews(NothingToDo):
     """The ledger only."""
 
     async def _tell(self, jobs: Sequence[Job], now_ms: int) -> dict[Job, float]:  # noqa: ARG002 - that of the class above
@@ -180,13 +181,13 @@ class _Run:
         return await self._delivery(group, WithoutNews)
 
     async def _events(self, group: str) -> float:
-        return await self._delivery(group, Delivery)
+        return await self._delivery(group, NothingToDo)
 
-    async def _delivery(self, group: str, kind: type[Delivery]) -> float:
+    async def _delivery(self, group: str, kind: type[NothingToDo]) -> float:
         ledger = Ledger(StoreSettings(folder=self._folder / group), OFFICE)
         sender = Sender(self._kafka, group)
         try:
-            return await self._engine(group, kind(OFFICE, NothingToDo(), ledger, sender, DeliverySettings()), RECORDS)
+            return await self._engine(group, kind(ledger, sender), RECORDS)
         finally:
             await sender.stop()
             ledger.close()

@@ -14,11 +14,10 @@ from faststream.kafka import KafkaBroker
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
 from consumers.audit import recorder
-from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
-from consumers.delivery.outcomes import Watch
+from consumers.delivery.outcomes import OutcomePoller
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from consumers.statistics import facts
@@ -56,7 +55,7 @@ def adapter_app(
         ledger = Ledger(stores, office)
         sender = Sender(kafka, office)
         adapter = registry.connect(office, adapter_settings)
-        delivery = Delivery(office, Deliverer(office, adapter), ledger, sender, settings, continuing)
+        delivery = Delivery(office, adapter, ledger, sender, settings, continuing)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
         outcomes = _outcomes(office, adapter, ledger, sender, settings, engine, delivery.refusals)
@@ -86,11 +85,15 @@ async def _close(adapter: Adapter) -> None:
 
 def _outcomes(
     office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job], refusals: Refusals
-) -> list[Watch]:
+) -> list[OutcomePoller]:
     """Who asks a back office that answers later for what it has decided; nobody where it answers at once."""
     if not isinstance(adapter, AnswersLater):
         return []
-    return [Watch(office, adapter, ledger.store, sender, settings, refusals, lambda: {place.partition for place in engine.core.partitions})]
+    return [
+        OutcomePoller(
+            office, adapter, ledger.store, sender, settings, refusals, lambda: {place.partition for place in engine.core.partitions}
+        )
+    ]
 
 
 def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:

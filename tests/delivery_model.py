@@ -13,10 +13,10 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
-from consumers.delivery.deliver import Deliverer
+from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
-from consumers.delivery.ledger import Entry, Ledger
+from consumers.delivery.ledger import Ledger
 from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
 from consumers.settings import DeliverySettings
 from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
@@ -175,7 +175,7 @@ class Process:
     ) -> None:
         self.office, self.wire = office, wire
         self.settings = settings or DeliverySettings()
-        self.delivery = Delivery(OFFICE, Deliverer(OFFICE, office), ledger, wire, self.settings, continuing)
+        self.delivery = Delivery(OFFICE, office, ledger, wire, self.settings, continuing)
         self.core: Core[TopicPartition, Any, Job] = Core(Job)
         self.waiting: list[tuple[Job, float]] = []
         """What is to come again, and after how many seconds."""
@@ -276,6 +276,6 @@ async def put_into_retry(wire: Wire, letter: Outgoing, more: dict[CopyHeader, st
     await wire.send_until_known([letter._replace(topic=topics.retry(OFFICE), headers=headers)])
 
 
-def entry_of(ledger: Ledger, application: Application) -> Entry:
+def entry_of(ledger: Ledger, application: Application) -> LedgerEntry:
     """Its row."""
     return ledger.known([application.message_id.bytes])[application.message_id.bytes]

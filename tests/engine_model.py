@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from consumers.delivery import ledger as states
-from consumers.delivery.ledger import Entry
+from consumers.delivery import states
+from consumers.delivery.entry import LedgerEntry
 from consumers.engine.core import Action, CaseState, Core, Work
 
 Partition = tuple[str, int]
@@ -44,7 +44,7 @@ class World:
     logs: dict[Partition, dict[int, Rec]] = field(default_factory=lambda: {partition: {} for partition in PARTITIONS})
     ends: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
     committed: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
-    ledger: dict[str, Entry] = field(default_factory=dict)
+    ledger: dict[str, LedgerEntry] = field(default_factory=dict)
     effects: dict[tuple[int, bytes], list[int]] = field(default_factory=lambda: defaultdict(list))
     """By case the places of the submissions that the back office has, in the order in which it got them."""
     dead: list[tuple[int, Rec]] = field(default_factory=list)
@@ -74,10 +74,10 @@ class World:
         """What a fetch from this offset brings."""
         return [self.logs[partition][offset] for offset in sorted(self.logs[partition]) if offset >= start][:count]
 
-    def entry(self, record: Rec) -> Entry:
+    def entry(self, record: Rec) -> LedgerEntry:
         """The row of its submission."""
         if record.submission not in self.ledger:
-            self.ledger[record.submission] = Entry(record.submission.encode())
+            self.ledger[record.submission] = LedgerEntry(record.submission.encode())
         return self.ledger[record.submission]
 
     def cases(self, numbers: set[int]) -> dict[bytes, CaseState]:
@@ -154,7 +154,7 @@ class Process:
             self.furthest[work.partition] = max(self.furthest.get(work.partition, -1), work.offset)
             entry = self.world.entry(work.record)
             if work.action is Action.TRY and not work.record.discarded and entry.is_open(work.offset, retry=work.retry):
-                entry.begins(0)
+                entry.note_started(0)
                 entry.retry_offset = work.offset if work.retry else entry.retry_offset
         self.out += works
         return works
@@ -217,7 +217,7 @@ class Process:
             self.parked[work.record.key].add(offset)
         self.core.finish_parked(work, offset)
 
-    def _end(self, work: Out, state: str) -> Entry:
+    def _end(self, work: Out, state: str) -> LedgerEntry:
         self._close(work)
         entry = self.world.entry(work.record)
         entry.state, entry.partition, entry.origin_offset, entry.case_key = state, work.partition[1], work.record.origin, work.record.key

@@ -21,12 +21,14 @@ import structlog
 from aiokafka import TopicPartition
 from sqlalchemy.exc import SQLAlchemyError
 
-from consumers.delivery import ledger as states
+from adapters.interface import Adapter, AnswersLater
+from consumers.delivery import states
 from consumers.delivery.copies import Copies
-from consumers.delivery.deliver import Deliverer
+from consumers.delivery.deliver import deliver
+from consumers.delivery.entry import OLDER_THAN_ALL, LedgerEntry
 from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, decide
-from consumers.delivery.job import Job, Reader, Unreadable
-from consumers.delivery.ledger import Entry, Ledger
+from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
+from consumers.delivery.ledger import Ledger
 from consumers.delivery.outcomes import Awaited
 from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked, Waits
 from consumers.engine.starts import Known, Start
@@ -56,29 +58,29 @@ class Delivery:
     def __init__(
         self,
         office: str,
-        deliverer: Deliverer,
+        adapter: Adapter,
         ledger: Ledger,
         sender: Sender,
         settings: DeliverySettings,
         continuing: Collection[str] = (),
     ) -> None:
-        self.max_concurrency = deliverer.max_concurrency
+        self.max_concurrency = adapter.max_concurrency
         self.breaker = Breaker(settings)
         self.brake = Brake(settings)
         self.refusals = Refusals()
         self._say = Seldom(log)
         self._office = office
-        self._deliverer = deliverer
-        self._awaits = deliverer.answers_later
+        self._adapter = adapter
+        self._answers_later = isinstance(adapter, AnswersLater)
         self._ledger = ledger
         self._sender = sender
         self._settings = settings
         self._continuing = continuing
         """Keys of services whose cases go on after a dead letter."""
-        self._reader = Reader(office)
+        self._reader = HeaderReader(office)
         self._copies = Copies(office, office)
         self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office, answers_later=deliverer.answers_later)
+        self._writer = events.EventWriter(office, answers_later=self._answers_later)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 
@@ -96,12 +98,12 @@ class Delivery:
         for job in jobs:
             try:
                 self._reader.read(job)
-            except Unreadable as error:
+            except UnreadableHeaders as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
             if job.retry:
                 origin = job.first_place
                 job.held_as = job.submission
-                job.origin = origin.offset if origin.topic == topics.submissions(self._office) else states.OLDER_THAN_ALL
+                job.origin = origin.offset if origin.topic == topics.submissions(self._office) else OLDER_THAN_ALL
 
     def capacity(self, wanted: int) -> int:
         """See `Handler`."""
@@ -109,11 +111,11 @@ class Delivery:
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """See `Handler`."""
-        await self._stored(lambda: self._ledger.starts(starts))
+        await self._stored(lambda: self._ledger.note_starts(starts))
 
     async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """See `Handler`."""
-        await self._stored(lambda: self._ledger.committing(offsets, lost))
+        await self._stored(lambda: self._ledger.note_offsets(offsets, lost))
 
     # --- 1. begin
 
@@ -123,11 +125,12 @@ class Delivery:
             job.handed_out()
         jobs = [job for job in works if job.unreadable is None]
         first_time = all(
-            not job.retry and job.tried and job.attempts == 1 and not self._ledger.asks(job.partition, job.offset) for job in jobs
+            not job.retry and job.wants_attempt and job.attempts == 1 and not self._ledger.has_to_ask(job.partition, job.offset)
+            for job in jobs
         )
         if jobs and not (first_time and await self._begin_new(jobs)):
-            begins = [job.begin for job in jobs]
-            for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(begins)), strict=True):
+            requests = [job.request for job in jobs]
+            for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(requests)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
         to_deliver = [job for job in jobs if job.begun]
         if to_deliver:
@@ -146,7 +149,7 @@ class Delivery:
 
     async def deliver(self, job: Job) -> None:
         """See `Handler`."""
-        await self._deliverer.run(job)
+        await deliver(job, self._adapter, self._office)
 
     def give_up(self, job: Job, reason: str | None) -> None:
         """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
@@ -285,7 +288,7 @@ class Delivery:
         entries = [*(job.entry for job in jobs), *map(_untaken, waiting)]
         if entries:
             partitions = {job.partition for job in (*jobs, *waiting)}
-            awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._awaits else []
+            awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._answers_later else []
             await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
         for job in jobs:
             job.writes = False
@@ -368,7 +371,7 @@ def _who(job: Job) -> tuple[TopicPartition, int]:
     return job.partition, job.offset
 
 
-def _untaken(job: Job) -> Entry:
+def _untaken(job: Job) -> LedgerEntry:
     """Its row while Kafka refuses the copy: a process that starts anew must not take its outcome for unclear."""
     entry = copy(job.entry)
     entry.state, entry.unclear, entry.next_try_ms = states.NOT_TAKEN, job.unclear, None

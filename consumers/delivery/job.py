@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from consumers.delivery.entry import AttemptRequest, LedgerEntry
 from consumers.delivery.failures import Failure, Stage
-from consumers.delivery.ledger import Begin, Entry
 from consumers.engine import Action, End, KafkaWork
 from infra.kafka.outgoing import Outgoing
 from schemas.copies import Place, take_apart
@@ -23,7 +23,7 @@ _TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 _READ: Final = (Header.SUBMISSION, Header.OFFICE, Header.CASE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT)
 
 
-class Unreadable(Refused):
+class UnreadableHeaders(Refused):
     """The headers do not say what the record is; the text names a header, never a value."""
 
 
@@ -49,7 +49,7 @@ class Job(KafkaWork):
     failures: int = 0
     """How often that failed for a reason of its own, not because the back office was down."""
     # Of the handing-out under way:
-    entry: Entry
+    entry: LedgerEntry
     begun: bool = False
     stage: Stage = Stage.PARSE
     unclear: bool = False
@@ -77,7 +77,7 @@ class Job(KafkaWork):
             self.copy = None
         self.attempts += 1
         if self.unreadable is not None:
-            self.entry = Entry(b"")
+            self.entry = LedgerEntry(b"")
             self.failure = self.unreadable if self.discarded is None else None
 
     @property
@@ -86,12 +86,12 @@ class Job(KafkaWork):
         return bytes.fromhex(self.submission.replace("-", ""))
 
     @property
-    def begin(self) -> Begin:
-        """What the ledger has to know before."""
-        return Begin(self.id, self.partition, self.offset, self.retry, untried=not self.tried, waited=self.attempts > 1)
+    def request(self) -> AttemptRequest:
+        """What the ledger has to know to begin an attempt."""
+        return AttemptRequest(self.id, self.partition, self.offset, self.retry, self.wants_attempt, waited=self.attempts > 1)
 
     @property
-    def tried(self) -> bool:
+    def wants_attempt(self) -> bool:
         """It is to be handed over, if the ledger has nothing against it."""
         return self.action is Action.TRY and self.discarded is None and self.settled is None
 
@@ -114,7 +114,7 @@ class Job(KafkaWork):
         return first or Place(record.topic, record.partition, record.offset)
 
 
-class Reader:
+class HeaderReader:
     """Reads the headers of one office's records. Those of one portal have the same names in the same order, so where each stands is
     remembered from one record to the next.
     """
@@ -129,7 +129,7 @@ class Reader:
         """Take what the headers say.
 
         Raises:
-            Unreadable: a header is missing or malformed, or the record is another office's.
+            UnreadableHeaders: a header is missing or malformed, or the record is another office's.
         """
         headers: RawHeaders = job.record.headers
         if job.retry:
@@ -141,11 +141,11 @@ class Reader:
         try:
             submission, office, *codes = [headers[place][1].decode() for place in self._places]  # type: ignore[union-attr] # a null header is caught
         except (AttributeError, UnicodeDecodeError):
-            raise Unreadable("a header is not text") from None
+            raise UnreadableHeaders("a header is not text") from None
         if office != self._office:
-            raise Unreadable(f"header {Header.OFFICE} names another office")
+            raise UnreadableHeaders(f"header {Header.OFFICE} names another office")
         if not (_UUID.fullmatch(submission) and _CODES.fullmatch("\n".join(codes))):
-            raise Unreadable("a header is malformed")
+            raise UnreadableHeaders("a header is malformed")
         job.submission = submission
         job.case_id, job.service, job.portal, job.accepted_at = codes
         if self._trace is not None and _TRACE.fullmatch(trace := headers[self._trace][1] or b""):
@@ -155,5 +155,5 @@ class Reader:
         """Where the headers stand that we read; of repeated names the first counts."""
         first = {name: place for place, name in reversed(list(enumerate(names)))}
         if missing := [name for name in _READ if name not in first]:
-            raise Unreadable(f"header {missing[0]} is missing")
+            raise UnreadableHeaders(f"header {missing[0]} is missing")
         self._names, self._places, self._trace = names, [first[name] for name in _READ], first.get(Header.TRACEPARENT)

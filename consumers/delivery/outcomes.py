@@ -93,7 +93,7 @@ def expect(connection: sa.Connection, office: str, rows: Sequence[Awaited]) -> N
     put_rows(connection, AWAITED, columns, [(office, *row, 0, row.delivered_ms + _FIRST_PAUSE_MS) for row in rows], key=2)
 
 
-class Watch:
+class OutcomePoller:
     """Asks one back office for what it has decided."""
 
     def __init__(

@@ -15,7 +15,7 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from consumers.delivery.failures import Cause
-from consumers.delivery.job import Job, Reader, Unreadable
+from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
@@ -188,8 +188,8 @@ def _submission(record: ConsumerRecord, office: str) -> str:
     """By the engine's own rules."""
     job = Job(TopicPartition(record.topic, record.partition), record, 0, True)  # noqa: FBT003 - from the retry topic, or as if
     try:
-        Reader(office).read(job)
-    except Unreadable:
+        HeaderReader(office).read(job)
+    except UnreadableHeaders:
         return ""
     return job.submission
 

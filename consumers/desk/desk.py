@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from consumers.delivery.ledger import Entry, Ledger
+from consumers.delivery.entry import LedgerEntry
+from consumers.delivery.ledger import Ledger
 from consumers.desk import offsets
 from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, read
 from consumers.desk.offsets import PartitionReset
@@ -43,7 +44,7 @@ class Detail:
     what: DeadLetterState
     headers: Sequence[tuple[str, str]]
     """With their values only where we know what these are."""
-    entry: Entry | None
+    entry: LedgerEntry | None
     """The ledger's row, where there is a ledger here and it has one."""
     earlier: Sequence[Place]
     """Where the submission lay before."""
@@ -180,7 +181,7 @@ class Desk:
             raise UsageError(problems.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
         return found[0]
 
-    def _entry(self, letter: DeadLetter) -> Entry | None:
+    def _entry(self, letter: DeadLetter) -> LedgerEntry | None:
         if not letter.submission:
             return None
         try:
@@ -229,7 +230,7 @@ def _shown(name: str, value: bytes | None) -> str:
 
 
 def _look(ledger: Ledger) -> Lookup:
-    def look(submissions: Sequence[bytes]) -> Mapping[bytes, Entry]:
+    def look(submissions: Sequence[bytes]) -> Mapping[bytes, LedgerEntry]:
         parts = (submissions[start : start + _AT_ONCE] for start in range(0, len(submissions), _AT_ONCE))
         return {submission: entry for part in parts for submission, entry in ledger.known(part).items()}
 

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consumers.delivery import ledger as states
-from consumers.delivery.ledger import Entry
+from consumers.delivery import states
+from consumers.delivery.entry import LedgerEntry
 from consumers.desk.deadletters import DeadLetter, DeadLetters
 from schemas import problems
 from schemas.errors import UsageError
@@ -74,7 +74,7 @@ class Plan:
         """Would-be duplicates: the ledger keeps them from having an effect twice."""
         return self.known.get(states.DELIVERED, 0)
 
-    def look_up(self, entries: Mapping[bytes, Entry]) -> None:
+    def look_up(self, entries: Mapping[bytes, LedgerEntry]) -> None:
         """Note what the ledger says."""
         for letter in self.letters:
             if letter.submission:

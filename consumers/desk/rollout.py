@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from consumers.delivery import ledger as states
+from consumers.delivery import states
+from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.failures import Cause
-from consumers.delivery.ledger import Entry
 from consumers.desk.deadletters import DeadLetter
 
 _LOOK_S: Final = 0.2
@@ -27,7 +27,7 @@ _WAVE_S: Final = 0.25
 _WAVE_LETTERS: Final = 200
 _WAVE_BYTES: Final = 16 * 1024 * 1024
 
-Lookup = Callable[[Sequence[bytes]], Mapping[bytes, Entry]]
+Lookup = Callable[[Sequence[bytes]], Mapping[bytes, LedgerEntry]]
 """The ledger's rows of these submissions."""
 
 
@@ -191,7 +191,7 @@ class Rollout:
             self._stuck.add(letter.case)
 
 
-def _outcome(entry: Entry, offset: int) -> Outcome | None:
+def _outcome(entry: LedgerEntry, offset: int) -> Outcome | None:
     """What the row says of the record at this offset of the retry topic; None while it says nothing."""
     if entry.state == states.DELIVERED:
         return Outcome.DELIVERED
@@ -202,7 +202,7 @@ def _outcome(entry: Entry, offset: int) -> Outcome | None:
     return Outcome.HELD if entry.cause == Cause.CASE_HELD else Outcome.FAILED
 
 
-def _taken_up(entry: Entry, offset: int) -> bool:
+def _taken_up(entry: LedgerEntry, offset: int) -> bool:
     return entry.retry_offset is not None and entry.retry_offset >= offset
 
 

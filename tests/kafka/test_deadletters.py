@@ -20,7 +20,6 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
-from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.desk.deadletters import DeadLetters
@@ -131,7 +130,7 @@ class Town:
     async def adapter(self) -> AsyncIterator[Engine[Any]]:
         """The adapter's process, as `consumers.app` wires it."""
         ledger, sender = Ledger(self.stores, self.office), Sender(self.kafka, self.office)
-        delivery = Delivery(self.office, Deliverer(self.office, self.back_office), ledger, sender, DELIVERY)
+        delivery = Delivery(self.office, self.back_office, ledger, sender, DELIVERY)
         read = [topics.submissions(self.office), topics.retry(self.office)]
         engine = Engine(self.kafka, group=self.office, topics=read, handler=delivery, limits=DELIVERY)
         running = asyncio.create_task(engine.run())

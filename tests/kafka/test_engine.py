@@ -23,7 +23,6 @@ from aiokafka import codec as codecs
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
@@ -593,7 +592,7 @@ class World:
         """A process of the office, as long as the block lasts."""
         ledger, sender = Ledger(self.stores, self.name), Sender(self.kafka, self.name)
         limits = DeliverySettings(**({"first_backoff_s": 0.2, "longest_backoff_s": 1, "first_probe_s": 0.2} | settings))
-        delivery = Delivery(self.name, Deliverer(self.name, self.office), ledger, sender, limits)
+        delivery = Delivery(self.name, self.office, ledger, sender, limits)
         engine = Engine(self.kafka, group=self.name, topics=self.topics, handler=delivery, limits=limits)
         try:
             async with running(engine):
@@ -729,7 +728,7 @@ async def test_paused_process_is_fenced(kafka: KafkaSettings, postgresql_stores:
         with pytest.raises(Fenced):
             await zombie.begin_new([one.sent[-1].message_id.bytes], {taken[0]})
         with pytest.raises(Fenced):
-            await zombie.committing({taken[0]: 400}, {})
+            await zombie.note_offsets({taken[0]: 400}, {})
         await eventually(lambda: one.complete)
     zombie.close()
     one.check()
@@ -742,7 +741,7 @@ async def test_engine_that_was_overtaken_ends(kafka: KafkaSettings, postgresql_s
     await one.create()
     await one.submit(2_000, cases=40)
     ledger, sender = Ledger(postgresql_stores, one.name), Sender(kafka, one.name)
-    delivery = Delivery(one.name, Deliverer(one.name, one.office), ledger, sender, DeliverySettings())
+    delivery = Delivery(one.name, one.office, ledger, sender, DeliverySettings())
     engine = Engine(kafka, group=one.name, topics=one.topics, handler=delivery, limits=DeliverySettings())
     ended = asyncio.create_task(end_of(engine, 60))
     await eventually(lambda: len(one.office.effects) > 20)

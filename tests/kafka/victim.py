@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from adapters.interface import Delivered
-from consumers.delivery.deliver import Deliverer
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
@@ -43,9 +42,7 @@ async def main(bootstrap: str, office: str, stores: str, effects: str) -> None:
     """Deliver for ever."""
     kafka = KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6)
     limits = DeliverySettings()
-    handler = Delivery(
-        office, Deliverer(office, Written(Path(effects))), Ledger(StoreSettings(folder=Path(stores)), office), Sender(kafka, office), limits
-    )
+    handler = Delivery(office, Written(Path(effects)), Ledger(StoreSettings(folder=Path(stores)), office), Sender(kafka, office), limits)
     await Engine(kafka, group=office, topics=[topics.submissions(office), topics.retry(office)], handler=handler, limits=limits).run()
 
 

@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.interface import Accepted, Refusal
-from consumers.delivery import ledger as states
-from consumers.delivery import outcomes
+from consumers.delivery import outcomes, states
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.outcomes import AWAITED
 from infra.settings import StoreSettings

@@ -16,9 +16,9 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
-from consumers.delivery import ledger as states
+from consumers.delivery import states
+from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.failures import Cause
-from consumers.delivery.ledger import Entry
 from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, by_cause
 from consumers.desk.desk import Detail
 from consumers.desk.plan import Plan, Selection, plan_end, plan_replay
@@ -217,7 +217,7 @@ def test_order_of_sending_keeps_every_case(seed: int) -> None:
 def test_plan_knows_what_the_ledger_says() -> None:
     """Would-be duplicates and submissions that the ledger does not know are counted."""
     plan = plan_replay(letters(*(letter(number, number) for number in range(4))), Selection())
-    plan.look_up({UUID(int=0).bytes: Entry(b"", state=states.DELIVERED), UUID(int=1).bytes: Entry(b"", state=states.DEAD)})
+    plan.look_up({UUID(int=0).bytes: LedgerEntry(b"", state=states.DELIVERED), UUID(int=1).bytes: LedgerEntry(b"", state=states.DEAD)})
     assert (plan.known, plan.delivered) == ({"delivered": 1, "dead": 1, "unknown": 2}, 1)
 
 
@@ -227,10 +227,10 @@ def test_plan_knows_what_the_ledger_says() -> None:
 class Adapter:
     """Stands for the retry topic and the ledger: takes letters, and gives each the outcome it is told."""
 
-    def __init__(self, outcome: Callable[[DeadLetter], Entry | None]) -> None:
+    def __init__(self, outcome: Callable[[DeadLetter], LedgerEntry | None]) -> None:
         self._outcome = outcome
         self.sent: list[DeadLetter] = []
-        self._rows: dict[bytes, Entry] = {}
+        self._rows: dict[bytes, LedgerEntry] = {}
 
     async def send(self, wave: Sequence[DeadLetter]) -> Mapping[DeadLetter, int]:
         places = {}
@@ -242,13 +242,13 @@ class Adapter:
                 self._rows[one.id] = entry
         return places
 
-    def look(self, submissions: Sequence[bytes]) -> Mapping[bytes, Entry]:
+    def look(self, submissions: Sequence[bytes]) -> Mapping[bytes, LedgerEntry]:
         return {one: self._rows[one] for one in submissions if one in self._rows}
 
 
-def dead(cause: Cause = Cause.PERMANENT) -> Entry:
+def dead(cause: Cause = Cause.PERMANENT) -> LedgerEntry:
     """A row of a submission that died."""
-    return Entry(b"", state=states.DEAD, cause=cause)
+    return LedgerEntry(b"", state=states.DEAD, cause=cause)
 
 
 async def run(plan: Plan, adapter: Adapter, **limits: float) -> Tally:
@@ -273,7 +273,7 @@ async def test_canary_of_other_cases_goes_first() -> None:
 
 async def test_all_well() -> None:
     """When everything is delivered everything was sent, once and in order."""
-    adapter = Adapter(lambda _: Entry(b"", state=states.DELIVERED))
+    adapter = Adapter(lambda _: LedgerEntry(b"", state=states.DELIVERED))
     tally = await run(many(50), adapter)
     assert (ids(adapter.sent), tally.outcomes, tally.all_well) == (list(range(50)), {Outcome.DELIVERED: 50}, True)
 
@@ -281,14 +281,14 @@ async def test_all_well() -> None:
 @pytest.mark.parametrize(("failing", "stops"), [(1, False), (2, True)])
 async def test_stops_when_more_than_a_share_fails(failing: int, stops: bool) -> None:
     """One of a canary of five is 20 %, which is not more than that; two are."""
-    adapter = Adapter(lambda one: dead() if ids([one])[0] < failing else Entry(b"", state=states.DELIVERED))
+    adapter = Adapter(lambda one: dead() if ids([one])[0] < failing else LedgerEntry(b"", state=states.DELIVERED))
     tally = await run(many(300), adapter, canary=5, stop_at_percent=20)
     assert (len(adapter.sent) == 300, tally.stopped is None) == (not stops, not stops)
 
 
 async def test_stops_on_the_way() -> None:
     """When it goes wrong after the canary, it stops long before everything is sent."""
-    adapter = Adapter(lambda one: dead() if ids([one])[0] >= 300 else Entry(b"", state=states.DELIVERED))
+    adapter = Adapter(lambda one: dead() if ids([one])[0] >= 300 else LedgerEntry(b"", state=states.DELIVERED))
     tally = await run(many(3_000), adapter)
     assert 300 < len(adapter.sent) <= 300 + 400
     assert "% failed" in str(tally.stopped)
@@ -296,12 +296,12 @@ async def test_stops_on_the_way() -> None:
 
 async def test_first_failure_is_no_share_yet() -> None:
     """While the rest of the canary is on its way, the first that fails does not stop it."""
-    slow: dict[bytes, Entry] = {}
-    adapter = Adapter(lambda one: dead() if ids([one]) == [0] else Entry(b"", state=states.NOT_TAKEN))
+    slow: dict[bytes, LedgerEntry] = {}
+    adapter = Adapter(lambda one: dead() if ids([one]) == [0] else LedgerEntry(b"", state=states.NOT_TAKEN))
 
     async def later() -> None:
         await asyncio.sleep(0.4)
-        slow.update({one.id: Entry(b"", state=states.DELIVERED) for one in adapter.sent[1:]})
+        slow.update({one.id: LedgerEntry(b"", state=states.DELIVERED) for one in adapter.sent[1:]})
 
     task = asyncio.create_task(later())
     runs = Rollout(many(5).letters, adapter, lambda those: {**adapter.look(those), **slow}, RolloutLimits(wait_s=5), lambda _: None)
@@ -312,7 +312,7 @@ async def test_first_failure_is_no_share_yet() -> None:
 
 async def test_slow_canary_is_waited_for() -> None:
     """At a low rate, too, the whole canary has an outcome before its share counts."""
-    adapter = Adapter(lambda one: dead() if ids([one]) == [0] else Entry(b"", state=states.DELIVERED))
+    adapter = Adapter(lambda one: dead() if ids([one]) == [0] else LedgerEntry(b"", state=states.DELIVERED))
     tally = await run(many(9), adapter, canary=3, rate=4)
     assert (len(adapter.sent), tally.outcomes) == (3, {Outcome.FAILED: 1, Outcome.DELIVERED: 2})
 
@@ -322,7 +322,9 @@ async def test_case_that_failed_is_left_alone() -> None:
     adapter = Adapter(lambda _: dead())
     tally = await run(many(10, case="a"), adapter, stop_at_percent=100)
     assert (len(adapter.sent), tally.outcomes) == (1, {Outcome.FAILED: 1})
-    tally = await run(many(3), Adapter(lambda one: dead(Cause.CASE_HELD) if ids([one]) != [2] else Entry(b"", state=states.DELIVERED)))
+    tally = await run(
+        many(3), Adapter(lambda one: dead(Cause.CASE_HELD) if ids([one]) != [2] else LedgerEntry(b"", state=states.DELIVERED))
+    )
     assert (tally.outcomes, tally.stopped, tally.all_well) == ({Outcome.HELD: 2, Outcome.DELIVERED: 1}, None, False)
 
 
@@ -330,7 +332,7 @@ async def test_no_news_ends_it() -> None:
     """When no row changes it ends, and nobody can tell; when the adapter waits with them, that is known."""
     tally = await run(many(9), Adapter(lambda _: None), canary=2)
     assert (tally.sent, tally.waiting, tally.unclear) == (2, 2, True)
-    tally = await run(many(9), Adapter(lambda _: Entry(b"", state=states.NOT_TAKEN)), canary=2)
+    tally = await run(many(9), Adapter(lambda _: LedgerEntry(b"", state=states.NOT_TAKEN)), canary=2)
     assert (tally.sent, tally.waiting, tally.unclear, tally.all_well) == (2, 2, False, False)
 
 
@@ -347,7 +349,7 @@ async def test_row_of_before_says_nothing() -> None:
 
 async def test_rate_is_kept() -> None:
     """Forty letters at 100 per second take at least 0.3 s."""
-    loop, adapter = asyncio.get_running_loop(), Adapter(lambda _: Entry(b"", state=states.DELIVERED))
+    loop, adapter = asyncio.get_running_loop(), Adapter(lambda _: LedgerEntry(b"", state=states.DELIVERED))
     began_s = loop.time()
     await run(many(40), adapter, rate=100, canary=0)
     assert loop.time() - began_s > 0.3

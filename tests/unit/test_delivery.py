@@ -13,8 +13,9 @@ import structlog
 
 from adapters.interface import Delivered, Document, Submission
 from adapters.kit import NotTheOffice, UnclearAnswer
+from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.handler import Delivery
-from consumers.delivery.ledger import Entry, Ledger
+from consumers.delivery.ledger import Ledger
 from consumers.engine import FINISHED, Again, CaseState
 from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
@@ -815,4 +816,4 @@ def test_delivery_begins_quietly(small_ledger: Ledger, wire: Wire) -> None:
     """A process that has done nothing yet finds nothing wrong."""
     process = Process(small_ledger, Office(), wire)
     assert isinstance(process.delivery, Delivery)
-    assert (process.delivery.finding(), process.delivery.capacity(3), Entry(b"").final) == (None, 3, False)
+    assert (process.delivery.finding(), process.delivery.capacity(3), LedgerEntry(b"").final) == (None, 3, False)

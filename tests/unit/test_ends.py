@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.delivery.deliver import Deliverer
+from consumers.delivery.deliver import deliver
 from consumers.delivery.ledger import Ledger
 from infra.ends import is_our_end
 from infra.settings import StoreSettings
@@ -79,7 +79,7 @@ async def test_our_own_end_goes_through(ledger: Ledger) -> None:
     process = await Process(ledger, Waiting(after=[TimeoutError()]), Wire()).start()
     (job,) = process.fetch(record(APPLICATION, 0))
     job.submission, job.unclear = str(APPLICATION.message_id), True
-    task = asyncio.create_task(Deliverer(OFFICE, Waiting()).run(job))
+    task = asyncio.create_task(deliver(job, Waiting(), OFFICE))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

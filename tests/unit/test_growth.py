@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from consumers.delivery.job import Job, Reader
+from consumers.delivery.job import HeaderReader, Job
 from consumers.desk.deadletters import DeadLetters, DeadLetterState
 from infra.kafka.records import read_event, read_submission
 from infra.kafka.unread import Unreadable
@@ -129,7 +129,7 @@ def test_headers_of_a_newer_writer_are_read(before: RawHeaders, behind: RawHeade
     assert read_submission(kafka_record(topic, b"<x/>", headers)) == read_submission(kafka_record(topic, b"<x/>", written()))
     job, plain = (Job(TopicPartition(topic, 1), kafka_record(topic, b"<x/>", one), 0, False) for one in (headers, written()))  # noqa: FBT003
     for one in (job, plain):
-        Reader(OFFICE).read(one)
+        HeaderReader(OFFICE).read(one)
     assert (job.submission, job.case_id, job.service) == (plain.submission, plain.case_id, plain.service)
 
 

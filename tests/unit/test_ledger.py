@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from consumers.delivery import ledger as states
-from consumers.delivery.ledger import Begin, Entry, Fenced, Ledger, str_id
+from consumers.delivery import states
+from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
+from consumers.delivery.ledger import Fenced, Ledger, str_id
 from consumers.engine.core import CaseState
 from consumers.engine.starts import Known, Start
 from infra import stores
@@ -54,12 +55,12 @@ def new_id() -> bytes:
     return uuid4().bytes
 
 
-def begin(submission: bytes, offset: int = 0, *, retry: bool = False, untried: bool = False, waited: bool = False) -> Begin:
+def begin(submission: bytes, offset: int = 0, *, retry: bool = False, untried: bool = False, waited: bool = False) -> AttemptRequest:
     """A record that is handed out."""
-    return Begin(submission, RETRY if retry else MAIN, offset, retry, untried, waited)
+    return AttemptRequest(submission, RETRY if retry else MAIN, offset, retry, not untried, waited)
 
 
-async def begin_one(ledger: Ledger, one: Begin) -> tuple[Entry, bool]:
+async def begin_one(ledger: Ledger, one: AttemptRequest) -> tuple[LedgerEntry, bool]:
     """What the ledger says of one record."""
     (answer,) = await ledger.begin([one])
     return answer
@@ -67,7 +68,7 @@ async def begin_one(ledger: Ledger, one: Begin) -> tuple[Entry, bool]:
 
 async def put(ledger: Ledger, state: str, **values: object) -> bytes:
     """A submission in this state."""
-    entry = Entry(new_id(), state=state, attempt=1, started_ms=1_000, **values)
+    entry = LedgerEntry(new_id(), state=state, attempt=1, started_ms=1_000, **values)
     await ledger.end([entry], BOTH)
     return entry.submission
 
@@ -77,7 +78,7 @@ async def put_aside(ledger: Ledger, state: str, offset: int, *, key: Any = b"cas
     return await put(ledger, state, partition=0, origin_offset=offset, case_key=key, **values)
 
 
-def row(ledger: Ledger, submission: bytes) -> Entry:
+def row(ledger: Ledger, submission: bytes) -> LedgerEntry:
     """The row of a submission."""
     return ledger.known([submission])[submission]
 
@@ -126,7 +127,7 @@ async def test_offices_do_not_meet(opened: Open, ledger: Ledger) -> None:
     await other.take_over([MAIN])
     one = new_id()
     assert len(await ledger.begin_new([one], {MAIN})) == len(await other.begin_new([one], {MAIN})) == 1
-    await ledger.end([Entry(one, state="delivered", attempt=1, reference="M-1", ended_ms=5)], {MAIN})
+    await ledger.end([LedgerEntry(one, state="delivered", attempt=1, reference="M-1", ended_ms=5)], {MAIN})
     assert (row(ledger, one).state, row(other, one).state) == ("delivered", "started")
 
 
@@ -211,9 +212,9 @@ async def test_outcomes_are_kept(ledger: Ledger) -> None:
     delivered, failed, parked = new_id(), new_id(), new_id()
     await ledger.begin_new([delivered, failed, parked], {MAIN})
     entries = [
-        Entry(delivered, state="delivered", attempt=1, started_ms=1, ended_ms=9, reference="M-ü"),
-        Entry(failed, state="not taken", attempt=1, started_ms=1, unclear=True),
-        Entry(
+        LedgerEntry(delivered, state="delivered", attempt=1, started_ms=1, ended_ms=9, reference="M-ü"),
+        LedgerEntry(failed, state="not taken", attempt=1, started_ms=1, unclear=True),
+        LedgerEntry(
             parked, state="parked", attempt=1, started_ms=1, partition=0, origin_offset=2, retry_offset=0, case_key=b"\xff\0", cause="blip"
         ),
     ]
@@ -251,13 +252,13 @@ async def test_whoever_was_overtaken_writes_nothing(opened: Open, ledger: Ledger
     await ledger.begin_new([one], {MAIN})
     second = opened()
     await second.take_over([MAIN])
-    ended = Entry(one, state="delivered", attempt=1, reference="M-1", ended_ms=1)
+    ended = LedgerEntry(one, state="delivered", attempt=1, reference="M-1", ended_ms=1)
     for write in (
         ledger.begin_new([other], {MAIN}),
         ledger.begin([begin(other)]),
         ledger.end([ended], {MAIN}),
-        ledger.committing({MAIN: 9}, {}),
-        ledger.starts({MAIN: Start(9, None)}),
+        ledger.note_offsets({MAIN: 9}, {}),
+        ledger.note_starts({MAIN: Start(9, None)}),
     ):
         with pytest.raises(Fenced):
             await write
@@ -269,9 +270,9 @@ async def test_the_rest_is_still_ours(opened: Open, ledger: Ledger) -> None:
     """A partition that nobody took stays ours."""
     await opened().take_over([MAIN])
     assert (await begin_one(ledger, begin(new_id(), retry=True)))[1]
-    await ledger.committing({RETRY: 4}, {})
+    await ledger.note_offsets({RETRY: 4}, {})
     with pytest.raises(Fenced):
-        await ledger.committing({RETRY: 5, MAIN: 1}, {})
+        await ledger.note_offsets({RETRY: 5, MAIN: 1}, {})
     assert ledger.positions() == {RETRY: Known(4)}
 
 
@@ -286,9 +287,9 @@ async def test_partition_that_was_never_ours(opened: Open) -> None:
 
 async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None:
     """The next owner hears what was about to be committed, in which topic, and what was lost; None where nothing ever was."""
-    await ledger.starts({MAIN: Start(1, "topic", ask_before=5, lost=1)})
-    await ledger.committing({MAIN: 3}, {MAIN: 1})
-    await ledger.committing({MAIN: 7}, {MAIN: 2})
+    await ledger.note_starts({MAIN: Start(1, "topic", ask_before=5, lost=1)})
+    await ledger.note_offsets({MAIN: 3}, {MAIN: 1})
+    await ledger.note_offsets({MAIN: 7}, {MAIN: 2})
     assert await opened().take_over(sorted(BOTH)) == {MAIN: Known(7, "topic", 5, 2), RETRY: Known()}
 
 
@@ -297,11 +298,11 @@ async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None
 async def test_what_is_unclear_is_asked_for(opened: Open, ledger: Ledger, state: str | None, restarted: bool) -> None:
     """What others may have handed over is begun unclear, whatever its row says, also after a restart; what is delivered stays so."""
     submission = new_id() if state is None else await put_aside(ledger, state, 4)
-    await ledger.starts({MAIN: Start(0, None, ask_before=5)})
+    await ledger.note_starts({MAIN: Start(0, None, ask_before=5)})
     if restarted:
         ledger = opened()
         await ledger.take_over(sorted(BOTH))
-    assert (ledger.asks(MAIN, 4), ledger.asks(MAIN, 5), ledger.asks(RETRY, 4)) == (True, False, False)
+    assert (ledger.has_to_ask(MAIN, 4), ledger.has_to_ask(MAIN, 5), ledger.has_to_ask(RETRY, 4)) == (True, False, False)
     entry, begun = await begin_one(ledger, begin(submission, 4))
     assert (bool(entry.unclear), begun) == (state != "delivered", state != "delivered")
     entry, begun = await begin_one(ledger, begin(new_id(), 5))
@@ -312,7 +313,7 @@ async def test_places_in_a_topic_that_is_gone_are_older_than_all(ledger: Ledger)
     """When a submissions topic is another one, what was dead before still holds its case, before all that the new one has."""
     dead = await put_aside(ledger, "dead", 70, holds=True)
     await ledger.reset({MAIN: Start(0, "new")}, anew={MAIN: 0})
-    assert await ledger.cases([0]) == {b"case": CaseState(held={str_id(dead): states.OLDER_THAN_ALL})}
+    assert await ledger.cases([0]) == {b"case": CaseState(held={str_id(dead): OLDER_THAN_ALL})}
 
 
 async def test_parked_submissions_whose_copies_are_gone_begin_anew(ledger: Ledger) -> None:

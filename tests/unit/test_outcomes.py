@@ -16,7 +16,7 @@ import structlog
 
 from adapters.interface import Accepted, Refusal
 from consumers.delivery import outcomes
-from consumers.delivery.outcomes import AWAITED, Awaited, Watch, expect
+from consumers.delivery.outcomes import AWAITED, Awaited, OutcomePoller, expect
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position
@@ -131,13 +131,13 @@ def rows(store: Store) -> list[tuple[str, int]]:
     return [tuple(one) for one in store.read_now(lambda connection: connection.execute(query).all())]
 
 
-def watch(store: Store, back_office: BackOffice, wire: Wire, partitions: Collection[int] = (3,), longest_s: float = 300) -> Watch:
+def watch(store: Store, back_office: BackOffice, wire: Wire, partitions: Collection[int] = (3,), longest_s: float = 300) -> OutcomePoller:
     """A process that has these partitions."""
     settings = DeliverySettings(longest_outcome_s=longest_s)
-    return Watch(OFFICE, back_office, store, wire, settings, Refusals(), lambda: partitions)  # type: ignore[arg-type]
+    return OutcomePoller(OFFICE, back_office, store, wire, settings, Refusals(), lambda: partitions)  # type: ignore[arg-type]
 
 
-async def round_of(process: Watch) -> int:
+async def round_of(process: OutcomePoller) -> int:
     """Ask for what is due, and wait until each has come to its end; how many were asked for."""
     await process.ask()
     count = len(process._asking)
@@ -358,7 +358,7 @@ async def test_partitions_are_looked_at_in_the_loop_only(store: Store, clock: Cl
     await put(store, row())
     clock.now_ms += 2_000
     settings = DeliverySettings()
-    process = Watch(OFFICE, back_office, store, wire, settings, Refusals(), partitions)  # type: ignore[arg-type]
+    process = OutcomePoller(OFFICE, back_office, store, wire, settings, Refusals(), partitions)  # type: ignore[arg-type]
     await round_of(process)
     assert threads == {threading.get_ident()}
     assert back_office.asked == ["GM-1"]
