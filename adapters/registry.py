@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from adapters.interface import Adapter, AnswersLater
-from schemas import pagewords, problems
+from schemas import problems, validation_errors
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
-        raise UsageError(problems.SETTINGS, str(pagewords.faults(error, settings_model(office))[0]), where=f"offices.{office}") from None
+        raise UsageError(
+            problems.SETTINGS, str(validation_errors.sentences(error, settings_model(office))[0]), where=f"offices.{office}"
+        ) from None
 
 
 def settings_model(office: str) -> type[BaseModel]:

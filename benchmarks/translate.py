@@ -30,10 +30,10 @@ from adapters.mapping import Mapping
 from benchmarks.report import Figure, against
 from producers.synthetic import data, messages
 from schemas import catalogue, din91379, message
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.examination.examine import examine
 from schemas.message import Authority
-from schemas.schemaset import PACKAGE_XSD
+from schemas.schema_set import PACKAGE_XSD
 from stadtbus import validation
 
 SIZE_BYTES: Final = range(3_500, 3_700)
@@ -54,7 +54,7 @@ async def run() -> list[Figure]:
 def _translate() -> Iterator[Figure]:
     body = next(one for one in _messages() if len(one) in SIZE_BYTES)
     schema = etree.XMLSchema(file=str(PACKAGE_XSD / f"{message.SCHEMA}.xsd"))
-    rows, cities = table.load(), catalogue.load()
+    rows, cities = schema_table.load(), catalogue.load()
     mapping = Mapping.load(registry.folder(OFFICE) / "mapping.yaml")
 
     def examined() -> Submission:
@@ -91,9 +91,9 @@ def _in_turns(tasks: dict[str, Callable[[], object]], times: int = MESSAGES) -> 
 def _din() -> Iterator[Figure]:
     some = " ".join([*data.REMARKS, *(name for names in data.NAMES for name in names.families)])
     text = f"{some} " * (TEXT_BYTES // len(some.encode()))
-    if din91379.misfit(text, "C") is not None:
+    if din91379.first_disallowed(text, "C") is not None:
         raise ValueError("the text is not clean")
-    (per_s,) = _in_turns({"din": lambda: din91379.misfit(text, "C")}, times=1).values()
+    (per_s,) = _in_turns({"din": lambda: din91379.first_disallowed(text, "C")}, times=1).values()
     yield against(DIN_GOAL, "DIN 91379, clean text", per_s * len(text.encode()) / 1e6, goal=1.0)
 
 

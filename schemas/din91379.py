@@ -28,7 +28,7 @@ _GROUPS: Final[Mapping[Datatype, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class DisallowedCharacter:
     """One code point that does not fit: its position in the NFC form, from 0; `U+2013`; its group in the norm, or `in no type`."""
 
     position: int
@@ -40,12 +40,12 @@ class Misfit:
         return f"{self.code_points} ({self.group}) at position {self.position + 1} is not of datatype {datatype}"
 
 
-def misfit(text: str, datatype: Datatype) -> Misfit | None:
+def first_disallowed(text: str, datatype: Datatype) -> DisallowedCharacter | None:
     """The first code point that does not fit; None when all do."""
-    return next(misfits(text, datatype), None)
+    return next(disallowed(text, datatype), None)
 
 
-def misfits(text: str, datatype: Datatype) -> Iterator[Misfit]:
+def disallowed(text: str, datatype: Datatype) -> Iterator[DisallowedCharacter]:
     """All code points that do not fit, in their order."""
     pattern = _pattern(datatype)
     if pattern.fullmatch(text):  # every entry is NFC and begins with a character that joins no other: what fits as sent is NFC too
@@ -53,7 +53,7 @@ def misfits(text: str, datatype: Datatype) -> Iterator[Misfit]:
     text = unicodedata.normalize("NFC", text)
     position = 0
     while (position := _end_of_fitting(pattern, text, position)) < len(text):
-        yield Misfit(position, f"U+{ord(text[position]):04X}", _group_of().get(text[position], "in no type"))
+        yield DisallowedCharacter(position, f"U+{ord(text[position]):04X}", _group_of().get(text[position], "in no type"))
         position += 1
 
 
@@ -68,7 +68,7 @@ def looks_like_mojibake(text: str) -> bool:
         meant = text.encode("cp1252").decode("utf-8")
     except UnicodeError:
         return False
-    return misfit(meant, "E") is None
+    return first_disallowed(meant, "E") is None
 
 
 def search_form(text: str) -> str:

@@ -102,7 +102,7 @@ def read(value: bytes) -> StatusEvent:
     return StatusEvent.model_validate_json(value, extra="ignore")
 
 
-class Step(NamedTuple):
+class StatusChange(NamedTuple):
     """One thing that happened, for `EventWriter`; times as `iso` writes them."""
 
     state: State
@@ -125,7 +125,7 @@ class EventWriter:
         """`answers_later`: the back office takes a submission first and decides on it afterwards."""
         self._envelopes = {state: _envelope(office, state, final=_ends(state, answers_later=answers_later)) for state in State}
 
-    def write(self, step: Step, submission: str, case: str, service: str, portal: str) -> bytes:
+    def write(self, step: StatusChange, submission: str, case: str, service: str, portal: str) -> bytes:
         """The event; ids and codes hold no character that JSON would have to escape.
 
         A state that happens once has one id per submission, another one per submission and attempt.

@@ -57,3 +57,30 @@ class Finding:
             "hint": self.problem.hint,
         }
         return {name: value for name, value in members.items() if value not in (None, "")}
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a page; lines count from 1."""
+
+    page: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.page}, line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with the catalogue, and where. `rule` is a stable name."""
+
+    rule: str
+    spot: Spot
+    detail: str
+    hint: str
+    severity: Severity = Severity.ERROR
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        place = {"page": self.spot.page, "line": self.spot.line}
+        return place | {"severity": self.severity, "rule": self.rule, "detail": self.detail, "hint": self.hint}

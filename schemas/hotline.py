@@ -19,7 +19,7 @@ def hotline_code(submission_id: UUID) -> str:
     return f"{spoken[:4]}-{spoken[4:]}"
 
 
-def understood(code: str) -> str | None:
+def parse_hotline_code(code: str) -> str | None:
     """A code as somebody says or writes it, in its one form; None for what is none. Case, blanks and hyphens do not matter, and letters that
     look like digits are these.
     """

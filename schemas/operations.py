@@ -19,7 +19,7 @@ REFERENCE_PATTERN: Final = r"^[!-~][ -~]{0,78}[!-~]$|^[!-~]$"
 REASON_PATTERN: Final = r"^[^\x00-\x1f\x7f]{3,200}$"
 
 
-class Action(StrEnum):
+class OperatorAction(StrEnum):
     """What was done."""
 
     REPLAY = "replay"
@@ -37,7 +37,7 @@ class Operation(BaseModel):
 
     at: AwareDatetime
     actor: Annotated[str, StringConstraints(pattern=ACTOR_PATTERN)]
-    action: Action
+    action: OperatorAction
     office: str
     reason: Annotated[str, StringConstraints(pattern=REASON_PATTERN)] | None = None
     reference: str | None = None

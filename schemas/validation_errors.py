@@ -5,8 +5,8 @@
 >>> try:
 ...     Office.model_validate({"name": 7, "nmae": "Bauamt"})
 ... except ValidationError as error:
-...     for fault in faults(error, Office):
-...         print(fault)
+...     for one in sentences(error, Office):
+...         print(one)
 name: expected a text, found a number: write it in quotes
 nmae: unknown key 'nmae'; did you mean 'name'?
 """
@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.yamllines import Step
+from schemas.yamllines import PathStep
 
 _NONE: Final = type(None)
 _DATE: Final = "a date like 2026-04-01"
@@ -98,56 +98,56 @@ _UNQUOTED: Final = (bool, int, float, date)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Sentence:
     """One thing that is wrong; `path` leads to it in the page."""
 
-    path: tuple[Step, ...]
-    sentence: str
+    path: tuple[PathStep, ...]
+    text: str
 
     def __str__(self) -> str:
         place = ".".join(map(str, self.path))
-        return f"{place}: {self.sentence}" if place else self.sentence
+        return f"{place}: {self.text}" if place else self.text
 
 
-def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[Sentence]:
     """Everything that is wrong, without what only follows from it: of a list whose one item is wrong the library says too that it is empty."""
-    found: dict[tuple[Step, ...], list[Fault]] = {}
-    for one in error.errors(include_url=False):
-        fault = _fault(one, model)
-        found.setdefault(fault.path, []).append(fault)
+    found: dict[tuple[PathStep, ...], list[Sentence]] = {}
+    for details in error.errors(include_url=False):
+        one = _sentence(details, model)
+        found.setdefault(one.path, []).append(one)
     innermost = {path for path in found if not any(other != path and other[: len(path)] == path for other in found)}
     return [_merged(same) for path, same in found.items() if path in innermost]
 
 
-def _merged(same: Sequence[Fault]) -> Fault:
+def _merged(same: Sequence[Sentence]) -> Sentence:
     """Of a place that may hold several kinds the library tells of each that it is not there."""
-    kinds = [fault.sentence.removeprefix("expected ").partition(", found ") for fault in same]
+    kinds = [one.text.removeprefix("expected ").partition(", found ") for one in same]
     if len(same) == 1 or not all(found for _, found, _ in kinds):
         return same[0]
     wanted = " or ".join(dict.fromkeys(wanted for wanted, _, _ in kinds))
-    return Fault(same[0].path, f"expected {wanted}, found {kinds[0][2].partition(':')[0]}")
+    return Sentence(same[0].path, f"expected {wanted}, found {kinds[0][2].partition(':')[0]}")
 
 
-def _fault(one: ErrorDetails, model: type[BaseModel]) -> Fault:
+def _sentence(one: ErrorDetails, model: type[BaseModel]) -> Sentence:
     path, around, here = _way(model, one["loc"])
     kind = one["type"]
     if kind == "extra_forbidden":
-        return Fault(path, f"unknown key '{path[-1]}'{meant(str(path[-1]), _keys(around))}")
+        return Sentence(path, f"unknown key '{path[-1]}'{suggestion(str(path[-1]), _keys(around))}")
     if kind == "union_tag_not_found":
         tags = ", ".join(f"'{tag}'" for part in _parts(here) for tag in sorted(_tags(part)))
-        return Fault(path, f"{one['ctx']['discriminator']} is missing; it is one of {tags}")
-    return Fault(path, _sentence(one))
+        return Sentence(path, f"{one['ctx']['discriminator']} is missing; it is one of {tags}")
+    return Sentence(path, _text(one))
 
 
-def _sentence(one: ErrorDetails) -> str:
+def _text(one: ErrorDetails) -> str:
     kind, limits, value = one["type"], one.get("ctx", {}), one["input"]
     if kind == "value_error":  # one of ours
         return str(limits.get("error", _OTHERWISE))
     if kind in ("literal_error", "enum"):
-        return f"expected one of {limits['expected'].replace(' or ', ', ')}{meant(str(value), _quoted(limits['expected']), '')}"
+        return f"expected one of {limits['expected'].replace(' or ', ', ')}{suggestion(str(value), _quoted(limits['expected']), '')}"
     if kind == "union_tag_invalid":
         tags = limits["expected_tags"]
-        return f"{limits['discriminator']} is not known; it is one of {tags}{meant(str(limits['tag']), _quoted(tags), '')}"
+        return f"{limits['discriminator']} is not known; it is one of {tags}{suggestion(str(limits['tag']), _quoted(tags), '')}"
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(limits["pattern"], _OTHERWISE)
     if kind in _SENTENCES:
@@ -168,7 +168,7 @@ def _quoted(listed: str) -> list[str]:
     return listed.replace(" or ", ", ").replace("'", "").split(", ")
 
 
-def meant(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -> str:
+def suggestion(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -> str:
     """What may have been meant by a name that is not known; where nothing is like it, all that there are."""
     close = get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else otherwise.format(", ".join(known)) if known else ""
@@ -177,9 +177,9 @@ def meant(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -
 # --- where in the page
 
 
-def _way(model: type[BaseModel], loc: Sequence[Step]) -> tuple[tuple[Step, ...], Any, Any]:
+def _way(model: type[BaseModel], loc: Sequence[PathStep]) -> tuple[tuple[PathStep, ...], Any, Any]:
     """The steps of a place that the page has, what stands around the last one, and there. The library adds names of kinds between them."""
-    path: list[Step] = []
+    path: list[PathStep] = []
     inside: Any = model
     around: Any = model
     for step in loc:
@@ -198,7 +198,7 @@ def _way(model: type[BaseModel], loc: Sequence[Step]) -> tuple[tuple[Step, ...],
     return tuple(path), around, inside
 
 
-def _inside(annotation: Any, step: Step) -> tuple[Any, bool] | None:
+def _inside(annotation: Any, step: PathStep) -> tuple[Any, bool] | None:
     """What stands at a step, and whether the step is one of the page; None where nothing does."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

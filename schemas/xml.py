@@ -15,7 +15,7 @@ from lxml import etree
 
 from schemas import problems
 from schemas.errors import Rejected
-from schemas.schemaset import PACKAGE_XSD, SchemaSet
+from schemas.schema_set import PACKAGE_XSD, SchemaSet
 
 MAX_SIZE_BYTES: Final = 1_000_000
 """A record stays below 1 MiB with its headers."""

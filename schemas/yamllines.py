@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BeforeValidator
 
-Step = str | int
+PathStep = str | int
 """A key of a mapping or the index of a list, as pydantic's `loc` has them."""
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -47,14 +47,14 @@ class NotYaml(ValueError):
         self.line = line
 
 
-class Page:
+class YamlPage:
     """A loaded page: its value, and the line of each of its entries."""
 
     def __init__(self, value: Any, root: yaml.Node | None) -> None:
         self.value = value
         self._root = root
 
-    def line_of(self, path: Sequence[Step]) -> int:
+    def line_of(self, path: Sequence[PathStep]) -> int:
         """The line, counted from 1, where the entry at `path` begins; of an entry that is not there the line of the one around it."""
         node, line = self._root, 1
         for step in path:
@@ -66,7 +66,7 @@ class Page:
         return line
 
 
-def load(text: str) -> Page:
+def load(text: str) -> YamlPage:
     """The page in a text; safe types only.
 
     Raises:
@@ -75,7 +75,7 @@ def load(text: str) -> Page:
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
-        return Page(None if root is None else loader.construct_document(root), root)
+        return YamlPage(None if root is None else loader.construct_document(root), root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYaml(mark.line + 1 if mark else 1, error.problem or "cannot be read") from None
@@ -115,7 +115,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _child(node: yaml.Node | None, step: Step) -> tuple[yaml.Node, yaml.Node] | None:
+def _child(node: yaml.Node | None, step: PathStep) -> tuple[yaml.Node, yaml.Node] | None:
     """Where the entry begins (a key, or the item of a list), and its value."""
     if isinstance(node, yaml.MappingNode):
         return next(((key, value) for key, value in node.value if key.value == str(step)), None)

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
-from schemas import catalogue, datatypes, message, problems, topics
+from schemas import catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
 from schemas.findings import Severity
 from schemas.headers import Header
+from schemas.message import xsd
 from stadtbus import cli
 from stadtbus.settings import Settings
 
@@ -49,7 +50,7 @@ def topic_list() -> str:
 
 def messages() -> str:
     """Every message of our own, with its fields; the common header once."""
-    names = datatypes.messages()
+    names = xsd.messages()
     head = (
         "# Messages\n\nThe fields of each message, in their order. Paths begin below the root element; `@` marks an attribute; a branch of a choice counts as "
         "optional.\nThe column DIN is the datatype of DIN 91379 that the text has to fit. The schema is "
@@ -57,22 +58,22 @@ def messages() -> str:
         f"Only the root element is in the namespace `{message.NAMESPACE}`; all inside are in none. Bind the namespace to a prefix; a serialiser that "
         'declares it as default has to undo it on each child of the root (`xmlns=""`), as those of .NET do. Both are the same message.\n\n'
     )
-    common = [field for field in datatypes.fields(names[0]) if _in_header(field)]
+    common = [field for field in xsd.fields(names[0]) if _in_header(field)]
     parts = [f"## What all messages have\n\n{_fields(common)}", *(_message(name) for name in names)]
     return head + "\n".join(parts)
 
 
 def _message(name: str) -> str:
-    own = [field for field in datatypes.fields(name) if not _in_header(field)]
+    own = [field for field in xsd.fields(name) if not _in_header(field)]
     sample = f"[A sample](../../schemas/samples/{name}.xml)."
-    return f"## `{name}`\n\n{datatypes.documentation(name)} {sample}\n\n{_fields(own)}"
+    return f"## `{name}`\n\n{xsd.documentation(name)} {sample}\n\n{_fields(own)}"
 
 
-def _in_header(field: datatypes.Field) -> bool:
+def _in_header(field: xsd.MessageField) -> bool:
     return field.path.startswith(("@", "nachrichtenkopf.g2g"))
 
 
-def _fields(fields: Sequence[datatypes.Field]) -> str:
+def _fields(fields: Sequence[xsd.MessageField]) -> str:
     rows = [(f"`{one.path}`", one.occurs, one.type_name, one.datatype or "", one.documentation) for one in fields]
     return _table(("path", "occurs", "type", "DIN", "meaning"), rows)
 

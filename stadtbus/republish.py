@@ -41,7 +41,7 @@ from schemas.copies import Place, headers_of_copy
 from schemas.errors import CannotTell
 from schemas.events import State
 from schemas.headers import CopyHeader, Header
-from schemas.operations import Action, Operation
+from schemas.operations import Operation, OperatorAction
 
 Advance = Callable[[int, int], None]
 
@@ -99,7 +99,7 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
         CannotTell: operation-not-recorded, kafka-unreachable, record-refused. Given again, it goes on where it stopped.
     """
     await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
-    operation = Operation(at=datetime.now(UTC), actor=actor, action=Action.REPUBLISH, office=lost.office, count=len(lost.submissions))
+    operation = Operation(at=datetime.now(UTC), actor=actor, action=OperatorAction.REPUBLISH, office=lost.office, count=len(lost.submissions))
     sender = Sender(kafka, "stadtbus-republish")
     try:
         await note(sender, operation)

@@ -18,12 +18,12 @@ from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, codelists, pagewords, problems, yamllines
+from schemas import catalogue, codelists, problems, validation_errors, yamllines
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
-from schemas.examination import table
-from schemas.examination.table import SchemaTable
+from schemas.examination import schema_table
+from schemas.examination.schema_table import SchemaTable
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     def load_schemas(self) -> SchemaTable:
         """The schema table in force."""
-        return table.load(self.schemas.folder)
+        return schema_table.load(self.schemas.folder)
 
 
 def _without_secrets(value: Any) -> Any:
@@ -103,7 +103,7 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        fault = pagewords.faults(error, Settings)[0]
+        fault = validation_errors.sentences(error, Settings)[0]
         raise UsageError(problems.SETTINGS, str(fault), where=_where(path, page, fault.path)) from None
     except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
         raise UsageError(problems.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
@@ -111,7 +111,7 @@ def load() -> Settings:
         raise UsageError(problems.SETTINGS, str(error), where=path or "environment") from None
 
 
-def _page(path: str) -> yamllines.Page:
+def _page(path: str) -> yamllines.YamlPage:
     """The file of settings, for its lines. What a library says of it is not passed on: it quotes what stands there, such as a password."""
     if not Path(path).is_file():
         raise UsageError(problems.SETTINGS, "there is no such file", where=path)
@@ -128,7 +128,7 @@ def _page(path: str) -> yamllines.Page:
     return page
 
 
-def _where(path: str | None, page: yamllines.Page | None, to: Sequence[yamllines.Step]) -> str:
+def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:
     """The variable that says it, else the line."""
     variable = f"STADTBUS_{'__'.join(map(str, to))}".upper()
     if page is None or variable in map(str.upper, os.environ):

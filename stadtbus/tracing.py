@@ -18,7 +18,7 @@ from producers.outbox.outbox import Found
 from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
-from schemas.hotline import hotline_code, understood
+from schemas.hotline import hotline_code, parse_hotline_code
 from stadtbus import readiness
 from stadtbus.readiness import GATEWAY
 
@@ -50,7 +50,7 @@ def parse_wanted(wanted: str) -> UUID | str:
     try:
         return UUID(wanted.strip())
     except ValueError:
-        code = understood(wanted)
+        code = parse_hotline_code(wanted)
     if code is None:
         raise UsageError(
             problems.WANTED_UNCLEAR, "an id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11; a hotline code is like GTJ2-EXBT"

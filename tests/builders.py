@@ -16,7 +16,7 @@ from producers.outbox.outbox import Outbox, Pending
 from producers.synthetic import permits
 from producers.synthetic.permits import Genuine, Permit
 from schemas import catalogue, message, xml
-from schemas.events import EventWriter, State, StatusEvent, Step
+from schemas.events import EventWriter, State, StatusChange, StatusEvent
 from schemas.message import (
     AREA_LIST_ARS,
     DIRECTORY_LIST_VERSION,
@@ -141,10 +141,10 @@ async def waiting(box: Outbox) -> list[Pending]:
 def event(
     submission_id: UUID, state: State = State.DELIVERED, *, office: str = "muenchen.meldewesen", answers_later: bool = False, **changes: Any
 ) -> StatusEvent:
-    """What the office's process says about a submission; changes are those of `Step`."""
+    """What the office's process says about a submission; changes are those of `StatusChange`."""
     moment = CREATED_AT.isoformat(timespec="milliseconds")
     values: dict[str, Any] = {"at": moment, "attempt": 1, "begun_at": moment, "reference": "M-1"}
-    step = Step(state, **(values | changes))
+    step = StatusChange(state, **(values | changes))
     return StatusEvent.model_validate_json(
         EventWriter(office, answers_later=answers_later).write(step, str(submission_id), "case", "99115005104000", "portal")
     )

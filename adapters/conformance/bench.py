@@ -23,7 +23,7 @@ from adapters.twins.twin import Site, Twin
 from infra.ends import is_our_end
 from schemas import problems, xml
 from schemas.errors import UsageError
-from schemas.examination import heads
+from schemas.message.header import read_header
 
 IMPATIENT_S: Final = 0.3
 """How long the impatient adapter waits for an answer."""
@@ -132,7 +132,7 @@ def sample_paths(office: str) -> list[Path]:
 
 def renewed(office: str, body: bytes) -> Submission:
     """The message under a new id, in a new case."""
-    head, submission_id = heads.read(xml.parse(body)), uuid4()
+    head, submission_id = read_header(xml.parse(body)), uuid4()
     if head is not None:
         body = body.replace(head.message_id.encode(), str(submission_id).encode())
     return as_submission(office, body, submission_id, uuid4())

@@ -33,8 +33,8 @@ from adapters.mapping.mapping import Mapping
 from adapters.mapping.proofread import Steps, flaw, written
 from adapters.mapping.reading import Failed, Place, Read
 from schemas.catalogue import Service
-from schemas.catalogue.pages import Flaw
 from schemas.errors import Refused
+from schemas.findings import Flaw
 
 _DOCUMENT: Final = ("document",)
 _FIELD_ID: Final = re.compile(r"[A-Z][0-9]{8,11}")

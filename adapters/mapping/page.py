@@ -18,10 +18,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from adapters.mapping import charsets
-from schemas import pagewords, yamllines
+from schemas import validation_errors, yamllines
 from schemas.catalogue.model import MessageName
-from schemas.catalogue.pages import Flaw, Spot
-from schemas.yamllines import NotYaml, Page, Step
+from schemas.findings import Flaw, Spot
+from schemas.yamllines import NotYaml, PathStep, YamlPage
 
 MAX_BYTES: Final = 200_000
 MAX_ENTRIES: Final = 10_000
@@ -157,17 +157,17 @@ class Spec(_Strict):
 class Draft:
     """What could be read of a mapping, and what is wrong with it."""
 
-    sources: list[tuple[str, Page]] = field(default_factory=list)
+    sources: list[tuple[str, YamlPage]] = field(default_factory=list)
     """The page, its base, the base of that."""
     spec: Spec | None = None
     flaws: list[Flaw] = field(default_factory=list)
 
-    def spot(self, *path: Step) -> Spot:
+    def spot(self, *path: PathStep) -> Spot:
         """Where something stands: in the first page that says it, or says most of the way there."""
         name, page, known = max(((name, page, _known(page.value, path)) for name, page in self.sources), key=lambda found: len(found[2]))
         return Spot(name, page.line_of(known))
 
-    def add(self, rule: str, detail: str, *path: Step) -> None:
+    def add(self, rule: str, detail: str, *path: PathStep) -> None:
         """One more thing that is wrong."""
         self.flaws.append(Flaw(rule, self.spot(*path), detail, _HINT))
 
@@ -181,7 +181,7 @@ def read(path: Path) -> Draft:
     except _UnusableError as error:
         draft.flaws.append(Flaw("readable", error.spot, error.detail, _HINT))
     except ValidationError as error:
-        for fault in pagewords.faults(error, Spec):
+        for fault in validation_errors.sentences(error, Spec):
             draft.add("shape", str(fault), *fault.path)
     return draft
 
@@ -209,13 +209,13 @@ def _with_base(draft: Draft, name: str, file: Path | Traversable) -> dict[Any, A
     if base is None:
         return value
     if base not in bases() or len(draft.sources) > MAX_BASES:
-        raise _UnusableError(draft.spot("base"), f"there is no base '{base}'{pagewords.meant(str(base), bases())}")
+        raise _UnusableError(draft.spot("base"), f"there is no base '{base}'{validation_errors.suggestion(str(base), bases())}")
     below = _with_base(draft, f"adapters/services/{base}.yaml", files("adapters.services").joinpath(f"{base}.yaml"))
     merged: dict[Any, Any] = _merged(below, value)
     return merged
 
 
-def _load(name: str, file: Path | Traversable) -> Page:
+def _load(name: str, file: Path | Traversable) -> YamlPage:
     try:
         content = file.read_bytes()
         if len(content) > MAX_BYTES:
@@ -266,9 +266,9 @@ def _merged(base: Any, over: Any) -> Any:
     return {name: value for name, value in (joined | {n: v for n, v in over.items() if n not in base}).items() if value is not None}
 
 
-def _known(value: Any, path: Sequence[Step]) -> list[Step]:
+def _known(value: Any, path: Sequence[PathStep]) -> list[PathStep]:
     """The steps of a path that a page says; some steps are only there after spelling out, or are names of kinds."""
-    known: list[Step] = []
+    known: list[PathStep] = []
     for step in path:
         at_hand = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
         if step in at_hand:

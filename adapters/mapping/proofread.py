@@ -10,12 +10,12 @@ from adapters.mapping import entries, functions
 from adapters.mapping.entries import XPATHS
 from adapters.mapping.mapping import IGNORED, REFUSED, Mapping
 from adapters.mapping.page import ANY_OTHER
-from schemas import pagewords
+from schemas import validation_errors
 from schemas.catalogue import Service
-from schemas.catalogue.pages import Flaw
-from schemas.yamllines import Step
+from schemas.findings import Flaw
+from schemas.yamllines import PathStep
 
-Steps = tuple[Step, ...]
+Steps = tuple[PathStep, ...]
 
 _HINT: Final = "docs/mappings.md explains what is found, and how to mend it."
 _BY_ID: Final = re.compile(r"""@id\s*=\s*(?:'([^']*)'|"([^"]*)")""")
@@ -25,7 +25,7 @@ _NO_PART: Final = re.compile(r"([dmyjthisDMYJTHIS])\1+")
 """Letters that stand twice or more mean a part of a date; a single one can be a letter, as the T of a time."""
 
 
-def flaw(mapping: Mapping, rule: str, detail: str, *path: Step) -> Flaw:
+def flaw(mapping: Mapping, rule: str, detail: str, *path: PathStep) -> Flaw:
     """Something that is wrong with a mapping that loads, with the line."""
     return Flaw(rule, mapping.draft.spot(*path), detail, _HINT)
 
@@ -56,7 +56,12 @@ def _unknown_fields(mapping: Mapping, services: Sequence[Service]) -> Iterator[F
         asked_for = (*functions.literals(text, "feld"), *(one or other for one, other in _BY_ID.findall(text)))
         for name in dict.fromkeys(asked_for):
             if known and name not in known:
-                yield flaw(mapping, "field", f"no form of this office has the field '{name}'{pagewords.meant(name, sorted(known))}", *place)
+                yield flaw(
+                    mapping,
+                    "field",
+                    f"no form of this office has the field '{name}'{validation_errors.suggestion(name, sorted(known))}",
+                    *place,
+                )
 
 
 def _unknown_codes(mapping: Mapping, services: Sequence[Service]) -> Iterator[Flaw]:
@@ -73,5 +78,10 @@ def _unknown_codes(mapping: Mapping, services: Sequence[Service]) -> Iterator[Fl
                 if code not in known and code != ANY_OTHER:
                     called = " or ".join(f"feld('{field}')" for field in dict.fromkeys(fields))
                     yield flaw(
-                        mapping, "code", f"{called} never has the code '{code}'{pagewords.meant(code, sorted(known))}", "codes", table, code
+                        mapping,
+                        "code",
+                        f"{called} never has the code '{code}'{validation_errors.suggestion(code, sorted(known))}",
+                        "codes",
+                        table,
+                        code,
                     )

@@ -16,8 +16,8 @@ from typing import Final
 from lxml import etree
 
 from adapters.mapping import functions
-from schemas import datatypes
 from schemas.catalogue import LEVEL_NAMES, FieldSpec, Service
+from schemas.message import xsd
 
 _OFTEN: Final = 12
 """How often something occurs that may occur any number of times."""
@@ -54,7 +54,7 @@ def incomplete(root: etree._Element, service: Service) -> Iterator[etree._Elemen
 
 
 def _of_elements(root: etree._Element) -> Iterator[Change]:
-    for field in datatypes.fields(etree.QName(root).localname):
+    for field in xsd.fields(etree.QName(root).localname):
         least, _, most = field.occurs.partition("..")
         if field.path.startswith((_HEAD, "inhalt/")) or "@" in field.path.removeprefix("@"):
             continue
@@ -148,7 +148,7 @@ def _others(root: etree._Element, service: Service, xpath: str) -> Iterator[_Slo
     """Elements, and attributes of the root, whose text is free or one of few, where the XPath has the end of their path."""
     ends = {end.removeprefix("@") for end in _PATH.findall(functions.without_literals(xpath))}
     texts = _candidates(xpath)
-    for field in datatypes.fields(etree.QName(root).localname):
+    for field in xsd.fields(etree.QName(root).localname):
         steps = field.path.removeprefix("@").split("/")
         if "@" in field.path[1:] or field.path.startswith("inhalt/") or ends.isdisjoint("/".join(steps[at:]) for at in range(len(steps))):
             continue

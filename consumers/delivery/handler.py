@@ -311,7 +311,7 @@ class Delivery:
     def _news(self, job: Job, now_ms: int) -> Outgoing:
         """The event for the portal. All events of a case go to one partition, that with the number of its records."""
         entry, record = job.entry, job.record
-        step = events.Step(
+        step = events.StatusChange(
             job.state or State.DELIVERED,
             _iso(entry.ended_ms or now_ms),
             entry.attempt,

@@ -208,7 +208,7 @@ class OutcomePoller:
 
     def _news(self, row: sa.Row[Any], answer: Accepted | Refusal) -> Outgoing:
         state, reason = (State.REJECTED, answer.code) if isinstance(answer, Refusal) else (State.ACCEPTED, None)
-        step = events.Step(state, events.iso(_now_ms()), row.attempt, events.iso(row.begun_ms), row.reference, reason)
+        step = events.StatusChange(state, events.iso(_now_ms()), row.attempt, events.iso(row.begun_ms), row.reference, reason)
         value = self._writer.write(step, row.submission, row.case, row.service, row.portal)
         headers = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode())]
         if row.traceparent is not None:

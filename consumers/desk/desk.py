@@ -27,7 +27,7 @@ from schemas import problems, topics
 from schemas.copies import Place
 from schemas.errors import CannotTell, UsageError
 from schemas.headers import CopyHeader, Header
-from schemas.operations import Action, Operation
+from schemas.operations import Operation, OperatorAction
 
 Advance = Callable[[int, int], None]
 
@@ -87,7 +87,7 @@ class Desk:
             CannotTell: operation-not-recorded, kafka-unreachable.
         """
         record = await self._record(letter)
-        operation = self._operation(Action.REVEAL, letter.cause.office, reason=reason)
+        operation = self._operation(OperatorAction.REVEAL, letter.cause.office, reason=reason)
         about = {"place": str(letter.place), "submission": letter.submission or None}
         async with self._sender(operation.model_copy(update=about)):
             value: bytes | None = record.value
@@ -110,7 +110,7 @@ class Desk:
         Raises:
             CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
         """
-        return await self._run(plan, self._about(Action.REPLAY, plan, selection, None), limits, tell)
+        return await self._run(plan, self._about(OperatorAction.REPLAY, plan, selection, None), limits, tell)
 
     async def discard(self, plan: Plan, selection: Selection, reason: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         """End the submissions of a plan with this code, and watch.
@@ -118,7 +118,7 @@ class Desk:
         Raises:
             CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
         """
-        return await self._run(plan, self._about(Action.DISCARD, plan, selection, reason), limits, tell)
+        return await self._run(plan, self._about(OperatorAction.DISCARD, plan, selection, reason), limits, tell)
 
     async def settle(self, plan: Plan, selection: Selection, reference: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
         """Note the submission of a plan as delivered, because a person has found it in the back office under this number; and watch.
@@ -126,7 +126,7 @@ class Desk:
         Raises:
             CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
         """
-        operation = self._about(Action.SETTLE, plan, selection, None).model_copy(update={"reference": reference})
+        operation = self._about(OperatorAction.SETTLE, plan, selection, None).model_copy(update={"reference": reference})
         return await self._run(plan, operation, limits, tell)
 
     async def reset_offsets(self, office: str, *, go: bool) -> list[PartitionReset]:
@@ -142,7 +142,7 @@ class Desk:
             setting = offsets.to_set(resets)
             if go and setting:
                 about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
-                async with self._sender(self._operation(Action.OFFSET_RESET, office, reason=None).model_copy(update=about)):
+                async with self._sender(self._operation(OperatorAction.OFFSET_RESET, office, reason=None).model_copy(update=about)):
                     await set_offsets(self._kafka, office, setting)
                     await offsets.note(ledger, resets)  # killed before it, the office stands as before, and this can be done again
         return resets
@@ -155,11 +155,11 @@ class Desk:
                 republisher = Republisher(self._kafka, sender, shelf, plan.office, _ending(operation))
                 return await Rollout(plan.letters, republisher, _look(ledger), limits, tell).run()
 
-    def _about(self, action: Action, plan: Plan, selection: Selection, reason: str | None) -> Operation:
+    def _about(self, action: OperatorAction, plan: Plan, selection: Selection, reason: str | None) -> Operation:
         about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters)}
         return self._operation(action, plan.office, reason=reason).model_copy(update=about)
 
-    def _operation(self, action: Action, office: str, *, reason: str | None) -> Operation:
+    def _operation(self, action: OperatorAction, office: str, *, reason: str | None) -> Operation:
         return Operation(at=datetime.now(UTC), actor=self._actor, action=action, office=office, reason=reason)
 
     @asynccontextmanager
@@ -208,7 +208,10 @@ class Desk:
 
 def _ending(operation: Operation) -> dict[CopyHeader, str]:
     """What the engine is told of the letters; nothing where they are to be tried."""
-    told = {Action.DISCARD: (CopyHeader.DISCARDED, operation.reason), Action.SETTLE: (CopyHeader.SETTLED, operation.reference)}
+    told = {
+        OperatorAction.DISCARD: (CopyHeader.DISCARDED, operation.reason),
+        OperatorAction.SETTLE: (CopyHeader.SETTLED, operation.reference),
+    }
     header, text = told.get(operation.action, (CopyHeader.REPLAYED_FROM, None))
     return {} if text is None else {header: text}
 

@@ -22,7 +22,7 @@ from schemas.errors import Rejected
 from schemas.findings import Finding
 from schemas.message import OWN_WORDS
 from schemas.problems import Problem
-from schemas.schemaset import MAX_FINDINGS
+from schemas.schema_set import MAX_FINDINGS
 
 _RULE: Final = "json-form"
 _LONGEST_NAME: Final = 40

@@ -31,7 +31,7 @@ from schemas import problems
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.headers import Header
-from schemas.hotline import hotline_code, understood
+from schemas.hotline import hotline_code, parse_hotline_code
 
 _NAME: Final = "outbox"
 _AT_ONCE: Final = 10_000
@@ -390,7 +390,7 @@ def find(store: Store, submission_id: UUID) -> Found | None:
 
 def find_spoken(store: Store, code: str) -> list[Found]:
     """The submissions with this hotline code, as somebody says or writes it: nearly always one."""
-    known = understood(code)
+    known = parse_hotline_code(code)
     return store.read_now(lambda connection: _find(connection, _submission.c.hotline_code == known)) if known else []
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.codelists import AuthorityKey
-from schemas.din91379 import misfit
+from schemas.din91379 import first_disallowed
 from schemas.message.models import FieldId
 from schemas.yamllines import Day
 
@@ -64,7 +64,7 @@ class FieldSpec(_Entry):
         for value in self.examples:
             if not self.takes(value):
                 raise ValueError(f"the example '{value}' is not of kind '{self.kind}'")
-            if misfit(value, self.datatype):
+            if first_disallowed(value, self.datatype):
                 raise ValueError(f"the example '{value}' is not of datatype {self.datatype}")
         return self
 

@@ -9,16 +9,16 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import pagewords, problems, yamllines
+from schemas import problems, validation_errors, yamllines
 from schemas.catalogue.model import Account, City, Service
 from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import UsageError
-from schemas.findings import Severity
-from schemas.yamllines import NotYaml, Page, Step
+from schemas.findings import Flaw, Spot
+from schemas.yamllines import NotYaml, PathStep, YamlPage
 
 CITIES: Final = "stadtbus.cities"
 """Entry-point group: name = city, value = a module that lies beside `city.yaml` or whose package holds it."""
@@ -31,7 +31,7 @@ EntryT = TypeVar("EntryT", Service, Account, City)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PageSource:
     """One page as bytes; `name` is what people call it, `city` what the entry point says that it is."""
 
     name: str
@@ -40,41 +40,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A place in a page; lines count from 1."""
-
-    page: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.page}, line {self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """What is wrong with the catalogue, and where. `rule` is a stable name."""
-
-    rule: str
-    spot: Spot
-    detail: str
-    hint: str
-    severity: Severity = Severity.ERROR
-
-    def as_dict(self) -> dict[str, Any]:
-        """For programs."""
-        place = {"page": self.spot.page, "line": self.spot.line}
-        return place | {"severity": self.severity, "rule": self.rule, "detail": self.detail, "hint": self.hint}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where an entry stands."""
 
-    source: Source
-    page: Page
-    path: tuple[Step, ...] = ()
+    source: PageSource
+    page: YamlPage
+    path: tuple[PathStep, ...] = ()
 
-    def at(self, *steps: Step) -> Spot:
+    def at(self, *steps: PathStep) -> Spot:
         """The place of the entry, or of something in it."""
         return Spot(self.source.name, self.page.line_of((*self.path, *steps)))
 
@@ -84,7 +57,7 @@ class Placed(Generic[EntryT]):
     """An entry, and where it stands."""
 
     entry: EntryT
-    place: Place
+    place: Location
 
 
 @dataclass(slots=True)
@@ -101,7 +74,7 @@ class Pages:
 # --- where pages lie
 
 
-def sources(folder: Path | None = None) -> list[Source]:
+def sources(folder: Path | None = None) -> list[PageSource]:
     """The pages in a folder; without one, those of the package and of the cities that are installed beside it.
 
     A folder needs `services.yaml`; `accounts.yaml` may be missing, then that of the package counts.
@@ -118,15 +91,15 @@ def sources(folder: Path | None = None) -> list[Source]:
     names = {source.name for source in found}
     if SERVICES not in names:
         raise UsageError(problems.CATALOGUE, f"the catalogue has no {SERVICES}", where=str(folder))
-    return found if ACCOUNTS in names else [*found, Source(ACCOUNTS, packaged.joinpath(ACCOUNTS).read_bytes())]
+    return found if ACCOUNTS in names else [*found, PageSource(ACCOUNTS, packaged.joinpath(ACCOUNTS).read_bytes())]
 
 
-def _of_folder(folder: Traversable) -> list[Source]:
+def _of_folder(folder: Traversable) -> list[PageSource]:
     pages = sorted((page for page in folder.iterdir() if page.name.endswith(".yaml")), key=lambda page: page.name)
-    return [Source(page.name, page.read_bytes()) for page in pages]
+    return [PageSource(page.name, page.read_bytes()) for page in pages]
 
 
-def installed() -> list[Source]:
+def installed() -> list[PageSource]:
     """The pages of cities from other packages, by the entry-point group `stadtbus.cities`.
 
     Raises:
@@ -135,7 +108,7 @@ def installed() -> list[Source]:
     return [_of_package(entry) for entry in sorted(entry_points(group=CITIES))]
 
 
-def _of_package(entry: EntryPoint) -> Source:
+def _of_package(entry: EntryPoint) -> PageSource:
     """The page beside the module, which is found and not imported: the gateway needs no code of adapters."""
     distribution = entry.dist.name if entry.dist else entry.value
     try:
@@ -143,12 +116,12 @@ def _of_package(entry: EntryPoint) -> Source:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"there is no module {entry.module}")
         page = Path(spec.origin).with_name("city.yaml")
-        return Source(f"{distribution}: city.yaml", page.read_bytes(), city=entry.name)
+        return PageSource(f"{distribution}: city.yaml", page.read_bytes(), city=entry.name)
     except (ImportError, OSError) as error:
         raise UsageError(problems.PLUG_IN_BROKEN, f"the city '{entry.name}' cannot be read: {error}", where=distribution) from None
 
 
-def merged(found: Iterable[Source], given: Iterable[Path]) -> list[Source]:
+def merged(found: Iterable[PageSource], given: Iterable[Path]) -> list[PageSource]:
     """The pages, where each given file takes the place of the page that is about the same.
 
     Raises:
@@ -159,14 +132,14 @@ def merged(found: Iterable[Source], given: Iterable[Path]) -> list[Source]:
     return [*(source for source in found if _subject(source) not in replaced), *new]
 
 
-def _of_file(path: Path) -> Source:
+def _of_file(path: Path) -> PageSource:
     try:
-        return Source(path.name if path.name in _SHARED else str(path), path.read_bytes())
+        return PageSource(path.name if path.name in _SHARED else str(path), path.read_bytes())
     except OSError as error:
         raise UsageError(problems.CATALOGUE, f"cannot be read: {error.strerror}", where=str(path)) from None
 
 
-def _subject(source: Source) -> str:
+def _subject(source: PageSource) -> str:
     """What a page is about: a city, or what the cities share."""
     if source.name in _SHARED:
         return source.name
@@ -179,7 +152,7 @@ def _subject(source: Source) -> str:
 # --- reading
 
 
-def read(found: Iterable[Source], lists: CodeLists = SHIPPED) -> Pages:
+def read(found: Iterable[PageSource], lists: CodeLists = SHIPPED) -> Pages:
     """The entries of all pages, to be held against these lists of others."""
     pages = Pages(lists=lists)
     for source in found:
@@ -195,28 +168,28 @@ def read(found: Iterable[Source], lists: CodeLists = SHIPPED) -> Pages:
     return pages
 
 
-def _read_page(pages: Pages, source: Source, page: Page) -> None:
+def _read_page(pages: Pages, source: PageSource, page: YamlPage) -> None:
     if source.name == SERVICES:
         pages.services += _read_list(Service, source, page, pages.flaws)
     elif source.name == ACCOUNTS:
         pages.accounts += _read_list(Account, source, page, pages.flaws)
     else:
-        pages.cities += _read_entry(City, page.value, Place(source, page), pages.flaws)
+        pages.cities += _read_entry(City, page.value, Location(source, page), pages.flaws)
 
 
-def _read_list(model: type[EntryT], source: Source, page: Page, flaws: list[Flaw]) -> Iterator[Placed[EntryT]]:
+def _read_list(model: type[EntryT], source: PageSource, page: YamlPage, flaws: list[Flaw]) -> Iterator[Placed[EntryT]]:
     if not isinstance(page.value, list):
         flaws.append(_misshapen(Spot(source.name, 1), "a list is expected"))
         return
     for index, value in enumerate(page.value):
-        yield from _read_entry(model, value, Place(source, page, (index,)), flaws)
+        yield from _read_entry(model, value, Location(source, page, (index,)), flaws)
 
 
-def _read_entry(model: type[EntryT], value: object, place: Place, flaws: list[Flaw]) -> list[Placed[EntryT]]:
+def _read_entry(model: type[EntryT], value: object, place: Location, flaws: list[Flaw]) -> list[Placed[EntryT]]:
     try:
         return [Placed(model.model_validate(value), place)]
     except ValidationError as error:
-        flaws += [_misshapen(place.at(*fault.path), str(fault)) for fault in pagewords.faults(error, model)]
+        flaws += [_misshapen(place.at(*fault.path), str(fault)) for fault in validation_errors.sentences(error, model)]
         return []
 
 

@@ -9,9 +9,9 @@ from itertools import chain, combinations, pairwise
 from typing import Final
 
 from schemas.catalogue.model import LEVEL_NAMES, Offer
-from schemas.catalogue.pages import Flaw, Pages, Place, Spot
-from schemas.findings import Severity
-from schemas.yamllines import Step
+from schemas.catalogue.pages import Location, Pages
+from schemas.findings import Flaw, Severity, Spot
+from schemas.yamllines import PathStep
 
 Found = Iterator[tuple[Spot, str]]
 
@@ -47,10 +47,10 @@ class Offered:
     city: str
     office: str
     offer: Offer
-    place: Place
-    steps: tuple[Step, ...]
+    place: Location
+    steps: tuple[PathStep, ...]
 
-    def at(self, *steps: Step) -> Spot:
+    def at(self, *steps: PathStep) -> Spot:
         """The place of the offer, or of something in it."""
         return self.place.at(*self.steps, *steps)
 

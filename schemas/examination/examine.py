@@ -21,12 +21,12 @@ from lxml import etree
 from schemas import ids, problems, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected
-from schemas.examination import heads, rules, table
-from schemas.examination.heads import Head
+from schemas.examination import rules, schema_table
 from schemas.examination.rules import Claim, Subject
-from schemas.examination.table import Row, SchemaTable
+from schemas.examination.schema_table import Row, SchemaTable
 from schemas.findings import Finding, Severity
-from schemas.schemaset import MAX_FINDINGS, path_of
+from schemas.message.header import MessageHeader, read_header
+from schemas.schema_set import MAX_FINDINGS, path_of
 
 _LINE = re.compile(r"line (\d+)")
 
@@ -42,7 +42,7 @@ class Examined:
     findings: tuple[Finding, ...]
     root: etree._Element | None = None
     row: Row | None = None
-    head: Head | None = None
+    head: MessageHeader | None = None
     route: Route | None = None
 
     @property
@@ -98,7 +98,7 @@ def examine(
         return Examined((_of(error),))
     if row.own and len(root) and root[0].tag.startswith("{"):  # 3
         return Examined((_in_namespace(root),), root, row)
-    head = heads.read(root)
+    head = read_header(root)
     subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, not row.own and row.needs_header, route)
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
@@ -140,7 +140,7 @@ def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
     Raises:
         UsageError: settings-invalid or schema-set-broken.
     """
-    _Loaded.catalogue, _Loaded.table = catalogue, table.load(schema_folder)
+    _Loaded.catalogue, _Loaded.table = catalogue, schema_table.load(schema_folder)
     for row in _Loaded.table.rows:
         if row.schema_set is not None:
             row.schema_set.compile()

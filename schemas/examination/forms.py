@@ -9,7 +9,7 @@ from typing import Any, Final
 from lxml import etree
 
 from schemas.catalogue import FieldSpec, Service
-from schemas.din91379 import misfit
+from schemas.din91379 import first_disallowed
 from schemas.findings import Breach
 
 _VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
@@ -63,7 +63,7 @@ def _flaw(value: str, spec: FieldSpec) -> str:
     """What is wrong with a value; empty when nothing is."""
     if not spec.takes(value):
         return f"expected {_WANTED[spec.kind]}" + (f" {', '.join(spec.codes)}" if spec.codes else "")
-    found = misfit(value, spec.datatype) if spec.datatype != "C" else None  # that every text has to fit, by a rule of its own
+    found = first_disallowed(value, spec.datatype) if spec.datatype != "C" else None  # that every text has to fit, by a rule of its own
     return found.told(spec.datatype) if found else ""
 
 

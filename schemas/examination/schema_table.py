@@ -17,12 +17,12 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import message, pagewords, problems, yamllines
+from schemas import message, problems, validation_errors, yamllines
 from schemas.errors import Rejected, UsageError
-from schemas.examination import heads
 from schemas.findings import Finding, Severity
-from schemas.schemaset import PACKAGE_XSD, SchemaSet
-from schemas.yamllines import Day, Page
+from schemas.message.header import STANDARDS
+from schemas.schema_set import PACKAGE_XSD, SchemaSet
+from schemas.yamllines import Day, YamlPage
 
 PAGE: Final = "schemas.yaml"
 # Namespaces of XÖV follow no single scheme, but end in the version: xbau/2/6, xmeld2511a, gewerbesteuer_1.4, V1_0_0.
@@ -48,7 +48,7 @@ class Row:
     def needs_header(self) -> bool:
         """Whether a message without a header that we read is refused: as the operator says, else where the standard is known to have one."""
         if self.header is None:
-            return self.family.partition("://")[2] in heads.STANDARDS
+            return self.family.partition("://")[2] in STANDARDS
         return self.header == "required"
 
     @property
@@ -165,7 +165,7 @@ def load(folder: Path | None = None) -> SchemaTable:
     return SchemaTable(rows)
 
 
-def _page(path: Path) -> Page:
+def _page(path: Path) -> YamlPage:
     try:
         page = yamllines.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -177,11 +177,11 @@ def _page(path: Path) -> Page:
     return page
 
 
-def _read(entry: object, number: int, page: Page, path: Path) -> _Entry:
+def _read(entry: object, number: int, page: YamlPage, path: Path) -> _Entry:
     try:
         return _Entry.model_validate(entry)
     except ValidationError as error:
-        first = pagewords.faults(error, _Entry)[0]
+        first = validation_errors.sentences(error, _Entry)[0]
         raise _fault(str(first), path, page.line_of((number, *first.path))) from None
 
 

@@ -43,7 +43,7 @@ _SEPARATOR: Final = "\n"
 """Between the texts, which one XPath reads; normalize-space leaves none in them."""
 
 
-class Head(NamedTuple):
+class MessageHeader(NamedTuple):
     """What every generation says. Values are as sent, as tokens of XML Schema: without outer blanks, and inside one each. What is
     missing is empty, nothing is checked here.
 
@@ -64,13 +64,13 @@ class Head(NamedTuple):
     test: bool
 
 
-def read(root: etree._Element) -> Head | None:
+def read_header(root: etree._Element) -> MessageHeader | None:
     """The header of a message, or None where it has none of the three. Elements nobody knows are passed over; never raises."""
     head = next(root.iterchildren("*"), None)
     if head is None or (generation := _generation(head)) is None:
         return None
     message_id, type_code, type_name, created, reader, author = _TEXTS[generation](head).split(_SEPARATOR)
-    return Head(
+    return MessageHeader(
         generation=generation,
         message_id=message_id,
         type_code=type_code,

@@ -19,7 +19,7 @@ _TEXTS: Final[Mapping[str, Datatype]] = {"e:TextA": "A", "e:TextB": "B", "e:Text
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class MessageField:
     """One element or attribute of a message.
 
     `path` holds local names from the root's children on, an attribute's with `@`; `occurs` is as in UML (`1`, `0..1`, `1..20`), where
@@ -54,7 +54,7 @@ def documentation(name: str) -> str:
     return _documentation(_root(name))
 
 
-def fields(name: str) -> list[Field]:
+def fields(name: str) -> list[MessageField]:
     """All fields of a message, parents before children; a field in several branches of a choice comes once."""
     found = _content(_complex_type(_root(name)), "", optional=False)
     return list({field.path: field for field in found}.values())
@@ -79,7 +79,7 @@ def _declared(kind: str, name: str) -> etree._Element | None:
     return _xsd().find(f"{_XS}{kind}[@name='{name.removeprefix(_OWN)}']")
 
 
-def _content(node: etree._Element | None, path: str, *, optional: bool) -> Iterator[Field]:
+def _content(node: etree._Element | None, path: str, *, optional: bool) -> Iterator[MessageField]:
     """The fields of a type, a group or a part of one."""
     for child in () if node is None else node:
         kind = etree.QName(child).localname
@@ -92,17 +92,19 @@ def _content(node: etree._Element | None, path: str, *, optional: bool) -> Itera
             yield from _content(child, path, optional=optional or kind == "choice")
 
 
-def _inherited(node: etree._Element, path: str, *, optional: bool) -> Iterator[Field]:
+def _inherited(node: etree._Element, path: str, *, optional: bool) -> Iterator[MessageField]:
     """What a type takes from its base: all of it when it extends, only the attributes when it restricts, which says elements again."""
     for field in _content(_declared("complexType", node.get("base", "")), path, optional=optional):
         if node.tag == f"{_XS}extension" or field.path.startswith(f"{path}@"):
             yield field
 
 
-def _field(node: etree._Element, parent: str, *, optional: bool) -> Iterator[Field]:
+def _field(node: etree._Element, parent: str, *, optional: bool) -> Iterator[MessageField]:
     mark = "@" if node.tag == f"{_XS}attribute" else ""
     path = f"{parent}{mark}{node.get('name')}"
-    yield Field(path, _occurs(node, optional=optional), node.get("type", "").removeprefix(_OWN), _datatype(node), _documentation(node))
+    yield MessageField(
+        path, _occurs(node, optional=optional), node.get("type", "").removeprefix(_OWN), _datatype(node), _documentation(node)
+    )
     yield from _content(_complex_type(node), f"{path}/", optional=False)
 
 

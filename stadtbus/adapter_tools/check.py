@@ -13,7 +13,7 @@ from adapters.mapping import Mapping, lint, page, proofread, samples
 from adapters.protocols import mapped
 from adapters.protocols.drop import Drop
 from schemas.catalogue import Catalogue, Office
-from schemas.catalogue.pages import Flaw, Spot
+from schemas.findings import Flaw, Spot
 from stadtbus.adapter_tools import new
 
 

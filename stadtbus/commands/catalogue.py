@@ -13,9 +13,9 @@ from rich.table import Column, Table
 from adapters import registry
 from schemas import catalogue, problems
 from schemas.catalogue import LEVEL_NAMES, Account, Catalogue, City, FieldSpec, Offer, Route, Service, pages, rules
-from schemas.catalogue.pages import Flaw, Pages, Spot
+from schemas.catalogue.pages import Pages
 from schemas.errors import Rejected, UsageError
-from schemas.findings import Severity
+from schemas.findings import Flaw, Severity, Spot
 from schemas.problems import Problem
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, tell
 

@@ -12,7 +12,7 @@ from schemas.errors import UsageError
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load, print_json, tell, to_people
 
 if TYPE_CHECKING:
-    from schemas.examination.table import Row
+    from schemas.examination.schema_table import Row
 
 schemas_app = typer.Typer(no_args_is_help=True, help="Which messages are known beside ours, and their schemas.")
 

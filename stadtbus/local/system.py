@@ -28,7 +28,7 @@ from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue, problems, topics
 from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.message import Authority
 from stadtbus.local.supervisor import ProcessSpec, Supervisor
 from stadtbus.processes import port_of
@@ -260,7 +260,7 @@ class LocalSystem:
             self._say(f"no schema set for {namespace}: of these messages the header is checked, not the body")
         self._schemas.mkdir(exist_ok=True)
         rows = [{"name": namespace, "namespace": namespace, "schema": "none"} for namespace in namespaces]
-        (self._schemas / table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+        (self._schemas / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
 
     def _write_config(self) -> None:
         """All processes read this file. It holds the twins' secrets, so it is for its owner only."""

@@ -15,13 +15,13 @@ from adapters.mapping import Mapping as FieldMapping
 from adapters.mapping import lint
 from schemas import catalogue, xml
 from schemas.errors import Rejected, UsageError
-from schemas.examination import heads
 from schemas.examination.examine import examine
 from schemas.examination.rules import Claim
-from schemas.examination.table import Row, SchemaTable
+from schemas.examination.schema_table import Row, SchemaTable
+from schemas.message.header import read_header
 from tests import evil
 from tests.fuzz import changes
-from tests.unit import test_heads
+from tests.unit import test_message_header
 
 LIMIT_S: Final = 2.0
 NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
@@ -53,7 +53,7 @@ def header(body: bytes) -> None:
     except Rejected as error:
         _keeps_quiet(str(error))
         return
-    heads.read(root)
+    read_header(root)
 
 
 def mapping(body: bytes) -> None:
@@ -84,7 +84,7 @@ def seeds(target: str) -> list[bytes]:
         root = Path(__file__).parents[2] / "adapters"
         return [path.read_bytes() for path in sorted(root.glob("*/*/mapping.yaml"))]
     samples = Path(xml.__file__).parent / "samples"
-    generations = [test_heads.g1(""), test_heads.g1("g:"), test_heads.g2(), test_heads.G3]
+    generations = [test_message_header.g1(""), test_message_header.g1("g:"), test_message_header.g2(), test_message_header.G3]
     return [evil.VALID, *(path.read_bytes() for path in sorted(samples.glob("*.xml"))), *(text.encode() for text in generations)]
 
 

@@ -27,9 +27,9 @@ from producers.outbox.relay import Lane
 from schemas import operations, topics
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import CannotTell
-from schemas.events import EventWriter, State, Step, iso
+from schemas.events import EventWriter, State, StatusChange, iso
 from schemas.headers import Header
-from schemas.operations import Action
+from schemas.operations import OperatorAction
 from stadtbus import republish
 from stadtbus.republish import LostSubmissions
 from tests.kafka.helpers import fill, settings_for
@@ -90,7 +90,7 @@ async def delete(kafka: KafkaSettings, topic: str) -> None:
 async def tell(kafka: KafkaSettings, office: str, states: Sequence[tuple[UUID, State]]) -> None:
     """What the office says, on the topic only: the status feed has not read it."""
     moment, writer = iso(1_772_355_600_000), EventWriter(office, answers_later=False)
-    values = [writer.write(Step(state, moment, 1, moment), str(one), "case", "99115005104000", "portal") for one, state in states]
+    values = [writer.write(StatusChange(state, moment, 1, moment), str(one), "case", "99115005104000", "portal") for one, state in states]
     await fill(kafka, [Outgoing(topics.events(office.partition(".")[0]), b"k", value) for value in values])
 
 
@@ -130,7 +130,7 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     written: list[Any] = []
     await read_all(kafka, [topics.OPERATIONS], written.append)
     noted = [one for record in written if (one := operations.read(record.value)).office == office]
-    assert [(one.actor, one.action, one.count) for one in noted] == [("op", Action.REPUBLISH, 4)]
+    assert [(one.actor, one.action, one.count) for one in noted] == [("op", OperatorAction.REPUBLISH, 4)]
 
 
 async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox) -> None:

@@ -20,12 +20,12 @@ from producers.intake.form import SubmissionForm
 from producers.outbox import outbox
 from producers.outbox.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
-from schemas import catalogue, datatypes, message, problems, xml
-from schemas.din91379 import misfit
+from schemas import catalogue, message, problems, xml
+from schemas.din91379 import first_disallowed
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.findings import Finding, Severity
-from schemas.message import Authority, Message, Receipt, RejectionMessage, StatusMessage
+from schemas.message import Authority, Message, Receipt, RejectionMessage, StatusMessage, xsd
 from schemas.problems import Problem
 from tests import builders, family
 
@@ -301,7 +301,7 @@ def test_any_problem_fits_a_rejection(problem: Problem) -> None:
     error.message_id = uuid4()
     root = xml.parse(answers.rejection(error, BUS, PORTAL))
     xml.validate(root, message.SCHEMA)
-    assert misfit("".join(map(str, root.itertext())), datatypes.datatypes()["grund/hinweis"]) is None
+    assert first_disallowed("".join(map(str, root.itertext())), xsd.datatypes()["grund/hinweis"]) is None
     rejection = message.read(root)
     assert isinstance(rejection, RejectionMessage)
     assert rejection.reference is not None

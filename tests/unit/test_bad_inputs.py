@@ -21,7 +21,7 @@ from lxml import etree
 
 from schemas import catalogue, message, problems, xml
 from schemas.errors import Rejected
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.examination.examine import examine
 from schemas.problems import Problem
 from tests import builders, evil
@@ -182,7 +182,7 @@ def test_i13_schema_location(tmp_path: Path) -> None:
 )
 def test_i14_breaches_of_the_schema(old: str, new: str, problem: Problem) -> None:
     """What breaks the XSD is refused with path and rule, and soon."""
-    body, known, cities = evil.VALID.replace(old.encode(), new.encode()), table.load(), catalogue.load()
+    body, known, cities = evil.VALID.replace(old.encode(), new.encode()), schema_table.load(), catalogue.load()
     began = time.process_time()
     found = examine(body, known, cities, datetime(2026, 3, 2, tzinfo=UTC)).errors[0]
     assert time.process_time() - began < 1

@@ -8,9 +8,9 @@ import pytest
 from lxml import etree
 
 from schemas import catalogue, message
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.examination.examine import examine
-from schemas.schemaset import SchemaSet
+from schemas.schema_set import SchemaSet
 from tests import builders
 from tests.unit.test_rules import NOW, TIME
 
@@ -97,7 +97,7 @@ def test_a_pretty_printed_message_is_taken() -> None:
     """Time and date on lines of their own are those that stand there; ids keep their blanks, as XÖV has it."""
     text = message.write(builders.application()).decode()
     pretty = text.replace(TIME, f"\n    {TIME}\n  ").replace("1990-05-17", "\n\t1990-05-17\n")
-    known = (table.load(), catalogue.load(), NOW)
+    known = (schema_table.load(), catalogue.load(), NOW)
     found = examine(pretty.encode(), *known)
     assert found.findings == ()
     assert found.root is not None

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import schemas
 from schemas import catalogue, problems
 from schemas.catalogue import Catalogue, FieldSpec, pages, rules
-from schemas.din91379 import misfit
+from schemas.din91379 import first_disallowed
 from schemas.errors import Rejected, UsageError
 from schemas.message import Trust
 from schemas.problems import Problem
@@ -280,5 +280,5 @@ def test_every_service_has_fields() -> None:
 def test_examples_fit_their_datatype() -> None:
     """The examples of all fields are in normal form C and fit the datatype of DIN 91379 that their field has."""
     fields = [field for service in CATALOGUE.services.values() for field in service.fields]
-    assert [field.id for field in fields for text in field.examples if misfit(text, field.datatype)] == []
+    assert [field.id for field in fields for text in field.examples if first_disallowed(text, field.datatype)] == []
     assert all(unicodedata.is_normalized("NFC", text) for field in fields for text in field.examples)

@@ -10,9 +10,8 @@ import pytest
 
 from schemas import catalogue, problems
 from schemas.catalogue import pages, rules
-from schemas.catalogue.pages import Flaw
 from schemas.errors import UsageError
-from schemas.findings import Severity
+from schemas.findings import Flaw, Severity
 
 SERVICES = """\
 - id: parken

@@ -16,16 +16,16 @@ from schemas.catalogue import pages
 from schemas.catalogue import rules as catalogue_rules
 from schemas.codelists import SHIPPED
 from schemas.errors import UsageError
-from schemas.examination import rules, table
+from schemas.examination import rules, schema_table
 from schemas.examination.examine import examine
-from schemas.findings import Severity
+from schemas.findings import Flaw, Severity
 from stadtbus.settings import Settings
 from tests import builders
 from tests.unit.test_rules import NOW, PERMIT, genuine
 
 MATERIAL = Path(__file__).parents[3] / "shared/xoev/codelists"
 PREFIX_FILE = "xoev-de-bund-bmi-bit-codeliste-dvdv.praefix_{}.xml"
-TABLE, CATALOGUE = table.load(), catalogue.load()
+TABLE, CATALOGUE = schema_table.load(), catalogue.load()
 needs_material = pytest.mark.skipif(not MATERIAL.is_dir(), reason=f"the published lists are not at {MATERIAL}")
 
 LIST = """<gc:CodeList xmlns:gc="http://docs.oasis-open.org/codelist/ns/genericode/1.0/">
@@ -65,7 +65,7 @@ def test_every_prefix_of_dvdv_is_taken(prefix: str) -> None:
     assert "key-in-directory" not in {one.rule for one in genuine(PERMIT.replace("kop:09564000", f"{prefix}:01")).findings}
 
 
-def offices_of(*keys: str, lists: codelists.CodeLists = SHIPPED) -> list[pages.Flaw]:
+def offices_of(*keys: str, lists: codelists.CodeLists = SHIPPED) -> list[Flaw]:
     """What is wrong with the authorities of a catalogue whose one city has an office for each of these keys, one a day."""
     days = (date(2027, 1, 1) + timedelta(days=number) for number in range(len(keys)))
     services = [
@@ -74,7 +74,7 @@ def offices_of(*keys: str, lists: codelists.CodeLists = SHIPPED) -> list[pages.F
     offices = [{"id": f"amt-{number}", "name": "Amt", "authority": key, "services": [services[number]]} for number, key in enumerate(keys)]
     city = {"city": "regensburg", "name": "Regensburg", "ags": "09362000", "ars": "093620000000", "offices": offices}
     shared = [one for one in pages.sources() if one.name in {"services.yaml", "accounts.yaml"}]
-    flaws = catalogue_rules.flaws(pages.read([*shared, pages.Source("regensburg.yaml", yaml.safe_dump(city).encode())], lists))
+    flaws = catalogue_rules.flaws(pages.read([*shared, pages.PageSource("regensburg.yaml", yaml.safe_dump(city).encode())], lists))
     return [flaw for flaw in flaws if flaw.rule != "not-offered"]
 
 

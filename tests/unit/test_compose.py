@@ -20,7 +20,7 @@ from adapters.twins.settings import TwinsSettings
 from infra.kafka.jars import kafka_version
 from infra.kafka.local import cluster_settings
 from schemas import catalogue
-from schemas.examination import table
+from schemas.examination import schema_table
 from stadtbus import settings
 from stadtbus.cli import app
 
@@ -47,11 +47,11 @@ def test_every_office_has_its_adapter() -> None:
 
 def test_gateway_knows_every_namespace(tmp_path: Path) -> None:
     """The gateway's schema table has a row for each genuine message that an office takes."""
-    (tmp_path / table.PAGE).write_text(COMPOSE["configs"]["schemas"]["content"], encoding="utf-8")
+    (tmp_path / schema_table.PAGE).write_text(COMPOSE["configs"]["schemas"]["content"], encoding="utf-8")
     taken = {namespace for route in catalogue.load().routes for namespace in route.office_entry.namespaces}
-    assert {row.namespace for row in table.load(tmp_path).rows if not row.own} == taken
+    assert {row.namespace for row in schema_table.load(tmp_path).rows if not row.own} == taken
     (config,) = SERVICES["gateway"]["configs"]
-    assert config["target"] == f"{SERVICES['gateway']['environment']['STADTBUS_SCHEMAS__FOLDER']}/{table.PAGE}"
+    assert config["target"] == f"{SERVICES['gateway']['environment']['STADTBUS_SCHEMAS__FOLDER']}/{schema_table.PAGE}"
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -27,7 +27,7 @@ from schemas import topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import UsageError
 from schemas.headers import CopyHeader, Header, encode
-from schemas.operations import DISCARD_PATTERN, REASON_PATTERN, Action, Operation
+from schemas.operations import DISCARD_PATTERN, REASON_PATTERN, Operation, OperatorAction
 from stadtbus.commands import deadletters_views
 
 OFFICE: Final = "muenchen.meldewesen"
@@ -423,7 +423,7 @@ def test_discard_reason_is_a_code(reason: str) -> None:
 
 def test_operation_is_what_is_written() -> None:
     """An operation survives its record, and takes neither unknown fields nor an actor with spaces."""
-    operation = Operation(at=NOW, actor="op", action=Action.REVEAL, office=OFFICE, reason="ticket 4711", place=f"{LYING}/0/1")
+    operation = Operation(at=NOW, actor="op", action=OperatorAction.REVEAL, office=OFFICE, reason="ticket 4711", place=f"{LYING}/0/1")
     assert Operation.model_validate_json(operation.model_dump_json(exclude_none=True)) == operation
     assert re.fullmatch(REASON_PATTERN, "ticket 4711")
     for wrong in ({"actor": "two words"}, {"actor": ""}, {"value": "x"}, {"reason": "a\nb"}):

@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from schemas import xml
-from schemas.din91379 import Datatype, Misfit, looks_like_mojibake, misfit, misfits, search_form
+from schemas.din91379 import Datatype, DisallowedCharacter, disallowed, first_disallowed, looks_like_mojibake, search_form
 from schemas.din91379_tables import SEARCH_FORM, SEQUENCES
 
 MATERIAL = Path(__file__).parents[3] / "shared" / "xoev"
@@ -34,24 +34,24 @@ GROUPS = {
 EVERY_CODE_POINT = [chr(code) for code in range(0x20000) if not 0xD800 <= code < 0xE000]
 RUNNING_TEXT = "Jürgen Groß, Königstraße 12a "
 MISFITS = {
-    "en dash": ("A–B", "E", Misfit(1, "U+2013", "in no type")),
-    "em dash": ("—", "E", Misfit(0, "U+2014", "in no type")),
-    "bullet": ("a •", "E", Misfit(2, "U+2022", "in no type")),
-    "soft hyphen": ("Bade\u00adort", "E", Misfit(4, "U+00AD", "in no type")),
-    "zero width space": ("a\u200b", "E", Misfit(1, "U+200B", "in no type")),
-    "emoji": ("Anna 😀", "E", Misfit(5, "U+1F600", "in no type")),
-    "lone surrogate": ("a\ud800", "E", Misfit(1, "U+D800", "in no type")),
-    "typographic quote": ("„Post“", "C", Misfit(0, "U+201E", "enl")),
-    "no-break space in a name": ("Anna\u00a0Maria", "A", Misfit(4, "U+00A0", "bnlnot")),
-    "tab in a company": ("A\tB", "D", Misfit(1, "U+0009", "bnlnot")),
-    "digit in a name": ("Anna 2", "A", Misfit(5, "U+0032", "bnl")),
-    "Greek in a general text": ("Ωmega", "C", Misfit(0, "U+03A9", "gl")),
-    "Cyrillic in a company": ("ООО", "D", Misfit(0, "U+041E", "cl")),
-    "mark alone": ("\u0301", "E", Misfit(0, "U+0301", "dc")),
-    "mark after a letter that does not take it": ("Bx\u0304", "E", Misfit(2, "U+0304", "dc")),
-    "mark after a sequence": ("C\u0300\u0300", "E", Misfit(2, "U+0300", "dc")),
-    "mark after the end of a sequence": ("K\u035fH\u0304", "E", Misfit(3, "U+0304", "dc")),
-    "position in the NFC form": ("u\u0308u\u0308–", "A", Misfit(2, "U+2013", "in no type")),
+    "en dash": ("A–B", "E", DisallowedCharacter(1, "U+2013", "in no type")),
+    "em dash": ("—", "E", DisallowedCharacter(0, "U+2014", "in no type")),
+    "bullet": ("a •", "E", DisallowedCharacter(2, "U+2022", "in no type")),
+    "soft hyphen": ("Bade\u00adort", "E", DisallowedCharacter(4, "U+00AD", "in no type")),
+    "zero width space": ("a\u200b", "E", DisallowedCharacter(1, "U+200B", "in no type")),
+    "emoji": ("Anna 😀", "E", DisallowedCharacter(5, "U+1F600", "in no type")),
+    "lone surrogate": ("a\ud800", "E", DisallowedCharacter(1, "U+D800", "in no type")),
+    "typographic quote": ("„Post“", "C", DisallowedCharacter(0, "U+201E", "enl")),
+    "no-break space in a name": ("Anna\u00a0Maria", "A", DisallowedCharacter(4, "U+00A0", "bnlnot")),
+    "tab in a company": ("A\tB", "D", DisallowedCharacter(1, "U+0009", "bnlnot")),
+    "digit in a name": ("Anna 2", "A", DisallowedCharacter(5, "U+0032", "bnl")),
+    "Greek in a general text": ("Ωmega", "C", DisallowedCharacter(0, "U+03A9", "gl")),
+    "Cyrillic in a company": ("ООО", "D", DisallowedCharacter(0, "U+041E", "cl")),
+    "mark alone": ("\u0301", "E", DisallowedCharacter(0, "U+0301", "dc")),
+    "mark after a letter that does not take it": ("Bx\u0304", "E", DisallowedCharacter(2, "U+0304", "dc")),
+    "mark after a sequence": ("C\u0300\u0300", "E", DisallowedCharacter(2, "U+0300", "dc")),
+    "mark after the end of a sequence": ("K\u035fH\u0304", "E", DisallowedCharacter(3, "U+0304", "dc")),
+    "position in the NFC form": ("u\u0308u\u0308–", "A", DisallowedCharacter(2, "U+2013", "in no type")),
 }
 FITS: dict[str, tuple[str, Datatype]] = {
     "empty": ("", "A"),
@@ -85,31 +85,31 @@ def official(datatype: str) -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize(("text", "datatype", "expected"), MISFITS.values(), ids=MISFITS)
-def test_misfit(text: str, datatype: Datatype, expected: Misfit) -> None:
+def test_misfit(text: str, datatype: Datatype, expected: DisallowedCharacter) -> None:
     """The first code point that does not fit is told with position, number and group."""
-    assert misfit(text, datatype) == expected
+    assert first_disallowed(text, datatype) == expected
 
 
 @pytest.mark.parametrize(("text", "datatype"), FITS.values(), ids=FITS)
 def test_fits(text: str, datatype: Datatype) -> None:
     """What the norm allows passes, however its letters are composed."""
-    assert misfit(text, datatype) is None
+    assert first_disallowed(text, datatype) is None
 
 
 def test_all_misfits_in_their_order() -> None:
     """After one misfit the search goes on."""
-    assert [(found.position, found.code_points) for found in misfits("1a–b2", "A")] == [(0, "U+0031"), (2, "U+2013"), (4, "U+0032")]
+    assert [(found.position, found.code_points) for found in disallowed("1a–b2", "A")] == [(0, "U+0031"), (2, "U+2013"), (4, "U+0032")]
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)
 def test_number_of_entries(datatype: Datatype) -> None:
     """Each datatype has as many single characters as the norm says, and all 149 sequences."""
     nfc = [character for character in EVERY_CODE_POINT if unicodedata.is_normalized("NFC", character)]
-    assert sum(misfit(character, datatype) is None for character in nfc) == SINGLES[datatype]
+    assert sum(first_disallowed(character, datatype) is None for character in nfc) == SINGLES[datatype]
     sequences = [
         letter + "".join(chr(int(code, 16)) for code in marks.split()) for marks, letters in SEQUENCES.items() for letter in letters
     ]
-    assert (len(sequences), [sequence for sequence in sequences if misfit(sequence, datatype)]) == (149, [])
+    assert (len(sequences), [sequence for sequence in sequences if first_disallowed(sequence, datatype)]) == (149, [])
 
 
 @with_material
@@ -119,8 +119,8 @@ def test_every_entry_of_the_table(datatype: Datatype) -> None:
     table = list(entries(TABLE))
     assert len(table) == 930
     for entry, (group, *_) in table:
-        found = misfit(entry, datatype)
-        assert found == (None if group in GROUPS[datatype] else Misfit(0, f"U+{ord(entry):04X}", group))
+        found = first_disallowed(entry, datatype)
+        assert found == (None if group in GROUPS[datatype] else DisallowedCharacter(0, f"U+{ord(entry):04X}", group))
         assert unicodedata.is_normalized("NFC", entry)
 
 
@@ -132,7 +132,7 @@ def test_every_code_point_against_the_official_pattern(datatype: Datatype) -> No
     differing = [
         f"U+{ord(character):04X}"
         for character in EVERY_CODE_POINT
-        if (misfit(character, datatype) is None) != bool(pattern.fullmatch(unicodedata.normalize("NFC", character)))
+        if (first_disallowed(character, datatype) is None) != bool(pattern.fullmatch(unicodedata.normalize("NFC", character)))
     ]
     assert differing == []
 
@@ -150,7 +150,7 @@ def test_random_texts_against_the_official_pattern(datatype: Datatype) -> None:
         strange = chance.choice([fitting, fitting, others, ["–", "\u00ad", "😀", "한", "\u0338", "\u0e4d"]])
         text = "".join(chance.choice(chance.choice([fitting, fitting, fitting, letters, strange])) for _ in range(chance.randrange(1, 12)))
         text = unicodedata.normalize("NFC", text)
-        found = misfit(text, datatype)
+        found = first_disallowed(text, datatype)
         seen[found is None] += 1
         assert (found is None) == bool(pattern.fullmatch(text)), ascii(text)
         assert found is None or pattern.fullmatch(text[: found.position]), ascii(text)
@@ -201,12 +201,12 @@ def test_time_grows_with_the_text_only(last: str) -> None:
     """A million characters take well under a second, whether they fit or not; a quarter of the promised 20 MB/s, for busy machines."""
     text = RUNNING_TEXT * (1_000_000 // len(RUNNING_TEXT)) + last
     began = time.process_time()
-    assert (misfit(text, "C") is None) == (not last)
+    assert (first_disallowed(text, "C") is None) == (not last)
     assert time.process_time() - began < len(text) / 20e6 * 4
 
 
 def test_many_misfits_take_no_time() -> None:
     """A text of nothing but misfits is gone through once."""
     began = time.process_time()
-    assert sum(1 for _ in misfits("a–" * 100_000, "E")) == 100_000
+    assert sum(1 for _ in disallowed("a–" * 100_000, "E")) == 100_000
     assert time.process_time() - began < 2

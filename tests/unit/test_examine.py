@@ -20,12 +20,12 @@ from adapters.interface import Submission
 from adapters.mapping import Mapping
 from schemas import catalogue, message
 from schemas.catalogue import Route
-from schemas.din91379 import looks_like_mojibake, misfit
+from schemas.din91379 import first_disallowed, looks_like_mojibake
 from schemas.errors import Rejected
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.examination.examine import Examined, examine
 from schemas.examination.rules import Claim
-from schemas.examination.table import Row, SchemaTable
+from schemas.examination.schema_table import Row, SchemaTable
 from schemas.findings import Severity
 from schemas.message import FormField
 from tests import builders
@@ -41,7 +41,7 @@ CANARY = "Kanarienvogel"
 
 def examined(text: str, known: SchemaTable | None = None, **more: Any) -> Examined:
     """What the examination finds."""
-    return examine(text.encode(), known or table.load(), CATALOGUE, NOW, **more)
+    return examine(text.encode(), known or schema_table.load(), CATALOGUE, NOW, **more)
 
 
 def codes(found: Examined) -> list[str]:
@@ -222,7 +222,7 @@ def told_one_by_one(texts: dict[str, tuple[str, str]]) -> set[str]:
     for text, datatype in texts.values():
         if not unicodedata.is_normalized("NFC", text):
             found.add("text-not-nfc")
-        elif misfit(text, datatype) is not None:  # type: ignore[arg-type] # one of the letters
+        elif first_disallowed(text, datatype) is not None:  # type: ignore[arg-type] # one of the letters
             found.add("character-not-allowed")
         if looks_like_mojibake(text):  # a warning, which stands beside an error
             found.add("text-twice-encoded")
@@ -242,7 +242,7 @@ def test_quick_look_overlooks_nothing(as_references: bool, name: str, street: st
     form = plain.form.model_copy(update={"fields": (*plain.form.fields, FormField(id="F99000107", values=(value,)))})
     text = message.write(plain.model_copy(update={"applicants": (person,), "content": form})).decode()
     body = text.encode("ascii", "xmlcharrefreplace") if as_references else text.encode()
-    found = examine(body, table.load(), CATALOGUE, NOW)
+    found = examine(body, schema_table.load(), CATALOGUE, NOW)
     assert set(codes(found)) == told_one_by_one({"name": (name, "A"), "street": (street, "B"), "value": (value, "C")})
 
 
@@ -271,8 +271,8 @@ STANDARDS = [
 @pytest.mark.skipif(not SAMPLES, reason=f"the published messages are not at {MATERIAL}")
 def test_published_messages(tmp_path: Path) -> None:
     """Of twelve, ten pass on a test system, two are refused with the place; none has a finding of DIN 91379, though most break rules."""
-    (tmp_path / table.PAGE).write_text(yaml.safe_dump(STANDARDS, allow_unicode=True), encoding="utf-8")
-    known = table.load(tmp_path)
+    (tmp_path / schema_table.PAGE).write_text(yaml.safe_dump(STANDARDS, allow_unicode=True), encoding="utf-8")
+    known = schema_table.load(tmp_path)
     found = {path.name: examine(path.read_bytes(), known, CATALOGUE, NOW, accept_test=True) for path in SAMPLES}
     refused = {name: one for name, one in found.items() if one.errors}
     assert sorted(refused) == ["monitoring_plan_maximal.xml", "monitoring_plan_minimal.xml"]

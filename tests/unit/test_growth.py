@@ -29,7 +29,7 @@ from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import UsageError
 from schemas.events import State, StatusEvent
 from schemas.headers import CopyHeader, Header, RawHeaders, decode
-from schemas.operations import Action, Operation
+from schemas.operations import Operation, OperatorAction
 from tests import builders
 from tests.unit.test_records import HEADERS
 
@@ -98,7 +98,7 @@ def test_operation_of_a_newer_writer_is_read(more: dict[str, Any]) -> None:
 def test_operation_of_the_first_writer_is_read() -> None:
     """What was added since may be missing."""
     operation = operations.read(FIRST_OPERATION.encode())
-    assert (operation.action, operation.count, operation.reference) == (Action.REPLAY, 3, None)
+    assert (operation.action, operation.count, operation.reference) == (OperatorAction.REPLAY, 3, None)
 
 
 def test_operation_writers_stay_strict() -> None:

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from producers.synthetic import permits
 from schemas import message, xml
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.headers import Header
 from schemas.message import (
     AREA_LIST_ARS,
@@ -69,7 +69,7 @@ def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that knows XBau, without its schemas, and a standard whose header nobody reads."""
     folder = tmp_path_factory.mktemp("building")
     rows = [{"name": name, "namespace": namespace, "schema": "none"} for name, namespace in (("XBau", permits.NAMESPACE), ("X", "urn:x"))]
-    (folder / table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+    (folder / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
     yield from opened(folder, schemas=folder)
 
 

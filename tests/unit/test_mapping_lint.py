@@ -13,9 +13,10 @@ from lxml import etree
 from adapters.mapping import lint
 from adapters.mapping.exemplars import exemplars
 from adapters.registry import folder
-from schemas import catalogue, datatypes, message, xml
+from schemas import catalogue, message, xml
 from schemas.catalogue import Service
-from schemas.catalogue.pages import Flaw
+from schemas.findings import Flaw
+from schemas.message import xsd
 
 KINDS = (message.APPLICATION, message.AMENDMENT, message.WITHDRAWAL)
 SERVICES = catalogue.load().services
@@ -267,7 +268,7 @@ def test_exemplars_have_everything(kind: str) -> None:
     for root in chain.from_iterable(exemplars(kind, RESIDENCE)):
         xml.validate(root, message.SCHEMA)
         paths.update(_paths(root))
-    known = {field.path for field in datatypes.fields(kind)}
+    known = {field.path for field in xsd.fields(kind)}
     assert known - paths == ({"inhalt/fachnachricht"} & known)
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
 
-from schemas import catalogue, datatypes, message, problems, xml
+from schemas import catalogue, message, problems, xml
 from schemas.errors import Rejected
 from schemas.events import State
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.examination.examine import examine
-from schemas.message import Amendment, Application, Form, FormField, Message
+from schemas.message import Amendment, Application, Form, FormField, Message, xsd
 from tests import builders, family
 
 XOEV = Path(__file__).parents[2].parent / "shared" / "xoev" / "basisnachricht"
@@ -89,7 +89,7 @@ def test_round_trip_of_any_message(name: str, data: st.DataObject) -> None:
 
 def test_samples_are_the_whole_family() -> None:
     """There is one sample for each message, and a model for each message of the XSD."""
-    assert list(family.SAMPLES) == sorted(message.NAMES.values()) == sorted(datatypes.messages()) == sorted(family.MESSAGES)
+    assert list(family.SAMPLES) == sorted(message.NAMES.values()) == sorted(xsd.messages()) == sorted(family.MESSAGES)
 
 
 @pytest.mark.parametrize("name", family.SAMPLES)
@@ -129,7 +129,7 @@ def test_any_value_of_test_means_test(value: str) -> None:
 @pytest.mark.parametrize("name", family.SAMPLES)
 def test_sample_breaks_no_rule(name: str) -> None:
     """A sample passes everything that `stadtbus validate` looks at, without a warning."""
-    examined = examine(family.SAMPLES[name], table.load(), catalogue.load(), datetime(2026, 3, 31, tzinfo=UTC))
+    examined = examine(family.SAMPLES[name], schema_table.load(), catalogue.load(), datetime(2026, 3, 31, tzinfo=UTC))
     assert examined.findings == ()
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from schemas import message
-from schemas.examination import heads
-from schemas.examination.heads import Head
+from schemas.message.header import G2G_NAMESPACE, Generation, MessageHeader, read_header
 from tests import builders
 
 IDENTIFICATION = (
@@ -59,9 +58,9 @@ G3 = (
     [("G1", g1("")), ("G1", g1("g:")), ("G2", g2()), ("G2", g2("<referenzUUID>x</referenzUUID>")), ("G3", G3)],
     ids=["G1 unqualified", "G1 qualified", "G2", "G2 with more elements", "G3"],
 )
-def test_generations_give_the_same_record(generation: heads.Generation, text: str) -> None:
+def test_generations_give_the_same_record(generation: Generation, text: str) -> None:
     """G1, qualified or not, G2 and G3 say the same; keys of authorities are one text, elements nobody knows are passed over."""
-    assert heads.read(etree.fromstring(text)) == Head(
+    assert read_header(etree.fromstring(text)) == MessageHeader(
         generation=generation,
         message_id="6E1D5F4A-0000-4000-8000-00000000000A",
         type_code="0100",
@@ -78,7 +77,7 @@ def test_generations_give_the_same_record(generation: heads.Generation, text: st
 @pytest.mark.parametrize("value", ["true", "false", ""])
 def test_test_flag_is_its_presence(value: str) -> None:
     """Any value of `@test`, even false, marks a test message."""
-    head = heads.read(etree.fromstring(g2(attributes=f'test="{value}"')))
+    head = read_header(etree.fromstring(g2(attributes=f'test="{value}"')))
     assert head is not None
     assert head.test
 
@@ -86,7 +85,7 @@ def test_test_flag_is_its_presence(value: str) -> None:
 def test_our_own_messages_are_g2() -> None:
     """What we write has the header of generation 2."""
     application = builders.application()
-    head = heads.read(etree.fromstring(message.write(application)))
+    head = read_header(etree.fromstring(message.write(application)))
     assert head is not None
     assert (head.generation, head.message_id, head.type_code) == ("G2", str(application.message_id), "0100")
     assert (head.reader, head.author) == (application.reader.key, application.author.key)
@@ -107,12 +106,12 @@ NO_HEAD = {
 @pytest.mark.parametrize("text", NO_HEAD.values(), ids=NO_HEAD)
 def test_other_headers_are_not_guessed(text: str) -> None:
     """A message without a common header has none, whatever resembles one."""
-    assert heads.read(etree.fromstring(text)) is None
+    assert read_header(etree.fromstring(text)) is None
 
 
 def test_comments_and_missing_parts_do_no_harm() -> None:
     """Comments before the header are passed over, and what is missing is empty."""
-    head = heads.read(etree.fromstring("<n><!-- a --><?b c?><nachrichtenkopf.g2g><leser/></nachrichtenkopf.g2g></n>"))
+    head = read_header(etree.fromstring("<n><!-- a --><?b c?><nachrichtenkopf.g2g><leser/></nachrichtenkopf.g2g></n>"))
     assert head is not None
     assert (head.message_id, head.type_code, head.type_name, head.created, head.reader) == ("", "", None, "", "")
     assert (head.standard, head.version) == (None, None)
@@ -124,7 +123,7 @@ NAMES = st.sampled_from(
         *("leser", "autor", "behoerdenkennung", "praefix", "kennung", "name", "odd"),
     )
 )
-NAMESPACES = st.sampled_from(["", f"{{{heads.G2G_NAMESPACE}}}", "{http://example.org/probe/2.1}"])
+NAMESPACES = st.sampled_from(["", f"{{{G2G_NAMESPACE}}}", "{http://example.org/probe/2.1}"])
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff")
 
 
@@ -141,6 +140,6 @@ def trees(draw: st.DrawFn, depth: int = 4) -> etree._Element:
 @given(trees())
 def test_odd_headers_never_raise(root: etree._Element) -> None:
     """Whatever the elements are, there is a header of texts or none."""
-    head = heads.read(root)
+    head = read_header(root)
     if head is not None:
         assert all(isinstance(text, str) for text in (head.message_id, head.type_code, head.created, head.reader, head.author))

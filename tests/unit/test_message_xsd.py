@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from schemas import datatypes, message, xml
+from schemas import message, xml
+from schemas.message import xsd
 from tests import family
 
 EXPECTED = {
@@ -29,7 +30,7 @@ EXPECTED = {
 @pytest.mark.parametrize(("path", "expected"), EXPECTED.items())
 def test_datatype_of_a_text(path: str, expected: str) -> None:
     """Names of persons are A, addresses B, legal names and file names D, everything else C."""
-    assert datatypes.datatypes()[path] == expected
+    assert xsd.datatypes()[path] == expected
 
 
 def test_what_is_no_text_has_no_datatype() -> None:
@@ -40,12 +41,12 @@ def test_what_is_no_text_has_no_datatype() -> None:
         "anlagen/anlage/groesseBytes",
         "inhalt/formular/feld/@id",
     )
-    assert [path for path in paths if path in datatypes.datatypes()] == []
+    assert [path for path in paths if path in xsd.datatypes()] == []
 
 
 def test_a_path_means_the_same_in_each_message() -> None:
     """Two messages do not disagree about the datatype of a path, so one mapping serves all."""
-    said = {(field.path, field.datatype) for name in datatypes.messages() for field in datatypes.fields(name) if field.datatype}
+    said = {(field.path, field.datatype) for name in xsd.messages() for field in xsd.fields(name) if field.datatype}
     assert len({path for path, _ in said}) == len(said)
 
 
@@ -53,7 +54,7 @@ def test_a_path_means_the_same_in_each_message() -> None:
 def test_every_part_of_a_sample_is_a_known_field(name: str) -> None:
     """The list of fields is complete: whatever occurs in a sample is in it."""
     root = xml.parse(family.SAMPLES[name])
-    known = {field.path for field in datatypes.fields(name)}
+    known = {field.path for field in xsd.fields(name)}
     used = {f"@{key!s}" for key in root.attrib} | {path for child in root for path in _paths(child, "")}
     assert used - known == set()
 
@@ -65,13 +66,13 @@ def _paths(element: etree._Element, parent: str) -> set[str]:
 
 def test_everything_is_documented() -> None:
     """Each message and each field says what it is."""
-    assert [name for name in datatypes.messages() if not datatypes.documentation(name)] == []
-    assert [(name, field.path) for name in datatypes.messages() for field in datatypes.fields(name) if not field.documentation] == []
+    assert [name for name in xsd.messages() if not xsd.documentation(name)] == []
+    assert [(name, field.path) for name in xsd.messages() for field in xsd.fields(name) if not field.documentation] == []
 
 
 def test_occurrence() -> None:
     """How often a field may occur is read from the XSD; a branch of a choice is optional."""
-    occurs = {field.path: field.occurs for field in datatypes.fields(message.APPLICATION)}
+    occurs = {field.path: field.occurs for field in xsd.fields(message.APPLICATION)}
     paths = (
         "antragsteller",
         "antragsteller/natuerlichePerson",
@@ -87,4 +88,4 @@ def test_occurrence() -> None:
 def test_unknown_message() -> None:
     """A message that the family does not have has no fields."""
     with pytest.raises(LookupError):
-        datatypes.fields("einreichung.anfrage.0199")
+        xsd.fields("einreichung.anfrage.0199")

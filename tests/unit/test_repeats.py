@@ -22,7 +22,7 @@ from producers.synthetic import permits
 from schemas import catalogue, problems
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
-from schemas.examination import table
+from schemas.examination import schema_table
 from schemas.message import Application
 from tests import builders
 from tests.gateway import JSON, PORTALS, XML, Gateway, as_json, as_xml, opened, problem_of
@@ -159,7 +159,7 @@ def test_an_outbox_of_an_earlier_version_is_searched_by_content(store_settings: 
 async def test_genuine_message_is_known_by_its_bytes(tmp_path: Path) -> None:
     """What the call says beside a genuine message is read the first time; the same bytes are the same submission."""
     rows = [{"name": "XBau", "namespace": permits.NAMESPACE, "schema": "none"}]
-    (tmp_path / table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+    (tmp_path / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
     body = builders.permit().body.replace(b"kop:09564000", PORTALS["portal"].authority.encode())
     beside = {"Stadtbus-Service": "99012008000000", "Stadtbus-Area": "095640000000", "Stadtbus-Trust": "3; bayernid"}
     with door(tmp_path, schemas=tmp_path) as gate:

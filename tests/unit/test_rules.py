@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from schemas import catalogue, message
-from schemas.examination import rules, table
+from schemas.examination import rules, schema_table
 from schemas.examination.examine import Examined, examine
 from schemas.examination.rules import RULES, Claim
 from schemas.findings import Severity
@@ -54,7 +54,7 @@ BROKEN = {
 
 def examined(text: str, **more: Any) -> Examined:
     """What the examination finds."""
-    return examine(text.encode(), table.load(), catalogue.load(), NOW, **more)
+    return examine(text.encode(), schema_table.load(), catalogue.load(), NOW, **more)
 
 
 def test_every_rule_has_its_message() -> None:
@@ -180,8 +180,8 @@ def test_test_messages_where_they_may_be() -> None:
 
 def genuine(text: str) -> Examined:
     """A genuine message, of a standard without a schema set."""
-    row = table.Row("XBau", "http://www.xleitstelle.de/xbau/2/6", own=False, schema_set=None)
-    known = table.SchemaTable([row])
+    row = schema_table.Row("XBau", "http://www.xleitstelle.de/xbau/2/6", own=False, schema_set=None)
+    known = schema_table.SchemaTable([row])
     return examine(text.encode(), known, catalogue.load(), NOW, claim=Claim("99012008000000", "095640000000"))
 
 
@@ -254,7 +254,7 @@ def test_a_standard_with_a_header_needs_it(name: str) -> None:
 )
 def test_the_row_says_whether_a_header_is_needed(namespace: str, header: Any, severity: Severity) -> None:
     """Needed by default in the standards that are known to have one; elsewhere a warning says what was not checked."""
-    known = table.SchemaTable([table.Row("X", namespace, own=False, schema_set=None, header=header)])
+    known = schema_table.SchemaTable([schema_table.Row("X", namespace, own=False, schema_set=None, header=header)])
     found = examine(f'<x:a xmlns:x="{namespace}"/>'.encode(), known, catalogue.load(), NOW, claim=Claim("99012008000000", "095640000000"))
     assert (severity, "header-not-read") in {(one.severity, one.problem.code) for one in found.findings}
     assert bool(found.errors) == (severity is Severity.ERROR)

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from schemas import message, problems, xml
 from schemas.errors import Rejected, UsageError
-from schemas.examination import table
-from schemas.examination.table import SchemaTable
+from schemas.examination import schema_table
+from schemas.examination.schema_table import SchemaTable
 from schemas.findings import Severity
-from schemas.schemaset import SchemaSet
+from schemas.schema_set import SchemaSet
 from stadtbus import cli
 from stadtbus.commands.schemas import schemas_app
 from tests import builders
@@ -78,7 +78,7 @@ def write_rows(folder: Path, *rows: object) -> None:
 def broken(folder: Path) -> UsageError:
     """What is said of the schema set of Probe 2.6."""
     with pytest.raises(UsageError) as refused:
-        table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"]))
+        schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"]))
     assert refused.value.problem == problems.SCHEMA_SET
     return refused.value
 
@@ -89,7 +89,7 @@ def broken(folder: Path) -> UsageError:
 def test_our_own_row_is_always_there(folder: Path) -> None:
     """With and without an operator's folder our messages are known, and their rules refuse."""
     root = xml.parse(message.write(builders.application()))
-    for known in (table.load(), table.load(folder)):
+    for known in (schema_table.load(), schema_table.load(folder)):
         row = known.row_for(root, TODAY)
         assert row.own
         assert row.findings(root) == []
@@ -97,7 +97,7 @@ def test_our_own_row_is_always_there(folder: Path) -> None:
 
 def test_row_is_found_by_exact_namespace(folder: Path) -> None:
     """The namespace of the root selects the row; the operator's rows do not refuse by rules."""
-    row = table.load(folder).row_for(of(NAMESPACE), TODAY)
+    row = schema_table.load(folder).row_for(of(NAMESPACE), TODAY)
     assert (row.name, row.own) == ("Probe 2.6", False)
 
 
@@ -108,7 +108,7 @@ def test_row_is_found_by_exact_namespace(folder: Path) -> None:
 def test_other_version_names_the_accepted_ones(folder: Path, namespace: str) -> None:
     """V000: a known standard in another version is refused with the versions that are taken, and only those."""
     with pytest.raises(Rejected) as refused:
-        table.load(folder).row_for(of(namespace), TODAY)
+        schema_table.load(folder).row_for(of(namespace), TODAY)
     assert refused.value.problem == problems.UNKNOWN_VERSION
     expected = message.NAMESPACE if "einreichung" in namespace else f"{NAMESPACE}, {NONE['namespace']}"
     assert refused.value.detail == f"accepted: {expected}"
@@ -119,7 +119,7 @@ def test_other_version_names_the_accepted_ones(folder: Path, namespace: str) -> 
 def test_unknown_namespace_is_refused_by_name(folder: Path, namespace: str) -> None:
     """V001: a namespace nobody knows is named, with all that are known; there is no nearly right."""
     with pytest.raises(Rejected) as refused:
-        table.load(folder).row_for(of(namespace), TODAY)
+        schema_table.load(folder).row_for(of(namespace), TODAY)
     assert refused.value.problem == problems.UNKNOWN_MESSAGE
     assert refused.value.detail == f"known namespaces: {message.NAMESPACE}, {NAMESPACE}, {NONE['namespace']}"
     assert namespace in (refused.value.where or "")
@@ -133,7 +133,7 @@ def test_unknown_namespace_is_refused_by_name(folder: Path, namespace: str) -> N
 def test_window_includes_both_days(folder: Path, day: str, taken: bool) -> None:
     """A version is taken from its first to its last day; outside the others are named."""
     write_rows(folder, ROW | {"valid_from": date(2026, 5, 1), "valid_to": date(2026, 12, 31)}, NONE)
-    known = table.load(folder)
+    known = schema_table.load(folder)
     if taken:
         assert known.row_for(of(NAMESPACE), date.fromisoformat(day)).name == "Probe 2.6"
     else:
@@ -146,7 +146,7 @@ def test_no_version_left_is_said(folder: Path) -> None:
     """When all versions have ended the answer does not name one of them."""
     write_rows(folder, ROW | {"valid_to": date(2026, 5, 31)})
     with pytest.raises(Rejected, match="accepted: no version today"):
-        table.load(folder).row_for(of(NAMESPACE), TODAY)
+        schema_table.load(folder).row_for(of(NAMESPACE), TODAY)
 
 
 FAMILIES = {
@@ -165,7 +165,7 @@ FAMILIES = {
 @pytest.mark.parametrize(("namespace", "family"), FAMILIES.items(), ids=FAMILIES)
 def test_family_is_the_namespace_without_version(namespace: str, family: str) -> None:
     """The namespaces that XÖV standards use end in a version, and the rest is common to all versions."""
-    assert table.Row("x", namespace, own=False, schema_set=None).family == family
+    assert schema_table.Row("x", namespace, own=False, schema_set=None).family == family
 
 
 # --- the operator's page
@@ -198,7 +198,7 @@ def test_fault_of_the_page_is_told_with_its_place(folder: Path, page: str, line:
     """A wrong `schemas.yaml` is refused when it is loaded, naming file, line and what is wrong."""
     (folder / "schemas.yaml").write_text(page, encoding="utf-8")
     with pytest.raises(UsageError) as refused:
-        table.load(folder)
+        schema_table.load(folder)
     assert told in refused.value.detail
     assert refused.value.where == f"{folder / 'schemas.yaml'}, line {line}"
 
@@ -206,7 +206,7 @@ def test_fault_of_the_page_is_told_with_its_place(folder: Path, page: str, line:
 def test_folder_without_a_page_is_told(tmp_path: Path) -> None:
     """A folder that was named by mistake is not the same as none."""
     with pytest.raises(UsageError, match=r"schemas\.yaml cannot be read"):
-        table.load(tmp_path)
+        schema_table.load(tmp_path)
 
 
 # --- what operators read and type
@@ -218,12 +218,12 @@ def test_example_of_the_guide_is_a_page(tmp_path: Path) -> None:
     """The `schemas.yaml` of the guide can be loaded as it is printed."""
     (example,) = re.findall(r"```yaml\n(- name: .*?)```", PAGE, re.DOTALL)
     (tmp_path / "schemas.yaml").write_text(example, encoding="utf-8")
-    assert [row.name for row in table.load(tmp_path).rows[1:]] == ["XBau 2.6"]
+    assert [row.name for row in schema_table.load(tmp_path).rows[1:]] == ["XBau 2.6"]
 
 
 def test_guide_explains_every_key() -> None:
     """The guide's table of keys has each that a row can have."""
-    keys = {field.alias or name for name, field in table._Entry.model_fields.items()}
+    keys = {field.alias or name for name, field in schema_table._Entry.model_fields.items()}
     explained = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     assert keys <= {key for cell in explained for key in re.findall(r"`(\w+)[:`]", cell)}
 
@@ -241,14 +241,14 @@ def test_config_check_reads_the_page(configured: Path) -> None:
 
 def test_import_is_found_by_file_name(folder: Path) -> None:
     """A schema that names its import by an address on the internet finds it in the row's folders, relative or absolute."""
-    assert table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", "b"])) == []
+    assert schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", "b"])) == []
     write_rows(folder, ROW | {"folder": str(folder / "probe"), "imports": [str(folder / "kosit")]})
-    assert table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", "b"])) == []
+    assert schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", "b"])) == []
 
 
 def test_finding_has_line_path_and_rule_and_no_value(folder: Path) -> None:
     """What breaks the XSD is told with line, path with position, and rule; the value is only there to be revealed."""
-    (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", CANARY]))
+    (found,) = schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a", CANARY]))
     assert (found.problem, found.rule, found.line, found.severity) == (problems.NOT_VALID, "xsd", 3, Severity.ERROR)
     assert found.path == "/p:probe.antrag.0100/p:wert[2]"
     assert found.detail == "the value is too long (SCHEMAV_CVC_MAXLENGTH_VALID)"
@@ -277,7 +277,7 @@ NOT_VALID = {
 @pytest.mark.parametrize(("text", "path", "detail"), NOT_VALID.values(), ids=NOT_VALID)
 def test_findings_name_attributes_and_what_was_expected(folder: Path, text: str, path: str, detail: str) -> None:
     """Names of attributes, and of the elements that the schema has there, are told; values never, whatever they look like."""
-    row = table.load(folder).row_for(of(NAMESPACE), TODAY)
+    row = schema_table.load(folder).row_for(of(NAMESPACE), TODAY)
     end = "</probe.antrag.0100>" if ">" in text else ">"
     found = row.findings(xml.parse(f'<probe.antrag.0100 xmlns="{NAMESPACE}" {text.format(CANARY)}{end}'.encode()))[0]
     assert (found.path, found.detail) == (f"/probe.antrag.0100{path}", detail)
@@ -286,7 +286,7 @@ def test_findings_name_attributes_and_what_was_expected(folder: Path, text: str,
 
 def test_path_has_names_in_a_default_namespace(folder: Path) -> None:
     """A message that declares a default namespace gets paths with names too, with positions among those of the same name."""
-    row = table.load(folder).row_for(of(NAMESPACE), TODAY)
+    row = schema_table.load(folder).row_for(of(NAMESPACE), TODAY)
     text = f'<probe.antrag.0100 id="1" xmlns="{NAMESPACE}"><wert>a</wert><wert>{CANARY}</wert><anders/></probe.antrag.0100>'
     assert [found.path for found in row.findings(xml.parse(text.encode()))] == [
         "/probe.antrag.0100/wert[2]",
@@ -296,7 +296,7 @@ def test_path_has_names_in_a_default_namespace(folder: Path) -> None:
 
 def test_unknown_root_element_is_an_unknown_message(folder: Path) -> None:
     """V001: a root element that the schemas of its namespace do not have."""
-    (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"], root="probe.antrag.0999"))
+    (found,) = schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"], root="probe.antrag.0999"))
     assert (found.problem, found.path, found.line) == (problems.UNKNOWN_MESSAGE, "/p:probe.antrag.0999", 1)
 
 
@@ -305,13 +305,13 @@ def test_unknown_element_inside_is_not_an_unknown_message(folder: Path) -> None:
     path = folder / "probe/probe.xsd"
     path.write_text(path.read_text(encoding="utf-8").replace(' maxOccurs="unbounded"/>', "/><xs:any/>"), encoding="utf-8")
     text = f'<p:probe.antrag.0100 id="1" xmlns:p="{NAMESPACE}"><p:wert>a</p:wert><p:anders/></p:probe.antrag.0100>'
-    (found,) = table.load(folder).row_for(of(NAMESPACE), TODAY).findings(xml.parse(text.encode()))
+    (found,) = schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(xml.parse(text.encode()))
     assert (found.problem, found.path) == (problems.NOT_VALID, "/p:probe.antrag.0100/p:anders")
 
 
 def test_body_without_schema_set_is_said_loudly() -> None:
     """`schema: none` lets the body through with a warning."""
-    row = table.Row("Probe", NAMESPACE, own=False, schema_set=None)
+    row = schema_table.Row("Probe", NAMESPACE, own=False, schema_set=None)
     (found,) = row.findings(probe([CANARY]))
     assert (found.problem, found.severity) == (problems.NOT_CHECKED, Severity.WARNING)
     assert "Probe" in found.detail
@@ -319,7 +319,7 @@ def test_body_without_schema_set_is_said_loudly() -> None:
 
 def test_threads_share_a_schema_set(folder: Path) -> None:
     """Every thread gets the findings of its own message, and the set is compiled once."""
-    row = table.load(folder).row_for(of(NAMESPACE), TODAY)
+    row = schema_table.load(folder).row_for(of(NAMESPACE), TODAY)
     messages = [probe(["a"] * number + [CANARY]) for number in range(1, 5)] * 50
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(row.findings, messages))
@@ -438,7 +438,7 @@ def test_stubs_answer_only_where_asked_and_last(folder: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("<xs:element", f"{imported}<xs:element", 1), encoding="utf-8")
     assert "xmldsig-core-schema.xsd is in none" in broken(folder).detail
     write_rows(folder, ROW | {"stubs": True})
-    assert table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"])) == []
+    assert schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(probe(["a"])) == []
     (folder / "kosit/xmldsig-core-schema.xsd").write_text("<not-a-schema/>", encoding="utf-8")
     assert "xmldsig-core-schema.xsd" in broken(folder).detail
 

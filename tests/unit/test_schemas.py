@@ -11,7 +11,7 @@ import pytest
 
 from schemas import catalogue, headers, problems, topics
 from schemas.errors import CannotTell, Rejected, StadtbusError, UsageError
-from schemas.events import EventWriter, State, StatusData, StatusEvent, Step, iso
+from schemas.events import EventWriter, State, StatusChange, StatusData, StatusEvent, iso
 from schemas.headers import Header
 from schemas.problems import Problem
 from tests import builders
@@ -163,7 +163,7 @@ def test_event_id_follows_from_what_happened() -> None:
 def test_written_event_is_what_the_model_reads(state: State, answers_later: bool, more: dict[str, Any]) -> None:
     """What the writer writes without the model is valid against it, member for member, and nothing is lost or added."""
     values: dict[str, Any] = {"at": EARLIER, "attempt": 3, "begun_at": EARLIER, "reference": "M-1"}
-    step = Step(state, **(values | more))
+    step = StatusChange(state, **(values | more))
     written = EventWriter("muenchen.meldewesen", answers_later=answers_later).write(step, str(ONE), "c/1", "99115005104000", "portal")
     event = StatusEvent.model_validate_json(written)
     data = StatusData(

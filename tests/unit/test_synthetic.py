@@ -14,8 +14,8 @@ from producers.synthetic.messages import applications, messages
 from producers.synthetic.permits import Genuine
 from schemas import catalogue, message, xml
 from schemas.catalogue import Offer, Office, Route
-from schemas.examination import heads
 from schemas.message import Application, Authority, Filing
+from schemas.message.header import read_header
 
 CATALOGUE = catalogue.load()
 ALL = [route for office in CATALOGUE.offices for route in CATALOGUE.routes_of(office)]
@@ -141,7 +141,7 @@ def test_permits_are_genuine_messages() -> None:
     drawn = permits()
     for one in drawn:
         root = xml.parse(one.body)
-        head = heads.read(root)
+        head = read_header(root)
         assert root.tag == "{http://www.xleitstelle.de/xbau/2/6}baugenehmigung.antrag.0200"
         assert head is not None
         assert (head.generation, head.message_id, head.type_code) == ("G2", str(one.message_id), "0200")

@@ -25,7 +25,7 @@ from schemas import problems
 from schemas.errors import StadtbusError
 from schemas.events import State
 from schemas.headers import Header
-from schemas.hotline import hotline_code, understood
+from schemas.hotline import hotline_code, parse_hotline_code
 from stadtbus import readiness, tracing
 from stadtbus.readiness import Readiness
 from stadtbus.settings import Settings
@@ -119,7 +119,7 @@ def test_found_by_whatever_is_known_of_it(settings: Settings, known_by: str, wan
 @pytest.mark.parametrize("said", ["10OI-L0AB", "1001-10ab", "loo1 ioAB"])
 def test_letters_that_look_like_digits(said: str) -> None:
     """Whoever writes O for 0, or I and L for 1, means the digit."""
-    assert understood(said) == "1001-10AB"
+    assert parse_hotline_code(said) == "1001-10AB"
 
 
 @pytest.mark.parametrize("said", ["", "Maier", "GTJ2-EXB", "GTJ2-EXBTT", "GTJ2-EXBU", "../../x", "3f2b6c1e-9d0a-4c55-8b1e"])

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from producers.synthetic import permits
 from schemas import message
-from schemas.examination import table
+from schemas.examination import schema_table
 from stadtbus.cli import app as commands
 from stadtbus.cli import main
 from tests import builders
@@ -75,7 +75,7 @@ def test_warning_is_no_refusal(tmp_path: Path) -> None:
 def test_genuine_messages_may_share_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two genuine messages with one id are told and not refused: collections of samples are like that."""
     row = {"name": "XBau", "namespace": permits.NAMESPACE, "schema": "none"}
-    (tmp_path / table.PAGE).write_text(yaml.safe_dump([row]), encoding="utf-8")
+    (tmp_path / schema_table.PAGE).write_text(yaml.safe_dump([row]), encoding="utf-8")
     monkeypatch.setenv("STADTBUS_SCHEMAS__FOLDER", str(tmp_path))
     body = builders.permit().body
     (tmp_path / "1.xml").write_bytes(body)

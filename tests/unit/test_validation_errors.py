@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from adapters.mapping.page import Spec
 from consumers.settings import DeliverySettings
-from schemas import pagewords
+from schemas import validation_errors
 from schemas.catalogue import Account, City, Service
 from schemas.errors import UsageError
 from stadtbus import settings
@@ -30,7 +30,7 @@ def told(model: type[BaseModel], text: str) -> list[str]:
     try:
         model.model_validate(yaml.safe_load(text))
     except ValidationError as error:
-        return [str(fault) for fault in pagewords.faults(error, model)]
+        return [str(one) for one in validation_errors.sentences(error, model)]
     return []
 
 
@@ -152,7 +152,7 @@ def test_no_word_of_a_library(model: type[BaseModel]) -> None:
             try:
                 model.model_validate(page)
             except ValidationError as error:
-                found = [str(fault) for fault in pagewords.faults(error, model)]
+                found = [str(one) for one in validation_errors.sentences(error, model)]
                 assert found
                 assert not any(map(LIBRARY.search, found)), (page, found)
                 assert not any("x" * 50 in one for one in found)

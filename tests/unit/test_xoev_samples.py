@@ -10,12 +10,12 @@ import pytest
 import yaml
 from lxml import etree
 
-from schemas import problems, xml
+from schemas import din91379, problems, xml
 from schemas.errors import UsageError
-from schemas.examination import heads, table
-from schemas.examination.heads import Head
-from schemas.examination.table import SchemaTable
-from schemas.schemaset import STUBS
+from schemas.examination import schema_table
+from schemas.examination.schema_table import SchemaTable
+from schemas.message.header import MessageHeader, read_header
+from schemas.schema_set import STUBS
 
 MATERIAL = Path(__file__).parents[3] / "shared/xoev"
 XBETEILIGUNG = "https://www.xleitstelle.de/xbeteiligung/12"
@@ -44,8 +44,8 @@ each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.n
 def known(tmp_path_factory: pytest.TempPathFactory) -> SchemaTable:
     """A schema table as an operator would set it up, whose rows point to the material."""
     folder = tmp_path_factory.mktemp("operator")
-    (folder / table.PAGE).write_text(yaml.safe_dump(ROWS, allow_unicode=True), encoding="utf-8")
-    return table.load(folder)
+    (folder / schema_table.PAGE).write_text(yaml.safe_dump(ROWS, allow_unicode=True), encoding="utf-8")
+    return schema_table.load(folder)
 
 
 def read(sample: Path) -> etree._Element:
@@ -109,23 +109,22 @@ def test_flaws_of_xwasser_are_seen() -> None:
 @each_sample
 def test_din_91379_finds_nothing(sample: Path) -> None:
     """Every text and every attribute value of the published messages fits datatype C."""
-    din91379 = pytest.importorskip("schemas.din91379")
     root = read(sample)
-    assert [one for text in (*_texts(root), *_attributes(root)) for one in din91379.misfits(text, "C")] == []
+    assert [one for text in (*_texts(root), *_attributes(root)) for one in din91379.disallowed(text, "C")] == []
 
 
 def test_stub_is_needed_for_xwasser_alone(tmp_path: Path) -> None:
     """Without the stand-in for XML Signature XWasser cannot be compiled: the folders hold all the rest."""
     assert [path.name for path in STUBS.iterdir()] == ["xmldsig-core-schema.xsd"]
-    (tmp_path / table.PAGE).write_text(yaml.safe_dump([ROWS[1] | {"stubs": False}], allow_unicode=True), encoding="utf-8")
-    row = table.load(tmp_path).rows[1]
+    (tmp_path / schema_table.PAGE).write_text(yaml.safe_dump([ROWS[1] | {"stubs": False}], allow_unicode=True), encoding="utf-8")
+    row = schema_table.load(tmp_path).rows[1]
     assert row.schema_set is not None
     with pytest.raises(UsageError, match=r"^schema-set-broken: xmldsig-core-schema\.xsd is in none"):
         row.schema_set.compile()
 
 
-def _head(root: etree._Element) -> Head:
-    head = heads.read(root)
+def _head(root: etree._Element) -> MessageHeader:
+    head = read_header(root)
     assert head is not None
     return head
 

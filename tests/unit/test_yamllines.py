@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas import yamllines
-from schemas.yamllines import NotYaml, Step
+from schemas.yamllines import NotYaml, PathStep
 
 PAGE = """\
 # a comment
@@ -42,7 +42,7 @@ other:
         pytest.param(("other", "x"), 10, id="merged: where it is written"),
     ],
 )
-def test_lines(path: tuple[Step, ...], line: int) -> None:
+def test_lines(path: tuple[PathStep, ...], line: int) -> None:
     """Each entry has the line where it begins; what is missing has that of what is around it."""
     assert yamllines.load(PAGE).line_of(path) == line
 

@@ -21,15 +21,15 @@ from lxml import etree
 from schemas import ids, message, moments, problems
 from schemas.catalogue import Catalogue, Route
 from schemas.codelists import AUTHORITY_KEY, SHIPPED
-from schemas.datatypes import datatypes, messages
-from schemas.datatypes import fields as fields_of
-from schemas.din91379 import Datatype, looks_like_mojibake, misfit
+from schemas.din91379 import Datatype, first_disallowed, looks_like_mojibake
 from schemas.errors import Rejected
 from schemas.examination import forms
-from schemas.examination.heads import Head
 from schemas.findings import Breach, Finding, Severity
+from schemas.message.header import MessageHeader
+from schemas.message.xsd import datatypes, messages
+from schemas.message.xsd import fields as fields_of
 from schemas.problems import Problem
-from schemas.schemaset import MAX_FINDINGS, path_of
+from schemas.schema_set import MAX_FINDINGS, path_of
 
 ID_USED_ONCE: Final = "id-used-once"
 """Name of rule H7: the same UUID stands for the same content. It is about two messages: the outbox sees to it, and `stadtbus validate`."""
@@ -80,7 +80,7 @@ class Subject:
 
     root: etree._Element
     body: bytes
-    head: Head | None
+    head: MessageHeader | None
     own: bool
     catalogue: Catalogue
     now: datetime
@@ -151,7 +151,7 @@ class Subject:
             not (b"&" in self.body and b"&#" in self.body)  # one byte is found much faster than two
             and not _MARK.search(letters)  # a mark is right or wrong by the letter before it, which may be ASCII
             and unicodedata.is_normalized("NFC", letters)
-            and misfit(letters, "C") is None
+            and first_disallowed(letters, "C") is None
             and not _MOJIBAKE.search(letters)
             and not (self.own and self._breaks_narrow(letters))
         )
@@ -160,9 +160,9 @@ class Subject:
         """Whether a text of our own messages may break A, B or D. All printable ASCII is of B, which is a part of D."""
         narrow = _narrow()
         content = self.body.partition(b"?>")[2].lstrip() if self.body.startswith(b"<?xml") else self.body
-        if misfit(letters, "B") is None and not any(control in content for control in _CONTROLS):
+        if first_disallowed(letters, "B") is None and not any(control in content for control in _CONTROLS):
             narrow = {"A": narrow["A"]}
-        return any(misfit(" ".join(texts(self.root)), datatype) for datatype, texts in narrow.items())
+        return any(first_disallowed(" ".join(texts(self.root)), datatype) for datatype, texts in narrow.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +389,7 @@ def _text_in_nfc(subject: Subject) -> Iterator[Breach]:
 
 def _characters_fit(subject: Subject) -> Iterator[Breach]:
     for text in subject.texts():
-        found = misfit(text.value, text.datatype)
+        found = first_disallowed(text.value, text.datatype)
         if found is not None:
             yield Breach(found.told(text.datatype), text.element, text.attribute, text.value)
 
