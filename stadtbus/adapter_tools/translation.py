@@ -16,7 +16,7 @@ from adapters.mapping import Mapping
 from adapters.protocols import mapped
 from schemas import problems, xml
 from schemas.errors import UsageError
-from schemas.examination import heads
+from schemas.message.header import read_header
 
 _CASE: Final = "antragsidentifikation"
 
@@ -33,7 +33,7 @@ def submission_from(file: Path, office: str) -> Submission:
     except OSError as error:
         raise UsageError(problems.FILE_UNREADABLE, error.strerror or "", where=str(file)) from None
     root = xml.parse(body)
-    head = heads.read(root)
+    head = read_header(root)
     message_id = _id(head.message_id if head else "") or uuid4()
     return bench.as_submission(office, body, message_id, _id(root.findtext(_CASE, "")) or message_id)
 
