@@ -99,7 +99,9 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
         CannotTell: operation-not-recorded, kafka-unreachable, record-refused. Given again, it goes on where it stopped.
     """
     await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
-    operation = Operation(at=datetime.now(UTC), actor=actor, action=OperatorAction.REPUBLISH, office=lost.office, count=len(lost.submissions))
+    operation = Operation(
+        at=datetime.now(UTC), actor=actor, action=OperatorAction.REPUBLISH, office=lost.office, count=len(lost.submissions)
+    )
     sender = Sender(kafka, "stadtbus-republish")
     try:
         await note(sender, operation)
