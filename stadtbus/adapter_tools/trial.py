@@ -83,7 +83,7 @@ async def translate(office: str, file: Path) -> Trial:
     """Translate a message from a file.
 
     Raises:
-        UsageError: office-unknown, plug-in-broken, samples-missing, file-unreadable.
+        UsageError: office-unknown, plug-in-broken, file-unreadable.
         Rejected: the file holds no message.
     """
     submission = submission_from(file, office)
