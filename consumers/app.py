@@ -22,7 +22,7 @@ from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from consumers.statistics import facts
 from infra import metrics
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.health import Health, pages
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
@@ -78,7 +78,7 @@ async def _close(adapter: Adapter) -> None:
         async with asyncio.timeout(_CLOSE_LIMIT_S):
             await adapter.close()
     except BaseException as error:
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         log.warning("adapter_close_failed", error=type(error).__name__)
 

@@ -46,7 +46,7 @@ class Progress:
 Send = Callable[[dict[str, object]], Awaitable[None]]
 
 
-class Page:
+class HealthPage:
     """An ASGI page, made anew at each call: FastStream and Starlette both serve it."""
 
     def __init__(self, make: Callable[[], tuple[int, str, bytes]]) -> None:
@@ -59,7 +59,7 @@ class Page:
         await send({"type": "http.response.body", "body": body})
 
 
-def pages(health: Health) -> list[tuple[str, Page]]:
+def pages(health: Health) -> list[tuple[str, HealthPage]]:
     """`/livez`, `/readyz` and `/metrics`."""
 
     def checked(checks: dict[str, Check], told: dict[str, Check]) -> tuple[int, str, bytes]:
@@ -68,7 +68,7 @@ def pages(health: Health) -> list[tuple[str, Page]]:
         return (503 if findings else 200), "text/plain; charset=utf-8", text.encode()
 
     return [
-        ("/livez", Page(lambda: checked(health.alive, {}))),
-        ("/readyz", Page(lambda: checked(health.ready, health.degraded))),
-        ("/metrics", Page(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
+        ("/livez", HealthPage(lambda: checked(health.alive, {}))),
+        ("/readyz", HealthPage(lambda: checked(health.ready, health.degraded))),
+        ("/metrics", HealthPage(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
     ]

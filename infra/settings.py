@@ -119,7 +119,7 @@ class LogSettings(Part):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is logged.")
 
 
-class HttpSettings(Part):
+class ListenSettings(Part):
     """Where processes listen."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless told otherwise.")

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from infra.ends import is_cancelled
+from infra.cancellation import is_cancelled
 from schemas import problems
 from schemas.errors import StadtbusError
 

@@ -30,7 +30,7 @@ from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.kafka.sender import Sender
-from infra.kafka.unread import Unreadable
+from infra.kafka.unread import UnreadableRecord
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers.outbox import outbox
@@ -178,7 +178,7 @@ async def _states_by_events(kafka: KafkaSettings, office: str, wanted: Collectio
     def take(record: ConsumerRecord) -> None:
         try:
             heard = read_event(record)
-        except Unreadable:
+        except UnreadableRecord:
             return
         data = heard.event.data
         if data.office == office and str(data.submission) in wanted:

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
-from infra.settings import HttpSettings, KafkaSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
+from infra.settings import KafkaSettings, ListenSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, codelists, problems, validation_errors, yamllines
 from schemas.catalogue import Catalogue
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     stores: StoreSettings = StoreSettings()
     logs: LogSettings = LogSettings()
-    http: HttpSettings = HttpSettings()
+    http: ListenSettings = ListenSettings()
     gateway: GatewaySettings = GatewaySettings()
     delivery: DeliverySettings = DeliverySettings()
     portals: dict[str, PortalSettings] = Field(default_factory=dict)

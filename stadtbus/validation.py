@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from infra.workers import Workers
+from infra.process_pool import ProcessPool
 from schemas import problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
@@ -75,7 +75,7 @@ async def reports(
 ) -> AsyncIterator[FileReport]:
     """A report of each file, in their order. Few files are under way at a time, so memory does not grow with their number."""
     size = os.cpu_count() or 1
-    workers = Workers(partial(prepare, catalogue, schema_folder), size=size)
+    workers = ProcessPool(partial(prepare, catalogue, schema_folder), size=size)
     examine = partial(examine_files, accept_test=accept_test)
     batches = (found[start : start + _BATCH] for start in range(0, len(found), _BATCH))
     under_way = deque(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 2 * size))
@@ -91,7 +91,7 @@ async def reports(
 
 
 async def _batch(
-    workers: Workers, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
+    workers: ProcessPool, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
 ) -> list[FileReport]:
     """When a batch passes a limit, its files are examined one by one, to find the one that does."""
     try:

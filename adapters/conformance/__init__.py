@@ -5,6 +5,6 @@
 
 from adapters.conformance.bench import Bench, Broken
 from adapters.conformance.checks import CHECKS
-from adapters.conformance.run import Verdict, run, title
+from adapters.conformance.run import CheckResult, run, title
 
-__all__ = ["CHECKS", "Bench", "Broken", "Verdict", "run", "title"]
+__all__ = ["CHECKS", "Bench", "Broken", "CheckResult", "run", "title"]

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from adapters import registry
 from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import samples as recordings
-from adapters.twins.book import Entry, Mood, Temper
+from adapters.twins.book import BookEntry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from schemas import problems, xml
 from schemas.errors import UsageError
 from schemas.message.header import read_header
@@ -48,7 +48,7 @@ async def failure_of(call: Awaitable[object]) -> BaseException | None:
     try:
         await call
     except BaseException as error:
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         return error
     return None
@@ -108,7 +108,7 @@ class Bench:
         """Have the twin behave like this from now on."""
         await change(self.twin, Temper(mood, delay_s, share, seed=1))
 
-    def held(self, submission_id: UUID) -> list[Entry]:
+    def held(self, submission_id: UUID) -> list[BookEntry]:
         """What the back office holds of a submission: one entry per effect."""
         return self.twin.book.entries_of(str(submission_id))
 

@@ -19,7 +19,7 @@ from adapters.interface import Accepted, Adapter, AnswersLater, Delivered, Docum
 from adapters.kit import NotTheOffice
 from adapters.twins.book import REFUSAL, Mood
 from adapters.twins.http import HttpTwin
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from schemas import xml
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
@@ -287,7 +287,7 @@ async def nothing_personal_is_said(bench: Bench) -> None:
             try:
                 said.note(await bench.adapter.deliver(document, 1))
             except BaseException as error:
-                if is_our_end(error):
+                if is_own_cancellation(error):
                     raise
                 said.note_failure(error)
         expect(not any(text in said.text() for text in texts(submission.root)), f"in the mood {mood} something of the message was said")
@@ -383,7 +383,7 @@ async def _delivered(adapter: Adapter, document: Document) -> Delivered:
     try:
         return await adapter.deliver(document, 1)
     except BaseException as error:
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         raise Broken(f"{_kind(error)} where nothing should fail") from None
 
@@ -393,7 +393,7 @@ async def _asked(adapter: Adapter, submission_id: UUID) -> Delivered | BaseExcep
     try:
         return await adapter.find(submission_id)
     except BaseException as error:
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         return error
 

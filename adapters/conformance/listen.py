@@ -34,7 +34,7 @@ class Said:
 def listening() -> Iterator[Said]:
     """Listen to all loggers, however they are set, and to standard output and error."""
     said, out = Said(), io.StringIO()
-    handler = _Listener(said)
+    handler = _SaidHandler(said)
     root = logging.getLogger()
     level, disabled = root.level, root.manager.disable
     root.addHandler(handler)
@@ -51,7 +51,7 @@ def listening() -> Iterator[Said]:
     said.note(out.getvalue())
 
 
-class _Listener(logging.Handler):
+class _SaidHandler(logging.Handler):
     def __init__(self, said: Said) -> None:
         super().__init__(logging.DEBUG)
         self._said = said

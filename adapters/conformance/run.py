@@ -8,7 +8,7 @@ from typing import Final
 
 from adapters.conformance.bench import Bench, Broken
 from adapters.conformance.checks import Check
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from schemas.errors import UsageError
 
 _LIMIT_S: Final = 120
@@ -16,7 +16,7 @@ _LIMIT_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What came of a check; `broken` says what happened instead of what it claims, empty where all is well."""
 
     check: str
@@ -29,7 +29,7 @@ def title(check: Check) -> str:
     return (check.__doc__ or "").splitlines()[0]
 
 
-async def run(check: Check, office: str) -> Verdict:
+async def run(check: Check, office: str) -> CheckResult:
     """The verdict of one check on one office's adapter.
 
     Raises:
@@ -40,11 +40,11 @@ async def run(check: Check, office: str) -> Verdict:
         async with asyncio.timeout(_LIMIT_S), Bench.of(office) as bench:
             await check(bench)
     except Broken as error:
-        return Verdict(name, title(check), str(error))
+        return CheckResult(name, title(check), str(error))
     except UsageError:
         raise
     except BaseException as error:  # whatever an adapter raises where it should not
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
-        return Verdict(name, title(check), f"{type(error).__name__} where nothing should fail")
-    return Verdict(name, title(check))
+        return CheckResult(name, title(check), f"{type(error).__name__} where nothing should fail")
+    return CheckResult(name, title(check))

@@ -26,12 +26,12 @@ from uuid import UUID
 from lxml import etree
 
 from adapters.interface import Document, Submission
-from adapters.mapping import entries, functions, page, proofread, variants
-from adapters.mapping.entries import XPATHS, Entry, Misfit
+from adapters.mapping import compiled, functions, page, proofread, variants
+from adapters.mapping.compiled import XPATHS, CompiledField, Misfit
 from adapters.mapping.exemplars import exemplars
 from adapters.mapping.mapping import Mapping
 from adapters.mapping.proofread import Steps, flaw, written
-from adapters.mapping.reading import Failed, Place, Read
+from adapters.mapping.reading import ContextNode, Failed, Read
 from schemas.catalogue import Service
 from schemas.errors import Refused
 from schemas.findings import Flaw
@@ -114,22 +114,22 @@ def _tried(pending: dict[Steps, str], cases: Sequence[Case]) -> Iterator[etree._
 
 def _found(mapping: Mapping, root: etree._Element) -> Iterator[Steps]:
     """The places of XPaths that find something in a message."""
-    place = mapping.paths.place(root)
-    yield from (("refuse", reason) for reason, read in mapping.refused.items() if _finds(read, place))
-    yield from _found_below(mapping.entries, place)
+    context = mapping.paths.context(root)
+    yield from (("refuse", reason) for reason, read in mapping.refused.items() if _finds(read, context))
+    yield from _found_below(mapping.entries, context)
 
 
-def _found_below(below: tuple[Entry, ...], at: Place) -> Iterator[Steps]:
+def _found_below(below: tuple[CompiledField, ...], at: ContextNode) -> Iterator[Steps]:
     for entry in below:
         for key in XPATHS:
             if (read := getattr(entry, key)) is not None and _finds(read, at):
                 yield (*entry.place, key)
         inner = entry.each or entry.at
-        for one in [at] if inner is None else map(entry.paths.place, _selected(inner, at)):
+        for one in [at] if inner is None else map(entry.paths.context, _selected(inner, at)):
             yield from _found_below(entry.below, one)
 
 
-def _finds(read: Read, at: Place) -> bool:
+def _finds(read: Read, at: ContextNode) -> bool:
     try:
         found = read.select(at)
     except Failed:  # something is there, but not what is wanted; that is told otherwise
@@ -137,9 +137,9 @@ def _finds(read: Read, at: Place) -> bool:
     return functions.holds(found)
 
 
-def _selected(read: Read, at: Place) -> Sequence[etree._Element]:
+def _selected(read: Read, at: ContextNode) -> Sequence[etree._Element]:
     try:
-        return entries.elements(read, at, "")
+        return compiled.elements(read, at, "")
     except Refused:
         return ()
 
@@ -151,10 +151,10 @@ def _on(mapping: Mapping, group: Iterable[etree._Element]) -> Iterator[Flaw]:
     """What is wrong with a mapping on messages that are the same but for their codes. Lost is what no one of them shows: tables may join codes."""
     lost: list[dict[str, str]] = []
     for root in group:
-        place = mapping.paths.place(root)
+        context = mapping.paths.context(root)
         submission = _submission(root)
         with functions.translating(submission):
-            if any(_finds(read, place) for read in mapping.refused.values()):
+            if any(_finds(read, context) for read in mapping.refused.values()):
                 return
         try:
             lost.append(dict(_unread(mapping, submission, mapping.document(submission))))

@@ -9,9 +9,9 @@ from lxml import etree
 
 from adapters.interface import Document, Submission
 from adapters.mapping import functions, page, render
-from adapters.mapping.entries import Compiler, fill
+from adapters.mapping.compiled import Compiler, fill
 from adapters.mapping.page import Draft
-from adapters.mapping.reading import Failed, Paths, Place
+from adapters.mapping.reading import ContextNode, Failed, Paths
 from schemas import problems
 from schemas.errors import Refused, UsageError
 from schemas.message import APPLICATION
@@ -71,12 +71,12 @@ class Mapping:
             kind = "not an application" if self.spec.messages == (APPLICATION,) else "not a message that this office takes"
             raise Refused(kind)
         with functions.translating(submission):
-            root = self.paths.place(submission.root)
+            root = self.paths.context(submission.root)
             self._refuse(root)
             content = self._renderer.render(fill(self.entries, root))
         return Document(submission.id, f"{submission.id}.{self.suffix}", self.media_type, content)
 
-    def _refuse(self, root: Place) -> None:
+    def _refuse(self, root: ContextNode) -> None:
         for reason, read in self.refused.items():
             try:
                 found = read.select(root)

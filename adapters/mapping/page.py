@@ -109,7 +109,7 @@ class Mark(_Strict):
     unchanged: str
 
 
-class _Table(_Encoded):
+class _TableTarget(_Encoded):
     columns: tuple[str, ...] = ()
     """Their order; without it, that of the fields."""
     unrepresentable: Unrepresentable = "refuse"
@@ -118,7 +118,7 @@ class _Table(_Encoded):
     mark: Mark | None = None
 
 
-class CsvTarget(_Table):
+class CsvTarget(_TableTarget):
     """A header line and a row per element of the one `each`; RFC 4180.
 
     With `formulas: quote`, a text that a spreadsheet would take for a formula is written with `'` before it.
@@ -129,7 +129,7 @@ class CsvTarget(_Table):
     formulas: Literal["keep", "quote"] = "keep"
 
 
-class FixedTarget(_Table):
+class FixedTarget(_TableTarget):
     """A line per element of the one `each`; every field has a `width`."""
 
     format: Literal["fixed"]

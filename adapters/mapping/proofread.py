@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from adapters.mapping import entries, functions
-from adapters.mapping.entries import XPATHS
+from adapters.mapping import compiled, functions
+from adapters.mapping.compiled import XPATHS
 from adapters.mapping.mapping import IGNORED, REFUSED, Mapping
 from adapters.mapping.page import ANY_OTHER
 from schemas import validation_errors
@@ -33,7 +33,7 @@ def flaw(mapping: Mapping, rule: str, detail: str, *path: PathStep) -> Flaw:
 def written(mapping: Mapping) -> Iterator[tuple[Steps, str]]:
     """Every XPath of a mapping but those of `ignored`: where it stands, and what it says."""
     yield from (((REFUSED, reason), text) for reason, text in mapping.spec.refuse.items())
-    for entry in entries.every(mapping.entries):
+    for entry in compiled.every(mapping.entries):
         for key in XPATHS:
             if isinstance(text := getattr(entry.spec, key), str):
                 yield (*entry.place, key), text

@@ -29,8 +29,8 @@ Failed = (UnfitError, etree.XPathError, AttributeError, KeyError, TypeError)
 """What reading can raise; beside the first two it is a function that got other arguments than it takes."""
 
 
-class Place:
-    """An element that XPaths start from, with what the paths of names among them lead to."""
+class ContextNode:
+    """The element that XPaths start from (their context node), with what the paths of names among them lead to."""
 
     __slots__ = ("element", "found")
 
@@ -40,7 +40,7 @@ class Place:
 
 
 class Paths:
-    """The paths of names that are read at one kind of place. One walk over an element finds what all of them lead to."""
+    """The paths of names that are read at one kind of context node. One walk over an element finds what all of them lead to."""
 
     def __init__(self) -> None:
         self._wanted: _Wanted = {}
@@ -51,11 +51,11 @@ class Paths:
         for end, name in enumerate(names, start=1):
             _, wanted = wanted.setdefault(name, ("/".join(names[:end]), {}))
 
-    def place(self, element: etree._Element) -> Place:
-        """An element to read at."""
-        place = Place(element)
-        _find(element, self._wanted, place.found)
-        return place
+    def context(self, element: etree._Element) -> ContextNode:
+        """The element as a context node for these paths."""
+        context = ContextNode(element)
+        _find(element, self._wanted, context.found)
+        return context
 
 
 def _find(element: etree._Element, wanted: _Wanted, found: dict[str, list[etree._Element]]) -> None:
@@ -71,17 +71,17 @@ def _find(element: etree._Element, wanted: _Wanted, found: dict[str, list[etree.
 class Read(Protocol):
     """A compiled XPath. All of its methods raise one of `Failed` where it cannot be evaluated or a function cannot take a value."""
 
-    def select(self, place: Place) -> Any:
+    def select(self, context: ContextNode) -> Any:
         """What it gives: elements and attributes, or one value."""
 
-    def elements(self, place: Place) -> Sequence[etree._Element]:
+    def elements(self, context: ContextNode) -> Sequence[etree._Element]:
         """The same, where it has to be elements.
 
         Raises:
             UnfitError: it is not.
         """
 
-    def values(self, place: Place) -> Sequence[Value]:
+    def values(self, context: ContextNode) -> Sequence[Value]:
         """The values in that, without blank ones.
 
         Raises:
@@ -90,7 +90,7 @@ class Read(Protocol):
 
 
 def compile_xpath(text: str, paths: Paths, prefixes: Mapping[str, str], extensions: Mapping[Any, Callable[..., Any]]) -> Read:
-    """Compile an XPath that has no flaws, for the places of these paths."""
+    """Compile an XPath that has no flaws, for the context nodes of these paths."""
     if literal := _LITERAL.fullmatch(text):
         return _Constant(literal.group(1))
     if call := _CALL.fullmatch(text):
@@ -109,13 +109,13 @@ class _Constant:
         self._text = text
         self._values = functions.texts(text)
 
-    def select(self, _: Place) -> Selected:
+    def select(self, _: ContextNode) -> Selected:
         return self._text
 
-    def elements(self, _: Place) -> Sequence[etree._Element]:
+    def elements(self, _: ContextNode) -> Sequence[etree._Element]:
         return _only_elements(self._text)
 
-    def values(self, _: Place) -> Sequence[Value]:
+    def values(self, _: ContextNode) -> Sequence[Value]:
         return self._values
 
 
@@ -123,12 +123,12 @@ class _Field:
     def __init__(self, field_id: str) -> None:
         self._id = field_id
 
-    def select(self, _: Place) -> Sequence[etree._Element]:
+    def select(self, _: ContextNode) -> Sequence[etree._Element]:
         return functions.feld(None, self._id)
 
     elements = select
 
-    def values(self, _: Place) -> Sequence[Value]:
+    def values(self, _: ContextNode) -> Sequence[Value]:
         return [value.text or "" for value in functions.feld(None, self._id)]
 
 
@@ -136,13 +136,13 @@ class _Meta:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def select(self, _: Place) -> Selected:
+    def select(self, _: ContextNode) -> Selected:
         return functions.meta(None, self._name)
 
-    def elements(self, place: Place) -> Sequence[etree._Element]:
-        return _only_elements(self.select(place))
+    def elements(self, context: ContextNode) -> Sequence[etree._Element]:
+        return _only_elements(self.select(context))
 
-    def values(self, _: Place) -> Sequence[Value]:
+    def values(self, _: ContextNode) -> Sequence[Value]:
         return [functions.meta(None, self._name)]
 
 
@@ -150,13 +150,13 @@ class _Steps:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def select(self, place: Place) -> Sequence[etree._Element]:
-        return place.found.get(self._path, _NONE)
+    def select(self, context: ContextNode) -> Sequence[etree._Element]:
+        return context.found.get(self._path, _NONE)
 
     elements = select
 
-    def values(self, place: Place) -> Sequence[Value]:
-        found = place.found.get(self._path)
+    def values(self, context: ContextNode) -> Sequence[Value]:
+        found = context.found.get(self._path)
         if found is None:
             return ()
         return [text for one in found if (text := functions.text_of(one) if len(one) else one.text) and not text.isspace()]
@@ -166,29 +166,29 @@ class _Normalized:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def select(self, place: Place) -> Selected:
-        found = place.found.get(self._path)
+    def select(self, context: ContextNode) -> Selected:
+        found = context.found.get(self._path)
         return " ".join(_WORDS.findall(functions.text_of(found[0]))) if found else ""
 
-    def elements(self, place: Place) -> Sequence[etree._Element]:
-        return _only_elements(self.select(place))
+    def elements(self, context: ContextNode) -> Sequence[etree._Element]:
+        return _only_elements(self.select(context))
 
-    def values(self, place: Place) -> Sequence[Value]:
-        return functions.texts(self.select(place))
+    def values(self, context: ContextNode) -> Sequence[Value]:
+        return functions.texts(self.select(context))
 
 
 class _General:
     def __init__(self, xpath: etree.XPath) -> None:
         self._xpath = xpath
 
-    def select(self, place: Place) -> Any:
-        return self._xpath(place.element)
+    def select(self, context: ContextNode) -> Any:
+        return self._xpath(context.element)
 
-    def elements(self, place: Place) -> Sequence[etree._Element]:
-        return _only_elements(self.select(place))
+    def elements(self, context: ContextNode) -> Sequence[etree._Element]:
+        return _only_elements(self.select(context))
 
-    def values(self, place: Place) -> Sequence[Value]:
-        return functions.texts(self.select(place))
+    def values(self, context: ContextNode) -> Sequence[Value]:
+        return functions.texts(self.select(context))
 
 
 def _only_elements(selected: Any) -> Sequence[etree._Element]:

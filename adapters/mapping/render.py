@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from adapters.mapping import charsets, view
-from adapters.mapping.entries import Entry, Fault, Filled, Misfit, every, misfit
+from adapters.mapping.compiled import CompiledField, FieldFault, Filled, Misfit, every, misfit
 from adapters.mapping.functions import Value, as_text
 from adapters.mapping.page import CsvTarget, Draft, FixedTarget, JsonTarget, Spec, TargetField, Unrepresentable, XmlTarget
 from schemas import xml
@@ -49,7 +49,7 @@ class Renderer(Protocol):
         """What stands where in a document that was rendered here, for people."""
 
 
-def renderer(draft: Draft, spec: Spec, entries: tuple[Entry, ...]) -> Renderer:
+def renderer(draft: Draft, spec: Spec, entries: tuple[CompiledField, ...]) -> Renderer:
     """The renderer of a mapping; what the format cannot have is noted in the draft."""
     target = spec.target
     if isinstance(target, XmlTarget):
@@ -59,14 +59,14 @@ def renderer(draft: Draft, spec: Spec, entries: tuple[Entry, ...]) -> Renderer:
     return _Csv(draft, target, entries) if isinstance(target, CsvTarget) else _Fixed(draft, target, entries)
 
 
-def _one(entry: Entry, values: Sequence[Value]) -> Value | None:
+def _one(entry: CompiledField, values: Sequence[Value]) -> Value | None:
     if len(values) > 1:
         raise misfit(entry, "several values, and the target takes one")
     return values[0] if values else None
 
 
-def _unwritable(reason: str, entry: Entry) -> Misfit:
-    fault: Fault = (entry, reason)
+def _unwritable(reason: str, entry: CompiledField) -> Misfit:
+    fault: FieldFault = (entry, reason)
     return Misfit(reason, [fault])
 
 
@@ -77,7 +77,7 @@ def _media_type(kind: str, encoding: str) -> str:
 class _Xml:
     suffix = "xml"
 
-    def __init__(self, draft: Draft, target: XmlTarget, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, draft: Draft, target: XmlTarget, entries: tuple[CompiledField, ...]) -> None:
         self.media_type = _media_type("application/xml", target.encoding)
         self._target = target
         self._declaration = f"<?xml version='1.0' encoding='{target.encoding}'?>\n"
@@ -87,7 +87,7 @@ class _Xml:
         self._check_encoding(draft, entries)
         self._tags = {entry: (f"<{name}>", f"</{name}>") for entry, name in self._names.items()}
 
-    def _check_encoding(self, draft: Draft, entries: Iterable[Entry]) -> None:
+    def _check_encoding(self, draft: Draft, entries: Iterable[CompiledField]) -> None:
         """A parser has to know it, and it has to have every letter of the names: there is no reference in a name."""
         encoding = self._target.encoding
         try:
@@ -103,7 +103,7 @@ class _Xml:
         if not charsets.has(self._root, encoding):
             draft.add("encoding", f"{encoding} has not every letter of the name '{self._root}'", "target", "root")
 
-    def _named(self, draft: Draft, entries: Iterable[Entry], around: str) -> Iterator[tuple[Entry, str]]:
+    def _named(self, draft: Draft, entries: Iterable[CompiledField], around: str) -> Iterator[tuple[CompiledField, str]]:
         """Every field with its name in the document."""
         for entry in entries:
             name = self._prefixed(draft, entry.name, around, *entry.place)
@@ -154,20 +154,20 @@ class _Xml:
         else:
             parts.append(f"<{name}{attributes}/>")
 
-    def _write_branch(self, parts: list[str], entry: Entry, values: Sequence[Value], branch: list[Filled]) -> None:
+    def _write_branch(self, parts: list[str], entry: CompiledField, values: Sequence[Value], branch: list[Filled]) -> None:
         value = _one(entry, values)
         if value is None and entry.value is not None and not _has_values(branch):
             return
         text = "" if value is None else self._text(entry, value, _IN_TEXT)
         self._write(parts, self._names[entry], "", text, branch)
 
-    def _text(self, entry: Entry, value: Value, escapes: dict[int, str]) -> str:
+    def _text(self, entry: CompiledField, value: Value, escapes: dict[int, str]) -> str:
         text = value if isinstance(value, str) else as_text(value)
         if self._target.unrepresentable is not None:
             text = self._fitted(entry, text, self._target.unrepresentable)
         return text.translate(escapes) if _SPECIAL.search(text) else text
 
-    def _fitted(self, entry: Entry, text: str, rule: Unrepresentable) -> str:
+    def _fitted(self, entry: CompiledField, text: str, rule: Unrepresentable) -> str:
         fitted = charsets.fit(text, self._target.encoding, rule)
         if fitted is None:
             raise _unwritable(f"{entry} has a character that {self._target.encoding} cannot represent", entry)
@@ -182,7 +182,7 @@ class _Json:
     media_type = "application/json"
     suffix = "json"
 
-    def __init__(self, draft: Draft, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, draft: Draft, entries: tuple[CompiledField, ...]) -> None:
         for entry in every(entries):
             if entry.spec.value and entry.below:
                 draft.add("shape", f"{entry}: only XML has text and fields in one", *entry.place)
@@ -199,7 +199,7 @@ class _Json:
     def _object(self, filled: list[Filled]) -> dict[str, Any]:
         return {entry.name: self._value(entry, values, branches) for entry, values, branches in filled}
 
-    def _value(self, entry: Entry, values: Sequence[Value], branches: Sequence[list[Filled]]) -> Any:
+    def _value(self, entry: CompiledField, values: Sequence[Value], branches: Sequence[list[Filled]]) -> Any:
         if entry.each is not None:
             return [self._object(branch) for branch in branches]
         if entry.below:
@@ -207,7 +207,7 @@ class _Json:
         return list(values) if entry.spec.many else _one(entry, values)
 
 
-def _repeated(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _repeated(entries: Iterable[CompiledField]) -> Iterator[CompiledField]:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:
@@ -218,13 +218,13 @@ def _repeated(entries: Iterable[Entry]) -> Iterator[Entry]:
 class _Table:
     """Rows with one cell per field: fields outside of the one `each` are the same in every row."""
 
-    def __init__(self, draft: Draft, target: CsvTarget | FixedTarget, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, draft: Draft, target: CsvTarget | FixedTarget, entries: tuple[CompiledField, ...]) -> None:
         self._target = target
         self._entries = {entry.name: entry for entry in every(entries) if not entry.below}
         self._columns = target.columns or (*self._entries, *((target.mark.column,) if target.mark else ()))
         self._check(draft, entries)
 
-    def _check(self, draft: Draft, entries: tuple[Entry, ...]) -> None:
+    def _check(self, draft: Draft, entries: tuple[CompiledField, ...]) -> None:
         for entry in _repeated(entry for entry in every(entries) if not entry.below):
             draft.add("repeated-name", f"{entry}: another field is the column '{entry.name}' too; give it a name", *entry.place)
         for entry in [entry for entry in every(entries) if entry.each][1:]:
@@ -287,7 +287,7 @@ class _Table:
                 common[entry.name] = self._cell(entry, values)
         return [common] if rows is None else [common | row for row in rows]
 
-    def _cell(self, entry: Entry, values: Sequence[Value]) -> str:
+    def _cell(self, entry: CompiledField, values: Sequence[Value]) -> str:
         if self._target.join is not None:
             return self._target.join.join(map(as_text, values))
         value = _one(entry, values)
@@ -310,7 +310,7 @@ def _unrepresentable(encoding: str, fitted: str | None) -> str:
 class _Csv(_Table):
     suffix = "csv"
 
-    def __init__(self, draft: Draft, target: CsvTarget, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, draft: Draft, target: CsvTarget, entries: tuple[CompiledField, ...]) -> None:
         self._separator = target.separator
         self._quotes = target.formulas == "quote"
         super().__init__(draft, target, entries)
@@ -340,7 +340,7 @@ class _Csv(_Table):
 class _Fixed(_Table):
     suffix = "txt"
 
-    def __init__(self, draft: Draft, target: FixedTarget, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, draft: Draft, target: FixedTarget, entries: tuple[CompiledField, ...]) -> None:
         super().__init__(draft, target, entries)
         self.media_type = _media_type("text/plain", target.encoding)
         for entry in self._entries.values():
@@ -370,7 +370,7 @@ class _Fixed(_Table):
             yield f"{name}, {begin + 1}-{end}", slice(begin, end)
             begin = end
 
-    def _cell(self, entry: Entry, values: Sequence[Value]) -> str:
+    def _cell(self, entry: CompiledField, values: Sequence[Value]) -> str:
         """In one line: a line end before or after the text is none of it, and a tabulator is a blank."""
         return super()._cell(entry, values).strip("\r\n").replace("\t", " ")
 

@@ -62,7 +62,7 @@ class Drop:
         return self.waiting(submission_id), f"{self.taken_up}/{submission_id}{self.suffix}", self.ack(submission_id)
 
 
-class Shelf(Protocol):
+class DropFiles(Protocol):
     """The folders, wherever they are. Every failure is an OSError; only FileNotFoundError means that a file is not there."""
 
     async def is_there(self, path: str) -> bool:
@@ -90,7 +90,7 @@ class DropSettings(Part):
 
 
 class DropAdapter:
-    """Hands over by files. A protocol says where the `shelf` is; a subclass of that says `drop` and `translate`."""
+    """Hands over by files. A protocol says where the `files` is; a subclass of that says `drop` and `translate`."""
 
     drop: ClassVar[Drop]
     max_concurrency = 50
@@ -98,7 +98,7 @@ class DropAdapter:
     def __init__(self, settings: DropSettings) -> None:
         self._limits = settings
 
-    async def shelf(self) -> Shelf:
+    async def files(self) -> DropFiles:
         """The folders.
 
         Raises:
@@ -117,13 +117,13 @@ class DropAdapter:
         target = self.drop.waiting(document.submission_id)
         with nothing_handed_over():
             async with asyncio.timeout(self._limits.upload_limit_s):
-                shelf = await self.shelf()
-                if earlier := await self._accepted_earlier(shelf, document.submission_id):
+                files = await self.files()
+                if earlier := await self._accepted_earlier(files, document.submission_id):
                     return earlier
-                await shelf.write(f"{target}.part", document.content)
+                await files.write(f"{target}.part", document.content)
         async with asyncio.timeout(self._limits.answer_limit_s):
-            await shelf.rename(f"{target}.part", target)
-            return await self._answer(shelf, document.submission_id)
+            await files.rename(f"{target}.part", target)
+            return await self._answer(files, document.submission_id)
 
     async def find(self, submission_id: UUID) -> Delivered | None:
         """The acknowledgement; waited for where the file is still on its way.
@@ -135,12 +135,12 @@ class DropAdapter:
         """
         with nothing_handed_over():
             async with asyncio.timeout(self._limits.upload_limit_s):
-                shelf = await self.shelf()
-                await self._check_folders(shelf)
-                if not await _any_is_there(shelf, self.drop.places(submission_id)):
+                files = await self.files()
+                await self._check_folders(files)
+                if not await _any_is_there(files, self.drop.places(submission_id)):
                     return None
         async with asyncio.timeout(self._limits.answer_limit_s):
-            return await self._answer(shelf, submission_id)
+            return await self._answer(files, submission_id)
 
     async def check(self) -> str:
         """Whether the folders are there; they tell neither version nor clock.
@@ -150,34 +150,34 @@ class DropAdapter:
         """
         with nothing_handed_over():
             async with asyncio.timeout(self._limits.upload_limit_s):
-                await self._check_folders(await self.shelf())
+                await self._check_folders(await self.files())
         return "folders, no version, no clock"
 
     async def close(self) -> None:
         """Nothing to give back."""
 
-    async def _check_folders(self, shelf: Shelf) -> None:
+    async def _check_folders(self, files: DropFiles) -> None:
         for folder in (self.drop.inbox, self.drop.taken_up, self.drop.answers):
-            if not await shelf.is_there(folder):
+            if not await files.is_there(folder):
                 raise DestinationDown(f"there is no folder {folder}")
 
-    async def _accepted_earlier(self, shelf: Shelf, submission_id: UUID) -> Delivered | None:
+    async def _accepted_earlier(self, files: DropFiles, submission_id: UUID) -> Delivered | None:
         """A refusal from before is removed: it must not answer for the file that comes now."""
-        if await self._read_ack(shelf, submission_id) is None:
+        if await self._read_ack(files, submission_id) is None:
             return None
         try:
-            return await self._answer(shelf, submission_id)
+            return await self._answer(files, submission_id)
         except Refused:
-            await shelf.remove(self.drop.ack(submission_id))
+            await files.remove(self.drop.ack(submission_id))
             return None
 
-    async def _answer(self, shelf: Shelf, submission_id: UUID) -> Delivered:
+    async def _answer(self, files: DropFiles, submission_id: UUID) -> Delivered:
         """What the acknowledgement says, when it is there and whole."""
         still_s = min(STILL_S, self._limits.answer_limit_s / 2)
         before: bytes | None = None
         since_s = time.monotonic()
         while True:
-            content = await self._read_ack(shelf, submission_id)
+            content = await self._read_ack(files, submission_id)
             if content != before:
                 before, since_s = content, time.monotonic()
             if content is not None:
@@ -186,10 +186,10 @@ class DropAdapter:
                     return _judge(line)
             await asyncio.sleep(self._limits.ack_poll_s)
 
-    async def _read_ack(self, shelf: Shelf, submission_id: UUID) -> bytes | None:
+    async def _read_ack(self, files: DropFiles, submission_id: UUID) -> bytes | None:
         """Its beginning; None while there is none, or nothing in it."""
         try:
-            content = await shelf.read(self.drop.ack(submission_id), MAX_ACK_BYTES)
+            content = await files.read(self.drop.ack(submission_id), MAX_ACK_BYTES)
         except FileNotFoundError:
             return None
         return content if content.strip(b"\0 \t\r\n\xef\xbb\xbf\xfe\xff") else None
@@ -227,8 +227,8 @@ def nothing_handed_over() -> Iterator[None]:
         raise DestinationDown(f"{type(error.__cause__ or error).__name__}") from error
 
 
-async def _any_is_there(shelf: Shelf, paths: tuple[str, ...]) -> bool:
+async def _any_is_there(files: DropFiles, paths: tuple[str, ...]) -> bool:
     for path in paths:
-        if await shelf.is_there(path):
+        if await files.is_there(path):
             return True
     return False

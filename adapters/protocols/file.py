@@ -29,21 +29,21 @@ class FileAdapter(DropAdapter):
 
     def __init__(self, settings: FileSettings) -> None:
         super().__init__(settings)
-        self._shelf = FileShelf(settings.folder)
+        self._files = LocalFiles(settings.folder)
 
-    async def shelf(self) -> FileShelf:
+    async def files(self) -> LocalFiles:
         """The folders."""
-        return self._shelf
+        return self._files
 
 
-class FileShelf:
-    """A `Shelf` below one folder. A share can hang, so every call is made in a thread."""
+class LocalFiles:
+    """A `DropFiles` below one folder. A share can hang, so every call is made in a thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def is_there(self, path: str) -> bool:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         try:
             await asyncio.to_thread((self._folder / path).stat)
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class FileShelf:
         return True
 
     async def read(self, path: str, limit_bytes: int) -> bytes:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         return await asyncio.to_thread(_read, self._folder / path, limit_bytes)
 
     async def write(self, path: str, content: bytes) -> None:
@@ -63,7 +63,7 @@ class FileShelf:
         await asyncio.to_thread(_rename, self._folder / path, self._folder / target)
 
     async def remove(self, path: str) -> None:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         await asyncio.to_thread((self._folder / path).unlink)
 
 

@@ -45,7 +45,7 @@ class SftpAdapter(DropAdapter):
         self._connecting = asyncio.Lock()
         self._line: _Line | None = None
 
-    async def shelf(self) -> SftpShelf:
+    async def files(self) -> SftpFiles:
         """The folders, by the one connection.
 
         Raises:
@@ -56,7 +56,7 @@ class SftpAdapter(DropAdapter):
                 await self.close()
                 with _as_os_error():
                     self._line = await self._connect()
-            return SftpShelf(self._line.sftp)
+            return SftpFiles(self._line.sftp)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -101,8 +101,8 @@ class _Line:
         await self.end
 
 
-class SftpShelf:
-    """A `Shelf` in the home of an SFTP user."""
+class SftpFiles:
+    """A `DropFiles` in the home of an SFTP user."""
 
     def __init__(self, sftp: asyncssh.SFTPClient) -> None:
         self._sftp = sftp
@@ -117,24 +117,24 @@ class SftpShelf:
         return True
 
     async def read(self, path: str, limit_bytes: int) -> bytes:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         with _as_os_error():
             async with self._sftp.open(path, "rb") as file:
                 return cast("bytes", await file.read(limit_bytes))
 
     async def write(self, path: str, content: bytes) -> None:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         with _as_os_error():
             async with self._sftp.open(path, "wb") as file:
                 await file.write(content)
 
     async def rename(self, path: str, target: str) -> None:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         with _as_os_error():
             await self._sftp.rename(path, target)
 
     async def remove(self, path: str) -> None:
-        """See `Shelf`."""
+        """See `DropFiles`."""
         with _as_os_error():
             await self._sftp.remove(path)
 

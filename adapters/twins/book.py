@@ -54,7 +54,7 @@ _OF_ONE_SUBMISSION: Final = (Mood.REFUSE, Mood.BUSY, Mood.FAIL_AFTER, Mood.GARBA
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BookEntry:
     """One effect: a document as it came in."""
 
     submission_id: str
@@ -89,9 +89,9 @@ class Book:
         self.changed: Callable[[], None] = lambda: None
         """Called after each change of mood."""
         self.set(Temper())
-        self.entries: list[Entry] = []
+        self.entries: list[BookEntry] = []
         self._prefix = prefix
-        self._by_submission: defaultdict[str, list[Entry]] = defaultdict(list)
+        self._by_submission: defaultdict[str, list[BookEntry]] = defaultdict(list)
 
     @property
     def mood(self) -> Mood:
@@ -114,14 +114,14 @@ class Book:
             return temper.mood
         return temper.mood if zlib.crc32(f"{temper.seed} {submission_id}".encode()) < temper.share * 2**32 else Mood.OK
 
-    def enter(self, submission_id: str, content: bytes, content_type: str, received_at: datetime) -> Entry:
+    def enter(self, submission_id: str, content: bytes, content_type: str, received_at: datetime) -> BookEntry:
         """A new effect with the next reference, for example `M-000001`."""
         reference = f"{self._prefix}-{len(self.entries) + 1:06d}"
-        entry = Entry(submission_id, reference, received_at, content_type, content)
+        entry = BookEntry(submission_id, reference, received_at, content_type, content)
         self.entries.append(entry)
         self._by_submission[submission_id].append(entry)
         return entry
 
-    def entries_of(self, submission_id: str) -> list[Entry]:
+    def entries_of(self, submission_id: str) -> list[BookEntry]:
         """The effects of one submission; one where all is well."""
         return list(self._by_submission.get(submission_id, ()))

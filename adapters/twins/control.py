@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from adapters.twins.book import Book, Entry, Mood, Temper
+from adapters.twins.book import Book, BookEntry, Mood, Temper
 
 SetTemper = Callable[[str, Temper], Awaitable[None]]
 
@@ -99,7 +99,7 @@ class _Control:
         return JSONResponse(change.model_dump(mode="json"))
 
 
-def _describe(entry: Entry) -> dict[str, object]:
+def _describe(entry: BookEntry) -> dict[str, object]:
     return {
         "submission_id": entry.submission_id,
         "reference": entry.reference,
@@ -109,7 +109,7 @@ def _describe(entry: Entry) -> dict[str, object]:
     }
 
 
-def _content(entry: Entry) -> dict[str, object]:
+def _content(entry: BookEntry) -> dict[str, object]:
     return {"content_type": entry.content_type, "content_base64": base64.b64encode(entry.content).decode()}
 
 

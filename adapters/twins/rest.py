@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters.protocols.rest import Rest
-from adapters.twins.book import REFUSAL, VERSION, Entry, Mood
+from adapters.twins.book import REFUSAL, VERSION, BookEntry, Mood
 from adapters.twins.http import HttpTwin
 
 TAKES_NOTHING: Final = {
@@ -78,5 +78,5 @@ class RestTwin(HttpTwin):
     async def _state(self, _: Request) -> Response:
         return JSONResponse({"version": VERSION, "uhrzeit": datetime.now(UTC).isoformat(timespec="seconds")})
 
-    def _tell(self, entry: Entry, status: HTTPStatus) -> Response:
+    def _tell(self, entry: BookEntry, status: HTTPStatus) -> Response:
         return JSONResponse({self.rest.reference: entry.reference, "id": entry.submission_id, "sha256": entry.sha256}, status)

@@ -11,7 +11,7 @@ from adapters.interface import Adapter, Document, Submission
 from consumers.delivery.failures import Failure, Stage
 from consumers.delivery.job import Job
 from infra import crashpoints
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from schemas import xml
 from schemas.errors import DeliveryFailure
 
@@ -35,7 +35,7 @@ async def deliver(job: Job, adapter: Adapter, office: str) -> None:
         if job.reference is None:
             await _deliver(job, await _translate(job, adapter, office), adapter)
     except BaseException as error:
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         job.failure = Failure.of(error, job.stage)
 

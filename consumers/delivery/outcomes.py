@@ -26,7 +26,7 @@ from adapters.interface import Accepted, AnswersLater, Refusal
 from consumers.delivery.failures import LONGEST_PAUSE_S, Failure, Stage
 from consumers.settings import DeliverySettings
 from infra import metrics
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
@@ -186,7 +186,7 @@ class OutcomePoller:
             async with asyncio.timeout(_ANSWER_LIMIT_S):
                 return await self._adapter.outcome(row.reference)
         except BaseException as error:
-            if is_our_end(error):
+            if is_own_cancellation(error):
                 raise
             failure = Failure.of(error, Stage.DELIVER)
             self._failures.append(failure.reason)

@@ -20,7 +20,7 @@ from consumers.desk.rollout import Lookup, Rollout, RolloutLimits, Tally
 from infra.kafka.admin import require_topics
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import set_offsets
-from infra.kafka.reading import Shelf, looking
+from infra.kafka.reading import RecordFetcher, looking
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import problems, topics
@@ -151,8 +151,8 @@ class Desk:
         lying = topics.deadletters(plan.office)
         with self._ledger(plan.office) as ledger:
             async with self._sender(operation) as sender, looking(self._kafka, [lying]) as consumer:
-                shelf = Shelf(self._kafka, consumer, lying)
-                republisher = Republisher(self._kafka, sender, shelf, plan.office, _ending(operation))
+                fetcher = RecordFetcher(self._kafka, consumer, lying)
+                republisher = Republisher(self._kafka, sender, fetcher, plan.office, _ending(operation))
                 return await Rollout(plan.letters, republisher, _look(ledger), limits, tell).run()
 
     def _about(self, action: OperatorAction, plan: Plan, selection: Selection, reason: str | None) -> Operation:
@@ -176,7 +176,7 @@ class Desk:
     async def _record(self, letter: DeadLetter) -> ConsumerRecord:
         topic = letter.place.topic
         async with looking(self._kafka, [topic]) as consumer:
-            found = await Shelf(self._kafka, consumer, topic).take(letter.partition, [letter.offset])
+            found = await RecordFetcher(self._kafka, consumer, topic).fetch(letter.partition, [letter.offset])
         if not found:
             raise UsageError(problems.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
         return found[0]

@@ -11,7 +11,7 @@ from consumers.desk.deadletters import DeadLetter, DeadLetters
 from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.outgoing import KafkaRefusal, Outgoing
-from infra.kafka.reading import Shelf, read_all
+from infra.kafka.reading import RecordFetcher, read_all
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import problems, topics
@@ -30,11 +30,11 @@ class Republisher:
     """Sends for one operator. `ending` says how the submissions end, untried; without one they are replayed."""
 
     def __init__(
-        self, kafka: KafkaSettings, sender: Sender, shelf: Shelf, office: str, ending: Mapping[CopyHeader, str] | None = None
+        self, kafka: KafkaSettings, sender: Sender, fetcher: RecordFetcher, office: str, ending: Mapping[CopyHeader, str] | None = None
     ) -> None:
         self._kafka = kafka
         self._sender = sender
-        self._shelf = shelf
+        self._fetcher = fetcher
         self._office = office
         self._ending = ending or {}
 
@@ -67,7 +67,7 @@ class Republisher:
             by_partition[letter.partition][letter.offset] = letter
         found = {}
         for partition, by_offset in by_partition.items():
-            for record in await self._shelf.take(partition, list(by_offset)):
+            for record in await self._fetcher.fetch(partition, list(by_offset)):
                 found[by_offset[record.offset]] = record
         return found
 

@@ -31,7 +31,7 @@ from consumers.engine.starts import Known, Start, start_of
 from consumers.engine.workers import Workers
 from consumers.settings import DeliverySettings
 from infra import crashpoints, memory, metrics
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.health import Progress
 from infra.kafka.clients import Contact, leave, start_consumer
 from infra.kafka.cluster import logs_of, topics_of
@@ -477,7 +477,7 @@ class Engine(Generic[WorkT]):
             starts = await self._starts(consumer, partitions, known)
             await self._handler.starts(starts)
         except BaseException as error:  # the client swallows it; the next round raises it
-            if is_our_end(error):
+            if is_own_cancellation(error):
                 raise
             self._failure = error if isinstance(error, Exception) else TaskEnded("on_assigned")
             return

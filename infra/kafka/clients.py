@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.kafka.client_errors import in_our_words, unreachable
 from infra.settings import KafkaSettings
 from schemas.topics import MIB
@@ -64,7 +64,7 @@ async def leave(consumer: AIOKafkaConsumer, group: str) -> None:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
             await consumer.stop()
     except BaseException as error:  # aiokafka may let out a cancellation of its own tasks
-        if is_our_end(error):
+        if is_own_cancellation(error):
             raise
         log.warning("group_not_left", group=group, error=type(error).__name__)
 

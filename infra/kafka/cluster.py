@@ -98,7 +98,9 @@ async def _without_ids(client: Any, names: Collection[str]) -> dict[str, TopicSt
     return {name: TopicState(None, sorted(cluster.partitions_for_topic(name))) for name in names if cluster.partitions_for_topic(name)}
 
 
-async def ends(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], *, committed_only: bool) -> dict[TopicPartition, int]:
+async def end_offsets(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], *, committed_only: bool
+) -> dict[TopicPartition, int]:
     """Where these logs end: behind everything, or before the first transaction that is still open.
 
     Raises:

@@ -22,7 +22,7 @@ _FOR_EVER: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TopicDifference:
     """One thing about a topic. `why_not` says why `topics apply` leaves it as it is; None where it mends it."""
 
     topic: str
@@ -32,7 +32,7 @@ class Difference:
     why_not: str | None = None
 
 
-async def find(settings: KafkaSettings, topics: Sequence[Topic]) -> list[Difference]:
+async def find(settings: KafkaSettings, topics: Sequence[Topic]) -> list[TopicDifference]:
     """How these topics differ from what they have to be; those that do not exist are left out.
 
     Raises:
@@ -45,7 +45,7 @@ async def find(settings: KafkaSettings, topics: Sequence[Topic]) -> list[Differe
     return [one for topic in there for one in _of_topic(settings, topic, existing[topic.name], configs[topic.name])]
 
 
-async def mend(settings: KafkaSettings, differences: Sequence[Difference]) -> list[Difference]:
+async def mend(settings: KafkaSettings, differences: Sequence[TopicDifference]) -> list[TopicDifference]:
     """Mend those that can be mended, and say which these were. What else is set on a topic stays.
 
     Raises:
@@ -69,19 +69,19 @@ async def mend(settings: KafkaSettings, differences: Sequence[Difference]) -> li
     return mended
 
 
-def _of_topic(settings: KafkaSettings, topic: Topic, found: Existing, config: Mapping[str, str]) -> Iterator[Difference]:
+def _of_topic(settings: KafkaSettings, topic: Topic, found: Existing, config: Mapping[str, str]) -> Iterator[TopicDifference]:
     if len(found.leaders) < topic.partitions:
         why = "more partitions would put the keys of cases elsewhere and break their order: empty the topic, delete it, and let it be made anew"
-        yield Difference(topic.name, "partitions", str(len(found.leaders)), str(topic.partitions), why)
+        yield TopicDifference(topic.name, "partitions", str(len(found.leaders)), str(topic.partitions), why)
     if len(found.leaders) > topic.partitions:
         why = "Kafka takes no partition away; the first are used, and the others do no harm"
-        yield Difference(topic.name, "partitions", str(len(found.leaders)), str(topic.partitions), why)
+        yield TopicDifference(topic.name, "partitions", str(len(found.leaders)), str(topic.partitions), why)
     if found.replication < settings.replication:
         why = "copies are added with kafka-reassign-partitions"
-        yield Difference(topic.name, "replication", str(found.replication), str(settings.replication), why)
+        yield TopicDifference(topic.name, "replication", str(found.replication), str(settings.replication), why)
     for setting, wanted in config_of(settings, topic).items():
         if (value := config.get(setting, "not known here")) != wanted:
-            yield Difference(topic.name, setting, value, wanted, _why_not(setting, value, wanted))
+            yield TopicDifference(topic.name, setting, value, wanted, _why_not(setting, value, wanted))
 
 
 def _why_not(setting: str, found: str, wanted: str) -> str | None:

@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from infra.kafka.admin import connected
 from infra.kafka.clients import outside
-from infra.kafka.cluster import Log, ends, logs_of, topics_of
+from infra.kafka.cluster import Log, end_offsets, logs_of, topics_of
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import UsageError
@@ -87,8 +87,8 @@ async def ask(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str
     committed = {one: answer[one].offset if one in answer and answer[one].offset >= 0 else None for one in partitions}
     lost = {one: _lost(answer[one].metadata) if one in answer else 0 for one in partitions}
     first = await consumer.beginning_offsets(partitions)  # also brings the partitions' leaders
-    end = await ends(consumer, partitions, committed_only=False)  # first, so that what comes meanwhile does not look held back
-    readable = await ends(consumer, partitions, committed_only=True)
+    end = await end_offsets(consumer, partitions, committed_only=False)  # first, so that what comes meanwhile does not look held back
+    readable = await end_offsets(consumer, partitions, committed_only=True)
     return GroupOffsets(state, len(members), committed, first, end, readable, lost)
 
 

@@ -90,7 +90,7 @@ async def _some(
         raise unreachable(settings) from None
 
 
-class Shelf:
+class RecordFetcher:
     """Takes single records of one topic by their places; quick where these rise."""
 
     def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer, topic: str) -> None:
@@ -99,7 +99,7 @@ class Shelf:
         self._topic = topic
         self._next: dict[int, int] = {}
 
-    async def take(self, partition: int, offsets: Sequence[int]) -> list[ConsumerRecord]:
+    async def fetch(self, partition: int, offsets: Sequence[int]) -> list[ConsumerRecord]:
         """The records at these rising offsets, without those that are gone.
 
         Raises:
@@ -107,12 +107,12 @@ class Shelf:
         """
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                records = [await self._take(TopicPartition(self._topic, partition), offset) for offset in offsets]
+                records = [await self._fetch_one(TopicPartition(self._topic, partition), offset) for offset in offsets]
         except TimeoutError:
             raise unreachable(self._settings) from None
         return [record for record in records if record is not None]
 
-    async def _take(self, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
+    async def _fetch_one(self, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
         following = self._next.get(partition.partition)
         if following is None or not 0 <= offset - following <= _READ_ON:
             self._consumer.seek(partition, offset)

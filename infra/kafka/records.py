@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.kafka.unread import Unreadable
+from infra.kafka.unread import UnreadableRecord
 from schemas import events, headers, topics
 from schemas.events import StatusEvent
 from schemas.headers import Header
@@ -47,11 +47,11 @@ def read_submission(record: ConsumerRecord) -> SubmissionRecord:
     """The headers of a record on a submissions topic.
 
     Raises:
-        Unreadable: a header is missing or malformed, named.
+        UnreadableRecord: a header is missing or malformed, named.
     """
     meta = headers.decode(record.headers)
     if any("\0" in value for value in meta.values()):  # no database takes it
-        raise Unreadable("a header holds a NUL")
+        raise UnreadableRecord("a header holds a NUL")
     try:
         return SubmissionRecord(
             submission=UUID(meta[Header.SUBMISSION]),
@@ -69,9 +69,9 @@ def read_submission(record: ConsumerRecord) -> SubmissionRecord:
             size_bytes=len(record.value or b""),
         )
     except KeyError as error:
-        raise Unreadable(f"header {error} is missing") from None
+        raise UnreadableRecord(f"header {error} is missing") from None
     except (ValueError, OverflowError):
-        raise Unreadable("a header is malformed") from None
+        raise UnreadableRecord("a header is malformed") from None
 
 
 def _moment(text: str) -> datetime:
@@ -85,22 +85,22 @@ def read_event(record: ConsumerRecord) -> EventRecord:
     """The event in a record on an events topic. A city speaks of its own submissions only.
 
     Raises:
-        Unreadable: it is not a status event that this version knows, or one of another city.
+        UnreadableRecord: it is not a status event that this version knows, or one of another city.
     """
     try:
         event = events.read(record.value or b"")
     except ValidationError as error:
-        raise Unreadable(f"not a status event: {_first(error)}") from None
+        raise UnreadableRecord(f"not a status event: {_first(error)}") from None
     data = event.data
     if topics.events(data.city) != record.topic or data.office.partition(".")[0] != data.city:
-        raise Unreadable("an event of another city")
+        raise UnreadableRecord("an event of another city")
     if any("\0" in (text or "") for text in (data.case, data.service, data.portal, data.reference, data.reason)):
-        raise Unreadable("a text holds a NUL")
+        raise UnreadableRecord("a text holds a NUL")
     try:
         for moment in (event.time, data.next_try_at or event.time):
             moment.astimezone(UTC)
     except OverflowError:
-        raise Unreadable("a time that no calendar has") from None
+        raise UnreadableRecord("a time that no calendar has") from None
     return EventRecord(event, record.partition, record.offset)
 
 
@@ -115,6 +115,6 @@ def read_any(record: ConsumerRecord) -> SubmissionRecord | EventRecord:
     """Whatever audit and statistics read: a submission or an event, by topic.
 
     Raises:
-        Unreadable: see above.
+        UnreadableRecord: see above.
     """
     return read_event(record) if topics.is_events(record.topic) else read_submission(record)

@@ -24,15 +24,15 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra import metrics
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.health import Progress
 from infra.kafka import unread
 from infra.kafka.clients import Contact, leave, outside, start_consumer
 from infra.kafka.cluster import Log, TopicState, logs_of, topics_of
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.polling import Polling
-from infra.kafka.reading import Shelf
-from infra.kafka.unread import Unread, Unreadable
+from infra.kafka.reading import RecordFetcher
+from infra.kafka.unread import Unread, UnreadableRecord
 from infra.settings import KafkaSettings
 from infra.stores import Store, add_missing_columns, insert_new
 from infra.tasks import in_background
@@ -120,7 +120,7 @@ def go_on(offset: int, topic_id: str | None, log: Log, *, was_cut: bool = False)
 class StoredReader(Generic[RowT]):
     """Reads topics as one member of a group and stores rows with their offsets.
 
-    `decode` makes a row of a record or raises `Unreadable`; `apply` stores rows within the transaction and must drop repeats.
+    `decode` makes a row of a record or raises `UnreadableRecord`; `apply` stores rows within the transaction and must drop repeats.
     """
 
     def __init__(
@@ -291,7 +291,7 @@ class StoredReader(Generic[RowT]):
         for record in records:
             try:
                 rows.append(self._decode(record))
-            except Unreadable as error:
+            except UnreadableRecord as error:
                 log.warning("record_unreadable", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error))
                 unreadable[record.offset] = str(error)
         return rows, unreadable
@@ -384,7 +384,7 @@ class StoredReader(Generic[RowT]):
             return False
         async with outside(self._settings, f"{self._group}-reader") as beside:
             beside.assign([partition])
-            records = await Shelf(self._settings, beside, partition.topic).take(partition.partition, [last])
+            records = await RecordFetcher(self._settings, beside, partition.topic).fetch(partition.partition, [last])
         return [_mark(record) for record in records] != [stored.last_mark]
 
     def _go_on(self, connection: sa.Connection, partition: TopicPartition, seen: Log, *, was_cut: bool) -> GoOn:
@@ -410,7 +410,7 @@ class StoredReader(Generic[RowT]):
             await self._take_again(consumer, partitions)
             self._standing = None
         except BaseException as error:  # the client swallows it, or ends in silence; the next round raises it
-            if is_our_end(error):
+            if is_own_cancellation(error):
                 raise
             self._failure = error if isinstance(error, Exception) else TakeEnded()
         log.info("partitions_assigned", group=self._group, count=len(partitions))

@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from infra import metrics
 from infra.kafka.clients import outside
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.kafka.reading import Shelf
+from infra.kafka.reading import RecordFetcher
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
 
@@ -32,7 +32,7 @@ _EVERY_S: Final = 3600.0
 _AT_ONCE: Final = 500
 
 
-class Unreadable(Exception):
+class UnreadableRecord(Exception):
     """A record that says nothing we understand; the reason is free of its content."""
 
 
@@ -122,10 +122,10 @@ class Unread(Generic[RowT]):
         async with outside(self._settings, f"{self._group}-unread") as consumer:
             consumer.assign([partition])
             first, end = (await consumer.beginning_offsets([partition]))[partition], (await consumer.end_offsets([partition]))[partition]
-            shelf = Shelf(self._settings, consumer, partition.topic)
+            fetcher = RecordFetcher(self._settings, consumer, partition.topic)
             for start in range(0, len(offsets), _AT_ONCE):
                 part = offsets[start : start + _AT_ONCE]
-                records = await shelf.take(partition.partition, [offset for offset in part if first <= offset < end])
+                records = await fetcher.fetch(partition.partition, [offset for offset in part if first <= offset < end])
                 await self._store_again(partition, part, records)
 
     async def _store_again(self, partition: TopicPartition, offsets: Sequence[int], records: Sequence[ConsumerRecord]) -> None:
@@ -133,7 +133,7 @@ class Unread(Generic[RowT]):
         for record in records:
             try:
                 rows[record.offset] = self._decode(record)
-            except Unreadable:
+            except UnreadableRecord:
                 continue
         gone = set(offsets) - {record.offset for record in records}
 

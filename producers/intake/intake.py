@@ -28,8 +28,8 @@ from typing import Final
 import structlog
 
 from infra import metrics
+from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
-from infra.workers import Workers
 from producers.intake import form, form_faults, letters
 from producers.intake.letters import Call, Letter
 from producers.outbox.outbox import Accepted, Candidate, Outbox
@@ -109,7 +109,7 @@ class Intake:
         self._portals = {settings.token_sha256: Portal(portal_id, settings) for portal_id, settings in portals.items()}
         self._outbox = outbox
         self._accept_test = accept_test
-        self._workers = Workers(partial(examine.prepare, catalogue, schemas.folder))
+        self._workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder))
 
     def close(self) -> None:
         """End the workers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters import conformance, registry
-from adapters.conformance import CHECKS, Verdict
+from adapters.conformance import CHECKS, CheckResult
 from adapters.mapping import Mapping, lint, page, proofread, samples
 from adapters.protocols import mapped
 from adapters.protocols.drop import Drop
@@ -26,11 +26,11 @@ class AdapterReport:
     """Of its mapping."""
     differing: tuple[str, ...]
     """Recorded samples of which something else comes than was recorded."""
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CheckResult, ...]
     """Of the conformance suite; none where the mapping has flaws, because those come first."""
 
     @property
-    def broken(self) -> list[Verdict]:
+    def broken(self) -> list[CheckResult]:
         """Promises that it does not keep."""
         return [verdict for verdict in self.verdicts if verdict.broken]
 
@@ -105,8 +105,8 @@ _SUFFIXES: Final = (".xml", ".json", ".csv")
 """Those that mean a format; others, such as `.txt` or `.dat`, may hold anything."""
 
 
-async def _verdicts(office: str, step: Callable[[str], None]) -> tuple[Verdict, ...]:
-    verdicts: list[Verdict] = []
+async def _verdicts(office: str, step: Callable[[str], None]) -> tuple[CheckResult, ...]:
+    verdicts: list[CheckResult] = []
     for one in CHECKS:
         step(conformance.title(one))
         verdicts.append(await conformance.run(one, office))

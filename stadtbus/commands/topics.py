@@ -12,7 +12,7 @@ from schemas import topics
 from stadtbus.commands.terminal import FINDINGS, AsJson, quiet, tell, to_people
 
 if TYPE_CHECKING:
-    from infra.kafka.differences import Difference
+    from infra.kafka.differences import TopicDifference
     from stadtbus.settings import Settings
 
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of the bus, from the catalogue.")
@@ -54,12 +54,12 @@ def topics_apply(*, as_json: AsJson = False) -> None:
         raise typer.Exit(FINDINGS)
 
 
-def _difference(one: Difference) -> str:
+def _difference(one: TopicDifference) -> str:
     why = "" if one.why_not is None else f"  not mended by apply: {one.why_not}"
     return f"~ {one.topic}  {one.setting}: {one.found}, has to be {one.wanted}{why}"
 
 
-def _topics_now(loaded: Settings) -> tuple[list[topics.Topic], list[Difference]]:
+def _topics_now(loaded: Settings) -> tuple[list[topics.Topic], list[TopicDifference]]:
     """Topics that are missing, and how the others differ."""
     from infra.kafka.admin import missing_topics
     from infra.kafka.differences import find

@@ -31,7 +31,7 @@ from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import connected, count_records, create_topics, missing_topics
 from infra.kafka.outgoing import Outgoing, Position, SendUnknown, Sent
-from infra.kafka.reading import Shelf, looking, read_all
+from infra.kafka.reading import RecordFetcher, looking, read_all
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import message, topics
@@ -323,7 +323,7 @@ async def test_unknown_send_is_resolved_by_reading(town: Town) -> None:
         await town.lying(7)
     lying, sender = topics.deadletters(town.office), Unsure(town.kafka, "test")
     async with looking(town.kafka, [lying]) as consumer:
-        republisher = Republisher(town.kafka, sender, Shelf(town.kafka, consumer, lying), town.office)
+        republisher = Republisher(town.kafka, sender, RecordFetcher(town.kafka, consumer, lying), town.office)
         places = await republisher.send((await town.letters()).open)
     await sender.stop()
     sent = await town.replayed_places()

@@ -11,7 +11,7 @@ from aiokafka.admin import RecordsToDelete
 
 from infra.kafka.admin import connected
 from infra.kafka.outgoing import Outgoing
-from infra.kafka.reading import Shelf, looking, read_all
+from infra.kafka.reading import RecordFetcher, looking, read_all
 from infra.settings import KafkaSettings
 from tests.kafka.helpers import fill, new_topic, settings_for
 
@@ -48,8 +48,8 @@ async def test_records_that_are_gone_are_left_out(kafka: KafkaSettings) -> None:
     async with connected(kafka) as admin:
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=2)})
     async with looking(kafka, [topic]) as consumer:
-        assert [record.value for record in await Shelf(kafka, consumer, topic).take(0, [0, 1, 2, 3])] == [b"2", b"3"]
+        assert [record.value for record in await RecordFetcher(kafka, consumer, topic).fetch(0, [0, 1, 2, 3])] == [b"2", b"3"]
     async with connected(kafka) as admin:
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=4)})
     async with looking(kafka, [topic]) as consumer:
-        assert await Shelf(kafka, consumer, topic).take(0, [2, 3]) == []
+        assert await RecordFetcher(kafka, consumer, topic).fetch(0, [2, 3]) == []

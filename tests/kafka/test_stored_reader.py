@@ -20,7 +20,7 @@ from infra.kafka.admin import connected
 from infra.kafka.clients import outside
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.stored_reader import StoredReader, Tables
-from infra.kafka.unread import Unreadable
+from infra.kafka.unread import UnreadableRecord
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
@@ -36,7 +36,7 @@ def decode(record: Any) -> dict[str, int]:
     try:
         return {"number": int(record.value), "partition": record.partition}
     except ValueError:
-        raise Unreadable("not a number") from None
+        raise UnreadableRecord("not a number") from None
 
 
 def apply(connection: sa.Connection, rows: Any) -> None:

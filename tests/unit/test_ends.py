@@ -10,7 +10,7 @@ import pytest
 
 from consumers.delivery.deliver import deliver
 from consumers.delivery.ledger import Ledger
-from infra.ends import is_our_end
+from infra.cancellation import is_own_cancellation
 from infra.settings import StoreSettings
 from tests import builders
 from tests.delivery_model import OFFICE, Office, Process, Wire, entry_of, record
@@ -97,8 +97,8 @@ def test_outside_of_a_task_a_cancellation_is_nobodys() -> None:
     """Without a task there is nothing of ours to cancel."""
 
     async def ask() -> bool:
-        return is_our_end(asyncio.CancelledError())
+        return is_own_cancellation(asyncio.CancelledError())
 
     assert not asyncio.run(ask())
-    assert is_our_end(KeyboardInterrupt())
-    assert not is_our_end(SystemExit())
+    assert is_own_cancellation(KeyboardInterrupt())
+    assert not is_own_cancellation(SystemExit())

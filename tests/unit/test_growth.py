@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from consumers.delivery.job import HeaderReader, Job
 from consumers.desk.deadletters import DeadLetters, DeadLetterState
 from infra.kafka.records import read_event, read_submission
-from infra.kafka.unread import Unreadable
+from infra.kafka.unread import UnreadableRecord
 from infra.settings import StoreSettings
 from infra.stores import Store, add_missing_columns
 from schemas import operations, problems
@@ -76,7 +76,7 @@ def test_event_of_the_first_writer_is_read() -> None:
 def test_state_of_a_newer_writer_is_kept_for_later() -> None:
     """A state that this version does not know is unreadable, and so kept: taken for another one it would be untrue."""
     value = FIRST_EVENT.replace('"state":"delivered"', '"state":"in_review"')
-    with pytest.raises(Unreadable, match=r"enum at data\.state"):
+    with pytest.raises(UnreadableRecord, match=r"enum at data\.state"):
         read_event(kafka_record("muenchen.events", value.encode()))
 
 

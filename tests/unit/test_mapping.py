@@ -25,7 +25,7 @@ from lxml import etree
 from adapters import registry
 from adapters.interface import Submission
 from adapters.mapping import Mapping, charsets, functions, lint, reading, samples
-from adapters.mapping.entries import Compiler
+from adapters.mapping.compiled import Compiler
 from adapters.mapping.page import Draft, Spec, TargetField, XmlTarget
 from adapters.mapping.render import renderer
 from adapters.mapping.view import as_json
@@ -649,9 +649,9 @@ def test_simple_xpaths_are_xpaths(xpath: str) -> None:
     with functions.translating(one):
         expected: Any = etree.XPath(xpath, extensions=extensions, smart_strings=False)(one.root)
         read = reading.compile_xpath(xpath, paths, {}, {})
-        selected = read.select(paths.place(one.root))
+        selected = read.select(paths.context(one.root))
         assert (list(selected) if isinstance(expected, list) else selected) == expected
-        assert list(read.values(paths.place(one.root))) == functions.texts(expected)
+        assert list(read.values(paths.context(one.root))) == functions.texts(expected)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]) | st.sampled_from("<>&\"'\t\n\r ]"), min_size=1))

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from infra.kafka.records import SubmissionRecord, read_any, read_event, read_submission
-from infra.kafka.unread import Unreadable
+from infra.kafka.unread import UnreadableRecord
 from schemas.headers import Header
 from tests import builders
 
@@ -61,7 +61,7 @@ def test_submission_is_read_from_headers() -> None:
 )
 def test_malformed_headers_are_unreadable(name: Header, value: str | None) -> None:
     """A header that is missing or says nothing makes the record unreadable, and its value is not repeated."""
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableRecord) as caught:
         read_submission(submission_record({name: value}))
     assert "Maier" not in str(caught.value)
 
@@ -76,7 +76,7 @@ def test_malformed_headers_are_unreadable(name: Header, value: str | None) -> No
 )
 def test_city_speaks_for_itself_only(topic: str, city: str, office: str) -> None:
     """An event about another city's submission is not believed."""
-    with pytest.raises(Unreadable, match="another city"):
+    with pytest.raises(UnreadableRecord, match="another city"):
         read_event(event_record(topic, city, office))
 
 
@@ -99,6 +99,6 @@ def test_event_that_no_store_takes_is_unreadable(changes: dict[str, Any]) -> Non
     value = json.loads(builders.event(uuid4()).model_dump_json())
     value["data"] |= changes
     record = SimpleNamespace(topic="muenchen.events", partition=0, offset=1, value=json.dumps(value).encode())
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableRecord) as caught:
         read_event(record)
     assert "Maier" not in str(caught.value)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.muenchen.gewerbe.adapter import ACCEPTED, DECISIONS, IN_PROGRESS, REFUSED, REST
-from adapters.twins.book import REFUSAL, Entry
+from adapters.twins.book import REFUSAL, BookEntry
 from adapters.twins.rest import RestTwin
 from adapters.twins.twin import Site
 
@@ -27,7 +27,7 @@ class MuenchenGewerbeTwin(RestTwin):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self._told: dict[str, Entry] = {}
+        self._told: dict[str, BookEntry] = {}
         """By number; nobody asks for one that nobody was told."""
         self.decides_after = DECIDES_AFTER
         self.turned_down: set[str] = set()
@@ -45,12 +45,12 @@ class MuenchenGewerbeTwin(RestTwin):
             return strange
         return _answer(HTTPStatus.OK, {"nummer": entry.reference, **self._decided(entry)})
 
-    def _decided(self, entry: Entry) -> dict[str, str]:
+    def _decided(self, entry: BookEntry) -> dict[str, str]:
         if datetime.now(UTC) < entry.received_at + self.decides_after:
             return {"zustand": IN_PROGRESS}
         return {"zustand": REFUSED, "code": REFUSAL} if entry.submission_id in self.turned_down else {"zustand": ACCEPTED}
 
-    def _tell(self, entry: Entry, status: HTTPStatus) -> Response:
+    def _tell(self, entry: BookEntry, status: HTTPStatus) -> Response:
         """Taken, but not decided: 202."""
         self._told[entry.reference] = entry
         return _answer(HTTPStatus.ACCEPTED if status is HTTPStatus.CREATED else status, {"nummer": entry.reference})

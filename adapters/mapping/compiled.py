@@ -11,7 +11,7 @@ from lxml import etree
 from adapters.mapping import functions
 from adapters.mapping.functions import META, UnfitError, Value
 from adapters.mapping.page import Draft, Spec, TargetField
-from adapters.mapping.reading import Failed, Paths, Place, Read, compile_xpath
+from adapters.mapping.reading import ContextNode, Failed, Paths, Read, compile_xpath
 from schemas.errors import Refused
 from schemas.message import NAMESPACE
 
@@ -23,7 +23,7 @@ XPATHS: Final = ("value", "each", "at", "when", "required")
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class CompiledField:
     """A field of the target. `path` holds the keys of the mapping down to it, `name` is what the target calls it."""
 
     path: tuple[str, ...]
@@ -31,7 +31,7 @@ class Entry:
     spec: TargetField
     paths: Paths
     """Those of the fields below."""
-    below: tuple[Entry, ...]
+    below: tuple[CompiledField, ...]
     value: Read | None = None
     each: Read | None = None
     at: Read | None = None
@@ -39,7 +39,7 @@ class Entry:
     required: Read | None = None
     fill: Fill = field(init=False)
 
-    def is_needed(self, at: Place) -> bool:
+    def is_needed(self, at: ContextNode) -> bool:
         """Whether the field must not be missing."""
         return self.spec.required is True if self.required is None else functions.holds(self.required.select(at))
 
@@ -52,29 +52,29 @@ class Entry:
         return "/".join(self.path)
 
 
-Filled = tuple[Entry, Sequence[Value], Sequence[list[Any]]]
+Filled = tuple[CompiledField, Sequence[Value], Sequence[list[Any]]]
 """A field with its values, and a branch of `Filled` for each element it is repeated for; without repetition one or none."""
 
 
-Fault = tuple[Entry, str]
+FieldFault = tuple[CompiledField, str]
 """A field, and why it cannot be filled or written; never with a value, and the same in each repetition."""
-Missing = list[tuple[Fault, str]]
+Missing = list[tuple[FieldFault, str]]
 """What is missing, and in which repetition."""
-Fill = Callable[[Place, str, Missing], Filled]
-"""Fills a field at a place. The text says in which repetition, the list takes what is missing."""
-Branches = Callable[[Place, str, Missing], list[list[Filled]]]
+Fill = Callable[[ContextNode, str, Missing], Filled]
+"""Fills a field at a context node. The text says in which repetition, the list takes what is missing."""
+Branches = Callable[[ContextNode, str, Missing], list[list[Filled]]]
 """Fills what is below a field, in the same way."""
 
 
 class Misfit(Refused):
     """A message that has no form for this back office; `faults` are all that were found, for who mends the mapping."""
 
-    def __init__(self, reason: str, faults: Iterable[Fault]) -> None:
+    def __init__(self, reason: str, faults: Iterable[FieldFault]) -> None:
         super().__init__(reason)
         self.faults = tuple(faults)
 
 
-def every(entries: Iterable[Entry]) -> Iterator[Entry]:
+def every(entries: Iterable[CompiledField]) -> Iterator[CompiledField]:
     """The fields with all that are below them."""
     for entry in entries:
         yield entry
@@ -89,13 +89,13 @@ class Compiler:
         self._codes = spec.codes
         self._extensions = functions.extensions(spec.codes)
 
-    def entries(self, fields: Mapping[str, TargetField], paths: Paths, path: tuple[str, ...] = ()) -> tuple[Entry, ...]:
+    def entries(self, fields: Mapping[str, TargetField], paths: Paths, path: tuple[str, ...] = ()) -> tuple[CompiledField, ...]:
         """The fields of the target at places of one kind, in the order in which they are written."""
         return tuple(self._entry(spec, paths, (*path, key)) for key, spec in fields.items())
 
-    def _entry(self, spec: TargetField, paths: Paths, path: tuple[str, ...]) -> Entry:
+    def _entry(self, spec: TargetField, paths: Paths, path: tuple[str, ...]) -> CompiledField:
         inner = Paths() if spec.each or spec.at else paths
-        entry = Entry(path, spec.name or path[-1], spec, inner, self.entries(spec.fields, inner, path))
+        entry = CompiledField(path, spec.name or path[-1], spec, inner, self.entries(spec.fields, inner, path))
         for key in XPATHS:
             if isinstance(text := getattr(spec, key), str):
                 setattr(entry, key, self.xpath(text, paths, *entry.place, key))
@@ -135,7 +135,7 @@ class Compiler:
 # --- filling
 
 
-def fill(entries: tuple[Entry, ...], root: Place) -> list[Filled]:
+def fill(entries: tuple[CompiledField, ...], root: ContextNode) -> list[Filled]:
     """The whole target. What is missing is collected, so that it can be told all at once.
 
     Raises:
@@ -148,12 +148,12 @@ def fill(entries: tuple[Entry, ...], root: Place) -> list[Filled]:
     return filled
 
 
-def _filling(entry: Entry) -> Fill:
+def _filling(entry: CompiledField) -> Fill:
     """Compiled once for every field: nothing that a mapping says is looked up while a message waits."""
     values = _no_values if entry.value is None else entry.value.values
     when, default, branches = entry.when, entry.spec.default, _branches(entry)
 
-    def filled(at: Place, said: str, missing: Missing) -> Filled:
+    def filled(at: ContextNode, said: str, missing: Missing) -> Filled:
         try:
             if when is not None and not functions.holds(when.select(at)):
                 return entry, (), ()
@@ -172,11 +172,11 @@ def _filling(entry: Entry) -> Fill:
     return filled
 
 
-def _no_values(_: Place) -> Sequence[Value]:
+def _no_values(_: ContextNode) -> Sequence[Value]:
     return ()
 
 
-def _branches(entry: Entry) -> Branches | None:
+def _branches(entry: CompiledField) -> Branches | None:
     """The fields below, once for each place that they are to be filled at."""
     if not entry.below:
         return None
@@ -185,34 +185,34 @@ def _branches(entry: Entry) -> Branches | None:
     return _here(entry) if entry.at is None else _at_one(entry, entry.at)
 
 
-def _here(entry: Entry) -> Branches:
+def _here(entry: CompiledField) -> Branches:
     below = [one.fill for one in entry.below]
     return lambda at, said, missing: [[one(at, said, missing) for one in below]]
 
 
-def _at_one(entry: Entry, read: Read) -> Branches:
-    place, here = entry.paths.place, _here(entry)
+def _at_one(entry: CompiledField, read: Read) -> Branches:
+    context, here = entry.paths.context, _here(entry)
 
-    def branches(at: Place, said: str, missing: Missing) -> list[list[Filled]]:
+    def branches(at: ContextNode, said: str, missing: Missing) -> list[list[Filled]]:
         found = elements(read, at, entry)
         if len(found) > 1:
             raise misfit(entry, "several elements where there can be one")
-        return here(place(found[0]), said, missing) if found else []
+        return here(context(found[0]), said, missing) if found else []
 
     return branches
 
 
-def _at_each(entry: Entry, read: Read) -> Branches:
-    place, here = entry.paths.place, _here(entry)
+def _at_each(entry: CompiledField, read: Read) -> Branches:
+    context, here = entry.paths.context, _here(entry)
 
-    def branches(at: Place, _: str, missing: Missing) -> list[list[Filled]]:
+    def branches(at: ContextNode, _: str, missing: Missing) -> list[list[Filled]]:
         found = enumerate(elements(read, at, entry), start=1)
-        return [branch for number, one in found for branch in here(place(one), f" of number {number}", missing)]
+        return [branch for number, one in found for branch in here(context(one), f" of number {number}", missing)]
 
     return branches
 
 
-def elements(read: Read, at: Place, entry: Entry | str) -> Sequence[etree._Element]:
+def elements(read: Read, at: ContextNode, entry: CompiledField | str) -> Sequence[etree._Element]:
     """The elements that an XPath selects.
 
     Raises:
@@ -224,12 +224,12 @@ def elements(read: Read, at: Place, entry: Entry | str) -> Sequence[etree._Eleme
         raise _refusal(entry, error) from None
 
 
-def misfit(entry: Entry | str, detail: str) -> Refused:
+def misfit(entry: CompiledField | str, detail: str) -> Refused:
     """What one field, or something else of a mapping, is to blame for."""
     reason = f"{entry}: {detail}"
     return Refused(reason) if isinstance(entry, str) else Misfit(reason, [(entry, reason)])
 
 
-def _refusal(entry: Entry | str, error: Exception) -> Refused:
+def _refusal(entry: CompiledField | str, error: Exception) -> Refused:
     """Texts of lxml could quote a value."""
     return misfit(entry, str(error) if isinstance(error, UnfitError) else "its XPath cannot be evaluated")

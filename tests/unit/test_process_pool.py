@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.workers import Limits, Workers
+from infra.process_pool import CallLimits, ProcessPool
 from schemas import problems
 from schemas.errors import Rejected, UsageError
 from schemas.problems import Problem
 from tests import worker_calls as calls
 
 CANARY = b"Kanarienvogel"
-LIMITS = Limits(time_s=5.0, cpu_s=1, memory_bytes=1 << 29)
+LIMITS = CallLimits(time_s=5.0, cpu_s=1, memory_bytes=1 << 29)
 
 
 def runs(process: int) -> bool:
@@ -27,19 +27,19 @@ def runs(process: int) -> bool:
 
 
 @pytest.fixture
-async def workers() -> AsyncIterator[Workers]:
+async def workers() -> AsyncIterator[ProcessPool]:
     """Two workers on a short leash."""
-    made = Workers(calls.nothing, LIMITS)
+    made = ProcessPool(calls.nothing, LIMITS)
     yield made
     await asyncio.to_thread(made.close)
 
 
-async def test_result(workers: Workers) -> None:
+async def test_result(workers: ProcessPool) -> None:
     """What the function returns comes back, a whole message too."""
     assert await workers.run(calls.length, bytes(1_000_000)) == 1_000_000
 
 
-async def test_workers_are_other_processes_and_stay(workers: Workers) -> None:
+async def test_workers_are_other_processes_and_stay(workers: ProcessPool) -> None:
     """Calls are run elsewhere, one after the other in the same process, and never in more than two."""
     assert len({await workers.run(calls.process_id) for _ in range(5)} - {os.getpid()}) == 1
     assert len(set(await asyncio.gather(*(workers.run(calls.process_id) for _ in range(50))))) <= 2
@@ -54,7 +54,7 @@ async def test_workers_are_other_processes_and_stay(workers: Workers) -> None:
         (calls.end_itself, problems.TOO_COMPLEX),
     ],
 )
-async def test_what_passes_a_limit_is_refused(workers: Workers, function: Callable[[bytes], int], problem: Problem) -> None:
+async def test_what_passes_a_limit_is_refused(workers: ProcessPool, function: Callable[[bytes], int], problem: Problem) -> None:
     """The caller hears that the message is too complex, or that the machine had no time, and no value; others get their results."""
     bad = asyncio.create_task(workers.run(function, CANARY))
     good = await asyncio.gather(*(workers.run(calls.length, b"x") for _ in range(20)))
@@ -67,7 +67,7 @@ async def test_what_passes_a_limit_is_refused(workers: Workers, function: Callab
 
 async def test_limit_is_the_clock() -> None:
     """A call may take its time, not more."""
-    workers = Workers(calls.nothing, Limits(time_s=0.3))
+    workers = ProcessPool(calls.nothing, CallLimits(time_s=0.3))
     await workers.run(calls.process_id)
     began = time.monotonic()
     with pytest.raises(Rejected, match=r"0\.3 s"):
@@ -78,7 +78,7 @@ async def test_limit_is_the_clock() -> None:
 
 async def test_processor_time_is_limited_by_the_kernel() -> None:
     """A loop ends even if nobody looks at the clock; many short calls are no loop."""
-    workers = Workers(calls.nothing, Limits(time_s=60, cpu_s=1), size=1)
+    workers = ProcessPool(calls.nothing, CallLimits(time_s=60, cpu_s=1), size=1)
     began = time.monotonic()
     with pytest.raises(Rejected):
         await workers.run(calls.loop, b"x")
@@ -86,7 +86,7 @@ async def test_processor_time_is_limited_by_the_kernel() -> None:
     await asyncio.to_thread(workers.close)
 
 
-async def test_death_of_a_worker_without_fault_of_the_message(workers: Workers, tmp_path: Path) -> None:
+async def test_death_of_a_worker_without_fault_of_the_message(workers: ProcessPool, tmp_path: Path) -> None:
     """A worker that is killed, idle or at work, costs nobody their answer."""
     idle = await workers.run(calls.process_id)
     os.kill(idle, signal.SIGKILL)
@@ -95,7 +95,7 @@ async def test_death_of_a_worker_without_fault_of_the_message(workers: Workers, 
     assert await workers.run(calls.end_itself_once, str(tmp_path / "marker")) == 1
 
 
-async def test_refusal_comes_back_as_it_is(workers: Workers) -> None:
+async def test_refusal_comes_back_as_it_is(workers: ProcessPool) -> None:
     """Our own errors keep problem, detail and place; the worker stays."""
     before = await workers.run(calls.process_id)
     with pytest.raises(Rejected) as refused:
@@ -105,7 +105,7 @@ async def test_refusal_comes_back_as_it_is(workers: Workers) -> None:
 
 
 @pytest.mark.parametrize(("function", "told"), [(calls.fail, r"ValueError.*worker_calls\.py:\d+"), (calls.unpicklable, "AttributeError")])
-async def test_defect_is_told_without_values(workers: Workers, function: Callable[[bytes], object], told: str) -> None:
+async def test_defect_is_told_without_values(workers: ProcessPool, function: Callable[[bytes], object], told: str) -> None:
     """Of other errors class and place come back, not the text that quotes the message; the worker stays."""
     before = await workers.run(calls.process_id)
     with pytest.raises(RuntimeError, match=told) as failed:
@@ -120,7 +120,7 @@ async def test_defect_is_told_without_values(workers: Workers, function: Callabl
 )
 async def test_worker_that_cannot_start(initialise: Callable[[], None], error: type[Exception], told: str) -> None:
     """Wrong settings are told as such and refuse no message."""
-    workers = Workers(initialise)
+    workers = ProcessPool(initialise)
     with pytest.raises(error, match=told):
         await workers.run(calls.length, b"")
     await asyncio.to_thread(workers.close)
@@ -128,14 +128,14 @@ async def test_worker_that_cannot_start(initialise: Callable[[], None], error: t
 
 async def test_close_ends_the_processes() -> None:
     """Nothing of the workers is left."""
-    workers = Workers(calls.nothing)
+    workers = ProcessPool(calls.nothing)
     worker = await workers.run(calls.process_id)
     await asyncio.to_thread(workers.close)
     while runs(worker):
         await asyncio.sleep(0.01)
 
 
-async def test_cost_of_a_call(workers: Workers) -> None:
+async def test_cost_of_a_call(workers: ProcessPool) -> None:
     """A message of usual size goes there and back in well under a millisecond; half a millisecond is promised on an idle machine."""
     body = bytes(3600)
     await workers.run(calls.length, body)

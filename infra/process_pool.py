@@ -39,7 +39,7 @@ _starting = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallLimits:
     """What one call may use: seconds on the clock, seconds of processor, bytes of address space of its worker.
 
     Processor and memory are what a message can use up; more time than that passes only where the machine has none to give.
@@ -50,16 +50,16 @@ class Limits:
     memory_bytes: int = 1 << 30
 
 
-class Workers:
+class ProcessPool:
     """Up to `size` processes that run functions; each starts when it is first needed.
 
     `initialise` is run once in each worker, without limits, to load what all calls need. It and all functions must be importable by
     name (a `functools.partial` of such is fine); arguments and results must be picklable.
     """
 
-    def __init__(self, initialise: Callable[[], None], limits: Limits | None = None, *, size: int = 2) -> None:
+    def __init__(self, initialise: Callable[[], None], limits: CallLimits | None = None, *, size: int = 2) -> None:
         self._initialise = initialise
-        self._limits = limits or Limits()
+        self._limits = limits or CallLimits()
         self._idle: list[_Worker] = []
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="worker")
         _context.set_forkserver_preload([getattr(initialise, "func", initialise).__module__])
@@ -127,7 +127,7 @@ class _Spent:
 class _Worker:
     """One process and the connection to it."""
 
-    def __init__(self, initialise: Callable[[], None], limits: Limits) -> None:
+    def __init__(self, initialise: Callable[[], None], limits: CallLimits) -> None:
         self._limits = limits
         self._connection, theirs = _context.Pipe()
         self._process = _context.Process(target=_serve, args=(theirs, initialise, limits), daemon=True)
@@ -176,7 +176,7 @@ def _unpacked(answer: Any) -> Any:
 # --- in the worker
 
 
-def _serve(connection: Connection, initialise: Callable[[], None], limits: Limits) -> None:
+def _serve(connection: Connection, initialise: Callable[[], None], limits: CallLimits) -> None:
     """Answer calls until the connection ends, as it does with the process at its other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the message

@@ -11,7 +11,7 @@ def is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def is_our_end(error: BaseException) -> bool:
+def is_own_cancellation(error: BaseException) -> bool:
     """Whether somebody wants this task or process to end. A CancelledError can also be of something that a library waited for, and
     then means no more than any other failure; so does a SystemExit that comes out of code which was called for something else.
     """
