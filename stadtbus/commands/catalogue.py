@@ -21,18 +21,15 @@ if TYPE_CHECKING:
 
 catalogue_app = typer.Typer(no_args_is_help=True, help="Which city offers which service, at which office, for which logins.")
 
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Pages that take the place of those in force; without any, what is in force.", show_default=False),
+]
 EntryT = TypeVar("EntryT", "Service", "City")
 
 
 @catalogue_app.command("check")
-def check(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Pages that take the place of those in force; without any, what is in force.", show_default=False),
-    ] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
+def check(files: Files = None, *, as_json: AsJson = False) -> None:
     """Every finding with page, line and hint; exit code 1 when one is an error."""
     from schemas.catalogue import pages, rules
     from schemas.findings import Severity

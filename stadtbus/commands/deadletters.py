@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 deadletters_app = typer.Typer(no_args_is_help=True, help="What no back office took: look, try again, or end.")
 
 Fingerprint = Annotated[str | None, typer.Option(help="Those with this cause, as `deadletters list` shows it.", show_default=False)]
+OfCause = Annotated[str | None, typer.Option(help="Each one with this cause, with its submission, case and place.", show_default=False)]
 OneSubmission = Annotated[str | None, typer.Option("--submission", help="The one of this submission.", show_default=False)]
 Wait = Annotated[float, typer.Option(min=1, help="Seconds without any news after which it ends.")]
 
@@ -36,9 +37,7 @@ def list_letters(
     office: Annotated[str | None, typer.Argument(help="One office; without it, all.", show_default=False)] = None,
     *,
     city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
-    fingerprint: Annotated[
-        str | None, typer.Option(help="Each one with this cause, with its submission, case and place.", show_default=False)
-    ] = None,
+    fingerprint: OfCause = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what was replayed or discarded.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,12 +46,10 @@ def list_letters(
     from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()
-    letters = _read(open_desk(loaded, None), offices_named(loaded, office, city))
-    groups, now = by_cause(letters.values(), everything=everything), datetime.now(UTC)
-    if fingerprint is not None:
-        groups = [group for group in groups if group.cause.fingerprint == fingerprint]
-        if not groups:
-            raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
+    letters, now = _read(open_desk(loaded, None), offices_named(loaded, office, city)), datetime.now(UTC)
+    groups = [group for group in by_cause(letters.values(), everything=everything) if fingerprint in (None, group.cause.fingerprint)]
+    if fingerprint is not None and not groups:
+        raise UsageError(problems.DEADLETTER_UNKNOWN, "none has this fingerprint", where="--fingerprint")
     if as_json:
         print_json([show.group_as_dict(group, now) for group in groups])
     elif fingerprint is not None:
@@ -110,13 +107,10 @@ def replay(  # noqa: PLR0913 - an option each
     Exit code 0 when all were delivered, 1 when some failed or it stopped, 3 when the adapter took none up. Given again, it goes on where
     it stopped.
     """
-    from consumers.desk.plan import plan_replay
     from consumers.desk.rollout import RolloutLimits
 
     selection = _selection(fingerprint, submission, everything=everything, or_all=", --all")
-    loaded = quiet()
-    desk = open_desk(loaded, actor)
-    plan = plan_replay(_read(desk, offices_named(loaded, office))[office], selection)
+    desk, plan = _planned(office, selection, actor, tried=True)
     limits = RolloutLimits(canary, rate, stop_at, wait)
     _carry_out(desk, plan, lambda tell: desk.replay(plan, selection, limits, tell), "replay", go=go, wait_s=wait, as_json=as_json)
 
@@ -169,13 +163,24 @@ def settle(
 
 def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, RolloutLimits]:
     """What ends without being tried: all at once, because nothing can fail."""
-    from consumers.desk.plan import plan_end
     from consumers.desk.rollout import RolloutLimits
+
+    desk, plan = _planned(office, selection, actor, tried=False)
+    return desk, plan, RolloutLimits(canary=0, stop_at_percent=100, wait_s=wait_s)
+
+
+def _planned(office: str, selection: Selection, actor: str | None, *, tried: bool) -> tuple[Desk, Plan]:
+    """The desk of whoever acts, and what is to be tried again or ended at an office.
+
+    Raises:
+        UsageError: actor-unknown, office-unknown, dead-letter-unknown.
+    """
+    from consumers.desk.plan import plan_end, plan_replay
 
     loaded = quiet()
     desk = open_desk(loaded, actor)
-    plan = plan_end(_read(desk, offices_named(loaded, office))[office], selection)
-    return desk, plan, RolloutLimits(canary=0, stop_at_percent=100, wait_s=wait_s)
+    letters = _read(desk, offices_named(loaded, office))[office]
+    return desk, (plan_replay if tried else plan_end)(letters, selection)
 
 
 def _carry_out(
@@ -213,6 +218,11 @@ def _office_of(wanted: str) -> str | None:
 
 
 def _selection(fingerprint: str | None, submission: str | None, *, everything: bool, or_all: str) -> Selection:
+    """Those of one cause, one, or all; `or_all` names the option for all where there is one.
+
+    Raises:
+        UsageError: selection-missing.
+    """
     from consumers.desk.plan import Selection
 
     if sum((fingerprint is not None, submission is not None, everything)) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,12 +34,9 @@ def trace(
     from stadtbus.tracing import Tracer, parse_wanted
 
     parsed = parse_wanted(wanted)
-    tracer = Tracer(quiet())
-    try:
+    with closing(Tracer(quiet())) as tracer:
         traces = asyncio.run(tracer.with_reasons(tracer.find(parsed)))
         places = tracer.places()
-    finally:
-        tracer.close()
     if as_json:
         print_json([step for one in traces for step in _steps_as_dicts(one)])
     else:
