@@ -1,16 +1,16 @@
 """What lies in the dead letters of an office, from headers alone, and which of it is done with.
 
-A dead letter is open until a record in `.retry` names its place: then it was replayed or discarded. So Kafka alone knows, whoever
-looks, and a replay that broke off goes on where it stopped. Of several letters of one submission the last counts.
+A dead letter is open until a record in `.retry` names its place: then it was replayed, discarded or settled. So Kafka alone
+knows, whoever looks, and a replay that broke off goes on where it stopped. Of several dead letters of one submission the last counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import TopicPartition
 
@@ -35,17 +35,17 @@ class DeadLetterState(StrEnum):
     SETTLED = "settled"
     """A person has found the submission in the back office."""
     SUPERSEDED = "superseded"
-    """A later one of the same submission lies there."""
+    """A later dead letter of the same submission lies there."""
 
 
 CAUSE_GONE: Final = "cause-gone"
-"""The error class of a letter that was made anew after Kafka had lost it."""
-_ENDS: Final = {CopyHeader.DISCARDED: DeadLetterState.DISCARDED, CopyHeader.SETTLED: DeadLetterState.SETTLED}
+"""The error class of a dead letter that was made anew after Kafka had lost it."""
+_ENDINGS: Final = {CopyHeader.DISCARDED: DeadLetterState.DISCARDED, CopyHeader.SETTLED: DeadLetterState.SETTLED}
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCause:
-    """Dead letters with the same cause; the reason is that of one of them."""
+    """What the dead letters with one fingerprint have in common; the reason is that of one of them."""
 
     fingerprint: str
     office: str
@@ -62,7 +62,7 @@ class DeadLetter:
     partition: int
     offset: int
     origin: int
-    """Its place in the submissions topic, by which the letters of a case are ordered; -1 where it never stood there."""
+    """Its place in the submissions topic, by which the dead letters of a case are ordered; -1 where it never stood there."""
     submission: str
     """Empty where its headers do not say what it is: it cannot be delivered, and no ledger knows it."""
     key: bytes | None
@@ -84,49 +84,59 @@ class DeadLetter:
 
     @property
     def may_have_had_effect(self) -> bool:
-        """It may have had its effect, and the back office cannot say, or why it died is gone: only a person can decide."""
+        """The back office may have it and cannot say, or nobody knows any more why it died: only a person can decide about it."""
         return self.cause.error_class in (Cause.CANNOT_FIND, CAUSE_GONE)
 
     @property
     def id(self) -> bytes:
-        """The submission's id as the ledger has it."""
+        """The submission's id as the ledger has it. Only where `submission` is known."""
         return bytes.fromhex(self.submission.replace("-", ""))
 
 
+class _Mark(NamedTuple):
+    """What a record in `.retry` says of the dead letter that it names."""
+
+    state: DeadLetterState
+    retry_offset: int
+
+
 class DeadLetters:
-    """The dead letters of one office, in the order of their partitions. First the topic itself is read, then `.retry`."""
+    """The dead letters of one office, in the order of their partitions, and what became of each.
+
+    Made by giving `take` every record of the topic of dead letters, and then every record of `.retry`.
+    """
 
     def __init__(self, office: str) -> None:
         self.office = office
         self.all: list[DeadLetter] = []
         self._last: dict[Hashable, int] = {}
-        """By submission the place in `all` of its last letter."""
+        """By submission the place in `all` of its last dead letter."""
         self._causes: dict[str, DeadLetterCause] = {}
-        self._named: dict[tuple[int, int], tuple[DeadLetterState, int]] = {}
-        """By partition and offset, what a record in `.retry` says of it, and where that record stands."""
+        """By fingerprint; shared, so that each text is held once."""
+        self._marks: dict[tuple[int, int], _Mark] = {}
+        """By partition and offset of the dead letter."""
         self._ended: set[tuple[int, int]] = set()
-        """Origins of what was discarded or settled: that is the end, even if a copy was under way."""
+        """Partitions and origins of what was discarded or settled: that is the end, even if a copy was under way."""
 
     def take(self, record: ConsumerRecord) -> None:
-        """A record of one of the two topics."""
+        """Add a record of one of the two topics. Whatever its headers hold, it raises nothing."""
         if topics.is_retry(record.topic):
-            self._take_named(record)
+            self._take_mark(record)
         else:
             self._take_letter(record)
 
     def state_of(self, letter: DeadLetter) -> DeadLetterState:
-        """What became of a letter."""
-        place = (letter.partition, letter.offset)
-        if place in self._named:
-            return self._named[place][0]
+        """What became of one of these."""
+        if (mark := self._marks.get((letter.partition, letter.offset))) is not None:
+            return mark.state
         if (letter.partition, letter.origin) in self._ended:
             return DeadLetterState.DISCARDED
         return DeadLetterState.OPEN if self.all[self._last[_identity(letter)]] is letter else DeadLetterState.SUPERSEDED
 
     def retry_offset(self, letter: DeadLetter) -> int | None:
-        """The offset in `.retry` of the record that names this letter."""
-        named = self._named.get((letter.partition, letter.offset))
-        return None if named is None else named[1]
+        """The offset in `.retry` of the record that names this dead letter; None where none does."""
+        mark = self._marks.get((letter.partition, letter.offset))
+        return None if mark is None else mark.retry_offset
 
     @property
     def open(self) -> list[DeadLetter]:
@@ -134,12 +144,8 @@ class DeadLetters:
         return [letter for letter in self.all if self.state_of(letter) is DeadLetterState.OPEN]
 
     def _take_letter(self, record: ConsumerRecord) -> None:
-        letter = self._letter(record, take_apart(record.headers))
-        self._last[_identity(letter)] = len(self.all)
-        self.all.append(letter)
-
-    def _letter(self, record: ConsumerRecord, copy: Copy) -> DeadLetter:
-        return DeadLetter(
+        copy = take_apart(record.headers)
+        letter = DeadLetter(
             cause=self._cause(copy),
             partition=record.partition,
             offset=record.offset,
@@ -150,6 +156,8 @@ class DeadLetters:
             failed_ms=_moment_ms(copy.block.get(CopyHeader.FIRST_FAILURE, ""), record.timestamp),
             size_bytes=len(record.value or b""),
         )
+        self._last[_identity(letter)] = len(self.all)
+        self.all.append(letter)
 
     def _origin(self, copy: Copy) -> int:
         origin = copy.origin
@@ -158,22 +166,20 @@ class DeadLetters:
     def _cause(self, copy: Copy) -> DeadLetterCause:
         fingerprint = copy.fingerprint(self.office)
         if fingerprint not in self._causes:
-            stage, error_class, reason = (
-                copy.block.get(name, "") for name in (CopyHeader.STAGE, CopyHeader.ERROR_CLASS, CopyHeader.MESSAGE)
-            )
-            self._causes[fingerprint] = DeadLetterCause(fingerprint, self.office, stage, error_class, reason)
+            names = (CopyHeader.STAGE, CopyHeader.ERROR_CLASS, CopyHeader.MESSAGE)
+            self._causes[fingerprint] = DeadLetterCause(fingerprint, self.office, *(copy.block.get(name, "") for name in names))
         return self._causes[fingerprint]
 
-    def _take_named(self, record: ConsumerRecord) -> None:
+    def _take_mark(self, record: ConsumerRecord) -> None:
         copy = take_apart(record.headers)
         try:
             place = Place.parse(copy.block[CopyHeader.REPLAYED_FROM])
         except (KeyError, ValueError):  # parked by the engine
             return
-        what = next((what for header, what in _ENDS.items() if header in copy.block), DeadLetterState.REPLAYED)
+        state = next((state for header, state in _ENDINGS.items() if header in copy.block), DeadLetterState.REPLAYED)
         if place.topic == topics.deadletters(self.office):
-            self._named[place.partition, place.offset] = (what, record.offset)
-        if what is not DeadLetterState.REPLAYED and (origin := self._origin(copy)) != _NO_ORIGIN:
+            self._marks[place.partition, place.offset] = _Mark(state, record.offset)
+        if state is not DeadLetterState.REPLAYED and (origin := self._origin(copy)) != _NO_ORIGIN:
             self._ended.add((record.partition, origin))
 
 
@@ -185,7 +191,7 @@ def _identity(letter: DeadLetter) -> Hashable:
 
 
 def _submission(record: ConsumerRecord, office: str) -> str:
-    """By the engine's own rules."""
+    """The submission's id by the engine's own rules; empty where the engine could not read the headers."""
     job = Job(TopicPartition(record.topic, record.partition), record, 0, True)  # noqa: FBT003 - from the retry topic, or as if
     try:
         HeaderReader(office).read(job)
@@ -202,7 +208,7 @@ def _moment_ms(text: str, otherwise_ms: int) -> int:
 
 
 async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable[[int, int], None] | None = None) -> dict[str, DeadLetters]:
-    """The dead letters of these offices; topics have to exist.
+    """The dead letters of these offices, whose topics have to exist. Reads two topics of each to their ends; `advance` as in `read_all`.
 
     Raises:
         CannotTell: kafka-unreachable.
@@ -216,40 +222,3 @@ async def read(kafka: KafkaSettings, offices: Collection[str], advance: Callable
     await read_all(kafka, [topics.deadletters(office) for office in offices], take, advance)
     await read_all(kafka, [topics.retry(office) for office in offices], take, advance)
     return letters
-
-
-@dataclass(slots=True)
-class CauseGroup:
-    """Dead letters with one cause."""
-
-    cause: DeadLetterCause
-    letters: list[tuple[DeadLetter, DeadLetterState]] = field(default_factory=list)
-    """Each of them, and what became of it."""
-    open: int = 0
-    cases: set[Hashable] = field(default_factory=set)
-    first_ms: int = 0
-    """When the first of them failed."""
-    last_ms: int = 0
-    oldest_ms: int = 0
-    """Timestamp of the oldest original."""
-
-    def add(self, letter: DeadLetter, state: DeadLetterState) -> None:
-        """One more."""
-        first = not self.letters
-        self.letters.append((letter, state))
-        self.open += state is DeadLetterState.OPEN
-        self.cases.add(letter.case)
-        self.first_ms = letter.failed_ms if first else min(self.first_ms, letter.failed_ms)
-        self.last_ms = max(self.last_ms, letter.failed_ms)
-        self.oldest_ms = letter.timestamp_ms if first else min(self.oldest_ms, letter.timestamp_ms)
-
-
-def by_cause(offices: Iterable[DeadLetters], *, everything: bool = False) -> list[CauseGroup]:
-    """Groups by cause, the largest of an office first; without `everything` only of what is open."""
-    found: dict[str, CauseGroup] = {}
-    for letters in offices:
-        for letter in letters.all:
-            state = letters.state_of(letter)
-            if everything or state is DeadLetterState.OPEN:
-                found.setdefault(letter.cause.fingerprint, CauseGroup(letter.cause)).add(letter, state)
-    return sorted(found.values(), key=lambda group: (group.cause.office, -group.open, -len(group.letters), group.cause.fingerprint))

@@ -42,7 +42,7 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Open dead letters by cause, or those of one cause one by one; exit code 1 when there are any."""
-    from consumers.desk.deadletters import by_cause
+    from consumers.desk.causes import by_cause
     from stadtbus.commands import deadletters_views as show
 
     loaded = quiet()

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from consumers.delivery.failures import Cause
-from consumers.desk.deadletters import CauseGroup, DeadLetter, DeadLetterState
+from consumers.desk.causes import CauseGroup
+from consumers.desk.deadletters import DeadLetter, DeadLetterState
 from consumers.desk.desk import Detail
 from consumers.desk.plan import Plan
 from consumers.desk.rollout import Outcome, Tally

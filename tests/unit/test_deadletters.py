@@ -19,7 +19,8 @@ from rich.console import Console, RenderableType
 from consumers.delivery import states
 from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.failures import Cause
-from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, by_cause
+from consumers.desk.causes import by_cause
+from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState
 from consumers.desk.desk import Detail
 from consumers.desk.plan import Plan, Selection, plan_end, plan_replay
 from consumers.desk.rollout import Outcome, Rollout, RolloutLimits, Tally
