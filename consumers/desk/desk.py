@@ -1,4 +1,4 @@
-"""What an operator does at the desk. Whatever has an effect or shows a value is written down first (`stadtbus.operations`)."""
+"""What an operator does at the desk: look at dead letters, show one, replay, discard or settle some, and reset offsets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.ledger import Ledger
@@ -29,11 +29,11 @@ from schemas.errors import CannotTell, UsageError
 from schemas.headers import CopyHeader, Header
 from schemas.operations import Operation, OperatorAction
 
-Advance = Callable[[int, int], None]
-
-_AT_ONCE: Final = 10_000
+_QUERY_IDS: Final = 10_000
 """Ids in one question to the ledger; SQLite takes 32,766."""
-_OURS: Final = frozenset(name.value for names in (Header, CopyHeader) for name in names)
+_OUR_HEADERS: Final = frozenset(name.value for names in (Header, CopyHeader) for name in names)
+_ENDING_HEADERS: Final = {"reason": CopyHeader.DISCARDED, "reference": CopyHeader.SETTLED}
+"""What the engine is told of a submission that ends untried, by the member of the operation that says the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Detail:
     """One dead letter, without its value."""
 
     letter: DeadLetter
-    what: DeadLetterState
+    state: DeadLetterState
     headers: Sequence[tuple[str, str]]
     """With their values only where we know what these are."""
     entry: LedgerEntry | None
@@ -51,15 +51,19 @@ class Detail:
 
 
 class Desk:
-    """The dead letters of some offices, as an operator sees them."""
+    """The desk for one operator (`actor`). Nothing stays open between two calls; each reads Kafka anew and may take seconds.
+
+    What has an effect or shows a value is a record of `stadtbus.operations` before it is done: where an operation cannot be recorded,
+    nothing was done. What has an effect needs the office's ledger on this machine or in its database (`ledger-elsewhere`).
+    """
 
     def __init__(self, kafka: KafkaSettings, stores: StoreSettings, actor: str) -> None:
         self._kafka = kafka
         self._stores = stores
         self._actor = actor
 
-    async def read(self, offices: Collection[str], advance: Advance | None = None) -> dict[str, DeadLetters]:
-        """What lies there.
+    async def read(self, offices: Collection[str], advance: Callable[[int, int], None] | None = None) -> dict[str, DeadLetters]:
+        """The dead letters of these offices; `advance` hears how many records have been read, and of how many.
 
         Raises:
             UsageError: topics-missing.
@@ -69,102 +73,113 @@ class Desk:
         return await read(self._kafka, offices, advance)
 
     async def show(self, letters: Mapping[str, DeadLetters], wanted: str) -> Detail:
-        """The letter at a place, or the last one of a submission.
+        """The dead letter at a place, or the last one of a submission; without its value, so that nothing has to be written down.
 
         Raises:
             UsageError: dead-letter-unknown.
+            CannotTell: kafka-unreachable.
         """
         of_office, letter = _find(letters, wanted)
         record = await self._record(letter)
         earlier = [one.place for one in of_office.all if letter.submission and one.submission == letter.submission and one is not letter]
         headers = [(name, _shown(name, value)) for name, value in record.headers]
-        return Detail(letter, of_office.state_of(letter), headers, self._entry(letter), earlier)
+        return Detail(letter, of_office.state_of(letter), headers, self._ledger_entry(letter), earlier)
 
     async def reveal(self, letter: DeadLetter, reason: str) -> bytes | None:
-        """The value of a letter.
+        """The value of a dead letter, after that has been written down.
 
         Raises:
+            UsageError: dead-letter-unknown, where its record is gone by now.
             CannotTell: operation-not-recorded, kafka-unreachable.
         """
         record = await self._record(letter)
-        operation = self._operation(OperatorAction.REVEAL, letter.cause.office, reason=reason)
-        about = {"place": str(letter.place), "submission": letter.submission or None}
-        async with self._sender(operation.model_copy(update=about)):
+        about = {"reason": reason, "place": str(letter.place), "submission": letter.submission or None}
+        async with self._recorded(OperatorAction.REVEAL, letter.cause.office, about):
             value: bytes | None = record.value
             return value
 
     def look_up(self, plan: Plan) -> bool:
-        """Note in a plan what the ledger says; False where it is not here."""
+        """Note in a plan what the ledger says; False where it is not here.
+
+        Raises:
+            CannotTell: store-unreachable.
+        """
         try:
             with self._ledger(plan.office) as ledger:
-                plan.look_up(_look(ledger)([letter.id for letter in plan.letters if letter.submission]))
+                plan.note_ledger(_lookup(ledger)([letter.id for letter in plan.letters if letter.submission]))
         except CannotTell as error:
             if error.problem is problems.LEDGER_ELSEWHERE:
                 return False
             raise
         return True
 
-    async def replay(self, plan: Plan, selection: Selection, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
-        """Send the letters of a plan to be tried again, and watch.
+    async def replay(self, plan: Plan, selection: Selection, limits: RolloutLimits, report: Callable[[Tally], None]) -> Tally:
+        """Have the adapter try the dead letters of a plan again, and watch. Given again, it goes on where it stopped.
 
         Raises:
-            CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
+            CannotTell: operation-not-recorded, kafka-unreachable, record-refused, ledger-elsewhere, store-unreachable.
         """
-        return await self._run(plan, self._about(OperatorAction.REPLAY, plan, selection, None), limits, tell)
+        return await self._roll_out(OperatorAction.REPLAY, plan, selection, {}, limits, report)
 
-    async def discard(self, plan: Plan, selection: Selection, reason: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
-        """End the submissions of a plan with this code, and watch.
+    async def discard(self, plan: Plan, selection: Selection, reason: str, limits: RolloutLimits, report: Callable[[Tally], None]) -> Tally:
+        """End the submissions of a plan as rejected, with this code as the reason that portals are shown, and watch.
 
         Raises:
-            CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
+            CannotTell: as `replay`.
         """
-        return await self._run(plan, self._about(OperatorAction.DISCARD, plan, selection, reason), limits, tell)
+        return await self._roll_out(OperatorAction.DISCARD, plan, selection, {"reason": reason}, limits, report)
 
-    async def settle(self, plan: Plan, selection: Selection, reference: str, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
+    async def settle(
+        self, plan: Plan, selection: Selection, reference: str, limits: RolloutLimits, report: Callable[[Tally], None]
+    ) -> Tally:
         """Note the submission of a plan as delivered, because a person has found it in the back office under this number; and watch.
 
         Raises:
-            CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere.
+            CannotTell: as `replay`.
         """
-        operation = self._about(OperatorAction.SETTLE, plan, selection, None).model_copy(update={"reference": reference})
-        return await self._run(plan, operation, limits, tell)
+        return await self._roll_out(OperatorAction.SETTLE, plan, selection, {"reference": reference}, limits, report)
 
     async def reset_offsets(self, office: str, *, go: bool) -> list[PartitionReset]:
-        """Where the office's group is and where it has to go on; with `go` it is set there.
+        """Where the office's group is and where it has to go on; with `go` it is set there, in Kafka and in the ledger.
 
         Raises:
             UsageError: group-has-members, topics-missing.
-            CannotTell: kafka-unreachable, ledger-elsewhere.
+            CannotTell: operation-not-recorded, kafka-unreachable, ledger-elsewhere, store-unreachable.
         """
         await require_topics(self._kafka, topics.of_office(office))
         with self._ledger(office) as ledger:
-            resets = await offsets.plan(self._kafka, ledger, office)
+            resets = await offsets.plan_reset(self._kafka, ledger, office)
             setting = offsets.to_set(resets)
             if go and setting:
                 about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
-                async with self._sender(self._operation(OperatorAction.OFFSET_RESET, office, reason=None).model_copy(update=about)):
+                async with self._recorded(OperatorAction.OFFSET_RESET, office, about):
                     await set_offsets(self._kafka, office, setting)
-                    await offsets.note(ledger, resets)  # killed before it, the office stands as before, and this can be done again
+                    # Killed between the two, the office stands as before, and this can be done again.
+                    await offsets.note_in_ledger(ledger, resets)
         return resets
 
-    async def _run(self, plan: Plan, operation: Operation, limits: RolloutLimits, tell: Callable[[Tally], None]) -> Tally:
-        lying = topics.deadletters(plan.office)
+    async def _roll_out(
+        self,
+        action: OperatorAction,
+        plan: Plan,
+        selection: Selection,
+        ending: Mapping[str, str],
+        limits: RolloutLimits,
+        report: Callable[[Tally], None],
+    ) -> Tally:
+        """`ending` is what is recorded of the end that the submissions come to, untried; nothing where they are tried again."""
+        topic = topics.deadletters(plan.office)
+        about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters), **ending}
+        headers = {_ENDING_HEADERS[name]: text for name, text in ending.items()}
         with self._ledger(plan.office) as ledger:
-            async with self._sender(operation) as sender, looking(self._kafka, [lying]) as consumer:
-                fetcher = RecordFetcher(self._kafka, consumer, lying)
-                republisher = Republisher(self._kafka, sender, fetcher, plan.office, _ending(operation))
-                return await Rollout(plan.letters, republisher, _look(ledger), limits, tell).run()
-
-    def _about(self, action: OperatorAction, plan: Plan, selection: Selection, reason: str | None) -> Operation:
-        about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters)}
-        return self._operation(action, plan.office, reason=reason).model_copy(update=about)
-
-    def _operation(self, action: OperatorAction, office: str, *, reason: str | None) -> Operation:
-        return Operation(at=datetime.now(UTC), actor=self._actor, action=action, office=office, reason=reason)
+            async with self._recorded(action, plan.office, about) as sender, looking(self._kafka, [topic]) as consumer:
+                republisher = Republisher(self._kafka, sender, RecordFetcher(self._kafka, consumer, topic), plan.office, headers)
+                return await Rollout(plan.letters, republisher, _lookup(ledger), limits, report).run()
 
     @asynccontextmanager
-    async def _sender(self, operation: Operation) -> AsyncIterator[Sender]:
-        """A sender, after the operation has been written down."""
+    async def _recorded(self, action: OperatorAction, office: str, about: Mapping[str, Any]) -> AsyncIterator[Sender]:
+        """A sender for what is to be done, after it has been written down."""
+        operation = Operation(at=datetime.now(UTC), actor=self._actor, action=action, office=office, **about)
         await require_topics(self._kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
         sender = Sender(self._kafka, "stadtbus-desk")
         try:
@@ -181,7 +196,7 @@ class Desk:
             raise UsageError(problems.DEADLETTER_UNKNOWN, "its record is gone", where=str(letter.place))
         return found[0]
 
-    def _entry(self, letter: DeadLetter) -> LedgerEntry | None:
+    def _ledger_entry(self, letter: DeadLetter) -> LedgerEntry | None:
         if not letter.submission:
             return None
         try:
@@ -206,16 +221,6 @@ class Desk:
             ledger.close()
 
 
-def _ending(operation: Operation) -> dict[CopyHeader, str]:
-    """What the engine is told of the letters; nothing where they are to be tried."""
-    told = {
-        OperatorAction.DISCARD: (CopyHeader.DISCARDED, operation.reason),
-        OperatorAction.SETTLE: (CopyHeader.SETTLED, operation.reference),
-    }
-    header, text = told.get(operation.action, (CopyHeader.REPLAYED_FROM, None))
-    return {} if text is None else {header: text}
-
-
 def _find(letters: Mapping[str, DeadLetters], wanted: str) -> tuple[DeadLetters, DeadLetter]:
     found = [(of_office, one) for of_office in letters.values() for one in of_office.all if wanted in (one.submission, str(one.place))]
     if not found:
@@ -227,14 +232,14 @@ def _shown(name: str, value: bytes | None) -> str:
     """A header for people: foreign ones may hold anything, so only their size is told."""
     if value is None:
         return "null"
-    if name not in _OURS:
+    if name not in _OUR_HEADERS:
         return f"({len(value)} bytes, not shown)"
     return value.decode(errors="replace")
 
 
-def _look(ledger: Ledger) -> Lookup:
-    def look(submissions: Sequence[bytes]) -> Mapping[bytes, LedgerEntry]:
-        parts = (submissions[start : start + _AT_ONCE] for start in range(0, len(submissions), _AT_ONCE))
+def _lookup(ledger: Ledger) -> Lookup:
+    def lookup(submissions: Sequence[bytes]) -> Mapping[bytes, LedgerEntry]:
+        parts = (submissions[start : start + _QUERY_IDS] for start in range(0, len(submissions), _QUERY_IDS))
         return {submission: entry for part in parts for submission, entry in ledger.known(part).items()}
 
-    return look
+    return lookup

@@ -1,5 +1,6 @@
-"""Begins an office elsewhere than Kafka says, for an operator: where the ledger knows it was, after Kafka has forgotten it (`offsets-lost`);
-at the first record, where the log is another one or shorter than before (`topic-replaced`, `log-shortened`). The ledger drops what comes twice.
+"""Where an office goes on when it stands for its offsets, for an operator: where the ledger knows it was, after Kafka has forgotten it
+(`offsets-lost`); at the first record, where the log is another one or shorter than before (`topic-replaced`, `log-shortened`). The ledger drops
+what comes twice.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from schemas.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class PartitionReset:
-    """One partition."""
+    """Where one partition is, and where a reset sets it."""
 
     partition: TopicPartition
     committed: int | None
-    """What Kafka knows."""
+    """The group's offset in Kafka."""
     known: int | None
-    """What the ledger knows; None where nothing was ever committed: then the first record is next."""
+    """The offset in the ledger; None where nothing was ever committed: then the first record is next."""
     to: int | None
     """Where it is set to: never before the first record that is still there."""
     topic_id: str | None = None
     """Of the topic that is there."""
     ask_before: int = 0
-    """As in the ledger."""
+    """What lies before it and is not final is looked for at the back office before it is delivered; as in the ledger."""
     reason: str = ""
     """Code of what stands in the way of going on; empty where nothing does."""
     lost: int = 0
@@ -43,7 +44,7 @@ class PartitionReset:
     """Parked submissions whose copies are gone from the retry topic, and their originals too."""
 
     @property
-    def is_anew(self) -> bool:
+    def log_differs(self) -> bool:
         """The log is another one, or shorter than before."""
         return self.reason in (problems.TOPIC_REPLACED.code, problems.LOG_SHORTENED.code)
 
@@ -53,8 +54,8 @@ class PartitionReset:
         return self.to is not None and (self.to != self.committed or bool(self.reason or self.lost))
 
 
-async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[PartitionReset]:
-    """What a reset would set.
+async def plan_reset(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[PartitionReset]:
+    """What a reset would set, for each partition that the office reads; reads Kafka and the ledger and changes nothing.
 
     Raises:
         CannotTell: kafka-unreachable.
@@ -64,8 +65,10 @@ async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Partit
     if group.members:
         raise UsageError(problems.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
     known = ledger.positions()
-    resets = [_reset(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()]
-    copies_gone = {reset.partition.partition for reset in resets if topics.is_retry(reset.partition.topic) and reset.is_anew}
+    resets = [
+        _reset_of(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()
+    ]
+    copies_gone = {reset.partition.partition for reset in resets if topics.is_retry(reset.partition.topic) and reset.log_differs}
     return [
         _with_parked(reset, logs[reset.partition].first, ledger.parked(reset.partition.partition))
         if reset.partition.partition in copies_gone and not topics.is_retry(reset.partition.topic)
@@ -74,7 +77,7 @@ async def plan(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[Partit
     ]
 
 
-def _reset(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> PartitionReset:
+def _reset_of(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> PartitionReset:
     reset = PartitionReset(
         partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost
     )
@@ -103,7 +106,7 @@ def _with_parked(reset: PartitionReset, first: int, parked: Sequence[int]) -> Pa
     """Copies in the retry topic are gone: their originals have to be read again, as far as they are there."""
     if reset.to is None:
         return reset
-    there = [] if reset.is_anew else [place for place in parked if place >= first]
+    there = [] if reset.log_differs else [place for place in parked if place >= first]
     return replace(reset, to=min([reset.to, *there]), parked_gone=len(parked) - len(there))
 
 
@@ -112,9 +115,13 @@ def to_set(resets: Sequence[PartitionReset]) -> Mapping[TopicPartition, int]:
     return {reset.partition: reset.to for reset in resets if reset.changes and reset.to is not None}
 
 
-async def note(ledger: Ledger, resets: Sequence[PartitionReset]) -> None:
-    """Tell the ledger what has been set, so that it agrees with Kafka."""
+async def note_in_ledger(ledger: Ledger, resets: Sequence[PartitionReset]) -> None:
+    """Tell the ledger what has been set in Kafka, after it has been, so that both agree.
+
+    Raises:
+        CannotTell: store-unreachable; the reset can be done again.
+    """
     starts = {
         reset.partition: Start(reset.to, reset.topic_id, reset.ask_before) for reset in resets if reset.changes and reset.to is not None
     }
-    await ledger.reset(starts, anew={reset.partition: reset.kept for reset in resets if reset.is_anew})
+    await ledger.reset(starts, anew={reset.partition: reset.kept for reset in resets if reset.log_differs})

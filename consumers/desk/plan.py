@@ -1,4 +1,4 @@
-"""What a replay or a discard would do, before it does it. Pure: from letters to letters in the order of sending."""
+"""What a replay, a discard or a settlement would do, before it does it. Pure: which dead letters, in the order of sending."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which open letters an operator means; all of them where nothing is named."""
+    """Which open dead letters an operator means; all of them where nothing is named."""
 
     fingerprint: str | None = None
     submission: str | None = None
@@ -26,7 +26,7 @@ class Selection:
         return bool(self.fingerprint or self.submission)
 
     def of(self, letters: DeadLetters) -> list[DeadLetter]:
-        """The open letters that are meant.
+        """The open dead letters that are meant.
 
         Raises:
             UsageError: dead-letter-unknown, where something is named and nothing open has it.
@@ -53,16 +53,16 @@ class Plan:
     """So many of them come along, because an earlier one of their case is meant."""
     unreadable: int = 0
     """So many that were meant stay: their headers do not say what they are."""
-    behind: int = 0
+    behind_older: int = 0
     """So many cases have an older dead letter that is not meant."""
     left: int = 0
     """So many later letters of the same cases stay."""
     may_have_had_effect: int = 0
-    """So many of them may have had their effect, and will be handed over again."""
+    """So many of them may have had their effect at the back office, and will be delivered again."""
     may_have_had_effect_left: int = 0
     """So many like that stay, because nobody named them, and the later ones of their cases with them."""
-    known: dict[str, int] = field(default_factory=dict)
-    """What the ledger says of them, by state; empty without one."""
+    ledger_states: dict[str, int] = field(default_factory=dict)
+    """How many are in which state by the ledger, `unknown` ones included; empty before `note_ledger`."""
 
     @property
     def cases(self) -> int:
@@ -70,43 +70,43 @@ class Plan:
         return len({letter.case for letter in self.letters})
 
     @property
-    def delivered(self) -> int:
+    def delivered_already(self) -> int:
         """Would-be duplicates: the ledger keeps them from having an effect twice."""
-        return self.known.get(states.DELIVERED, 0)
+        return self.ledger_states.get(states.DELIVERED, 0)
 
-    def look_up(self, entries: Mapping[bytes, LedgerEntry]) -> None:
-        """Note what the ledger says."""
+    def note_ledger(self, entries: Mapping[bytes, LedgerEntry]) -> None:
+        """Note what the ledger says of the submissions; once."""
         for letter in self.letters:
             if letter.submission:
                 state = entries[letter.id].state if letter.id in entries else "unknown"
-                self.known[state] = self.known.get(state, 0) + 1
+                self.ledger_states[state] = self.ledger_states.get(state, 0) + 1
 
 
 def plan_replay(letters: DeadLetters, selection: Selection) -> Plan:
     """What is meant, and whatever lies there of the same cases behind it: it would only be held up again.
 
     What the engine could not read it cannot read now, so it stays. What may have had its effect stays unless it is named: whether
-    it is handed over a second time is for a person to say.
+    it is delivered a second time is for a person to say.
 
     Raises:
         UsageError: dead-letter-unknown.
     """
     meant = selection.of(letters)
-    able = [letter for letter in letters.open if letter.submission]
-    first = _first_of_cases(letter for letter in meant if letter.submission)
-    wanted = [letter for letter in able if letter.origin >= first.get(letter.case, letter.origin + 1)]
+    readable = [letter for letter in letters.open if letter.submission]
+    first = _first_origins(letter for letter in meant if letter.submission)
+    wanted = [letter for letter in readable if letter.origin >= first.get(letter.case, letter.origin + 1)]
     named = {letter for letter in meant if selection.named}
-    may_have_had_effect = [letter for letter in wanted if letter.may_have_had_effect and letter not in named]
-    stays = _first_of_cases(may_have_had_effect)
-    chosen = [letter for letter in wanted if letter.origin < stays.get(letter.case, letter.origin + 1)]
+    for_a_person = [letter for letter in wanted if letter.may_have_had_effect and letter not in named]
+    stays_from = _first_origins(for_a_person)
+    chosen = [letter for letter in wanted if letter.origin < stays_from.get(letter.case, letter.origin + 1)]
     return Plan(
         letters.office,
         _in_order(chosen),
         followers=len(set(chosen).difference(meant)),
         unreadable=sum(1 for letter in meant if not letter.submission),
-        behind=len({letter.case for letter in able if letter.origin < first.get(letter.case, letter.origin)}),
+        behind_older=len({letter.case for letter in readable if letter.origin < first.get(letter.case, letter.origin)}),
         may_have_had_effect=sum(letter.may_have_had_effect for letter in chosen),
-        may_have_had_effect_left=len(may_have_had_effect),
+        may_have_had_effect_left=len(for_a_person),
     )
 
 
@@ -117,12 +117,13 @@ def plan_end(letters: DeadLetters, selection: Selection) -> Plan:
         UsageError: dead-letter-unknown.
     """
     meant = selection.of(letters)
-    first = _first_of_cases(meant)
+    first = _first_origins(meant)
     of_cases = [letter for letter in letters.open if letter.origin >= first.get(letter.case, letter.origin + 1)]
     return Plan(letters.office, _in_order(meant), left=len(of_cases) - len(meant))
 
 
-def _first_of_cases(letters: Iterable[DeadLetter]) -> dict[Hashable, int]:
+def _first_origins(letters: Iterable[DeadLetter]) -> dict[Hashable, int]:
+    """By case, the origin of the first of these."""
     first: dict[Hashable, int] = {}
     for letter in letters:
         first[letter.case] = min(letter.origin, first.get(letter.case, letter.origin))

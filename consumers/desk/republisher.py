@@ -23,11 +23,14 @@ _ROUNDS: Final = 5
 _PAUSE_S: Final = 2.0
 
 RetryOffsets = dict[DeadLetter, int]
-"""Offsets in the retry topic."""
+"""Where the copies of dead letters stand in the retry topic."""
 
 
 class Republisher:
-    """Sends for one operator. `ending` says how the submissions end, untried; without one they are replayed."""
+    """Copies dead letters of one office into its retry topic, for one rollout; its caller owns the sender and the shelf, and closes them.
+
+    `ending` says how the submissions end, untried; without one they are tried again.
+    """
 
     def __init__(
         self, kafka: KafkaSettings, sender: Sender, fetcher: RecordFetcher, office: str, ending: Mapping[CopyHeader, str] | None = None
@@ -39,26 +42,29 @@ class Republisher:
         self._ending = ending or {}
 
     async def send(self, letters: Sequence[DeadLetter]) -> RetryOffsets:
-        """Where each of these stands now, replicated; one whose record is gone from the dead letters stands nowhere.
+        """Write a copy of each and return where it stands, replicated; one whose record is gone from the dead letters is left out.
+
+        After a send whose outcome is unknown, which may take minutes, the retry topic is read, so that no copy is written twice.
 
         Raises:
             CannotTell: kafka-unreachable; record-refused, when the others have been sent.
         """
         records = await self._records(letters)
         waiting = {letter: self._outgoing(letter, records[letter]) for letter in letters if letter in records}
-        places: RetryOffsets = {}
+        offsets: RetryOffsets = {}
         refusals: dict[DeadLetter, KafkaRefusal] = {}
         for _ in range(_ROUNDS):
             for letter, sent in zip(waiting, await self._sender.send_all(list(waiting.values())), strict=True):
                 if isinstance(sent, KafkaRefusal):
                     refusals[letter] = sent
                 elif sent is not None:
-                    places[letter] = sent.offset
-            waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places and letter not in refusals}
+                    offsets[letter] = sent.offset
+            waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in offsets and letter not in refusals}
+            if waiting:
+                offsets |= await self._written(list(waiting))
+                waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in offsets}
             if not waiting:
-                return _unless_refused(places, refusals)
-            places |= await self._look_for(list(waiting))
-            waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in places}
+                return _unless_refused(offsets, refusals)
         raise unreachable(self._kafka)
 
     async def _records(self, letters: Sequence[DeadLetter]) -> dict[DeadLetter, ConsumerRecord]:
@@ -80,16 +86,16 @@ class Republisher:
         headers = headers_of_copy(copy.original, origin, more | dict(self._ending))
         return Outgoing(topics.retry(self._office), record.key, record.value, headers, origin.partition, record.timestamp)
 
-    async def _look_for(self, letters: Sequence[DeadLetter]) -> RetryOffsets:
+    async def _written(self, letters: Sequence[DeadLetter]) -> RetryOffsets:
         """Which of those whose sending has an unknown outcome stand in the retry topic."""
         await asyncio.sleep(_PAUSE_S)
-        named = DeadLetters(self._office)
-        await read_all(self._kafka, [topics.retry(self._office)], named.take)
-        return {letter: offset for letter in letters if (offset := named.retry_offset(letter)) is not None}
+        found = DeadLetters(self._office)
+        await read_all(self._kafka, [topics.retry(self._office)], found.take)
+        return {letter: offset for letter in letters if (offset := found.retry_offset(letter)) is not None}
 
 
-def _unless_refused(places: RetryOffsets, refusals: Mapping[DeadLetter, KafkaRefusal]) -> RetryOffsets:
+def _unless_refused(offsets: RetryOffsets, refusals: Mapping[DeadLetter, KafkaRefusal]) -> RetryOffsets:
     for refusal in refusals.values():
-        detail = f"{len(refusals)} dead letters stay as they are, {len(places)} were sent; Kafka says {refusal.error}"
+        detail = f"{len(refusals)} dead letters stay as they are, {len(offsets)} were sent; Kafka says {refusal.error}"
         raise CannotTell(problems.RECORD_REFUSED, detail, where=refusal.topic)
-    return places
+    return offsets

@@ -1,7 +1,8 @@
-"""Sends the letters of a plan and watches what becomes of them: a few first, then the rest, and no further when too many fail.
+"""Republishes the dead letters of a plan and watches what becomes of them: a canary first, then the rest at a rate, and no further when too
+many fail.
 
-What happened to a letter is read from the ledger, where the adapter writes it. A letter that has failed keeps the later ones of its
-case here: they would only be held up again.
+What happened to a dead letter is read from the ledger, where the adapter writes it. One that has failed again keeps the later ones of its case
+here: they would only be held up again.
 """
 
 from __future__ import annotations
@@ -20,52 +21,57 @@ from consumers.delivery.failures import Cause
 from consumers.desk.deadletters import DeadLetter
 
 _LOOK_S: Final = 0.2
-_MOST_OPEN: Final = 1_000
-"""So many letters may be without an outcome; otherwise a stop would come after everything was sent."""
-_LEAST_KNOWN: Final = 5
-_WAVE_S: Final = 0.25
-_WAVE_LETTERS: Final = 200
-_WAVE_BYTES: Final = 16 * 1024 * 1024
+_MAX_OPEN: Final = 1_000
+"""So many may be without an outcome; otherwise a stop would come after everything was sent."""
+_MIN_KNOWN: Final = 5
+"""Without a canary, so many outcomes are needed before a share of them says anything."""
+_BATCH_S: Final = 0.25
+_BATCH_LETTERS: Final = 200
+_BATCH_BYTES: Final = 16 * 1024 * 1024
 
 Lookup = Callable[[Sequence[bytes]], Mapping[bytes, LedgerEntry]]
-"""The ledger's rows of these submissions."""
+"""The ledger's rows of these submissions, by id. Called in a thread, several times a second, and may block."""
 
 
 class RetryTopic(Protocol):
-    """Takes letters to the retry topic (`consumers.desk.republisher`)."""
+    """The retry topic of an office, as a rollout needs it (`consumers.desk.republisher`)."""
 
     async def send(self, letters: Sequence[DeadLetter]) -> Mapping[DeadLetter, int]:
-        """Where each stands there."""
+        """Write copies of these, and return the offset of each. Returns when they are replicated; who is missing has no record any more.
+
+        Called for one batch after the other, never twice for the same dead letter. What it raises ends the rollout; since each copy names
+        its dead letter, the same plan made anew goes on where this one stopped.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutLimits:
-    """How carefully it goes on."""
+    """How carefully a rollout goes on."""
 
     canary: int = 5
-    """Letters, each of another case, that have to have an outcome before the others go."""
+    """Dead letters, each of another case, that have to have an outcome before the others go."""
     rate: float = 50.0
-    """Letters per second."""
+    """Dead letters per second."""
     stop_at_percent: float = 20.0
-    """Of those with an outcome so many may have failed."""
+    """When more than this share of those tried has failed, nothing more is sent."""
     wait_s: float = 60.0
-    """Without any news for so long it ends."""
+    """Without any new outcome for so long it ends."""
 
 
 class Outcome(StrEnum):
-    """What a letter came to."""
+    """What a republished dead letter came to."""
 
     DELIVERED = "delivered"
     REJECTED = "rejected"
     FAILED = "failed"
     """It is a dead letter again."""
     HELD = "held"
-    """So it is, untried, because an earlier one of its case is."""
+    """It is a dead letter again, untried, because an earlier one of its case is."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """How far a run has come."""
+    """How far a rollout has come, in numbers of dead letters."""
 
     total: int
     sent: int = 0
@@ -74,14 +80,14 @@ class Tally:
     unwatched: int = 0
     """No ledger knows them."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    seen: bool = False
-    """The adapter has taken up at least one."""
+    any_taken_up: bool = False
+    """The adapter has read at least one of those sent."""
     stopped: str | None = None
     """Why it ended early."""
 
     @property
     def known(self) -> int:
-        """Letters with an outcome."""
+        """With an outcome."""
         return self.outcomes.total()
 
     @property
@@ -102,67 +108,78 @@ class Tally:
         return self.stopped is None and good + self.unwatched == self.total
 
     @property
-    def unclear(self) -> bool:
-        """Something was sent, and nobody took it up."""
-        return self.waiting > 0 and not self.seen
+    def none_taken_up(self) -> bool:
+        """Something was sent, and the adapter has read nothing of it: nobody can tell what becomes of it."""
+        return self.waiting > 0 and not self.any_taken_up
 
 
 class Rollout:
-    """One run over the letters of a plan."""
+    """One rollout over the dead letters of a plan; it is run once.
+
+    `report` hears the numbers after each look at the ledger and must not block.
+    """
 
     def __init__(
-        self, letters: Sequence[DeadLetter], sending: RetryTopic, look: Lookup, limits: RolloutLimits, tell: Callable[[Tally], None]
+        self,
+        letters: Sequence[DeadLetter],
+        retry_topic: RetryTopic,
+        lookup: Lookup,
+        limits: RolloutLimits,
+        report: Callable[[Tally], None],
     ) -> None:
         self._letters = letters
-        self._sending = sending
-        self._look_up = look
+        self._retry_topic = retry_topic
+        self._lookup = lookup
         self._limits = limits
-        self._tell = tell
+        self._report = report
         self._open: dict[DeadLetter, int] = {}
-        """Sent letters without an outcome, with their places in the retry topic."""
-        self._stuck: set[Hashable] = set()
-        """Cases of which one has failed."""
-        self._heard_s = time.monotonic()
-        self._canary = _heads(letters, limits.canary)
+        """Those sent that have no outcome, with their offsets in the retry topic."""
+        self._failed_cases: set[Hashable] = set()
+        self._last_news_s = time.monotonic()
+        self._canary = _first_of_cases(letters, limits.canary)
         self.tally = Tally(len(letters))
 
     async def run(self) -> Tally:
-        """Send and watch until everything has an outcome, too much has failed, or there is no news."""
+        """Send and watch until everything has an outcome, too much has failed, or there is no news.
+
+        Raises:
+            StadtbusError: as the retry topic or the ledger raises it. What was sent by then stays sent.
+        """
         rest = [letter for letter in self._letters if letter not in self._canary]
-        if await self._send(list(self._canary)) and await self._until(0) and await self._send(rest):
-            await self._until(0)
+        if await self._send(list(self._canary)) and await self._watch(0) and await self._send(rest):
+            await self._watch(0)
         return self.tally
 
     async def _send(self, letters: Sequence[DeadLetter]) -> bool:
         """Send at the rate; False when it has to stop."""
-        for wave in _waves(letters, self._limits.rate):
-            if not await self._until(_MOST_OPEN):
+        for batch in _batches(letters, self._limits.rate):
+            if not await self._watch(_MAX_OPEN):
                 return False
             began_s = time.monotonic()
-            await self._send_wave([letter for letter in wave if letter.case not in self._stuck])
-            await asyncio.sleep(max(0.0, began_s + len(wave) / self._limits.rate - time.monotonic()))
+            await self._send_batch([letter for letter in batch if letter.case not in self._failed_cases])
+            await asyncio.sleep(max(0.0, began_s + len(batch) / self._limits.rate - time.monotonic()))
         return True
 
-    async def _send_wave(self, wave: Sequence[DeadLetter]) -> None:
-        if not wave:
+    async def _send_batch(self, batch: Sequence[DeadLetter]) -> None:
+        if not batch:
             return
-        places = await self._sending.send(wave)
-        self.tally.sent += len(places)
-        self.tally.gone += len(wave) - len(places)
-        self.tally.unwatched += sum(1 for letter in places if not letter.submission)
-        self._open |= {letter: offset for letter, offset in places.items() if letter.submission}
-        self._heard_s = time.monotonic()
+        offsets = await self._retry_topic.send(batch)
+        self.tally.sent += len(offsets)
+        self.tally.gone += len(batch) - len(offsets)
+        self.tally.unwatched += sum(1 for letter in offsets if not letter.submission)
+        self._open |= {letter: offset for letter, offset in offsets.items() if letter.submission}
+        self._last_news_s = time.monotonic()
 
-    async def _until(self, most_open: int) -> bool:
-        """Watch until no more than so many letters are without an outcome; False when it has to stop."""
+    async def _watch(self, max_open: int) -> bool:
+        """Watch until no more than so many are without an outcome; False when it has to stop."""
         while True:
-            await self._look()
-            self._tell(self.tally)
+            await self._read_outcomes()
+            self._report(self.tally)
             if self._knows_enough() and self.tally.failed_percent > self._limits.stop_at_percent:
                 self.tally.stopped = f"{self.tally.failed_percent:.0f} % failed, more than {self._limits.stop_at_percent:.0f} %"
-            elif len(self._open) <= most_open:
+            elif len(self._open) <= max_open:
                 return True
-            elif time.monotonic() - self._heard_s > self._limits.wait_s:
+            elif time.monotonic() - self._last_news_s > self._limits.wait_s:
                 self.tally.stopped = f"no news of {len(self._open)} for {self._limits.wait_s:.0f} s"
             if self.tally.stopped is not None:
                 return False
@@ -170,25 +187,23 @@ class Rollout:
 
     def _knows_enough(self) -> bool:
         """The first one that fails is no share yet."""
-        return self.tally.known >= min(len(self._canary) or _LEAST_KNOWN, self.tally.total)
+        return self.tally.known >= min(len(self._canary) or _MIN_KNOWN, self.tally.total)
 
-    async def _look(self) -> None:
+    async def _read_outcomes(self) -> None:
         if not self._open:
             return
-        entries = await asyncio.to_thread(self._look_up, [letter.id for letter in self._open])
+        entries = await asyncio.to_thread(self._lookup, [letter.id for letter in self._open])
         for letter, offset in list(self._open.items()):
             entry = entries.get(letter.id)
-            self.tally.seen |= entry is not None and (entry.final or _taken_up(entry, offset))
+            self.tally.any_taken_up |= entry is not None and (entry.final or _taken_up(entry, offset))
             outcome = None if entry is None else _outcome(entry, offset)
-            if outcome is not None:
-                self._note(letter, outcome)
-
-    def _note(self, letter: DeadLetter, outcome: Outcome) -> None:
-        del self._open[letter]
-        self.tally.outcomes[outcome] += 1
-        self._heard_s = time.monotonic()
-        if outcome in (Outcome.FAILED, Outcome.HELD):
-            self._stuck.add(letter.case)
+            if outcome is None:
+                continue
+            del self._open[letter]
+            self.tally.outcomes[outcome] += 1
+            self._last_news_s = time.monotonic()
+            if outcome in (Outcome.FAILED, Outcome.HELD):
+                self._failed_cases.add(letter.case)
 
 
 def _outcome(entry: LedgerEntry, offset: int) -> Outcome | None:
@@ -203,29 +218,30 @@ def _outcome(entry: LedgerEntry, offset: int) -> Outcome | None:
 
 
 def _taken_up(entry: LedgerEntry, offset: int) -> bool:
+    """The adapter has read the record at this offset of the retry topic, or a later copy of it."""
     return entry.retry_offset is not None and entry.retry_offset >= offset
 
 
-def _heads(letters: Sequence[DeadLetter], count: int) -> dict[DeadLetter, None]:
-    """The first letters of so many cases."""
-    heads: dict[Hashable, DeadLetter] = {}
+def _first_of_cases(letters: Sequence[DeadLetter], count: int) -> dict[DeadLetter, None]:
+    """The first dead letter of each of so many cases, in order."""
+    first: dict[Hashable, DeadLetter] = {}
     for letter in letters:
-        if len(heads) == count:
+        if len(first) == count:
             break
-        heads.setdefault(letter.case, letter)
-    return dict.fromkeys(heads.values())
+        first.setdefault(letter.case, letter)
+    return dict.fromkeys(first.values())
 
 
-def _waves(letters: Sequence[DeadLetter], rate: float) -> Iterator[list[DeadLetter]]:
+def _batches(letters: Sequence[DeadLetter], rate: float) -> Iterator[list[DeadLetter]]:
     """Parts of a size that can be held in memory and fits the rate."""
-    most = min(_WAVE_LETTERS, max(1, int(rate * _WAVE_S)))
-    wave: list[DeadLetter] = []
+    longest = min(_BATCH_LETTERS, max(1, int(rate * _BATCH_S)))
+    batch: list[DeadLetter] = []
     size = 0
     for letter in letters:
-        if wave and (len(wave) >= most or size + letter.size_bytes > _WAVE_BYTES):
-            yield wave
-            wave, size = [], 0
-        wave.append(letter)
+        if batch and (len(batch) >= longest or size + letter.size_bytes > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(letter)
         size += letter.size_bytes
-    if wave:
-        yield wave
+    if batch:
+        yield batch

@@ -197,7 +197,7 @@ def _carry_out(
         print_json(show.plan_as_dict(plan, ledger=here) | {"go": go} | show.tally_as_dict(tally))
     elif tally is not None:
         console.print(show.tally_view(tally, verb))
-    if tally is not None and tally.unclear:
+    if tally is not None and tally.none_taken_up:
         raise CannotTell(
             problems.OUTCOME_UNKNOWN, f"{tally.waiting} were sent, and none was taken up within {wait_s:.0f} s", where=plan.office
         )

@@ -124,7 +124,7 @@ def letter_view(detail: Detail) -> RenderableType:
 
 def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
     letter, entry = detail.letter, detail.entry
-    yield "it is", detail.what
+    yield "it is", detail.state
     yield "submission", letter.submission or "its headers do not say"
     yield "fingerprint", letter.cause.fingerprint
     yield "written", f"{moment(letter.timestamp_ms)}, failed first {moment(letter.failed_ms)}"
@@ -142,7 +142,7 @@ def letter_as_dict(detail: Detail) -> dict[str, Any]:
     letter, entry = detail.letter, detail.entry
     return {
         "place": str(letter.place),
-        "state": detail.what,
+        "state": detail.state,
         "submission": letter.submission or None,
         "fingerprint": letter.cause.fingerprint,
         "written_at": iso(letter.timestamp_ms),
@@ -195,19 +195,19 @@ def _plan(plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
         yield "city", plan.office.partition(".")[0]
     if plan.followers:
         yield "come along", f"{counted(plan.followers, 'later one')} of the same cases, in order"
-    if plan.known:
-        yield "ledger says", ", ".join(f"{state} {count:,}" for state, count in sorted(plan.known.items()))
+    if plan.ledger_states:
+        yield "ledger says", ", ".join(f"{state} {count:,}" for state, count in sorted(plan.ledger_states.items()))
 
 
 def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
-    if plan.delivered:
-        yield f"{counted(plan.delivered, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
+    if plan.delivered_already:
+        yield f"{counted(plan.delivered_already, 'submission')} the back office has already: nothing happens twice, the letter is only closed"
     if plan.may_have_had_effect:
         yield f"{counted(plan.may_have_had_effect, 'letter')} may have had an effect, and will be handed over without asking: look there first"
     if plan.may_have_had_effect_left:
         yield f"{counted(plan.may_have_had_effect_left, 'letter')} may have had an effect and stay, with what follows; look there, then name them"
-    if plan.behind:
-        yield f"{counted(plan.behind, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
+    if plan.behind_older:
+        yield f"{counted(plan.behind_older, 'case')} with an older dead letter that is not meant: it may hold these up again; replay it first"
     if plan.unreadable:
         yield f"{counted(plan.unreadable, 'letter')} cannot be read and would come back: only discard ends them"
     if plan.left:
@@ -225,15 +225,15 @@ def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
         "letters": len(plan.letters),
         "cases": plan.cases,
         "followers": plan.followers,
-        "behind_older": plan.behind,
+        "behind_older": plan.behind_older,
         "unreadable": plan.unreadable,
         "left": plan.left,
         "may_have_had_effect": plan.may_have_had_effect,
         "may_have_had_effect_left": plan.may_have_had_effect_left,
         "oldest_at": iso(min(stamps)) if stamps else None,
         "youngest_at": iso(max(stamps)) if stamps else None,
-        "ledger": plan.known if ledger else None,
-        "delivered_already": plan.delivered if ledger else None,
+        "ledger": plan.ledger_states if ledger else None,
+        "delivered_already": plan.delivered_already if ledger else None,
     }
 
 

@@ -151,14 +151,14 @@ def test_later_ones_of_a_case_come_along_in_order() -> None:
     """A replay takes the later ones of its cases too, in the order of the submissions topic, wherever they lie."""
     found = letters(letter(0, 2, origin=5, case="a", ERROR_CLASS="case-held"), letter(1, 9), letter(2, 1, origin=4, case="a"))
     plan = plan_replay(found, Selection(submission=uid(1)))
-    assert (ids(plan.letters), plan.followers, plan.behind, plan.cases) == ([1, 2], 1, 0, 1)
+    assert (ids(plan.letters), plan.followers, plan.behind_older, plan.cases) == ([1, 2], 1, 0, 1)
 
 
 def test_older_one_that_is_not_meant_is_told() -> None:
     """Whoever replays a later one alone hears that an older one lies there, which stays."""
     found = letters(letter(0, 1, origin=4, case="a"), letter(1, 2, origin=5, case="a"))
     plan = plan_replay(found, Selection(submission=uid(2)))
-    assert (ids(plan.letters), plan.followers, plan.behind) == ([2], 0, 1)
+    assert (ids(plan.letters), plan.followers, plan.behind_older) == ([2], 0, 1)
 
 
 def test_unreadable_ones_are_not_replayed() -> None:
@@ -178,7 +178,7 @@ def test_what_may_have_had_its_effect_is_not_guessed_at() -> None:
     plan = plan_replay(found, Selection(submission=uid(1)))
     assert (ids(plan.letters), plan.may_have_had_effect_left) == ([1], 1)
     plan = plan_replay(found, Selection(submission=uid(2)))
-    assert (ids(plan.letters), plan.may_have_had_effect, plan.followers, plan.behind) == ([2, 3], 1, 1, 1)
+    assert (ids(plan.letters), plan.may_have_had_effect, plan.followers, plan.behind_older) == ([2, 3], 1, 1, 1)
 
 
 def test_discard_takes_one_of_a_case_alone() -> None:
@@ -218,8 +218,8 @@ def test_order_of_sending_keeps_every_case(seed: int) -> None:
 def test_plan_knows_what_the_ledger_says() -> None:
     """Would-be duplicates and submissions that the ledger does not know are counted."""
     plan = plan_replay(letters(*(letter(number, number) for number in range(4))), Selection())
-    plan.look_up({UUID(int=0).bytes: LedgerEntry(b"", state=states.DELIVERED), UUID(int=1).bytes: LedgerEntry(b"", state=states.DEAD)})
-    assert (plan.known, plan.delivered) == ({"delivered": 1, "dead": 1, "unknown": 2}, 1)
+    plan.note_ledger({UUID(int=0).bytes: LedgerEntry(b"", state=states.DELIVERED), UUID(int=1).bytes: LedgerEntry(b"", state=states.DEAD)})
+    assert (plan.ledger_states, plan.delivered_already) == ({"delivered": 1, "dead": 1, "unknown": 2}, 1)
 
 
 # --- a run
@@ -269,7 +269,7 @@ async def test_canary_of_other_cases_goes_first() -> None:
     adapter = Adapter(lambda _: dead())
     tally = await run(plan, adapter, canary=3)
     assert ids(adapter.sent) == [0, 4, 8]
-    assert (tally.outcomes, tally.stopped is not None, tally.all_well, tally.unclear) == ({Outcome.FAILED: 3}, True, False, False)
+    assert (tally.outcomes, tally.stopped is not None, tally.all_well, tally.none_taken_up) == ({Outcome.FAILED: 3}, True, False, False)
 
 
 async def test_all_well() -> None:
@@ -332,9 +332,9 @@ async def test_case_that_failed_is_left_alone() -> None:
 async def test_no_news_ends_it() -> None:
     """When no row changes it ends, and nobody can tell; when the adapter waits with them, that is known."""
     tally = await run(many(9), Adapter(lambda _: None), canary=2)
-    assert (tally.sent, tally.waiting, tally.unclear) == (2, 2, True)
+    assert (tally.sent, tally.waiting, tally.none_taken_up) == (2, 2, True)
     tally = await run(many(9), Adapter(lambda _: LedgerEntry(b"", state=states.NOT_TAKEN)), canary=2)
-    assert (tally.sent, tally.waiting, tally.unclear, tally.all_well) == (2, 2, False, False)
+    assert (tally.sent, tally.waiting, tally.none_taken_up, tally.all_well) == (2, 2, False, False)
 
 
 async def test_row_of_before_says_nothing() -> None:
@@ -345,7 +345,7 @@ async def test_row_of_before_says_nothing() -> None:
     tally = await Rollout(
         many(1).letters, adapter, lambda those: dict.fromkeys(those, row), RolloutLimits(wait_s=0.5), lambda _: None
     ).run()
-    assert (tally.known, tally.unclear) == (0, True)
+    assert (tally.known, tally.none_taken_up) == (0, True)
 
 
 async def test_rate_is_kept() -> None:
@@ -391,7 +391,7 @@ def test_letter_is_shown_without_its_value() -> None:
 
 def test_plan_warns() -> None:
     """What one should know before is in the plan: duplicates, older ones, unreadable ones, and that nothing was written."""
-    plan = Plan(OFFICE, long_letters().all[:2], followers=1, unreadable=1, behind=1, known={"delivered": 1, "dead": 1})
+    plan = Plan(OFFICE, long_letters().all[:2], followers=1, unreadable=1, behind_older=1, ledger_states={"delivered": 1, "dead": 1})
     text = shown(deadletters_views.plan_view(plan, "replay", NOW, go=False, ledger=True))
     for part in (
         "2 dead letters of 2 cases",
