@@ -13,7 +13,7 @@ from faststream.kafka import KafkaBroker
 
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
-from consumers.audit import recorder
+from consumers.audit import recorder, tables
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
@@ -24,6 +24,7 @@ from consumers.statistics import facts
 from infra import metrics
 from infra.cancellation import is_own_cancellation
 from infra.health import Health, pages
+from infra.kafka.records import AnyRecord
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
 from infra.kafka.stored_reader import StoredReader
@@ -112,7 +113,7 @@ def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str)
 
 def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
     """The process that records everything for the audit."""
-    return _recorder(topics.GROUP_AUDIT, kafka, lambda: recorder.open_store(stores), lambda store: recorder.reader(kafka, store, offices))
+    return _recorder(topics.GROUP_AUDIT, kafka, lambda: tables.open_store(stores), lambda store: recorder.reader(kafka, store, offices))
 
 
 def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
@@ -121,7 +122,7 @@ def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequenc
 
 
 def _recorder(
-    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[recorder.Row]]
+    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[AnyRecord]]
 ) -> AsgiFastStream:
     health = Health()
 

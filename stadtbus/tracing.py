@@ -11,8 +11,8 @@ from uuid import UUID
 
 import httpx
 
-from consumers.audit import recorder
-from consumers.audit.recorder import TraceStep
+from consumers.audit import queries, tables
+from consumers.audit.queries import TraceStep
 from producers.outbox import outbox
 from producers.outbox.outbox import Found
 from schemas import problems, topics
@@ -67,7 +67,7 @@ class Tracer:
         """
         self._settings = settings
         self._opened = ExitStack()
-        self._audit = self._open(recorder.open_store(settings.stores)) if recorder.is_here(settings.stores) else None
+        self._audit = self._open(tables.open_store(settings.stores)) if tables.is_here(settings.stores) else None
         self._outbox = self._open(outbox.open_store(settings.stores)) if outbox.is_here(settings.stores) else None
         if self._audit is None and self._outbox is None:
             raise CannotTell(problems.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
@@ -95,17 +95,17 @@ class Tracer:
 
     def _by_code(self, code: str) -> list[UUID]:
         known = [found.accepted.id for found in outbox.find_spoken(self._outbox, code)] if self._outbox else []
-        return known + (recorder.submissions_of(self._audit, code=code) if self._audit else [])
+        return known + (queries.submissions_of(self._audit, code=code) if self._audit else [])
 
     def _by_case(self, case: UUID) -> list[UUID]:
         known = [found.accepted.id for found in outbox.find_case(self._outbox, case)] if self._outbox else []
-        return known + (recorder.submissions_of(self._audit, case=str(case)) if self._audit else [])
+        return known + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
 
     def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
         return [trace for submission in dict.fromkeys(submissions) if (trace := self._one(submission))]
 
     def _one(self, submission: UUID) -> Trace | None:
-        recorded = recorder.trace(self._audit, submission) if self._audit else []
+        recorded = queries.trace(self._audit, submission) if self._audit else []
         found = outbox.find(self._outbox, submission) if self._outbox else None
         steps = [*recorded, *(_unrecorded(found, recorded) if found else [])]
         return Trace(submission, hotline_code(submission), steps) if steps else None

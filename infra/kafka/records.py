@@ -43,6 +43,9 @@ class EventRecord:
     offset: int
 
 
+AnyRecord = SubmissionRecord | EventRecord
+
+
 def read_submission(record: ConsumerRecord) -> SubmissionRecord:
     """The headers of a record on a submissions topic.
 
@@ -111,7 +114,7 @@ def _first(error: ValidationError) -> str:
     return f"{first['type']} at {place}" if place else first["type"]
 
 
-def read_any(record: ConsumerRecord) -> SubmissionRecord | EventRecord:
+def read_any(record: ConsumerRecord) -> AnyRecord:
     """Whatever audit and statistics read: a submission or an event, by topic.
 
     Raises:

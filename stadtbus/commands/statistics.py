@@ -20,7 +20,7 @@ from stadtbus.commands.terminal import AsJson, console, print_json, quiet
 from stadtbus.display import ago
 
 if TYPE_CHECKING:
-    from consumers.statistics.facts import Figure
+    from consumers.statistics.figures import Figure
     from infra.settings import StoreSettings
 
 statistics_app = typer.Typer(no_args_is_help=True, help="Throughput and delivery times.")
@@ -52,12 +52,13 @@ def statistics_show(
 def _figures(stores: StoreSettings, city: str | None, *, since_midnight: bool) -> list[Figure]:
     """Those of one city, or of all; the day is that of this machine."""
     from consumers.statistics import facts
+    from consumers.statistics.figures import figures
 
     store = facts.open_store(stores)
-    figures = facts.figures(store)
+    found = figures(store)
     store.close()
     day = datetime.now().astimezone().date()
-    return [one for one in figures if city in (None, one.city) and (not since_midnight or one.hour.astimezone().date() == day)]
+    return [one for one in found if city in (None, one.city) and (not since_midnight or one.hour.astimezone().date() == day)]
 
 
 def _view(figures: Sequence[Figure], services: Mapping[str, str]) -> RenderableType:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters import registry
-from consumers.audit import recorder
+from consumers.audit import queries, tables
 from consumers.statistics import facts
 from consumers.watch import lag
 from infra.kafka.admin import count_records
@@ -95,7 +95,7 @@ class Prover:
     def __init__(self, system: LocalSystem, portals: Sequence[SyntheticPortal]) -> None:
         self._system = system
         self._portals = portals
-        self._audit: Store = recorder.open_store(system.stores)
+        self._audit: Store = tables.open_store(system.stores)
         self._statistics: Store = facts.open_store(system.stores)
 
     async def proof(self) -> Proof:
@@ -104,9 +104,9 @@ class Prover:
         for portal in self._portals:
             accepted.setdefault(portal.office, set()).update(portal.book.accepted)
         everything = set().union(*accepted.values())
-        recorded = await asyncio.to_thread(recorder.recorded, self._audit)
+        recorded = await asyncio.to_thread(queries.recorded_submissions, self._audit)
         delivered, confirmed = await self.told(State.DELIVERED), await self.told(State.ACCEPTED)
-        counted = await asyncio.to_thread(facts.recorded, self._statistics)
+        counted = await asyncio.to_thread(facts.recorded_submissions, self._statistics)
         return Proof(
             offices={office: _compare(office, ids, await self._system.held(office), confirmed) for office, ids in sorted(accepted.items())},
             unanswered=sum(len(portal.book.sent - portal.book.accepted - portal.book.rejected.keys()) for portal in self._portals),
@@ -120,7 +120,7 @@ class Prover:
 
     async def told(self, state: State) -> set[UUID]:
         """Submissions of which the audit has this state on record."""
-        return await asyncio.to_thread(recorder.told, self._audit, state)
+        return await asyncio.to_thread(queries.submissions_in, self._audit, state)
 
     async def wait(self, limit_s: float) -> Proof:
         """The proof once everything is complete and nothing waits, so that no second effect can follow; at the latest after the limit."""

@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from consumers.audit import recorder
+from consumers.audit import tables
 from consumers.statistics import facts
-from infra.kafka.records import SubmissionRecord
+from infra.kafka.records import AnyRecord, SubmissionRecord
 from infra.settings import StoreSettings
 from tests import builders
 from tests.command_line import Command
@@ -146,7 +146,7 @@ def test_unknown_submission_is_a_finding(stadtbus: Command, monkeypatch: pytest.
     monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
     code, output, error = stadtbus("trace", SOME_ID, "--json")
     assert (code, output, "audit.sqlite" in error) == (3, "", True)
-    recorder.open_store(StoreSettings(folder=tmp_path / "stores")).close()
+    tables.open_store(StoreSettings(folder=tmp_path / "stores")).close()
     code, output, error = stadtbus("trace", SOME_ID, "--json")
     assert (code, json.loads(output)) == (1, [])
     assert "audit.sqlite" in error
@@ -189,7 +189,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
     monkeypatch.setenv("COLUMNS", "80")
     now = datetime.now(UTC)
-    rows: list[facts.Row] = []
+    rows: list[AnyRecord] = []
     for city, office, at in (("muenchen", "meldewesen", now), ("nuernberg", "meldewesen", now - timedelta(days=365))):
         record = SubmissionRecord(
             submission=uuid4(), case="c", city=city, office=f"{city}.{office}", service="99115005104000", portal=f"portal-{city}", test=False,
@@ -197,7 +197,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         )  # fmt: skip
         rows += [record, *builders.records(builders.event(record.submission, office=f"{city}.{office}", at=at.isoformat()))]
     store = facts.open_store(StoreSettings(folder=tmp_path / "stores"))
-    asyncio.run(store.write(lambda connection: facts._apply(connection, rows)))
+    asyncio.run(store.write(lambda connection: facts.store_rows(connection, rows)))
     store.close()
 
 

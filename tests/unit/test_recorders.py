@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumers.audit import recorder
+from consumers.audit import queries, recorder, tables
 from consumers.statistics import facts
-from infra.kafka.records import SubmissionRecord
+from consumers.statistics.figures import figures
+from infra.kafka.records import AnyRecord, SubmissionRecord
 from infra.settings import StoreSettings
 from infra.stores import Store
 from schemas.events import State, StatusEvent
@@ -40,7 +41,7 @@ RECORD = SubmissionRecord(
 @pytest.fixture
 def audit_store(store_settings: StoreSettings) -> Iterator[Store]:
     """The audit's store, on both databases."""
-    opened = recorder.open_store(store_settings)
+    opened = tables.open_store(store_settings)
     yield opened
     opened.close()
 
@@ -64,13 +65,13 @@ async def test_trace_shows_every_step(audit_store: Store) -> None:
     events = builders.records(
         *reversed(told(RECORD.submission, State.DELIVERED, State.RETRY_WAIT)), *told(RECORD.submission, State.ACCEPTED)
     )
-    rows: list[recorder.Row] = [*reversed(events), RECORD, *events]
+    rows: list[AnyRecord] = [*reversed(events), RECORD, *events]
     for row in rows:
-        await audit_store.write(partial(recorder._apply, rows=[row]))
-    steps = [step.what for step in recorder.trace(audit_store, RECORD.submission)]
+        await audit_store.write(partial(recorder.store_rows, rows=[row]))
+    steps = [step.what for step in queries.trace(audit_store, RECORD.submission)]
     assert steps == ["submitted", "published", "retry_wait", "delivered", "accepted"]
-    assert recorder.told(audit_store, State.ACCEPTED) == recorder.recorded(audit_store) == {RECORD.submission}
-    assert recorder.told(audit_store, State.REJECTED) == set()
+    assert queries.submissions_in(audit_store, State.ACCEPTED) == queries.recorded_submissions(audit_store) == {RECORD.submission}
+    assert queries.submissions_in(audit_store, State.REJECTED) == set()
 
 
 async def test_statistics_count_decisions(statistics_store: Store) -> None:
@@ -79,8 +80,8 @@ async def test_statistics_count_decisions(statistics_store: Store) -> None:
     ends = [(State.DELIVERED, State.ACCEPTED), (State.DELIVERED, State.REJECTED), (State.DELIVERED,)]
     events = builders.records(*(event for record, states in zip(records, ends, strict=True) for event in told(record.submission, *states)))
     for _ in range(2):
-        await statistics_store.write(partial(facts._apply, rows=[*events, *records]))
-    (figure,) = facts.figures(statistics_store)
+        await statistics_store.write(partial(facts.store_rows, rows=[*events, *records]))
+    (figure,) = figures(statistics_store)
     assert (figure.accepted, figure.delivered, figure.confirmed, figure.rejected) == (3, 3, 1, 1)
     assert (figure.median_s, figure.p95_s) == (2, 2)
 
@@ -88,6 +89,6 @@ async def test_statistics_count_decisions(statistics_store: Store) -> None:
 async def test_a_clock_that_is_behind_makes_no_negative_time(statistics_store: Store) -> None:
     """Where the adapter's clock is behind the gateway's, a delivery took no time at least."""
     event = builders.event(RECORD.submission, office=OFFICE, at="2026-03-01T06:00:00Z")
-    await statistics_store.write(partial(facts._apply, rows=[RECORD, *builders.records(event)]))
-    (figure,) = facts.figures(statistics_store)
+    await statistics_store.write(partial(facts.store_rows, rows=[RECORD, *builders.records(event)]))
+    (figure,) = figures(statistics_store)
     assert (figure.delivered, figure.median_s) == (1, 0)

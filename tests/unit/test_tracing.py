@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from consumers.audit import recorder
+from consumers.audit import recorder, tables
 from infra.kafka.outgoing import Position
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
@@ -82,8 +82,8 @@ def accept(settings: Settings, *states: State, submission: UUID = ID, published:
 def record(settings: Settings, *states: State) -> None:
     """The audit has recorded it, and so many events."""
     events = builders.records(*(builders.event(ID, state, office=OFFICE) for state in states))
-    with opened(recorder.open_store(settings.stores)) as store:
-        asyncio.run(store.write(partial(recorder._apply, rows=[RECORD, *events])))
+    with opened(tables.open_store(settings.stores)) as store:
+        asyncio.run(store.write(partial(recorder.store_rows, rows=[RECORD, *events])))
 
 
 def found(settings: Settings, wanted: str) -> list[Trace]:
