@@ -27,7 +27,7 @@ RetryOffsets = dict[DeadLetter, int]
 
 
 class Republisher:
-    """Copies dead letters of one office into its retry topic, for one rollout; its caller owns the sender and the shelf, and closes them.
+    """Copies dead letters of one office into its retry topic, for one rollout; its caller owns the sender and the fetcher's consumer, and closes them.
 
     `ending` says how the submissions end, untried; without one they are tried again.
     """
