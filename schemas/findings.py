@@ -84,3 +84,23 @@ class Flaw:
         """For programs."""
         place = {"page": self.spot.page, "line": self.spot.line}
         return place | {"severity": self.severity, "rule": self.rule, "detail": self.detail, "hint": self.hint}
+
+
+def line_of(element: etree._Element) -> int | None:
+    """The line that an element begins on."""
+    return element.sourceline  # type: ignore[return-value] # the stubs have it wrong
+
+
+def path_of(element: etree._Element) -> str:
+    """The place of an element as names with prefix, and positions where several siblings have the name."""
+    steps = []
+    for step in (element, *element.iterancestors()):
+        before, after = (step.itersiblings(step.tag, preceding=preceding) for preceding in (True, False))
+        position = 1 + sum(1 for _ in before)
+        steps.append(f"{_name(step)}[{position}]" if position > 1 or next(after, None) is not None else _name(step))
+    return "/" + "/".join(reversed(steps))
+
+
+def _name(element: etree._Element) -> str:
+    local_name = etree.QName(element).localname
+    return f"{element.prefix}:{local_name}" if element.prefix else local_name

@@ -19,7 +19,7 @@ from lxml import etree
 
 from schemas import problems
 from schemas.errors import UsageError
-from schemas.findings import Finding
+from schemas.findings import Finding, path_of
 
 PACKAGE_XSD: Final = Path(__file__).with_name("xsd")
 STUBS: Final = PACKAGE_XSD / "stubs"
@@ -218,18 +218,3 @@ def _element_at(root: etree._Element, path: str) -> etree._Element:
         same = siblings if name == "*" else (child for child in siblings if (child.prefix or "") == prefix)
         element = next(islice(same, int(position or 1) - 1, None))
     return element
-
-
-def path_of(element: etree._Element) -> str:
-    """The place of an element as names with prefix, and positions where several siblings have the name."""
-    steps = []
-    for step in (element, *element.iterancestors()):
-        before, after = (step.itersiblings(step.tag, preceding=preceding) for preceding in (True, False))
-        position = 1 + sum(1 for _ in before)
-        steps.append(f"{_name(step)}[{position}]" if position > 1 or next(after, None) is not None else _name(step))
-    return "/" + "/".join(reversed(steps))
-
-
-def _name(element: etree._Element) -> str:
-    local_name = etree.QName(element).localname
-    return f"{element.prefix}:{local_name}" if element.prefix else local_name

@@ -87,9 +87,9 @@ def rule_list() -> str:
             f"`{one.problem.code}`",
             one.problem.xoev or "",
             _on_genuine(one),
-            one.text_en,
-            one.text_de,
-            one.hint_de,
+            one.texts.en,
+            one.texts.de,
+            one.texts.hint_de,
             one.source,
         )
         for one in rules.RULES

@@ -17,7 +17,7 @@ from producers.intake import form, form_faults
 from schemas import ids, message, moments, problems
 from schemas.errors import Rejected
 from schemas.examination.examine import Examined, catalogue_prepared, examine_prepared
-from schemas.examination.rules import Claim
+from schemas.examination.rules.subject import Claim
 from schemas.findings import Finding
 from schemas.message import Authority, Filing, Trust, Withdrawal
 

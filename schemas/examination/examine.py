@@ -22,11 +22,11 @@ from schemas import ids, problems, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected
 from schemas.examination import rules, schema_table
-from schemas.examination.rules import Claim, Subject
+from schemas.examination.rules.subject import Claim, Subject
 from schemas.examination.schema_table import Row, SchemaTable
-from schemas.findings import Finding, Severity
+from schemas.findings import Finding, Severity, line_of, path_of
 from schemas.message.header import MessageHeader, read_header
-from schemas.schema_set import MAX_FINDINGS, path_of
+from schemas.schema_set import MAX_FINDINGS
 
 _LINE = re.compile(r"line (\d+)")
 
@@ -123,7 +123,7 @@ def _of(error: Rejected) -> Finding:
 def _in_namespace(root: etree._Element) -> Finding:
     """A default namespace of the root that is not undone moves the header into it, where no XÖV reader looks for it."""
     detail = 'the elements inside the root have no namespace: bind that of the root to a prefix, or undo it on each of them with xmlns=""'
-    return Finding(problems.NOT_VALID, "default-namespace", detail, rules.line_of(root), path_of(root))
+    return Finding(problems.NOT_VALID, "default-namespace", detail, line_of(root), path_of(root))
 
 
 # --- in a worker process, which keeps what all messages are held against

@@ -16,7 +16,7 @@ from adapters.mapping import lint
 from schemas import catalogue, xml
 from schemas.errors import Rejected, UsageError
 from schemas.examination.examine import examine
-from schemas.examination.rules import Claim
+from schemas.examination.rules.subject import Claim
 from schemas.examination.schema_table import Row, SchemaTable
 from schemas.message.header import read_header
 from tests import evil

@@ -16,8 +16,9 @@ from schemas.catalogue import pages
 from schemas.catalogue import rules as catalogue_rules
 from schemas.codelists import SHIPPED
 from schemas.errors import UsageError
-from schemas.examination import rules, schema_table
+from schemas.examination import schema_table
 from schemas.examination.examine import examine
+from schemas.examination.rules import checks
 from schemas.findings import Flaw, Severity
 from stadtbus.settings import Settings
 from tests import builders
@@ -160,7 +161,7 @@ def test_every_channel_of_the_list_is_taken(code: str) -> None:
 @pytest.mark.parametrize("mime_type", ["application/pdf", "Application/PDF", "x-world/x-3dmf", "video/3gpp", "application/vnd.ms-excel"])
 def test_media_types_are_those_of_the_rfc(mime_type: str) -> None:
     """RFC 6838 allows digits, hyphens and capitals in the type as in the subtype."""
-    assert rules._MIME_TYPE.fullmatch(mime_type)
+    assert checks._MIME_TYPE.fullmatch(mime_type)
 
 
 @needs_material

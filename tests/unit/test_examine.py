@@ -24,7 +24,7 @@ from schemas.din91379 import first_disallowed, looks_like_mojibake
 from schemas.errors import Rejected
 from schemas.examination import schema_table
 from schemas.examination.examine import Examined, examine
-from schemas.examination.rules import Claim
+from schemas.examination.rules.subject import Claim
 from schemas.examination.schema_table import Row, SchemaTable
 from schemas.findings import Severity
 from schemas.message import FormField

@@ -12,7 +12,8 @@ import pytest
 from schemas import catalogue, message
 from schemas.examination import rules, schema_table
 from schemas.examination.examine import Examined, examine
-from schemas.examination.rules import RULES, Claim
+from schemas.examination.rules import RULES
+from schemas.examination.rules.subject import Claim
 from schemas.findings import Severity
 from tests import builders
 
@@ -75,9 +76,9 @@ def test_rule_is_broken_alone(rule: rules.Rule) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rule_explains_itself(rule: rules.Rule) -> None:
     """Every rule says in German and English what it asks and how to go on, where it comes from, and a code."""
-    assert all(text.endswith((".", ").")) for text in (rule.text_en, rule.text_de, rule.hint_en, rule.hint_de))
+    assert all(text.endswith((".", ").")) for text in (*rule.texts, rule.problem.hint))
     assert rule.source
-    assert rule.text_en != rule.text_de
+    assert rule.texts.en != rule.texts.de
     assert rule.problem.code
 
 
