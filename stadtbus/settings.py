@@ -26,6 +26,12 @@ from schemas.examination import schema_table
 from schemas.examination.schema_table import SchemaTable
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
+RENAMED: Final = {
+    "delivery.at_once": "delivery.max_concurrency",
+    "delivery.quick_tries": "delivery.immediate_retries",
+    "delivery.doubtful_in_a_row": "delivery.failure_threshold",
+}
+"""Keys that a settings file of an earlier version may still have, and what each is called now: whoever has one is told."""
 
 
 class Settings(BaseSettings):
@@ -104,7 +110,9 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         fault = validation_errors.sentences(error, Settings)[0]
-        raise UsageError(problems.SETTINGS, str(fault), where=_where(path, page, fault.path)) from None
+        key = ".".join(map(str, fault.path))
+        detail = f"{key} is called {RENAMED[key]} now" if key in RENAMED else str(fault)
+        raise UsageError(problems.SETTINGS, detail, where=_where(path, page, fault.path)) from None
     except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
         raise UsageError(problems.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
     except (SettingsError, ValueError) as error:

@@ -17,6 +17,7 @@ from consumers.audit import tables
 from consumers.statistics import facts
 from infra.kafka.records import AnyRecord, SubmissionRecord
 from infra.settings import StoreSettings
+from stadtbus import settings
 from tests import builders
 from tests.command_line import Command
 from tests.kafka_service import free_system_offset
@@ -37,6 +38,7 @@ WRONG = [
     pytest.param(["run", "adapter", "muenchen.meldewesen"], "", 2, "offices.muenchen.meldewesen", id="adapter without settings"),
     pytest.param(["run", "gateway"], "", 2, "stadtbus token", id="gateway without portals"),
     pytest.param(["config", "check"], "kafka: {bootstrp: x}", 2, "kafka.bootstrp", id="unknown key"),
+    pytest.param(["config", "check"], "delivery: {at_once: 9}", 2, "is called delivery.max_concurrency now", id="old key"),
     pytest.param(["config", "check"], "kafka: {replication: 0}", 2, "kafka.replication", id="wrong value"),
     pytest.param(["config", "check"], "kafka: [", 2, "not YAML", id="no yaml"),
     pytest.param(["config", "check"], "catalogue: nowhere", 2, "nowhere", id="no catalogue"),
@@ -79,6 +81,17 @@ def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list
     assert named in " ".join(error.split())
 
 
+@pytest.mark.parametrize(("old", "new"), settings.RENAMED.items())
+def test_old_keys_lead_to_settings_of_today(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """A key of an earlier version is refused with its name of today, in the environment too, and that name is taken."""
+    monkeypatch.setenv(f"STADTBUS_{old.replace('.', '__').upper()}", "7")
+    code, _, error = stadtbus("config", "check")
+    assert (code, f"{old} is called {new} now" in " ".join(error.split())) == (2, True)
+    monkeypatch.delenv(f"STADTBUS_{old.replace('.', '__').upper()}")
+    monkeypatch.setenv(f"STADTBUS_{new.replace('.', '__').upper()}", "7")
+    assert stadtbus("config", "check")[0] == 0
+
+
 @pytest.mark.parametrize(
     "command", [["lag"], ["topics", "plan"], ["run", "audit"], ["deadletters", "list"], ["offsets", "reset", "muenchen.meldewesen"]]
 )
@@ -119,9 +132,9 @@ def test_token_fits_its_entry(stadtbus: Command) -> None:
     """The token alone goes to standard output; its hash and the portal go into the settings."""
     code, token, entry = stadtbus("token", "portal-x", "--authority", "kop:09162000")
     assert (code, len(token.strip())) == (0, 43)
-    settings = yaml.safe_load(entry[entry.index("portals:") :])
+    told = yaml.safe_load(entry[entry.index("portals:") :])
     digest = hashlib.sha256(token.strip().encode()).hexdigest()
-    assert settings == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
+    assert told == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
 
 
 def test_outbox_that_is_elsewhere_is_told(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -167,8 +180,8 @@ def test_broken_mapping_is_named(stadtbus: Command, monkeypatch: pytest.MonkeyPa
     (tmp_path / "mapping.yaml").write_text("base: wohnsitz-anmelden\ntarget: {format: yaml}\n", encoding="utf-8")
     monkeypatch.setattr("adapters.registry.folder", lambda _: tmp_path)
     file = tmp_path / "stadtbus.yaml"
-    settings = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
-    file.write_text(json.dumps({"offices": {"nuernberg": {"meldewesen": settings}}}), encoding="utf-8")
+    own = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
+    file.write_text(json.dumps({"offices": {"nuernberg": {"meldewesen": own}}}), encoding="utf-8")
     code, _, error = stadtbus("--config", str(file), *command)
     assert (code, "Traceback" in error) == (2, False)
     assert "mapping-invalid" in error
