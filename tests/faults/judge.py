@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.faults.sends import Outcome, SendLog, Sent
+from tests.faults.sends import SendLog, SendOutcome, Sent
 
 Effect = tuple[str, float]
 """Submission id and Unix time."""
@@ -72,10 +72,10 @@ def figures(log: SendLog, found: Found, behind: int, faults: Sequence[float]) ->
         duplicated=sum(count - 1 for count in effects.values()),
         inverted=inversions(log.sent.values(), found.effects),
         foreign=_foreign(log, found) + found.foreign_events,
-        aborted=sum(one.id in effects for one in log.having(Outcome.FAIL)),
+        aborted=sum(one.id in effects for one in log.having(SendOutcome.FAIL)),
         stray=sum(one.id in (effects if one.dead else dead) for one in log.sent.values()),
         behind=behind,
-        unknown=sum(one.unknown_tries > 0 or one.outcome is Outcome.UNKNOWN for one in log.sent.values()),
+        unknown=sum(one.unknown_tries > 0 or one.outcome is SendOutcome.UNKNOWN for one in log.sent.values()),
         recovery_s=recovery_s(faults, log.sent.values(), found.effects),
     )
 
@@ -83,7 +83,7 @@ def figures(log: SendLog, found: Found, behind: int, faults: Sequence[float]) ->
 def missing(log: SendLog, found: Found) -> list[Sent]:
     """Acknowledged ones without effect or dead letter."""
     arrived = found.arrived()
-    return [one for one in log.having(Outcome.OK) if one.id not in arrived and not one.removed]
+    return [one for one in log.having(SendOutcome.OK) if one.id not in arrived and not one.removed]
 
 
 def _foreign(log: SendLog, found: Found) -> int:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
-from tests.faults.sends import Forge, Outcome, SendLog, Sent
+from tests.faults.sends import Forge, SendLog, SendOutcome, Sent
 
 FLAWS: Final = ("field missing", "not XML", "no value", "no headers", "no key", "strange headers")
 _STRANGE: Final = [("x-binary", b"\xff\x00\xfe"), ("x-null", None), ("x-twice", b"1"), ("x-twice", b"2")]
@@ -69,5 +69,5 @@ async def write(kafka: KafkaSettings, written: list[Poison], log: SendLog) -> li
             headers = list(one.headers)
             reports.append(await producer.send(topic, one.value, key=one.key, headers=headers, timestamp_ms=int(time.time() * 1000) - 1))
         for one, report in zip(written, await asyncio.gather(*reports), strict=True):
-            one.sent.outcome, one.sent.partition, one.sent.offset = Outcome.OK, report.partition, report.offset
+            one.sent.outcome, one.sent.partition, one.sent.offset = SendOutcome.OK, report.partition, report.offset
     return written

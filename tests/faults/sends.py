@@ -37,7 +37,7 @@ _OPEN_CASES: Final = 16
 _CONTINUES: Final = 0.6
 
 
-class Outcome(StrEnum):
+class SendOutcome(StrEnum):
     """What the sender knows at the end."""
 
     OK = "ok"
@@ -57,7 +57,7 @@ class Sent:
     office: str
     made_at: float
     """Unix time."""
-    outcome: Outcome = Outcome.UNKNOWN
+    outcome: SendOutcome = SendOutcome.UNKNOWN
     tries: int = 0
     unknown_tries: int = 0
     partition: int = -1
@@ -69,8 +69,8 @@ class Sent:
 
     def acknowledged(self, partition: int, offset: int) -> None:
         """Kafka has it; the first place is the one that counts."""
-        if self.outcome is not Outcome.OK:
-            self.outcome, self.partition, self.offset = Outcome.OK, partition, offset
+        if self.outcome is not SendOutcome.OK:
+            self.outcome, self.partition, self.offset = SendOutcome.OK, partition, offset
 
 
 @dataclass
@@ -84,7 +84,7 @@ class SendLog:
         self.sent[sent.id] = sent
         return sent
 
-    def having(self, outcome: Outcome) -> list[Sent]:
+    def having(self, outcome: SendOutcome) -> list[Sent]:
         """Those with this outcome."""
         return [one for one in self.sent.values() if one.outcome is outcome]
 
@@ -236,9 +236,9 @@ class Door:
         book = self.portal.book
         for submission in book.sent:
             if submission in book.accepted:
-                self._log.sent[str(submission)].outcome = Outcome.OK
+                self._log.sent[str(submission)].outcome = SendOutcome.OK
             elif submission in book.rejected:
-                self._log.sent[str(submission)].outcome = Outcome.FAIL
+                self._log.sent[str(submission)].outcome = SendOutcome.FAIL
 
 
 def spread(rates: Mapping[str, float], tick_s: float) -> Iterator[Sequence[str]]:

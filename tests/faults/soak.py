@@ -39,7 +39,7 @@ _DRAIN_LIMIT_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SoakOptions:
     """What the user asked for."""
 
     minutes: float
@@ -57,14 +57,14 @@ class Plan:
 class Soak:
     """One run."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
-        self._plan = plan
+    def __init__(self, options: SoakOptions, console: Console) -> None:
+        self._options = options
         self._console = console
         self._world = World(FOLDER / "world", processes=OFFICES)
-        self._act = Act(self._world, "soak", plan.seed)
+        self._act = Act(self._world, "soak", options.seed)
         self._broker = asyncio.Lock()
         """One broker at a time."""
-        self.blows = schedule.draw(plan.seed, plan.minutes)
+        self.blows = schedule.draw(options.seed, options.minutes)
         self.cpu = CpuTimes()
 
     async def run(self) -> Figures:
@@ -86,18 +86,18 @@ class Soak:
 
     def _write_schedule(self) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        page = FOLDER / f"schedule-{self._plan.seed}.txt"
+        page = FOLDER / f"schedule-{self._options.seed}.txt"
         page.write_text("".join(f"{blow}\n" for blow in self.blows), encoding="utf-8")
-        self._console.print(f"seed {self._plan.seed}: {schedule.counts(self.blows)}; all of them in {page}", highlight=False)
+        self._console.print(f"seed {self._options.seed}: {schedule.counts(self.blows)}; all of them in {page}", highlight=False)
 
     async def _beat(self) -> None:
-        async with self._act.traffic(self._plan.rates, tick_s=0.2), asyncio.TaskGroup() as group:
+        async with self._act.traffic(self._options.rates, tick_s=0.2), asyncio.TaskGroup() as group:
             saying = group.create_task(self._say())
             began = time.monotonic()
             for blow in self.blows:
                 await asyncio.sleep(max(0, began + blow.at_s - time.monotonic()))
                 group.create_task(self._strike(blow))
-            await asyncio.sleep(max(0, began + self._plan.minutes * 60 - time.monotonic()))
+            await asyncio.sleep(max(0, began + self._options.minutes * 60 - time.monotonic()))
             saying.cancel()
         self._console.print("waiting until everything has arrived")
 
@@ -150,23 +150,23 @@ class Soak:
 
 def main() -> int:
     """Run it and show what came of it."""
-    plan, console = _arguments(), Console(width=None if sys.stdout.isatty() else 160)
+    options, console = _arguments(), Console(width=None if sys.stdout.isatty() else 160)
     quiet()
     began = time.monotonic()
     try:
-        soak, figures = asyncio.run(_run(plan, console))
+        soak, figures = asyncio.run(_run(options, console))
     except (UsageError, CannotTell) as error:
         console.print(error.diagnostics())
         return error.problem.exit_code
     seconds = time.monotonic() - began
-    console.print(_table(plan, figures))
-    if plan.write:
-        report.write(plan.write, "soak", _markdown(plan, soak, figures, seconds))
+    console.print(_table(options, figures))
+    if options.write:
+        report.write(options.write, "soak", _markdown(options, soak, figures, seconds))
     return 1 if figures.violations else 0
 
 
-async def _run(plan: Plan, console: Console) -> tuple[Soak, Figures]:
-    soak = Soak(plan, console)
+async def _run(options: SoakOptions, console: Console) -> tuple[Soak, Figures]:
+    soak = Soak(options, console)
     return soak, await soak.run()
 
 
@@ -184,21 +184,21 @@ def _cells(figures: Figures) -> dict[str, int]:
     }
 
 
-def _table(plan: Plan, figures: Figures) -> Table:
-    table = Table(title=f"Soak of {plan.minutes:g} min, seed {plan.seed}", title_justify="left")
+def _table(options: SoakOptions, figures: Figures) -> Table:
+    table = Table(title=f"Soak of {options.minutes:g} min, seed {options.seed}", title_justify="left")
     for name in _cells(figures):
         table.add_column(name, justify="right")
     table.add_row(*(f"{value:,}" for value in _cells(figures).values()))
     return table
 
 
-def _markdown(plan: Plan, soak: Soak, figures: Figures, seconds: float) -> str:
-    command = f"make soak MINUTES={plan.minutes:g} SEED={plan.seed} RATE={plan.rate:g}"
+def _markdown(options: SoakOptions, soak: Soak, figures: Figures, seconds: float) -> str:
+    command = f"make soak MINUTES={options.minutes:g} SEED={options.seed} RATE={options.rate:g}"
     cells = _cells(figures)
     lines = [
         "## Soak",
         "",
-        f"{plan.minutes:g} minutes at {plan.rate:g} submissions per second under blows that the seed decides: {schedule.counts(soak.blows)}.",
+        f"{options.minutes:g} minutes at {options.rate:g} submissions per second under blows that the seed decides: {schedule.counts(soak.blows)}.",
         "All is followed to its end: no submission is left out. Dead letters are poison that was sent on purpose.",
         "",
         *report.facts(command, seconds),
@@ -212,13 +212,13 @@ def _markdown(plan: Plan, soak: Soak, figures: Figures, seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _arguments() -> Plan:
+def _arguments() -> SoakOptions:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=125, help="submissions per second, all offices together (125)")
     parser.add_argument("--write", type=Path, help="the page whose section is written anew")
-    return Plan(**vars(parser.parse_args()))
+    return SoakOptions(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from infra.kafka.jars import java
 from infra.kafka.local import LocalKafka
 from schemas.errors import UsageError
 from tests import kafka_service
+from tests.kafka.town import Town, new_town
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +30,12 @@ def kafka_bootstrap() -> Iterator[str]:
             yield bootstrap
     except UsageError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+async def town(kafka_bootstrap: str, tmp_path: Path) -> Town:
+    """A city with one office that no other test has."""
+    return await new_town(kafka_bootstrap, tmp_path)
 
 
 @pytest.fixture

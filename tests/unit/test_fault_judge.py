@@ -8,12 +8,12 @@ import pytest
 
 from tests.faults import judge, report
 from tests.faults.judge import Found
-from tests.faults.sends import Outcome, SendLog, Sent, spread
+from tests.faults.sends import SendLog, SendOutcome, Sent, spread
 
 OFFICE, OTHER = "muenchen.meldewesen", "nuernberg.meldewesen"
 
 
-def log_of(*ids: str, outcome: Outcome = Outcome.OK) -> SendLog:
+def log_of(*ids: str, outcome: SendOutcome = SendOutcome.OK) -> SendLog:
     """Submissions of one case, in this order, a second apart."""
     log = SendLog()
     for number, submission in enumerate(ids):
@@ -63,14 +63,14 @@ def test_repeat_after_the_first_effect_is_no_inversion() -> None:
 
 def test_failed_sends_must_not_arrive() -> None:
     """What was refused and has an effect all the same is an aborted read."""
-    assert violations(log_of("a", outcome=Outcome.FAIL), found("a")) == {"aborted": 1}
-    assert violations(log_of("a", outcome=Outcome.FAIL), found()) == {}
+    assert violations(log_of("a", outcome=SendOutcome.FAIL), found("a")) == {"aborted": 1}
+    assert violations(log_of("a", outcome=SendOutcome.FAIL), found()) == {}
 
 
 def test_unknown_sends_may_arrive() -> None:
     """An unknown is no violation, whatever became of it."""
-    assert violations(log_of("a", outcome=Outcome.UNKNOWN), found("a")) == {}
-    assert violations(log_of("a", outcome=Outcome.UNKNOWN), found()) == {}
+    assert violations(log_of("a", outcome=SendOutcome.UNKNOWN), found("a")) == {}
+    assert violations(log_of("a", outcome=SendOutcome.UNKNOWN), found()) == {}
 
 
 def test_poison_has_to_be_dead() -> None:
