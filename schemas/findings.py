@@ -1,4 +1,13 @@
-"""What an examination of a message finds."""
+"""What is told of something that is not as it must be, and one word for each step of it.
+
+    Problem    a kind of error: code, meaning, hint (`schemas.problems`)
+    Breach     where a message breaks a rule, as its check yields it: the element, not yet rule and severity
+    Finding    what is told of one place in a message: problem, rule, path, severity
+    Flaw       what is told of one place in a YAML page that people write (catalogue, mapping): rule, line, hint, severity
+
+An exception (`schemas.errors`) carries a problem, and with it the findings of a message that is refused. `validation_errors` has the
+sentences for values that a model does not take; a page's become flaws, those of settings an error.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +29,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One place where a rule is broken; `attribute` names one of the element. The value is for `--reveal` only."""
+    """One place where a rule is broken: an element, or the attribute of it that is named. The value is for `--reveal` only."""
 
     detail: str
     element: etree._Element
@@ -61,7 +70,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in a page; lines count from 1."""
+    """A place in a page: its name as people call it, and a line, counted from 1."""
 
     page: str
     line: int
@@ -72,7 +81,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What is wrong with the catalogue, and where. `rule` is a stable name."""
+    """What is wrong at one place of a page. `rule` is a stable name."""
 
     rule: str
     spot: Spot

@@ -1,4 +1,4 @@
-"""What is wrong with a page or a setting, in our words: never in those of the library that found it, and never with a value.
+"""Pydantic's validation errors as sentences for people who write pages and settings: in our words, and never with a value.
 
 >>> class Office(BaseModel, extra="forbid"):
 ...     name: str
@@ -52,7 +52,7 @@ _WANTED: Final[Mapping[str, str]] = {
     "bytes": "a text",
     "path": "the path of a file",
 }
-"""By how the library's types of error begin what was expected."""
+"""What was expected, by the first word of pydantic's type of error (`string_type`, `int_parsing`)."""
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": "is missing",
     "string_too_long": "is longer than {max_length} characters",
@@ -99,7 +99,7 @@ _UNQUOTED: Final = (bool, int, float, date)
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing that is wrong; `path` leads to it in the page."""
+    """What is wrong with one value of a page, which is not told; `path` leads to it, by keys and indexes that the page has."""
 
     path: tuple[PathStep, ...]
     text: str
@@ -110,7 +110,10 @@ class Sentence:
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[Sentence]:
-    """Everything that is wrong, without what only follows from it: of a list whose one item is wrong the library says too that it is empty."""
+    """What is wrong, a sentence per place, in pydantic's order; there is at least one.
+
+    What only follows is left out: of a list whose one item is wrong pydantic says too that it is empty.
+    """
     found: dict[tuple[PathStep, ...], list[Sentence]] = {}
     for details in error.errors(include_url=False):
         one = _sentence(details, model)
@@ -120,7 +123,7 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> list[Sentence]:
 
 
 def _merged(same: Sequence[Sentence]) -> Sentence:
-    """Of a place that may hold several kinds the library tells of each that it is not there."""
+    """One sentence for a place that may hold several kinds: pydantic says of each that it was not found."""
     kinds = [one.text.removeprefix("expected ").partition(", found ") for one in same]
     if len(same) == 1 or not all(found for _, found, _ in kinds):
         return same[0]
@@ -129,7 +132,7 @@ def _merged(same: Sequence[Sentence]) -> Sentence:
 
 
 def _sentence(one: ErrorDetails, model: type[BaseModel]) -> Sentence:
-    path, around, here = _way(model, one["loc"])
+    path, around, here = _locate(model, one["loc"])
     kind = one["type"]
     if kind == "extra_forbidden":
         return Sentence(path, f"unknown key '{path[-1]}'{suggestion(str(path[-1]), _keys(around))}")
@@ -169,7 +172,7 @@ def _quoted(listed: str) -> list[str]:
 
 
 def suggestion(name: str, known: Sequence[str], otherwise: str = "; there are: {}") -> str:
-    """What may have been meant by a name that is not known; where nothing is like it, all that there are."""
+    """The end of a sentence about a name that is not known: the one that may be meant; where none is like it, all that there are."""
     close = get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else otherwise.format(", ".join(known)) if known else ""
 
@@ -177,35 +180,38 @@ def suggestion(name: str, known: Sequence[str], otherwise: str = "; there are: {
 # --- where in the page
 
 
-def _way(model: type[BaseModel], loc: Sequence[PathStep]) -> tuple[tuple[PathStep, ...], Any, Any]:
-    """The steps of a place that the page has, what stands around the last one, and there. The library adds names of kinds between them."""
+def _locate(model: type[BaseModel], loc: Sequence[PathStep]) -> tuple[tuple[PathStep, ...], Any, Any]:
+    """A place of pydantic as the page has it: the steps, the annotation around the last of them, and that of the place itself.
+
+    Between the steps of the page pydantic's `loc` has names of members of unions, which nobody has written.
+    """
     path: list[PathStep] = []
-    inside: Any = model
+    here: Any = model
     around: Any = model
     for step in loc:
         if step == "[key]":
             continue
-        found = _inside(inside, step)
-        if found is not None and not found[1]:  # the name of a kind
-            inside = found[0]
+        found = _annotation_at(here, step)
+        if found is not None and not found[1]:  # the name of a union's member
+            here = found[0]
             continue
         if found is None and step != loc[-1]:
             continue
-        if found is None and not _takes_keys(inside):
+        if found is None and not _takes_keys(here):
             break
         path.append(step)
-        around, inside = inside, found[0] if found else None
-    return tuple(path), around, inside
+        around, here = here, found[0] if found else None
+    return tuple(path), around, here
 
 
-def _inside(annotation: Any, step: PathStep) -> tuple[Any, bool] | None:
-    """What stands at a step, and whether the step is one of the page; None where nothing does."""
+def _annotation_at(annotation: Any, step: PathStep) -> tuple[Any, bool] | None:
+    """The annotation at a step, and whether the step is one of the page; None where the model has no such place."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _inside(args[0], step)
+        return _annotation_at(args[0], step)
     if origin in (Union, types.UnionType):
         tagged = next((arg for arg in args if step in _tags(arg)), None)
-        return (tagged, False) if tagged else next((found for arg in args if (found := _inside(arg, step))), None)
+        return (tagged, False) if tagged else next((found for arg in args if (found := _annotation_at(arg, step))), None)
     if origin in (list, tuple):
         return (args[0], True) if isinstance(step, int) else None
     if origin is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
@@ -224,7 +230,7 @@ def _fields(annotation: Any) -> dict[str, Any]:
 
 
 def _tags(annotation: Any) -> set[Any]:
-    """What tells a model from others: the values of the literals that it has to have."""
+    """The values of the literals that a model has to have: by them it is told from the others of a union."""
     fields = _fields(annotation).values()
     literals = (field.annotation for field in fields if field.is_required() and get_origin(field.annotation) is Literal)
     return {value for literal in literals for value in get_args(literal)}
