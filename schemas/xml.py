@@ -1,21 +1,20 @@
 """The one place that parses XML. Nothing else in the project may call a raw parser (ruff forbids it).
 
 Steps: (1) size, (2) encoding, (3) parser that expands no entity and opens no file, (4) no DOCTYPE, (5) caps on elements,
-depth and attributes, (6) XSD from the package. libxml2's error texts quote values of the message, which may be personal:
-only line, path and rule name leave this module.
+depth and attributes. libxml2's error texts quote values of the message, which may be personal: only line, column and the name of
+its rule leave this module.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Final
 
 from lxml import etree
 
 from schemas import problems
 from schemas.errors import Rejected
-from schemas.schema_set import PACKAGE_XSD, SchemaSet
+from schemas.schema_set import PACKAGE_XSD
 
 MAX_SIZE_BYTES: Final = 1_000_000
 """A record stays below 1 MiB with its headers."""
@@ -23,7 +22,6 @@ MAX_ELEMENTS: Final = 20_000
 MAX_DEPTH: Final = 100
 MAX_ATTRIBUTES: Final = 50
 """Attributes and namespace declarations of one element."""
-MAX_FINDINGS: Final = 5
 
 _DECLARED_ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _ENCODINGS: Final = (b"utf-8", b"utf8", b"us-ascii")
@@ -145,25 +143,6 @@ def _find_excess(root: etree._Element) -> None:
         declared = 0
 
 
-@cache
-def schema(name: str) -> SchemaSet:
-    """An XSD of the package, for example `einreichung-1.0`. Schemas never come from a message."""
-    return SchemaSet(f"{name}.xsd", [PACKAGE_XSD])
-
-
 def schema_bytes(name: str) -> bytes:
     """The XSD file itself, to hand out to portal teams."""
     return (PACKAGE_XSD / f"{name}.xsd").read_bytes()
-
-
-def validate(root: etree._Element, name: str) -> None:
-    """Check against an XSD of the package.
-
-    Raises:
-        Rejected: not-schema-valid, naming place and rule of the first findings, never a value.
-    """
-    findings = schema(name).findings(root)
-    if findings:
-        rules = "; ".join(f"{finding.path}: {finding.detail}" for finding in findings[:MAX_FINDINGS])
-        more = f" and {len(findings) - MAX_FINDINGS} more" if len(findings) > MAX_FINDINGS else ""
-        raise Rejected(findings[0].problem, rules + more, where=f"line {findings[0].line}")
