@@ -29,6 +29,10 @@ IN_CONTAINER = {
     "controller.listener.names": "CONTROLLER",
     "controller.quorum.voters": "0@localhost:9093",
 }
+SYSTEM_PORTS = (*range(8080, 8095), 9092, 9142, *range(9180, 9195))
+SHARE, SPAN = 2_000, 1_200
+"""How many ports a run of tests has, and how far those of one system or cluster lie apart at most."""
+_held: list[socket.socket] = []
 
 
 def description() -> str:
@@ -87,12 +91,9 @@ def engine_answers() -> bool:
 
 
 def free_port(brokers: int) -> int:
-    """A port for `LocalKafka` of this size: it and all those that follow from it are free.
-
-    Below 32768, where no outgoing connection takes one meanwhile.
-    """
+    """A port for `LocalKafka` of this size: it and all those that follow from it are free."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.choice(_ports())
         if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, DETOUR_OFFSET, DETOUR_WAY, CONTROLLER_OFFSET)):
             return port
 
@@ -100,9 +101,29 @@ def free_port(brokers: int) -> int:
 def free_system_offset() -> int:
     """A port offset at which a whole `LocalSystem` finds its ports free."""
     while True:
-        offset = random.randrange(12000, 22000)
-        if all(_is_free(port + offset) for port in (*range(8080, 8090), *range(9180, 9190))):
+        offset = random.choice(_ports()) - SYSTEM_PORTS[0]
+        if all(_is_free(port + offset) for port in SYSTEM_PORTS):
             return offset
+
+
+@cache
+def _ports() -> range:
+    """Ports to begin at, which no other run of tests on this machine takes: a run holds its share as long as it lasts.
+
+    Below 32768, where no outgoing connection takes one meanwhile.
+    """
+    shares = [range(first, first + SHARE) for first in range(20000, 32000, SHARE)]
+    random.shuffle(shares)
+    for share in shares:
+        holder = socket.socket()
+        try:
+            holder.bind((HOST, share[-1]))
+        except OSError:
+            holder.close()
+            continue
+        _held.append(holder)
+        return share[: SHARE - SPAN]
+    raise RuntimeError("other runs of the tests hold all ports from 20000 to 32000")
 
 
 def _is_free(port: int) -> bool:
