@@ -8,38 +8,21 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
-import httpx
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from adapters import registry
-from consumers.watch import lag
-from consumers.watch.lag import GroupLag
 from producers.synthetic import messages
-from producers.synthetic.messages import Message
-from producers.synthetic.portal import SyntheticPortal
-from schemas.errors import CannotTell
-from schemas.events import State
-from stadtbus.display import ago
 from stadtbus.local.proof import Proof, Prover
+from stadtbus.local.screen import Screen, summary
 from stadtbus.local.system import LocalSystem
 
 _WAIT_LIMIT_S: Final = 300.0
-_REFRESH_S: Final = 0.5
 _TRICKLE_S: Final = 2.0
 _START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 """When the applications say that they were made: fixed, so that the same seed gives the same messages."""
@@ -100,26 +83,21 @@ class _Run:
         self._options = options
         self._system = system
         self._console = console
-        self._began = began
         self._portals = [system.portal(entry) for entry in system.portals]
         self._streams = [messages.messages(entry.route, entry.author, seed=options.seed, start=_START) for entry in system.portals]
-        self._prover = Prover(system, self._portals)
         share, rest = divmod(options.submissions, len(self._portals))
-        self._shares = [share + (number < rest) for number in range(len(self._portals))]
-        self._lags: dict[str, GroupLag] = {}
-        self._effects: dict[str, int] = {}
-        self._confirmed: set[UUID] = set()
+        self._shares = [(portal, share + (number < rest)) for number, portal in enumerate(self._portals)]
+        self._prover = Prover(system, self._portals)
+        self._screen = Screen(system, self._prover, self._shares, began)
 
     async def play(self) -> int:
+        """Send, wait until all has arrived, and tell; 0 when it has, and nothing was refused."""
         try:
-            with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
-                watch = asyncio.create_task(self._watch(live))
+            async with self._screen.shown(self._console):
                 began_sending = time.monotonic()
                 await self._send()
                 proof = await self._prover.wait(_WAIT_LIMIT_S)
                 seconds = time.monotonic() - began_sending
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
             self._report(proof, seconds)
             if not self._options.once:
                 await self._trickle()
@@ -129,55 +107,17 @@ class _Run:
             await asyncio.gather(*(portal.close() for portal in self._portals))
 
     async def _send(self) -> None:
-        work = zip(self._portals, self._streams, self._shares, strict=True)
         async with asyncio.TaskGroup() as group:
-            for portal, stream, share in work:
+            for (portal, share), stream in zip(self._shares, self._streams, strict=True):
                 group.create_task(portal.send_all(itertools.islice(stream, share)))
 
     async def _trickle(self) -> None:
         """Go on, a submission now and then, until the user ends it."""
         self._console.print(f"Going on with one submission every {_TRICKLE_S:.0f} s. [bold]Ctrl-C ends the demo.[/]")
-        turns: Iterator[tuple[SyntheticPortal, Iterator[Message]]] = itertools.cycle(zip(self._portals, self._streams, strict=True))
-        with Live(self._screen(), console=self._console, refresh_per_second=4, transient=True) as live:
-            watch = asyncio.create_task(self._watch(live))
-            try:
-                for portal, stream in turns:
-                    await portal.send(next(stream))
-                    await asyncio.sleep(_TRICKLE_S)
-            finally:
-                watch.cancel()
-
-    async def _watch(self, live: Live) -> None:
-        while True:
-            with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
-                self._effects = await self._system.effects()
-                self._confirmed = await self._prover.told(State.ACCEPTED)
-                self._lags = {one.group: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
-            live.update(self._screen())
-            await asyncio.sleep(_REFRESH_S)
-
-    def _screen(self) -> RenderableType:
-        table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="dim")
-        for name in ("back office", "", "submitted", "delivered", "accepted", "lag", "waits", "up"):
-            table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
-        for office in self._system.catalogue.offices:
-            table.add_row(f"[bold]{office}[/]", *self._figures(office))
-        accepted = sum(len(portal.book.accepted) for portal in self._portals)
-        total = Text(f"{accepted} submitted, {sum(self._effects.values())} delivered, {time.monotonic() - self._began:.0f} s", style="dim")
-        return Panel(Group(table, Text(), total), title="portals → gateway → Kafka → adapters → back offices", title_align="left")
-
-    def _figures(self, office: str) -> list[RenderableType]:
-        """The line of an office."""
-        ways = [(portal, share) for portal, share in zip(self._portals, self._shares, strict=True) if portal.office == office]
-        submitted = set().union(*(portal.book.accepted for portal, _ in ways))
-        delivered = self._effects.get(office, 0)
-        total = max(sum(share for _, share in ways), len(submitted), 1)
-        bar = ProgressBar(total=total, completed=min(delivered, total), width=8, complete_style="cyan", finished_style="green")
-        accepted = str(len(submitted & self._confirmed)) if registry.answers_later(office) else ""
-        counts = (str(len(submitted)), str(delivered), accepted)
-        waiting, now = self._lags.get(office), datetime.now().astimezone()
-        lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
-        return [bar, *counts, *lags]
+        async with self._screen.shown(self._console):
+            for portal, stream in itertools.cycle(zip(self._portals, self._streams, strict=True)):
+                await portal.send(next(stream))
+                await asyncio.sleep(_TRICKLE_S)
 
     def _report(self, proof: Proof, seconds: float) -> None:
         if self._options.as_json:
@@ -214,26 +154,3 @@ def _short(path: Path) -> str:
     """As the user would type it."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def summary(proof: Proof, seconds: float) -> RenderableType:
-    """The end of a run, for people."""
-    table = Table(title="What portals sent, and what back offices hold", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True
-    for name in ("back office", "submitted", "delivered", "accepted", "lost", "twice", "foreign"):
-        table.add_column(name, justify="left" if name == "back office" else "right", no_wrap=True)
-    for office, one in proof.offices.items():
-        confirmed = "" if one.confirmed is None else one.confirmed
-        table.add_row(office, *map(str, (one.accepted, one.delivered, confirmed, one.lost, one.duplicated, one.foreign)))
-    verdict = (
-        Text("Everything arrived, once, at the right office.", "green")
-        if proof.complete
-        else Text("Not everything is as it must be.", "bold red")
-    )
-    facts = Text(
-        f"audit: {proof.audit_submissions} submissions, {'agrees' if proof.audit_verified else 'DISAGREES'} with the portals' lists · "
-        f"statistics: {proof.statistics_submissions}, {'agree' if proof.statistics_verified else 'DISAGREE'} · "
-        f"refused at the door: {proof.rejected} · dead letters: {proof.deadlettered} · {seconds:.1f} s",
-        "dim",
-    )
-    return Group(table, verdict, facts, Text())

@@ -33,7 +33,10 @@ class ProcessSpec:
 
 
 class Child:
-    """One process that is kept running."""
+    """One process that is kept running: whenever it ends, it is started again, until `stop`.
+
+    `start` and `stop` once each. `say` is called in the event loop with a line for the user each time it has ended.
+    """
 
     def __init__(self, spec: ProcessSpec, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.spec = spec
@@ -54,15 +57,19 @@ class Child:
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     async def start(self) -> None:
-        """Start the process and keep it running from now on."""
+        """Start the process and keep it running from now on; does not wait until it works.
+
+        Raises:
+            OSError: its log cannot be written; then nothing runs.
+        """
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep())
 
     async def ready(self, http: httpx.AsyncClient) -> None:
-        """Return when the process works.
+        """Return when the process works, which is when its page answers 200.
 
         Raises:
-            CannotTell: process-failed, with its log.
+            CannotTell: process-failed, with its log: it has ended three times meanwhile, or does not work after 90 s. It is kept running.
         """
         before = self.restarts
         try:
@@ -77,7 +84,7 @@ class Child:
             ) from None
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not end in time."""
+        """SIGTERM, and SIGKILL if it still runs 30 s later; returns when it has ended."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -112,7 +119,7 @@ class Child:
 
 
 class Supervisor:
-    """Several processes."""
+    """Several processes, by name, each with a log of its own. Whoever starts them has to `stop` them, also after a start that failed."""
 
     def __init__(self, environment: dict[str, str], logs: Path, say: Callable[[str], None] = lambda _: None) -> None:
         """`say` hears of each process that ended by itself or was killed."""
@@ -122,16 +129,16 @@ class Supervisor:
         self.children: dict[str, Child] = {}
 
     async def start(self, specs: Sequence[ProcessSpec]) -> None:
-        """Start these together and return when all are ready.
+        """Start these together and return when all work.
 
         Raises:
-            CannotTell: process-failed.
+            CannotTell: process-failed; those that work keep running.
         """
         await self.launch(specs)
         await self.ready([spec.name for spec in specs])
 
     async def launch(self, specs: Sequence[ProcessSpec], environment: Mapping[str, str] | None = None) -> None:
-        """Start these together, the first time with these variables beside the common ones, and wait for nothing."""
+        """Start these together and return without waiting until they work; `environment` is for this start of them alone."""
         self._logs.mkdir(parents=True, exist_ok=True)
         started = [Child(spec, self._environment, self._logs, self._say) for spec in specs]
         self.children |= {child.spec.name: child for child in started}
@@ -149,7 +156,7 @@ class Supervisor:
             await asyncio.gather(*(self.children[name].ready(http) for name in names))
 
     async def stop(self, names: Sequence[str] | None = None) -> None:
-        """End these, or all of them."""
+        """End these, or all, together: SIGTERM, and SIGKILL for one that runs 30 s later. They are forgotten then."""
         ending = [self.children.pop(name) for name in (names if names is not None else list(self.children))]
         await asyncio.gather(*(child.stop() for child in ending))
 

@@ -67,7 +67,12 @@ class Shape:
 
 
 class LocalSystem:
-    """Everything that runs. `start` and `stop` once; `kill` in between as often as wanted."""
+    """Everything that runs, as processes of this one.
+
+    `start` once and then `stop` once, also where `start` raised; `kill` in between as often as wanted. What is asked of the twins
+    (`effects`, `held`, `effects_since`, `set_mood`) needs them started, and raises `httpx.TransportError` where they do not answer.
+    `say` is called with each line for the user, in the event loop and, while Kafka starts, in a thread; it must not block.
+    """
 
     def __init__(
         self,
@@ -85,24 +90,26 @@ class LocalSystem:
         self._say = say
         self._offset = port_offset
         self._kafka = None if bootstrap else LocalKafka(self.folder / "kafka", brokers=1, port=KAFKA_PORT + port_offset)
-        self.kafka = KafkaSettings(
-            bootstrap=bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}",
-            replication=self._shape.replication,
-            session_timeout_s=_SESSION_TIMEOUT_S,
-        )
+        self.kafka = self._kafka_settings(bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}")
         self.stores = StoreSettings(folder=self.folder / "stores", url=self._shape.store_url)
-        self._twins = TwinsSettings(
-            control_port=_TWINS.control_port + port_offset,
-            first_port=_TWINS.first_port + port_offset,
-            password=secrets.token_urlsafe(16),
-            folder=self.folder / "twins",
-        )
+        self._twins = self._twins_settings()
         self._schemas = self.folder / "schemas"
         self.portals = [entry for city in self.catalogue.cities.values() for entry in self._entries(city)]
         self.settings = Settings.model_validate(self._settings_without_offices())
         self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs", say)
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
+
+    def _kafka_settings(self, bootstrap: str) -> KafkaSettings:
+        return KafkaSettings(bootstrap=bootstrap, replication=self._shape.replication, session_timeout_s=_SESSION_TIMEOUT_S)
+
+    def _twins_settings(self) -> TwinsSettings:
+        return TwinsSettings(
+            control_port=_TWINS.control_port + self._offset,
+            first_port=_TWINS.first_port + self._offset,
+            password=secrets.token_urlsafe(16),
+            folder=self.folder / "twins",
+        )
 
     def _entries(self, city: City) -> list[PortalEntry]:
         """An entry for each route of a city whose adapter runs."""
@@ -195,7 +202,7 @@ class LocalSystem:
         await asyncio.to_thread(self._started.close)
 
     def kill(self, process: str, sig: signal.Signals = signal.SIGKILL) -> None:
-        """Send one process a signal; if it ends by it, it is started again after a moment."""
+        """Send a process a signal, if it runs; if it ends by it, the supervisor starts it again after half a second."""
         pid = self.supervisor.children[process].pid
         if pid is not None:
             with suppress(ProcessLookupError):  # it died in this very moment
