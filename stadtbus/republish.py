@@ -30,7 +30,7 @@ from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.kafka.sender import Sender
-from infra.kafka.unread import UnreadableRecord
+from infra.kafka.sink import UnreadableRecord
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers.outbox import outbox

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from consumers.audit import tables
 from infra.kafka import order
 from infra.kafka.records import AnyRecord, EventRecord, SubmissionRecord, read_any
+from infra.kafka.sink import Sink
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
@@ -20,16 +21,13 @@ from schemas.hotline import hotline_code
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[AnyRecord]:
     """The consumer that fills the audit store."""
-    return StoredReader[AnyRecord](
-        kafka,
-        store,
+    sink = Sink(
         tables.reader_tables,
-        group=topics.GROUP_AUDIT,
-        topics=topics.recorded(offices),
         decode=read_any,
         apply=store_rows,
         begin_again=lambda connection, partition: order.begin_again(connection, tables.events, partition),
     )
+    return StoredReader(kafka, store, sink, group=topics.GROUP_AUDIT, topics=topics.recorded(offices))
 
 
 def store_rows(connection: sa.Connection, rows: Sequence[AnyRecord]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from infra.kafka import order
-from infra.kafka.stored_reader import Tables
+from infra.kafka.sink import Tables
 from infra.settings import StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns
 from schemas.hotline import hotline_code

@@ -12,7 +12,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra.kafka.records import AnyRecord, EventRecord, SubmissionRecord, read_any
-from infra.kafka.stored_reader import StoredReader, Tables
+from infra.kafka.sink import Sink, Tables
+from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store, UtcDateTime, insert_new
 from schemas import topics
@@ -78,7 +79,11 @@ def is_here(settings: StoreSettings) -> bool:
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[AnyRecord]:
     """The consumer that fills the statistics store."""
     return StoredReader[AnyRecord](
-        kafka, store, _reader_tables, group=topics.GROUP_STATISTICS, topics=topics.recorded(offices), decode=read_any, apply=store_rows
+        kafka,
+        store,
+        Sink(_reader_tables, decode=read_any, apply=store_rows),
+        group=topics.GROUP_STATISTICS,
+        topics=topics.recorded(offices),
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.kafka.unread import UnreadableRecord
+from infra.kafka.sink import UnreadableRecord
 from schemas import events, headers, topics
 from schemas.events import StatusEvent
 from schemas.headers import Header
@@ -118,6 +118,6 @@ def read_any(record: ConsumerRecord) -> AnyRecord:
     """Whatever audit and statistics read: a submission or an event, by topic.
 
     Raises:
-        UnreadableRecord: see above.
+        UnreadableRecord: as `read_event` and `read_submission`.
     """
     return read_event(record) if topics.is_events(record.topic) else read_submission(record)

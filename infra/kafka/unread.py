@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Generic
 
 import sqlalchemy as sa
 import structlog
@@ -20,55 +20,28 @@ from infra import metrics
 from infra.kafka.clients import outside
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import RecordFetcher
+from infra.kafka.sink import RowT, Sink, UnreadableRecord
 from infra.settings import KafkaSettings
 from infra.stores import Store, insert_new
 
 log = structlog.get_logger()
-
-RowT = TypeVar("RowT")
 
 _EVERY_S: Final = 3600.0
 """Not only at the start: what expires meanwhile is noticed."""
 _AT_ONCE: Final = 500
 
 
-class UnreadableRecord(Exception):
-    """A record that says nothing we understand; the reason is free of its content."""
-
-
-def table(metadata: sa.MetaData, *place: sa.Column[Any]) -> sa.Table:
-    """Where the places are kept. A record that is gone from Kafka has `gone` set, and is not looked for any more."""
-    return sa.Table(
-        "unreadable_record",
-        metadata,
-        *place,
-        sa.Column("record_offset", sa.BigInteger, primary_key=True),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("gone", sa.Boolean),
-    )
-
-
 class Unread(Generic[RowT]):
     """The unreadable records of one reader."""
 
-    def __init__(
-        self,
-        settings: KafkaSettings,
-        store: Store,
-        rows: sa.Table,
-        *,
-        group: str,
-        topics: Sequence[str],
-        decode: Callable[[ConsumerRecord], RowT],
-        apply: Callable[[sa.Connection, Sequence[RowT]], None],
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, store: Store, sink: Sink[RowT], *, group: str, topics: Sequence[str]) -> None:
+        rows = sink.tables.unreadable
         self._settings = settings
         self._store = store
+        self._sink = sink
         self._rows = rows
         self._group = group
         self._mine = (rows.c.consumer == group, rows.c.topic.in_(topics))
-        self._decode = decode
-        self._apply = apply
 
     def note(self, connection: sa.Connection, partition: TopicPartition, reasons: Mapping[int, str]) -> None:
         """Keep the places of records that could not be read: by offset, why; within the transaction that moves past them."""
@@ -132,13 +105,13 @@ class Unread(Generic[RowT]):
         rows: dict[int, RowT] = {}
         for record in records:
             try:
-                rows[record.offset] = self._decode(record)
+                rows[record.offset] = self._sink.decode(record)
             except UnreadableRecord:
                 continue
         gone = set(offsets) - {record.offset for record in records}
 
         def operation(connection: sa.Connection) -> None:
-            self._apply(connection, list(rows.values()))
+            self._sink.apply(connection, list(rows.values()))
             connection.execute(self._rows.delete().where(*self._at(partition, rows)))
             connection.execute(self._rows.update().where(*self._at(partition, gone)).values(gone=True))
 

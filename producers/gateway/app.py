@@ -23,6 +23,7 @@ from infra import database
 from infra.health import Health
 from infra.health import pages as health_pages
 from infra.kafka.records import EventRecord, read_event
+from infra.kafka.sink import Sink
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
@@ -57,12 +58,9 @@ def create_app(
     feed = StoredReader[EventRecord](
         kafka,
         box.store,
-        outbox.READER_TABLES,
+        Sink(outbox.READER_TABLES, decode=read_event, apply=outbox.store_events, begin_again=outbox.begin_again),
         group=topics.GROUP_STATUS,
         topics=[topics.events(city) for city in catalogue.cities],
-        decode=read_event,
-        apply=outbox.store_events,
-        begin_again=outbox.begin_again,
     )
 
     @asynccontextmanager

@@ -24,7 +24,7 @@ from infra import crashpoints
 from infra.kafka import order
 from infra.kafka.outgoing import Position
 from infra.kafka.records import EventRecord
-from infra.kafka.stored_reader import Tables
+from infra.kafka.sink import Tables
 from infra.settings import StoreSettings
 from infra.stores import Store, UtcDateTime, add_missing_columns, insert_new
 from schemas import problems

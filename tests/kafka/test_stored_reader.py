@@ -19,8 +19,8 @@ from infra.kafka import polling
 from infra.kafka.admin import connected
 from infra.kafka.clients import outside
 from infra.kafka.outgoing import Outgoing
-from infra.kafka.stored_reader import StoredReader, Tables
-from infra.kafka.unread import UnreadableRecord
+from infra.kafka.sink import Sink, Tables, UnreadableRecord
+from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
@@ -47,7 +47,7 @@ def apply(connection: sa.Connection, rows: Any) -> None:
 
 def reader(kafka: KafkaSettings, store: Store, topic: str) -> StoredReader[dict[str, int]]:
     """A reader of this topic."""
-    return StoredReader(kafka, store, tables, group=topic, topics=[topic], decode=decode, apply=apply)
+    return StoredReader(kafka, store, Sink(tables, decode=decode, apply=apply), group=topic, topics=[topic])
 
 
 def numbers(store: Store) -> list[int]:
@@ -111,8 +111,8 @@ async def test_a_reader_that_was_overtaken_adds_nothing(kafka_bootstrap: str, tm
     zombie = reader(kafka, store, topic)
     task = asyncio.create_task(zombie.run())
     await eventually(lambda: len(numbers(store)) == 300)
-    for partition in list(zombie._next):
-        zombie._next[partition] = 0  # it believes it has read nothing
+    for partition in list(zombie._assignment.next):
+        zombie._assignment.next[partition] = 0  # it believes it has read nothing
     await fill(kafka, records(topic, range(300, 400)))
     await eventually(lambda: len(numbers(store)) >= 400)
     await stop(task)
@@ -150,7 +150,7 @@ async def test_unreadable_records_are_taken_up_after_an_upgrade(kafka_bootstrap:
         return {"number": 2, "partition": 0} if record.value == b"two" else decode(record)
 
     for _ in range(2):
-        upgraded = StoredReader(kafka, store, tables, group=topic, topics=[topic], decode=newer, apply=apply)
+        upgraded = StoredReader(kafka, store, Sink(tables, decode=newer, apply=apply), group=topic, topics=[topic])
         task = asyncio.create_task(upgraded.run())
         await eventually(lambda: metrics.UNREADABLE.labels(topic)._value.get() == 1)
         await eventually(lambda: numbers(store) == [1, 2, 4])
@@ -191,7 +191,7 @@ async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
     def fail(*_: object, **__: object) -> int:
         raise OSError("no space")
 
-    monkeypatch.setattr(sick, "_go_on", fail)
+    monkeypatch.setattr(sick._assignment, "_go_on", fail)
     result = (await asyncio.gather(asyncio.wait_for(sick.run(), 30), return_exceptions=True))[0]
     assert (type(result), sick.check()) == (OSError, "OSError")
     store.close()
@@ -305,7 +305,7 @@ async def test_every_codec_of_kafka_is_read(kafka_bootstrap: str, tmp_path: Path
             for value in range(number * 100 + 50, number * 100 + 100):
                 await producer.send(by_producer, str(value).encode(), partition=value % 3)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
-    every = StoredReader(kafka, store, tables, group=names[0], topics=names, decode=decode, apply=apply)
+    every = StoredReader(kafka, store, Sink(tables, decode=decode, apply=apply), group=names[0], topics=names)
     task = asyncio.create_task(every.run())
     await eventually(lambda: numbers(store) == list(range(400)))
     await stop(task)
@@ -322,7 +322,7 @@ async def test_partition_that_cannot_be_read_stops_no_other(kafka_bootstrap: str
     monkeypatch.setattr(codecs, "has_zstd", lambda: False)
     monkeypatch.setattr(polling, "_FIRST_PAUSE_S", 1.0)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
-    recorder = StoredReader(kafka, store, tables, group=topic, topics=[topic, other], decode=decode, apply=apply)
+    recorder = StoredReader(kafka, store, Sink(tables, decode=decode, apply=apply), group=topic, topics=[topic, other])
     task = asyncio.create_task(recorder.run())
     await eventually(lambda: f"{topic}/1 cannot be read at offset 10" in (recorder.check() or ""))
     await fill(kafka, records(other, range(100, 200)))

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from consumers.delivery.job import HeaderReader, Job
 from consumers.desk.deadletters import DeadLetters, DeadLetterState
 from infra.kafka.records import read_event, read_submission
-from infra.kafka.unread import UnreadableRecord
+from infra.kafka.sink import UnreadableRecord
 from infra.settings import StoreSettings
 from infra.stores import Store, add_missing_columns
 from schemas import operations, problems

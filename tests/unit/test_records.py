@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from infra.kafka.records import SubmissionRecord, read_any, read_event, read_submission
-from infra.kafka.unread import UnreadableRecord
+from infra.kafka.sink import UnreadableRecord
 from schemas.headers import Header
 from tests import builders
 

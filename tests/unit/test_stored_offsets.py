@@ -12,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import TopicPartition
 
-from infra.kafka import stored_reader
+from infra.kafka import assignment
 from infra.kafka.cluster import Log
-from infra.kafka.stored_reader import GoOn, StoredReader, Tables, TakeEnded, go_on
+from infra.kafka.sink import Sink, Tables
+from infra.kafka.stored_offsets import GoOn, go_on
+from infra.kafka.stored_reader import StoredReader, TakeEnded
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 
@@ -46,7 +48,7 @@ def reader(tmp_path: Path) -> Iterator[StoredReader[Any]]:
     metadata = sa.MetaData()
     tables = Tables.on(metadata)
     store = Store(StoreSettings(folder=tmp_path), "test", metadata)
-    yield StoredReader(KafkaSettings(), store, tables, group="g", topics=["t"], decode=lambda one: one, apply=lambda *_: None)
+    yield StoredReader(KafkaSettings(), store, Sink(tables, decode=lambda one: one, apply=lambda *_: None), group="g", topics=["t"])
     store.close()
 
 
@@ -56,6 +58,6 @@ async def test_a_foreign_end_does_not_end_the_client(reader: StoredReader[Any], 
     async def ends(*_: object) -> dict[str, Any]:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(stored_reader, "topics_of", ends)
-    await reader.take(SimpleNamespace(_client=None), [TopicPartition("t", 0)])
+    monkeypatch.setattr(assignment, "topics_of", ends)
+    await reader.on_assigned(SimpleNamespace(_client=None), [TopicPartition("t", 0)])
     assert isinstance(reader._failure, TakeEnded)
