@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from itertools import cycle
@@ -20,38 +20,12 @@ from adapters.mapping import samples as recordings
 from adapters.twins.book import BookEntry, Mood, Temper
 from adapters.twins.server import change
 from adapters.twins.twin import Site, Twin
-from infra.cancellation import is_own_cancellation
 from schemas import problems, xml
 from schemas.errors import UsageError
 from schemas.message.header import read_header
 
 IMPATIENT_S: Final = 0.3
 """How long the impatient adapter waits for an answer."""
-
-
-class Broken(Exception):
-    """The adapter does not keep a promise; the text says what happened instead, without anything from a message."""
-
-
-def expect(kept: object, otherwise: str) -> None:
-    """Go on where a promise is kept.
-
-    Raises:
-        Broken: it is not.
-    """
-    if not kept:
-        raise Broken(otherwise)
-
-
-async def failure_of(call: Awaitable[object]) -> BaseException | None:
-    """What a call raises, or None; as for the bus, a CancelledError or SystemExit that comes out of an adapter is a failure like others."""
-    try:
-        await call
-    except BaseException as error:
-        if is_own_cancellation(error):
-            raise
-        return error
-    return None
 
 
 class Bench:

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.conformance.bench import Bench, Broken
+from adapters.conformance.bench import Bench
 from adapters.conformance.checks import Check
+from adapters.conformance.expectations import Broken
 from infra.cancellation import is_own_cancellation
 from schemas.errors import UsageError
 

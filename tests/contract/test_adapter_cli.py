@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from adapters import registry
 from adapters.augsburg.gewerbe import AugsburgGewerbe
-from adapters.conformance import checks
-from adapters.conformance.bench import Bench, Broken
+from adapters.conformance import checks, handing_over, translation
+from adapters.conformance.bench import Bench
+from adapters.conformance.expectations import Broken
 from adapters.protocols import mapped
 from adapters.protocols.drop import Drop
 from schemas import catalogue, problems
@@ -262,7 +263,9 @@ SOAP = "muenchen.meldewesen"
 @pytest.mark.parametrize("encoding", ENCODINGS[:3])
 def test_soap_in_any_encoding(changed: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, rule: str) -> None:
     """A SOAP back office that wants another encoding is connected like any other: recorded, checked and tried."""
-    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes, checks.characters_survive, checks.find_before_and_after))
+    monkeypatch.setattr(
+        check, "CHECKS", (translation.same_input_same_bytes, translation.characters_survive, handing_over.find_before_and_after)
+    )
     page = changed.read_text(encoding="utf-8")
     changed.write_text(page.replace("format: xml", f"format: xml\n  encoding: {encoding}{rule}", 1), encoding="utf-8")
     assert give("record", SOAP).exit_code == 0
@@ -327,7 +330,7 @@ def test_record_with_samples_that_are_refused(changed: Path, monkeypatch: pytest
 
     (folder / "1-kaputt.xml").unlink()
     assert give("record", TRADE).exit_code == 0
-    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes,))
+    monkeypatch.setattr(check, "CHECKS", (translation.same_input_same_bytes,))
     assert give("check", TRADE).exit_code == 0
     (folder / "0-ohne.refused.txt").write_text("something else\n", encoding="utf-8")
     assert "samples/0-ohne.xml: something else comes of it" in give("check", TRADE).stdout
@@ -335,7 +338,7 @@ def test_record_with_samples_that_are_refused(changed: Path, monkeypatch: pytest
 
 def test_sample_that_is_no_message(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file among the samples that is no message is named, in words for who wrote the samples."""
-    monkeypatch.setattr(check, "CHECKS", (checks.same_input_same_bytes,))
+    monkeypatch.setattr(check, "CHECKS", (translation.same_input_same_bytes,))
     (changed.with_name("samples") / "kaputt.xml").write_bytes(b"<a>")
     error = give("check", TRADE).exception
     assert isinstance(error, UsageError)
