@@ -1,6 +1,6 @@
-"""The code lists of others that messages and catalogue are held against: as they come with Stadtbus, or newer ones of the operator.
+"""The published code lists that messages and catalogue are held against: as they come with Stadtbus, or newer ones of the operator.
 
-A list is held whole: an excerpt would refuse what is right. Only what the list lacks is refused.
+Each is here with all its codes, because whatever is not in a list is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CodeList:
 
 @dataclass(frozen=True, slots=True)
 class CodeLists:
-    """What is held against lists of others: prefixes of authorities in DVDV, channels by which a party can be reached."""
+    """The lists: prefixes of authorities in DVDV, and channels by which a party can be reached."""
 
     prefixes: CodeList
     channels: CodeList
@@ -69,32 +69,36 @@ def load(folder: Path | None = None) -> CodeLists:
     for path in () if folder is None else _files(folder):
         uri, codes = _read(path)
         if uri in found:
-            raise _fault("another file of this folder has the same list; leave only the newer one there", path)
+            raise _unusable("another file of this folder has the same list; leave only the newer one there", path)
         found[uri] = codes
     return CodeLists(found.get(_PREFIX_LIST, SHIPPED.prefixes), found.get(_CHANNEL_LIST, SHIPPED.channels))
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise _fault("there is no such folder", folder)
+        raise _unusable("there is no such folder", folder)
     return sorted(folder.glob("*.xml"))
 
 
 def _read(path: Path) -> tuple[str, CodeList]:
-    """A list in a file, and the URI of the list."""
+    """The list in a file, after the URI that names it.
+
+    Raises:
+        UsageError: settings-invalid.
+    """
     try:
         root = xml.parse(path.read_bytes())
     except OSError as error:
-        raise _fault(f"cannot be read: {error.strerror}", path) from None
+        raise _unusable(f"cannot be read: {error.strerror}", path) from None
     except Rejected as error:
-        raise _fault(f"{error.problem.title}: {error.detail or error.where}", path) from None
+        raise _unusable(f"{error.problem.title}: {error.detail or error.where}", path) from None
     uri = root.findtext("Identification/CanonicalUri", "").strip()
     if root.tag != _GENERICODE or uri not in _COLUMNS:
-        raise _fault(f"this is none of the code lists that Stadtbus holds anything against: {', '.join(_COLUMNS)}", path)
+        raise _unusable(f"this is none of the code lists that Stadtbus holds anything against: {', '.join(_COLUMNS)}", path)
     codes = dict(filter(None, (_row(row, *_COLUMNS[uri]) for row in root.iterfind("SimpleCodeList/Row"))))
     version = root.findtext("Identification/Version", "").strip()
     if not (codes and version):
-        raise _fault(f"the list has no version, or no row with the column {_COLUMNS[uri][0]}", path)
+        raise _unusable(f"the list has no version, or no row with the column {_COLUMNS[uri][0]}", path)
     return uri, CodeList((SHIPPED.prefixes if uri == _PREFIX_LIST else SHIPPED.channels).name, version, codes)
 
 
@@ -104,5 +108,5 @@ def _row(row: etree._Element, code_column: str, name_column: str) -> tuple[str, 
     return (code, values.get(name_column, "")) if code else None
 
 
-def _fault(detail: str, path: Path) -> UsageError:
+def _unusable(detail: str, path: Path) -> UsageError:
     return UsageError(problems.SETTINGS, f"schemas.codelists: {detail}", where=str(path))

@@ -25,7 +25,7 @@ _FINGERPRINT_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A record's place in the log."""
+    """A record's place in the log of Kafka; as text `topic/partition/offset`."""
 
     topic: str
     partition: int
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The headers of a copy, taken apart."""
+    """The headers of a record: those of the original, and the block that a copy has behind them."""
 
     original: RawHeaders
     block: Mapping[str, str]
@@ -55,7 +55,7 @@ class Copy:
 
     @property
     def origin(self) -> Place | None:
-        """Where the original stood."""
+        """Where the original stood; None where the record is no copy."""
         try:
             return Place(self.block[CopyHeader.TOPIC], int(self.block[CopyHeader.PARTITION]), int(self.block[CopyHeader.OFFSET]))
         except (KeyError, ValueError):

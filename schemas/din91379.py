@@ -36,7 +36,7 @@ class DisallowedCharacter:
     group: str
 
     def told(self, datatype: Datatype) -> str:
-        """For people, who count from 1: what does not fit this datatype."""
+        """A sentence that says what does not fit this datatype; positions count from 1."""
         return f"{self.code_points} ({self.group}) at position {self.position + 1} is not of datatype {datatype}"
 
 

@@ -36,7 +36,7 @@ class StadtbusError(Exception):
         self.where = where if where is None else where[:_LONGEST_PLACE]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, also from another process: the constructor takes other arguments than `Exception` keeps."""
+        """Keeps all attributes on the way from a worker process: `Exception` would call the constructor with its text alone."""
         return type(self).__new__, (type(self), *self.args), self.__dict__
 
     def diagnostics(self) -> str:
@@ -62,9 +62,10 @@ class StadtbusError(Exception):
 
 
 class Rejected(StadtbusError):
-    """Intake refuses a submission. `message_id` is that of the refused message, where it could be read.
+    """Raised on the way in (`producers/intake`) and by what intake asks; the gateway answers with the problem, and nothing is stored.
 
-    `findings` are everything that was found in the message; the problem is that of the first error.
+    `message_id` is that of the refused message, where it could be read. `findings` is everything that the examination found; the problem
+    is that of the first error. Whoever reads files (`stadtbus validate`, samples, code lists) tells it as a fault of the file.
     """
 
     message_id: UUID | None = None
@@ -77,15 +78,18 @@ class Rejected(StadtbusError):
 
 
 class UsageError(StadtbusError):
-    """The command, the settings or the machine are not as they must be."""
+    """The command, the settings or the machine are not as they must be: the command ends with the problem's exit code."""
 
 
 class CannotTell(StadtbusError):
-    """A system we depend on does not answer, so there is no result."""
+    """A system we depend on (Kafka, a database, another process) does not answer, so there is no result: neither a good nor a bad one."""
 
 
 class DeliveryFailure(Exception):
-    """A back office did not take a submission. `reason` is free of personal data: it goes to logs and headers."""
+    """Raised by adapters: the back office did not take a submission. `reason` goes to logs and headers, so nothing personal is in it.
+
+    Anything else that an adapter raises means that the outcome is unclear: the back office is asked before anything is sent again.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -93,11 +97,11 @@ class DeliveryFailure(Exception):
 
 
 class Blip(DeliveryFailure):
-    """A passing fault: try again shortly."""
+    """A fault that passes: it is tried again at once, a few times; then the case is parked and tried later."""
 
 
 class DestinationDown(DeliveryFailure):
-    """The back office cannot be reached, or takes nothing now: everything for it waits, where it says so for `retry_after_s`."""
+    """The back office cannot be reached, or takes nothing now: the whole office is paused, for `retry_after_s` where the back office says so."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -105,8 +109,8 @@ class DestinationDown(DeliveryFailure):
 
 
 class CaseNotReady(DeliveryFailure):
-    """The back office cannot take this case yet; later messages of the case wait behind it."""
+    """The back office cannot take this case yet: it is parked and tried later, and later submissions of the case wait behind it."""
 
 
 class Refused(DeliveryFailure):
-    """The back office will never take this submission."""
+    """The back office will never take this submission as it is: it becomes a dead letter, for a person."""

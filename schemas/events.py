@@ -38,15 +38,15 @@ class State(StrEnum):
     DEAD_LETTER = "dead_letter"
     """An operator has to act."""
     DELIVERED = "delivered"
-    """The back office has it. Where the hand-over is the acceptance, nothing follows."""
+    """The back office has it. Where it does not decide later, this is the end."""
     ACCEPTED = "accepted"
-    """The back office has looked at what it had been handed, and took it."""
+    """The back office has decided on what had been delivered, and took it."""
     REJECTED = "rejected"
-    """It came to nothing, with a reason: an operator ended its dead letter, or the back office did not take what it had been handed."""
+    """It came to nothing, with a reason: an operator discarded its dead letter, or the back office did not take what had been delivered."""
 
     @property
     def once(self) -> bool:
-        """It happens once in the life of a submission, and from then on the bus has nothing to hand over."""
+        """Whether a submission gets into this state at most once, and the bus does not deliver it after that."""
         return self in _ONCE
 
 
@@ -70,9 +70,9 @@ class StatusData(BaseModel):
     reason: str | None = None
     """A code, never a text of the back office."""
     attempt: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    """Which hand-over this came of, from 1."""
+    """The attempt at delivery that this came of, counted from 1."""
     begun_at: AwareDatetime | None = None
-    """When that hand-over began."""
+    """When that attempt began."""
     next_try_at: AwareDatetime | None = None
     final: bool | None = None
     """Whether this is the end, as the office's process knows; None in events of versions that did not say."""
@@ -103,7 +103,7 @@ def read(value: bytes) -> StatusEvent:
 
 
 class StatusChange(NamedTuple):
-    """One thing that happened, for `EventWriter`; times as `iso` writes them."""
+    """What `EventWriter` writes an event about: the new state, when, and at which attempt. Times are texts as `iso` writes them."""
 
     state: State
     at: str

@@ -14,14 +14,15 @@ _CODE: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}")
 
 
 def hotline_code(submission_id: UUID) -> str:
-    """Crockford's letters (no I, L, O, U), for example `GTJ2-EXBT`."""
+    """The code of a submission, for example `GTJ2-EXBT`: the same id always gives the same code, in Crockford's letters (no I, L, O, U)."""
     spoken = base64.b32encode(hashlib.sha256(submission_id.bytes).digest()[:5]).decode().translate(_SPOKEN)
     return f"{spoken[:4]}-{spoken[4:]}"
 
 
 def parse_hotline_code(code: str) -> str | None:
-    """A code as somebody says or writes it, in its one form; None for what is none. Case, blanks and hyphens do not matter, and letters that
-    look like digits are these.
+    """A code that somebody said or wrote, in the form of `hotline_code`; None where it is no code.
+
+    Capitals, blanks and hyphens do not matter; O counts as 0, I and L as 1.
     """
     letters = re.sub(r"[\s\-\u2010-\u2015_.]", "", code).upper().translate(_CONFUSED)
     return f"{letters[:4]}-{letters[4:]}" if _CODE.fullmatch(letters) else None

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 WRITTEN: Final = "8, 4, 4, 4 and 12 hexadecimal digits with hyphens between, and nothing around"
-"""The one form that is taken; capitals are the same digits, so both spellings are the same id."""
+"""The one form of an id that is taken, for people to read; capitals are the same digits, so both spellings are the same id."""
 EMPTY: Final = "all its digits are the same, as in an id that was never set"
 
 _WRITTEN: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -17,7 +17,7 @@ _FEW: Final = 6
 
 
 def is_written(text: str) -> bool:
-    """Whether a text is a UUID in that form: without braces, without `urn:uuid:`, with hyphens."""
+    """Whether a text is a UUID in the form that `WRITTEN` describes: with hyphens, without braces and `urn:uuid:`."""
     return _WRITTEN.fullmatch(text) is not None
 
 
@@ -33,13 +33,13 @@ def parse(text: str) -> UUID:
 
 
 def usable(text: object) -> UUID | None:
-    """The UUID in a text, if it is one and identifies something."""
+    """The UUID in a text; None where it has another form, or identifies nothing. Never raises."""
     found = UUID(text) if isinstance(text, str) and is_written(text) else None
     return found if found and identifies(found) else None
 
 
 def is_empty(text: str) -> bool:
-    """Whether a text is a UUID that identifies nothing."""
+    """Whether a text is a UUID, and one that identifies nothing."""
     return len(set(text)) <= _FEW and is_written(text) and not identifies(UUID(text))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 EARLIEST: Final = datetime(2010, 1, 1, tzinfo=UTC)
-"""What lies before was never set: the zero of every usual clock does (years 1, 1601, 1900, 1970, 1980, 2001)."""
+"""Earlier moments are refused: they come from a clock that was never set (zero is in the years 1, 1601, 1900, 1970, 1980 or 2001)."""
 
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?P<hour>[0-9]{2}):[0-9]{2}:(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?(?P<zone>Z|[+-][0-9]{2}:[0-5][0-9])?"
@@ -17,7 +17,7 @@ _WIDEST_ZONE: Final = "14:00"
 
 
 class NoMoment(ValueError):
-    """Why a text is no moment: a sentence that quotes nothing of it."""
+    """A text is no moment; the exception's text says why, and quotes nothing of it."""
 
 
 def parse(text: str) -> datetime:
@@ -47,7 +47,7 @@ def parse(text: str) -> datetime:
 
 
 def has_fraction(text: str) -> bool:
-    """Whether a moment says more than whole seconds."""
+    """Whether a moment that can be parsed is written with a fraction of seconds."""
     return "." in text
 
 

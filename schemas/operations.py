@@ -15,12 +15,12 @@ ACTOR_PATTERN: Final = r"^[!-~]{1,80}$"
 DISCARD_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{2,79}$"
 """A code that portals can show: 3 to 80 characters, no space, because a sentence would soon hold a name."""
 REFERENCE_PATTERN: Final = r"^[!-~][ -~]{0,78}[!-~]$|^[!-~]$"
-"""As short and printable as one that an adapter gives."""
+"""The back office's number for a submission: 1 to 80 printable ASCII characters, no blank at either end."""
 REASON_PATTERN: Final = r"^[^\x00-\x1f\x7f]{3,200}$"
 
 
 class OperatorAction(StrEnum):
-    """What was done."""
+    """What an operator does; the values are stored."""
 
     REPLAY = "replay"
     DISCARD = "discard"
@@ -43,17 +43,17 @@ class Operation(BaseModel):
     reference: str | None = None
     """The back office's own number, as a person found it there."""
     place: str | None = None
-    """Of the dead letter, where it is about one."""
+    """Place of the dead letter in the log, where the operation is about one."""
     submission: str | None = None
     fingerprint: str | None = None
     count: int | None = None
     """How many dead letters, or submissions, it is about."""
     offsets: dict[str, int] | None = None
-    """By `topic/partition`, where an office goes on after a reset."""
+    """After an offset reset: by `topic/partition` the offset at which the office goes on."""
 
 
 def read(value: bytes) -> Operation:
-    """The operation in a record's value; members that this version does not know are ignored.
+    """The operation in a record's value. Members that this version does not know are ignored.
 
     Raises:
         ValidationError: it is none, or one whose action this version does not know.

@@ -63,7 +63,7 @@ class SchemaSet:
         self._compiled: etree.XMLSchema | None = None
 
     def compile(self) -> None:
-        """Compile now, to find faults before the first message does.
+        """Compile now, so that a broken schema is found before the first message needs it.
 
         Raises:
             UsageError: schema-set-broken, naming file and reason.
@@ -72,7 +72,9 @@ class SchemaSet:
             self._schema()
 
     def findings(self, root: etree._Element) -> list[Finding]:
-        """What in a message breaks the XSD, with line, path and libxml2's name of the rule, never with its text, which quotes values.
+        """What in a message breaks the XSD, at most MAX_FINDINGS, with line, path and libxml2's name of the rule.
+
+        libxml2's own text is left out, because it quotes values. May be called from several threads.
 
         Raises:
             UsageError: as `compile`.
@@ -113,7 +115,7 @@ def _broken(entry: str, folders: Sequence[Path], reasons: Sequence[str]) -> Usag
 
 
 def _reason(error: OSError | etree.LxmlError) -> str:
-    """Texts of schemas may be told: they hold no data of a person."""
+    """Why a schema cannot be compiled. libxml2's text is shown, because it quotes the schema and no message."""
     if isinstance(error, OSError):
         return str(error)
     entry = error.error_log.last_error  # type: ignore[attr-defined] # the stubs lack it
@@ -147,7 +149,7 @@ class _Folders(etree.Resolver):
 
 @contextmanager
 def _collapsed(root: etree._Element, log: Sequence[etree._LogEntry]) -> Iterator[bool]:
-    """The values that are not of their type, without their outer blanks for as long as this lasts; whether there are any.
+    """Values that are not of their type lose their outer blanks for as long as the context lasts; it yields whether there are any.
 
     libxml2 forgets to collapse blanks around dates, times and durations, unless a pattern, an enumeration or a union is checked too.
     Whatever it says to be not of its type is of a type whose outer blanks do not count: of strings, the only ones where they do, any text is.

@@ -18,9 +18,9 @@ RETRY_DAYS: Final = 150
 """Copies keep the original timestamp, by which Kafka counts retention: 30 days on the way in, 90 as a dead letter, 30 to be
 replayed. A shorter time would delete a replayed record before its adapter has read it (docs/decisions/0006)."""
 BROKERS_CLOCK: Final = "LogAppendTime"
-"""A record's time is when the broker wrote it: no sender's clock decides how long it is kept, or whether it is taken."""
+"""`message.timestamp.type` of all but copies: a record's time is when the broker wrote it, so that no sender's clock decides how long it is kept."""
 ORIGINAL: Final = "CreateTime"
-"""Only for copies: their time is that of the original record, as a broker wrote it."""
+"""`message.timestamp.type` of copies: they keep the time of the original record, as a broker wrote it."""
 
 OPERATIONS: Final = "stadtbus.operations"
 HEARTBEATS: Final = "stadtbus.heartbeats"
@@ -44,7 +44,7 @@ class Topic:
     times: str = BROKERS_CLOCK
 
     def config(self) -> dict[str, str]:
-        """Topic settings in Kafka's own names."""
+        """The topic's settings, in Kafka's own names."""
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
@@ -69,7 +69,7 @@ def deadletters(office: str) -> str:
 
 
 def is_retry(topic: str) -> bool:
-    """Whether a topic carries parked and replayed records."""
+    """Whether a topic is the retry topic of an office, with parked and replayed records."""
     return topic.endswith(".retry")
 
 

@@ -28,7 +28,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _day(value: object) -> object:
-    """Pydantic would take a number for a time since 1970."""
+    """A date, or a text that looks like one. Anything else is refused here: pydantic would take a number for a time since 1970."""
     written = isinstance(value, str) and _DAY.fullmatch(value)
     if value is None or written or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
@@ -84,8 +84,8 @@ def load(text: str) -> YamlPage:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word, takes half a character for a text that no file can hold, and takes a time
-    that grows with the square of the depth.
+    """Refuses with the line what PyYAML would take: a key that occurs twice (it keeps the last), half a surrogate pair (which no file can
+    hold), and a page nested so deeply that reading takes a time that grows with the square of the depth.
     """
 
     _depth = 0

@@ -36,7 +36,7 @@ __all__ = [
 def load(folder: Path | None = None, lists: CodeLists = SHIPPED) -> Catalogue:
     """The catalogue in a folder of YAML pages; without one, that of the package and of the cities installed beside it.
 
-    It is held against these lists of others, and so are the messages.
+    It is held against these code lists, and so are the messages that it routes.
 
     Raises:
         UsageError: catalogue-invalid, naming page and line; plug-in-broken, naming the distribution.

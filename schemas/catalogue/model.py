@@ -16,7 +16,7 @@ from schemas.message.models import FieldId
 from schemas.yamllines import Day
 
 LEVEL_NAMES: Final = {1: "Basisregistrierung", 2: "normal", 3: "substanziell", 4: "hoch"}
-"""Vertrauensniveaus of OZG and eIDAS by their STORK QAA number."""
+"""The levels of trust of OZG and eIDAS (Vertrauensniveaus), by their STORK QAA number."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Level = Annotated[int, Field(ge=1, le=4, strict=True)]
@@ -69,7 +69,7 @@ class FieldSpec(_Entry):
         return self
 
     def takes(self, value: str) -> bool:
-        """Whether a value is of this kind, and one of the codes where there are codes."""
+        """Whether a value, as a message has it, is of this kind, and one of the codes where there are codes. The datatype is not asked."""
         if self.kind == "text":
             return True
         if self.codes:
@@ -118,7 +118,7 @@ class Offer(_Entry):
     minimum_level: Level
     accounts: tuple[Name, ...] = Field(min_length=1)
     after_dead_letter: Literal["hold", "continue"] = "hold"
-    """Whether later submissions of a case wait for its dead letter."""
+    """Whether later submissions of a case wait until its dead letter is replayed, settled or discarded (`hold`), or go on (`continue`)."""
     valid_from: Day | None = None
     valid_to: Day | None = None
 
@@ -168,7 +168,7 @@ class Office(_Entry):
 
 
 class City(_Entry):
-    """One city with its area keys and offices. What it has `promised` to offer needs an office."""
+    """One city with its area keys and offices. A service that it has `promised` and that none of its offices takes is a flaw of its page."""
 
     city: Name
     name: Text

@@ -1,4 +1,7 @@
-"""The pages of the catalogue: where they lie, and their entries with the lines they stand on."""
+"""The pages of the catalogue: where they lie, and what they say, each entry with the place that it stands at.
+
+Reading goes on behind what cannot be read, so that all flaws are told at once; `schemas.catalogue.rules` looks at the entries.
+"""
 
 from __future__ import annotations
 
@@ -41,20 +44,20 @@ class PageSource:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an entry stands."""
+    """Where an entry stands: its page, and the steps to it."""
 
     source: PageSource
     page: YamlPage
     path: tuple[PathStep, ...] = ()
 
     def at(self, *steps: PathStep) -> Spot:
-        """The place of the entry, or of something in it."""
+        """Page and line of the entry, or of what these steps lead to inside it."""
         return Spot(self.source.name, self.page.line_of((*self.path, *steps)))
 
 
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[EntryT]):
-    """An entry, and where it stands."""
+    """An entry with its location."""
 
     entry: EntryT
     place: Location
@@ -62,7 +65,7 @@ class Placed(Generic[EntryT]):
 
 @dataclass(slots=True)
 class Pages:
-    """All entries that could be read, what is wrong with the others, and the lists of others that they are held against."""
+    """All entries that could be read, the flaws of those that could not, and the code lists that the entries are held against."""
 
     services: list[Placed[Service]] = field(default_factory=list)
     accounts: list[Placed[Account]] = field(default_factory=list)
@@ -153,7 +156,7 @@ def _subject(source: PageSource) -> str:
 
 
 def read(found: Iterable[PageSource], lists: CodeLists = SHIPPED) -> Pages:
-    """The entries of all pages, to be held against these lists of others."""
+    """The entries of all pages, to be held against these code lists. Never raises: what cannot be read is a flaw."""
     pages = Pages(lists=lists)
     for source in found:
         try:

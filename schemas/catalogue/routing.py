@@ -15,7 +15,7 @@ from schemas.message import Trust
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a submission goes. `office` is the full name, for example `muenchen.meldewesen`."""
+    """Where a submission goes: an office of a city that takes the service, on the terms of the offer."""
 
     city: City
     office_entry: Office
@@ -24,11 +24,11 @@ class Route:
 
     @property
     def office(self) -> str:
-        """The name of topic, group and adapter."""
+        """Full name of the office, for example `muenchen.meldewesen`: that of its topics, its consumer group and its adapter."""
         return f"{self.city.city}.{self.office_entry.id}"
 
     def check_trust(self, trust: Sequence[Trust]) -> None:
-        """Every applicant has to come with a login that this office accepts.
+        """Pass if every applicant has logged in with an account and on a level that this office accepts.
 
         Raises:
             Rejected: account-not-accepted or trust-level-too-low, naming the logins that would do.
@@ -44,7 +44,7 @@ class Route:
 
 
 class Catalogue:
-    """All cities of the bus. The entries agree with each other and with the `lists` of others: `schemas.catalogue.rules` has looked."""
+    """All cities of the bus with what they offer. Made by `schemas.catalogue.load`, which refuses entries that break a rule."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Catalogue:
     ) -> None:
         self.lists = lists
         self.pages = pages or {}
-        """Where each city's entry stands, where that is known."""
+        """By city the name of its page; empty where a catalogue was not made of pages."""
         self.services = {service.id: service for service in services}
         self.accounts = {account.id: account for account in accounts}
         self.cities = {city.city: city for city in cities}
@@ -108,7 +108,7 @@ class Catalogue:
         return self._city_by_area[area]
 
     def route(self, service_key: str, area: str, on: date | None = None) -> Route:
-        """The office that takes this service in this area, today or on another day.
+        """The office that takes this service in this area, today (by the clock of this machine) or on another day.
 
         Raises:
             Rejected: unknown-service, unknown-area or no-route.

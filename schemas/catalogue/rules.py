@@ -18,7 +18,7 @@ Found = Iterator[tuple[Spot, str]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; `find` yields where it is broken and how. A warning is worth knowing and stops nothing."""
+    """One rule; `find` yields where the pages break it and how. A flaw that is a warning is shown and stops nothing."""
 
     name: str
     find: Callable[[Pages], Found]
@@ -26,13 +26,13 @@ class Rule:
     severity: Severity = Severity.ERROR
 
     def flaws(self, pages: Pages) -> Iterator[Flaw]:
-        """All breaches."""
+        """A flaw for each place that breaks it."""
         for spot, detail in self.find(pages):
             yield Flaw(self.name, spot, detail, self.hint, self.severity)
 
 
 def flaws(pages: Pages) -> list[Flaw]:
-    """Everything that is wrong, page by page; where an entry cannot be read only that, because rules would miss it everywhere."""
+    """All flaws, by page and line. Where an entry cannot be read only those of reading: the rules would miss the entry everywhere."""
     found = pages.flaws or [flaw for rule in RULES for flaw in rule.flaws(pages)]
     return sorted(found, key=lambda flaw: (flaw.spot.page, flaw.spot.line))
 
@@ -51,7 +51,7 @@ class Offered:
     steps: tuple[PathStep, ...]
 
     def at(self, *steps: PathStep) -> Spot:
-        """The place of the offer, or of something in it."""
+        """Page and line of the offer, or of what these steps lead to inside it."""
         return self.place.at(*self.steps, *steps)
 
 
@@ -64,7 +64,7 @@ def offers(pages: Pages) -> Iterator[Offered]:
 
 
 def _by_service(pages: Pages) -> Iterable[list[Offered]]:
-    """What offices of one city offer of one service."""
+    """The offers, in groups of the same city and service."""
     grouped: dict[tuple[str, str], list[Offered]] = {}
     for one in offers(pages):
         grouped.setdefault((one.city, one.offer.service), []).append(one)
@@ -72,7 +72,7 @@ def _by_service(pages: Pages) -> Iterable[list[Offered]]:
 
 
 def _repeated(named: Iterable[tuple[str, Spot]], what: str) -> Found:
-    """Every name after its first place."""
+    """A place for every name that stood on a page before."""
     first: dict[str, Spot] = {}
     for name, spot in named:
         before = first.setdefault(name, spot)

@@ -1,4 +1,4 @@
-"""A form that was filled in, held against what the catalogue says of its fields: what passes here, every office can rely on."""
+"""The form in a message, held against the fields that the service has in the catalogue. Adapters rely on what passes here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.findings import Breach
 
 _VALUES: Final[Callable[[etree._Element], Any]] = etree.XPath("inhalt/formular/feld/wert")
 _FIELD_ID: Final = re.compile(r"[A-Z][0-9]{8,11}")
-"""What an id is; anything else in its place may be anything, and is not told."""
+"""The form of a field's id. Another text in its place may be personal, so it is not quoted."""
 
 
 def filled_in(message: etree._Element) -> dict[str, list[etree._Element]]:
@@ -55,12 +55,12 @@ def breaches(message: etree._Element, service: Service, *, whole: bool) -> Itera
 def _among(values: list[etree._Element], spec: FieldSpec) -> Iterator[Breach]:
     for wert in values:
         text = wert.text or ""
-        if flaw := _flaw(text, spec):
-            yield Breach(f"{spec.id}: {flaw}", wert, value=text)
+        if wrong := _wrong_with(text, spec):
+            yield Breach(f"{spec.id}: {wrong}", wert, value=text)
 
 
-def _flaw(value: str, spec: FieldSpec) -> str:
-    """What is wrong with a value; empty when nothing is."""
+def _wrong_with(value: str, spec: FieldSpec) -> str:
+    """What is wrong with a value, in words; empty when nothing is."""
     if not spec.takes(value):
         return f"expected {_WANTED[spec.kind]}" + (f" {', '.join(spec.codes)}" if spec.codes else "")
     found = first_disallowed(value, spec.datatype) if spec.datatype != "C" else None  # that every text has to fit, by a rule of its own

@@ -31,9 +31,10 @@ _VERSION = re.compile(r"[vV]?\d+[a-z]?([._/-]\d+[a-z]?)*$")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One version of one standard. `own` rows refuse a breach of any rule, others record most as warnings.
+    """One version of one standard.
 
-    `schema_set` is None where the operator said `schema: none`. The dates are days on which it is still or already taken.
+    `own` is true of our own messages alone, for which a breach of any rule refuses; `schema_set` is None where the operator said `schema: none`;
+    `valid_from` and `valid_to` are the first and the last day on which the version is taken.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Row:
         return (self.valid_from or day) <= day <= (self.valid_to or day)
 
     def findings(self, root: etree._Element) -> list[Finding]:
-        """What breaks the XSD; a warning where there is none to check against.
+        """What breaks the XSD of the row; one warning where it has none.
 
         Raises:
             UsageError: schema-set-broken.
@@ -160,7 +161,7 @@ def load(folder: Path | None = None) -> SchemaTable:
     for number, entry in enumerate(page.value):
         row = _read(entry, number, page, path).row(folder)
         if row.namespace in (OWN.namespace, *(other.namespace for other in rows)):
-            raise _fault("this namespace has a row already", path, page.line_of((number, "namespace")))
+            raise _unusable("this namespace has a row already", path, page.line_of((number, "namespace")))
         rows.append(row)
     return SchemaTable(rows)
 
@@ -171,9 +172,9 @@ def _page(path: Path) -> YamlPage:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(problems.SETTINGS, f"schemas.folder: {PAGE} cannot be read: {error}", where=str(path)) from None
     except yamllines.NotYaml as error:
-        raise _fault(str(error), path, error.line) from None
+        raise _unusable(str(error), path, error.line) from None
     if not isinstance(page.value, list):
-        raise _fault("a list of rows is expected", path, 1)
+        raise _unusable("a list of rows is expected", path, 1)
     return page
 
 
@@ -182,8 +183,8 @@ def _read(entry: object, number: int, page: YamlPage, path: Path) -> _Entry:
         return _Entry.model_validate(entry)
     except ValidationError as error:
         first = validation_errors.sentences(error, _Entry)[0]
-        raise _fault(str(first), path, page.line_of((number, *first.path))) from None
+        raise _unusable(str(first), path, page.line_of((number, *first.path))) from None
 
 
-def _fault(detail: str, path: Path, line: int) -> UsageError:
+def _unusable(detail: str, path: Path, line: int) -> UsageError:
     return UsageError(problems.SETTINGS, detail, where=f"{path}, line {line}")

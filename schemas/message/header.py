@@ -65,7 +65,7 @@ class MessageHeader(NamedTuple):
 
 
 def read_header(root: etree._Element) -> MessageHeader | None:
-    """The header of a message, or None where it has none of the three. Elements nobody knows are passed over; never raises."""
+    """The header of a message; None where it has none of the three generations. Other elements are passed over. Never raises."""
     head = next(root.iterchildren("*"), None)
     if head is None or (generation := _generation(head)) is None:
         return None

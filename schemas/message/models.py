@@ -39,7 +39,7 @@ OWN_LIST_VERSION: Final = "1.0"
 """Version of the three lists of our own."""
 
 OWN_WORDS: Final = "own_words"
-"""Type of the errors of these models whose text is ours and quotes nothing: it may be told."""
+"""Pydantic type of the errors of these models whose text is ours. It quotes no value, so it may be shown."""
 
 Text1000 = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 Text250 = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"\S")]
@@ -48,7 +48,7 @@ CodeValue = Annotated[str, StringConstraints(min_length=1, max_length=80, patter
 
 
 def _id(value: object) -> object:
-    """A UUID in the one form that is taken; pydantic takes several."""
+    """A UUID in the form that `ids.WRITTEN` describes. Pydantic would take several others."""
     if not isinstance(value, str):
         return value
     try:
@@ -82,12 +82,12 @@ def _existing(value: str) -> str:
 PartialDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_existing)]
 FieldId = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8,11}$")]
 Reason = Literal["no-longer-needed", "mistake", "applied-anew", "other"]
-"""Why something is withdrawn."""
+"""Why a submission is withdrawn."""
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
 
 class Model(BaseModel):
-    """Frozen, and strict about names: a field nobody knows is an error, not a shrug."""
+    """Base of all models: frozen, and a field that nobody knows is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""From XML to the models."""
+"""From XML to the models. What is read is valid against the XSD; where it is not, that is a mistake of the caller."""
 
 from __future__ import annotations
 

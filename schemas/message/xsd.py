@@ -50,7 +50,7 @@ def messages() -> tuple[str, ...]:
 
 
 def documentation(name: str) -> str:
-    """What the XSD says of a message."""
+    """The documentation of a message in the XSD, as one line."""
     return _documentation(_root(name))
 
 

@@ -45,7 +45,7 @@ class Rule:
     own: Severity | None = Severity.ERROR
     """How a breach counts in messages of our own; None: it is not asked of them."""
     surely_kept: Callable[[Subject], bool] | None = None
-    """True: the message keeps the rule, and `check` is not asked; False says nothing. Asked first, because it is cheap and most messages pass."""
+    """Asked first, because it is cheap. True: the message keeps the rule, and `check` is not asked. False says nothing."""
 
     @property
     def texts(self) -> RuleTexts:

@@ -73,7 +73,7 @@ class Subject:
         return [one for all_of_them in self.root.iterchildren("anlagen") for one in all_of_them]
 
     def header_element(self, path: str) -> etree._Element | None:
-        """An element of the header by the path of its local names, whatever their namespaces; None where it is missing. Empty: the header itself."""
+        """An element of the header by its path of local names (none: the header itself), whatever their namespaces; None if missing."""
         found = next(self.root.iterchildren("*"), None) if self.head else None
         for name in path.split("/") if path else ():
             found = None if found is None else next((child for child in found.iterchildren(f"{{*}}{name}")), None)
