@@ -1,9 +1,9 @@
-"""The workers of one assignment: hand-overs that run at the same time, without Kafka, so that tests can drive them through any moment.
+"""The workers of one assignment: deliveries that run at the same time. No Kafka here, so that tests can drive them through any moment.
 
 Promises, checked by `tests/unit/test_engine_workers.py` after every step:
-- while something is begun and there is a place, a worker runs or starts;
-- whatever is begun comes to `done`, once, whichever way its hand-over ends; only `close` forgets it;
-- never more hand-overs at once than there are places.
+- while a record waits and fewer than `most` deliveries run, a worker runs or starts;
+- whatever is added comes to `done`, once, whichever way its delivery ends; only `close` forgets it;
+- never more than `most` deliveries at once.
 """
 
 from __future__ import annotations
@@ -13,48 +13,45 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
+
+from consumers.engine.handler import Delivers
 
 log = structlog.get_logger()
 
 _FIRST_WORKERS: Final = 8
 _CLOSE_LIMIT_S: Final = 2.0
-"""A hand-over that does not end when it is told to is left behind: its outcome is unclear, as that of the others."""
+"""A delivery that has not ended so long after it was cancelled is left behind: its outcome is unclear, as that of the others."""
 NO_ANSWER: Final = "no answer in time"
 ENDED: Final = "ended from outside before there was an answer"
 
 WorkT = TypeVar("WorkT")
-WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
-
-
-class HandsOver(Protocol[WorkT_contra]):
-    """What a worker does with one record; what it comes to is remembered there, not raised."""
-
-    async def deliver(self, work: WorkT_contra, /) -> None:
-        """Hand one record over and remember what came of it."""
-
-    def give_up(self, work: WorkT_contra, /, reason: str | None) -> None:
-        """Instead of the rest of `deliver`: it ended early, for this reason, and the outcome is unclear; None where it did not begin."""
 
 
 class Workers(Generic[WorkT]):
-    """Hands over what is begun, each record by a worker, so many at once."""
+    """Delivers records, each by a worker, up to `most` at once. A worker is a task, that takes one record after the other.
+
+    The dispatcher calls `add`, a timer `end`, and whoever ends the assignment `close`; then it is not used any more.
+    """
 
     def __init__(
         self,
-        handler: HandsOver[WorkT],
+        handler: Delivers[WorkT],
         done: Callable[[WorkT], None],
         *,
         most: int,
         begin_limit_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`done` is called with each record whose hand-over has ended. What was not begun for `begin_limit_s` is not begun any more."""
+        """`done` is called with each record whose delivery has ended, however; it must not raise. What has waited for a worker for
+        longer than `begin_limit_s` is given up undelivered: while it waited, or the machine slept, its partition may have gone to
+        another member, so the ledger has to be asked again.
+        """
         self._handler = handler
         self._done = done
-        self._most = most
+        self.most = most
         self._begin_limit_s = begin_limit_s
         self._clock = clock
         self._waiting: deque[tuple[WorkT, float]] = deque()
@@ -64,28 +61,31 @@ class Workers(Generic[WorkT]):
         self._closed = False
 
     def __len__(self) -> int:
-        """Records begun and not done."""
+        """Records added and not done."""
         return len(self._waiting) + len(self._running)
 
     @property
     def running(self) -> dict[WorkT, float]:
-        """The hand-overs under way, each with when it began (monotonic, in s)."""
+        """The deliveries under way, each with when it began (monotonic, in s)."""
         return {work: began_s for work, (_, began_s) in self._running.items()}
 
     def add(self, works: Sequence[WorkT]) -> None:
-        """Hand these over, in this order."""
+        """Deliver these; they begin in this order. Returns at once, however many wait already: the dispatcher keeps their number down."""
         now_s = self._clock()
         self._waiting.extend([(work, now_s) for work in works])
         self._start(_FIRST_WORKERS)
 
     def end(self, works: Collection[WorkT]) -> None:
-        """These hand-overs take too long."""
+        """Cancel the deliveries of these, which are all running. They are given up, for want of an answer, and are done."""
         for work in works:
             self._overdue.add(work)
             self._running[work][0].cancel()
 
     async def close(self) -> None:
-        """Forget everything. What still runs is cut off: its outcome is unclear, and nobody here hears of it any more."""
+        """Forget everything, and cancel what runs: its outcome is unclear, and neither `give_up` nor `done` is called for it.
+
+        Takes two seconds at most; what has not ended by then is logged, and runs on unheard.
+        """
         self._closed = True
         self._waiting.clear()
         workers = list(self._workers)
@@ -98,12 +98,12 @@ class Workers(Generic[WorkT]):
         self._running.clear()
 
     def _start(self, workers: int) -> None:
-        """Start workers for what is begun; a worker goes on until it finds nothing.
+        """Start up to so many workers, if records wait for them; a worker goes on until none does.
 
         A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
         office: quick work then needs no task per record, and slow work has all its workers within some turns.
         """
-        starting = min(workers, len(self._waiting), self._most - len(self._workers))
+        starting = min(workers, len(self._waiting), self.most - len(self._workers))
         for _ in range(starting):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
@@ -112,7 +112,7 @@ class Workers(Generic[WorkT]):
             asyncio.get_running_loop().call_soon(self._start, 2 * workers)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
-        """A worker leaves, a turn of the loop after it found nothing: what was begun since is for another one."""
+        """A worker has ended, a turn of the loop after it found nothing: what was added since is for another one."""
         self._workers.discard(worker)
         if not self._closed:
             self._start(1)
@@ -139,7 +139,7 @@ class Workers(Generic[WorkT]):
             if self._closed:
                 raise
             self._handler.give_up(work, NO_ANSWER if work in self._overdue else ENDED)
-        except Exception as error:  # noqa: BLE001 - against the contract; but the record has to come to an end all the same
+        except Exception as error:  # noqa: BLE001 - against the contract; but the record has to be settled all the same
             log.error("hand_over_failed", error=type(error).__name__)  # noqa: TRY400 - the class is all we log
             self._handler.give_up(work, type(error).__name__)
         finally:
@@ -150,7 +150,7 @@ class Workers(Generic[WorkT]):
 
 
 async def _forget_cancelling(me: asyncio.Task[None]) -> None:
-    """It concerned one hand-over, also where that took no notice: the next one of this worker is not to hear of it."""
+    """The cancellation concerned one delivery, also where that took no notice of it: the next one of this worker is not to be cancelled."""
     while me.cancelling():
         me.uncancel()
     with suppress(asyncio.CancelledError):  # until Python 3.13 one that nobody has met yet would still come

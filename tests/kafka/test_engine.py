@@ -789,11 +789,12 @@ async def test_engine_that_fails_during_a_take_over_leaves_nothing_behind(kafka:
     engine = engine_of(kafka, topic, office)
     task = asyncio.create_task(engine.run())
     await office.asked.wait()
-    engine._failure = Fenced()
+    office.overtaken = True
     office.may_go.set()
     with pytest.raises(Fenced):
         await task
-    assert (list(engine.core.partitions), engine._tasks) == ([], [])
+    assert (list(engine.core.partitions), engine.pipeline.tasks) == ([], ())
+    office.overtaken = False
     async with running(engine):
         await eventually(lambda: office.got == 20, 30)
 
@@ -804,6 +805,12 @@ class Reluctant(Office):
     def __init__(self) -> None:
         super().__init__()
         self.asked, self.may_go = asyncio.Event(), asyncio.Event()
+        self.overtaken = False
+
+    def capacity(self, wanted: int) -> int:
+        if self.overtaken:
+            raise Fenced
+        return wanted
 
     async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
         if not self.asked.is_set():

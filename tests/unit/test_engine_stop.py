@@ -13,7 +13,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from consumers.engine import FINISHED, End, Engine, KafkaWork
+from consumers.engine.assignment import Assignment
+from consumers.engine.commits import Commits
+from consumers.engine.rebalance import Rebalance
+from consumers.engine.starts import Start
 from consumers.settings import DeliverySettings
+from infra.kafka.polling import Polling
 from infra.settings import KafkaSettings
 
 PARTITION = TopicPartition("t.office.submissions", 0)
@@ -75,13 +80,26 @@ class Consumer:
 
 
 def engine_with(handler: Handler) -> Engine[Any]:
-    """An engine that has one partition with one record, as after a take-over."""
+    """An engine that has one partition with one record, as after an assignment."""
     engine: Engine[Any] = Engine(KafkaSettings(), group="g", topics=["t"], handler=handler, limits=DeliverySettings())  # type: ignore[arg-type]
-    engine.core.assign({PARTITION: 0})
+    engine.pipeline.start({PARTITION: 0}, (), {})
     engine.core.offer(PARTITION, [SimpleNamespace(offset=0, key=b"k", value=b"v")])
-    engine._tasks = [asyncio.create_task(work) for work in (engine._dispatch(), engine._settle())]
-    engine._to_dispatch.set()
+    engine.pipeline.wake()
     return engine
+
+
+def commits_of(handler: Handler, consumer: Consumer, assignment: Assignment) -> Commits:
+    """The commits of this client."""
+    return Commits(consumer, "g", handler, assignment)  # type: ignore[arg-type]
+
+
+async def drain(engine: Engine[Any], consumer: Consumer) -> None:
+    """What a stop does, and a rebalance."""
+    commits = commits_of(engine._handler, consumer, engine._assignment)  # type: ignore[arg-type]
+    rebalance = Rebalance(
+        consumer, Polling(consumer, "g"), engine._handler, engine.pipeline, commits, engine._assignment, engine._topics, limit_s=0
+    )  # fmt: skip
+    await rebalance.drain(LIMIT_S)
 
 
 @pytest.mark.parametrize("hangs", ["begin", "hand over", "settle"])
@@ -92,10 +110,10 @@ async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
     await handler.begun.wait()
     began_s = time.monotonic()
     async with asyncio.timeout(30):
-        await engine.on_revoked(consumer, LIMIT_S)
+        await drain(engine, consumer)
     assert time.monotonic() - began_s > LIMIT_S / 2
     assert list(consumer.committed) == [PARTITION]
-    assert not engine._workers
+    assert not engine.pipeline._workers
 
 
 @pytest.mark.parametrize(("hangs", "client_hangs"), [("committing", False), ("nothing", True)])
@@ -105,7 +123,7 @@ async def test_the_last_commit_has_a_limit(hangs: str, client_hangs: bool) -> No
     async with asyncio.timeout(30):
         while engine.core.in_flight:
             await asyncio.sleep(0.001)
-        await engine.on_revoked(Consumer(client_hangs), LIMIT_S)
+        await drain(engine, Consumer(client_hangs))
     assert engine.core.committable() == {}
 
 
@@ -115,22 +133,22 @@ async def test_a_step_that_does_not_come_back_is_told() -> None:
     engine = engine_with(handler)
     await handler.begun.wait()
     assert engine.stuck() is None
-    engine._steps["settle"] -= 100
+    engine.pipeline._steps._began_s["settle"] -= 100
     assert (engine.stuck() or "").startswith("settle waits for 1")
-    await engine._forget()
+    await engine.pipeline.close()
     assert engine.stuck() is None
 
 
 async def test_the_ledger_is_not_ahead_of_the_first_commit() -> None:
     """Until Kafka has taken a first commit for a partition, the ledger says where it began: else its offsets seemed lost after a kill."""
     handler, consumer = Handler("nothing"), Consumer(hangs=False)
-    engine = engine_with(handler)
-    engine._first = {PARTITION: 0}
+    assignment = Assignment()
+    assignment.begin({PARTITION: Start(0, None, first_commit=True)})
+    commits = commits_of(handler, consumer, assignment)
     consumer.failures = [CommitFailedError(), CommitFailedError()]
     for offset in (0, 1):
-        await engine._commit(consumer, {PARTITION: offset})
+        await commits.commit({PARTITION: offset})
         assert (handler.noted, consumer.committed) == ({PARTITION: 0}, {})
     for offset in (0, 1):
-        await engine._commit(consumer, {PARTITION: 1})
+        await commits.commit({PARTITION: 1})
         assert (handler.noted[PARTITION], consumer.committed[PARTITION].offset) == (offset, offset)
-    await engine._forget()
