@@ -1,0 +1,123 @@
+"""Heartbeats: the last state of each process, as records of `stadtbus.heartbeats`. Their key is the instance, so that the topic keeps the last one.
+
+No personal data: counts, codes, times and our own sentences, never the id of a submission. Writers are strict, readers ignore what a newer
+version has added (docs/decisions/0016); a kind of process that a reader does not know makes the record unreadable for it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+HEARTBEAT_CONTENT_TYPE: Final = "application/json"
+INTERVAL_S: Final = 5.0
+"""Three that are missing are noticed within 15 s, long before Kafka ends the membership of a killed process (45 s); and a thousand
+processes write 200 records of about 1 KB a second."""
+INSTANCE_PATTERN: Final = r"^[!-~]{1,200}$"
+OFFICE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}$"
+PLACE_PATTERN: Final = r"^[a-zA-Z0-9._-]{1,249}/[0-9]{1,6}$"
+MOST_LETTERS: Final = 1_000
+"""Of a sentence; what is longer is cut off by the writer."""
+
+Sentence = Annotated[str, StringConstraints(max_length=MOST_LETTERS)]
+Office = Annotated[str, StringConstraints(pattern=OFFICE_PATTERN)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class ProcessKind(StrEnum):
+    """What a process is for."""
+
+    GATEWAY = "gateway"
+    ADAPTER = "adapter"
+    AUDIT = "audit"
+    STATISTICS = "statistics"
+    WATCH = "watch"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Progress(_Part):
+    """How far a process is in one partition."""
+
+    position: Count
+    """The next offset that it reads."""
+    committed: Count | None = None
+    """The offset that it has committed last, as it knows; None where it has not since the partition was assigned."""
+
+
+class Breaker(_Part):
+    """Whether an office is paused because its back office is down."""
+
+    open: bool
+    since: AwareDatetime | None = None
+    """When it opened."""
+
+
+class Lane(_Part):
+    """What one office's relay has still to write to Kafka."""
+
+    office: Office
+    waiting: Count
+    """Submissions in the outbox."""
+    refused_since: AwareDatetime | None = None
+    """Since when Kafka refuses one of them; None while it takes them."""
+
+
+class Vitals(_Part):
+    """What a process does at the moment. What its kind does not have is missing."""
+
+    partitions: dict[Annotated[str, StringConstraints(pattern=PLACE_PATTERN)], Progress] = Field(default_factory=dict)
+    """By `topic/partition`, of those that are assigned to it."""
+    lanes: list[Lane] = Field(default_factory=list)
+    in_flight: Count | None = None
+    """Records read and not finished."""
+    oldest_in_flight_since: AwareDatetime | None = None
+    """When the hand-over that runs for the longest time began."""
+    attempts: Count | None = None
+    """How often this process has begun that one."""
+    breaker: Breaker | None = None
+    brake: Sentence | None = None
+    """Why the office was stopped; None while it is not."""
+    last_poll_at: AwareDatetime | None = None
+    """When it last asked Kafka for records."""
+
+
+class Heartbeat(Vitals):
+    """The state of one process at one moment; the record's key is `instance`."""
+
+    at: AwareDatetime
+    instance: Annotated[str, StringConstraints(pattern=INSTANCE_PATTERN)]
+    """`process@host:port`: the same after a restart."""
+    process: ProcessKind
+    office: Office | None = None
+    """Whose adapter it is; nothing else says so."""
+    version: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,60}$")]
+    started_at: AwareDatetime
+    stopping: bool = False
+    """The last one of a process that was told to end. Where none says so and none comes, the process was killed, or is cut off."""
+    findings: dict[Annotated[str, StringConstraints(max_length=100)], Sentence] = Field(default_factory=dict)
+    """What `/readyz` finds fault with, by the name of the check."""
+
+    @model_validator(mode="after")
+    def _adapters_have_an_office(self) -> Self:
+        if (self.process is ProcessKind.ADAPTER) != (self.office is not None):
+            raise ValueError("an adapter names its office, and nobody else one")
+        return self
+
+
+def read(value: bytes) -> Heartbeat:
+    """The heartbeat in a record's value; members that this version does not know are ignored.
+
+    Raises:
+        ValidationError: it is none, or one of a kind of process that this version does not know.
+    """
+    return Heartbeat.model_validate_json(value, extra="ignore")
+
+
+def sentence(text: str) -> str:
+    """As much of a text as a heartbeat takes."""
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
