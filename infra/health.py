@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from schemas.heartbeats import Vitals
+
 Check = Callable[[], str | None]
 """Returns None when fine, else what is not."""
 
@@ -20,6 +22,10 @@ class Health:
     alive: dict[str, Check] = field(default_factory=dict)
     degraded: dict[str, Check] = field(default_factory=dict)
     """Told at `/readyz` too, with status 200: the process does its work, and a person has to know."""
+    facts: dict[str, Check] = field(default_factory=dict)
+    """Told there as well, and no fault."""
+    vitals: Callable[[], Vitals] = Vitals
+    """What the process does at the moment, for its heartbeats."""
 
     def findings(self, checks: dict[str, Check]) -> dict[str, str]:
         """What is not fine, by the name of the check."""
@@ -69,6 +75,6 @@ def pages(health: Health) -> list[tuple[str, HealthPage]]:
 
     return [
         ("/livez", HealthPage(lambda: checked(health.alive, {}))),
-        ("/readyz", HealthPage(lambda: checked(health.ready, health.degraded))),
+        ("/readyz", HealthPage(lambda: checked(health.ready, health.degraded | health.facts))),
         ("/metrics", HealthPage(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
     ]

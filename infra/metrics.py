@@ -61,6 +61,12 @@ UNREADABLE = Gauge(
 UNREADABLE_GONE = Gauge(
     "stadtbus_records_unreadable_gone", "Unreadable records that Kafka no longer had when they were to be read again.", ["consumer"]
 )
+HEARTBEATS_DROPPED = Counter("stadtbus_heartbeats_dropped_total", "Heartbeats of this process that could not be written.")
+LEFT_OUT = Counter(
+    "stadtbus_records_left_out_total",
+    "Records of heartbeats and operations that are none of ours, and were passed over.",
+    ["consumer", "topic"],
+)
 DATABASE_COMMIT_SECONDS = Histogram("stadtbus_database_commit_seconds", "Time of one database commit of grouped writes.", ["store"])
 
 

@@ -40,7 +40,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Progress(_Part):
+class PartitionProgress(_Part):
     """How far a process is in one partition."""
 
     position: Count
@@ -70,7 +70,7 @@ class Lane(_Part):
 class Vitals(_Part):
     """What a process does at the moment. What its kind does not have is missing."""
 
-    partitions: dict[Annotated[str, StringConstraints(pattern=PLACE_PATTERN)], Progress] = Field(default_factory=dict)
+    partitions: dict[Annotated[str, StringConstraints(pattern=PLACE_PATTERN)], PartitionProgress] = Field(default_factory=dict)
     """By `topic/partition`, of those that are assigned to it."""
     lanes: list[Lane] = Field(default_factory=list)
     in_flight: Count | None = None

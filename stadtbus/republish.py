@@ -104,7 +104,7 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
     )
     sender = Sender(kafka, "stadtbus-republish")
     try:
-        await note(sender, operation)
+        await note(kafka, operation)
         copied = await _send_copies(kafka, sender, store, lost.rows(_PARKED), _parked_copy)
         copied += await _send_copies(kafka, sender, store, lost.rows((State.DEAD_LETTER,)), _dead_letter)
     finally:

@@ -183,7 +183,7 @@ class Desk:
         await require_topics(self._kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
         sender = Sender(self._kafka, "stadtbus-desk")
         try:
-            await note(sender, operation)
+            await note(self._kafka, operation)
             yield sender
         finally:
             await sender.stop()

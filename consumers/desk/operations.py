@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
 
-from infra.kafka.outgoing import Outgoing, SendRefused, SendUnknown
-from infra.kafka.sender import Sender
+from aiokafka.errors import KafkaError
+
+from infra.kafka import streams
+from infra.kafka.client_errors import is_refusal, name_of
+from infra.kafka.sender import SEND_TIMEOUT_S
+from infra.settings import KafkaSettings
 from schemas import problems, topics
 from schemas.errors import CannotTell
-from schemas.headers import Header
-from schemas.operations import OPERATION_CONTENT_TYPE, Operation
-
-_HEADERS: Final = [(Header.CONTENT_TYPE.value, OPERATION_CONTENT_TYPE.encode())]
+from schemas.operations import Operation
 
 
-async def note(sender: Sender, operation: Operation) -> None:
+async def note(settings: KafkaSettings, operation: Operation) -> None:
     """Write down what an operator is about to do; it is replicated when this returns.
 
     Raises:
-        CannotTell: operation-not-recorded, kafka-unreachable.
+        CannotTell: operation-not-recorded, kafka-unreachable, kafka-failed.
     """
-    value = operation.model_dump_json(exclude_none=True).encode()
-    try:
-        await sender.send(Outgoing(topics.OPERATIONS, operation.actor.encode(), value, _HEADERS))
-    except SendUnknown:
-        raise CannotTell(problems.OPERATION_NOT_RECORDED, f"action '{operation.action}'", where=topics.OPERATIONS) from None
-    except SendRefused as error:
-        text = f"action '{operation.action}': Kafka refuses it, {error.refusal.error}"
-        raise CannotTell(problems.OPERATION_NOT_RECORDED, text, where=topics.OPERATIONS) from None
+    async with streams.connected(settings, "stadtbus-operations") as broker:
+        publisher = broker.publisher(topics.OPERATIONS, schema=Operation)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await publisher.publish(operation, key=operation.actor.encode())
+        except (KafkaError, TimeoutError) as error:
+            why = f": Kafka refuses it, {name_of(error)}" if is_refusal(error) else ""
+            raise CannotTell(problems.OPERATION_NOT_RECORDED, f"action '{operation.action}'{why}", where=topics.OPERATIONS) from None

@@ -41,17 +41,7 @@ async def start_consumer(settings: KafkaSettings, group: str, client_id: str) ->
         CannotTell: kafka-unreachable.
         KafkaError: what else keeps the client from starting.
     """
-    consumer = _consumer(
-        settings,
-        client_id,
-        group,
-        isolation_level="read_committed",
-        session_timeout_ms=int(settings.session_timeout_s * 1000),
-        heartbeat_interval_ms=int(min(3.0, settings.session_timeout_s / 3) * 1000),
-        rebalance_timeout_ms=int(settings.rebalance_timeout_s * 1000),
-        max_poll_interval_ms=300_000,
-        partition_assignment_strategy=(RangePartitionAssignor,),  # equal numbers of an office's topics go to the same member
-    )
+    consumer = _consumer(settings, client_id, group, **group_options(settings))
     await _start(consumer, settings)
     return consumer
 
@@ -92,18 +82,43 @@ async def outside(
 
 
 def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **more: Any) -> AIOKafkaConsumer:
-    """What holds for all who read: nothing is committed by itself, nothing skipped, and a topic that comes or goes is soon known."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
-        group_id=group,
-        client_id=client_id,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        metadata_max_age_ms=_METADATA_AGE_MS,
-        max_partition_fetch_bytes=MIB,
-        fetch_max_bytes=16 * MIB,
-        **more,
-    )
+    """What holds for whoever reads: nothing is committed by itself."""
+    connection = connection_options(settings) | {"client_id": client_id, "group_id": group}
+    return AIOKafkaConsumer(enable_auto_commit=False, **connection, **reading_options(), **more)
+
+
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """How each client finds and reaches the cluster; a topic that comes or goes is soon known."""
+    return {"bootstrap_servers": settings.bootstrap.split(","), "metadata_max_age_ms": _METADATA_AGE_MS}
+
+
+def reading_options() -> dict[str, Any]:
+    """What holds for whoever reads: nothing is skipped."""
+    return {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": MIB, "fetch_max_bytes": 16 * MIB}
+
+
+def group_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What holds for each member of a group."""
+    return {
+        "isolation_level": "read_committed",
+        "session_timeout_ms": int(settings.session_timeout_s * 1000),
+        "heartbeat_interval_ms": int(min(3.0, settings.session_timeout_s / 3) * 1000),
+        "rebalance_timeout_ms": int(settings.rebalance_timeout_s * 1000),
+        "max_poll_interval_ms": 300_000,
+        "partition_assignment_strategy": (RangePartitionAssignor,),  # equal numbers of an office's topics go to the same member
+    }
+
+
+def producer_options() -> dict[str, Any]:
+    """What holds for whoever writes: what is acknowledged is replicated, in order and once."""
+    return {
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 5,
+        "max_batch_size": 256 * 1024,
+        "request_timeout_ms": 30_000,
+        "max_request_size": 2 * MIB,
+    }
 
 
 class Contact:
@@ -137,17 +152,7 @@ async def start_producer(settings: KafkaSettings, client_id: str) -> AIOKafkaPro
         CannotTell: kafka-unreachable.
         KafkaError: the cluster does not let us write.
     """
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap,
-        client_id=client_id,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=5,
-        max_batch_size=256 * 1024,
-        request_timeout_ms=30_000,
-        metadata_max_age_ms=_METADATA_AGE_MS,
-        max_request_size=2 * MIB,
-    )
+    producer = AIOKafkaProducer(client_id=client_id, **connection_options(settings), **producer_options())
     await _start(producer, settings)
     return producer
 

@@ -8,11 +8,12 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
+from faststream.kafka.publisher.producer import AioKafkaFastProducerImpl
 
 from consumers.desk.plan import Selection, plan_end, plan_replay
 from consumers.desk.rollout import Outcome
-from infra.kafka.outgoing import Outgoing, Position, SendUnknown
-from infra.kafka.sender import Sender
+from infra.kafka.outgoing import Outgoing
 from schemas import topics
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import CannotTell
@@ -111,10 +112,10 @@ async def test_reveal_is_on_record_first(town: Town, monkeypatch: pytest.MonkeyP
     assert (operation["action"], operation["submission"], operation["reason"]) == ("reveal", str(one), "ticket 4711")
     (letter,) = (await town.letters()).open
 
-    async def lost(self: Sender, record: Outgoing) -> Position:
-        raise SendUnknown
+    async def lost(*_: object) -> None:
+        raise KafkaTimeoutError
 
-    monkeypatch.setattr(Sender, "send", lost)
+    monkeypatch.setattr(AioKafkaFastProducerImpl, "publish", lost)
     with pytest.raises(CannotTell, match="operation-not-recorded"):
         await town.desk.reveal(letter, "ticket 4711")
 
