@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import structlog
 from faststream.asgi import AsgiFastStream
-from faststream.kafka import KafkaBroker
 
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
@@ -24,6 +23,7 @@ from consumers.statistics import facts
 from infra import metrics
 from infra.cancellation import is_own_cancellation
 from infra.health import Health, pages
+from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.records import AnyRecord
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
@@ -32,6 +32,7 @@ from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from infra.tasks import in_background
 from schemas import topics
+from schemas.heartbeats import ProcessKind
 
 log = structlog.get_logger()
 
@@ -47,8 +48,9 @@ def adapter_app(
     kafka: KafkaSettings,
     stores: StoreSettings,
     continuing: Collection[str],
+    port: int,
 ) -> AsgiFastStream:
-    """The process that delivers to one office; its settings have been checked."""
+    """The process that delivers to one office; its settings have been checked. `port` is that of its pages."""
     health = Health()
 
     @asynccontextmanager
@@ -70,7 +72,7 @@ def adapter_app(
             await _close(adapter)
             ledger.close()
 
-    return _app(kafka, office, lifespan, health)
+    return _app(kafka, Identity(ProcessKind.ADAPTER, port, office), lifespan, health)
 
 
 async def _close(adapter: Adapter) -> None:
@@ -111,18 +113,20 @@ def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str)
     metrics.PARKED_CASES.labels(office).set_function(lambda: engine.core.parked_cases)
 
 
-def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
+def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str], port: int) -> AsgiFastStream:
     """The process that records everything for the audit."""
-    return _recorder(topics.GROUP_AUDIT, kafka, lambda: tables.open_store(stores), lambda store: recorder.reader(kafka, store, offices))
+    identity = Identity(ProcessKind.AUDIT, port)
+    return _recorder(identity, kafka, lambda: tables.open_store(stores), lambda store: recorder.reader(kafka, store, offices))
 
 
-def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str]) -> AsgiFastStream:
+def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str], port: int) -> AsgiFastStream:
     """The process that counts."""
-    return _recorder(topics.GROUP_STATISTICS, kafka, lambda: facts.open_store(stores), lambda store: facts.reader(kafka, store, offices))
+    identity = Identity(ProcessKind.STATISTICS, port)
+    return _recorder(identity, kafka, lambda: facts.open_store(stores), lambda store: facts.reader(kafka, store, offices))
 
 
 def _recorder(
-    name: str, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[AnyRecord]]
+    identity: Identity, kafka: KafkaSettings, open_store: Callable[[], Store], make_reader: Callable[[Store], StoredReader[AnyRecord]]
 ) -> AsgiFastStream:
     health = Health()
 
@@ -139,17 +143,18 @@ def _recorder(
         finally:
             store.close()
 
-    return _app(kafka, name, lifespan, health)
+    return _app(kafka, identity, lifespan, health)
 
 
-def _app(kafka: KafkaSettings, name: str, lifespan: Lifespan, health: Health) -> AsgiFastStream:
-    # FastStream's broker serves the low-volume topics; its producer defaults to acks=1, which loses data.
-    broker = KafkaBroker(
-        kafka.bootstrap.split(","),
-        client_id=f"{name}-host",
-        acks="all",
-        enable_idempotence=True,
-        allow_auto_create_topics=False,
-        logger=None,
-    )
-    return AsgiFastStream(broker, lifespan=lifespan, asgi_routes=pages(health), logger=None)
+def _app(kafka: KafkaSettings, identity: Identity, lifespan: Lifespan, health: Health) -> AsgiFastStream:
+    """An app that works and says so. What it does begins and ends in hooks, not in FastStream's lifespan, which ends after the broker: the
+    last heartbeat tells how far the process has come.
+    """
+    heartbeats = Heartbeats(kafka, identity, health)
+    work = AsyncExitStack()
+
+    async def begin() -> None:
+        await work.enter_async_context(heartbeats.beating())
+        await work.enter_async_context(lifespan())
+
+    return AsgiFastStream(heartbeats.broker, on_startup=[begin], on_shutdown=[work.aclose], asgi_routes=pages(health), logger=None)

@@ -57,7 +57,7 @@ class Breaker(_Part):
     """When it opened."""
 
 
-class Lane(_Part):
+class RelayLane(_Part):
     """What one office's relay has still to write to Kafka."""
 
     office: Office
@@ -72,7 +72,7 @@ class Vitals(_Part):
 
     partitions: dict[Annotated[str, StringConstraints(pattern=PLACE_PATTERN)], PartitionProgress] = Field(default_factory=dict)
     """By `topic/partition`, of those that are assigned to it."""
-    lanes: list[Lane] = Field(default_factory=list)
+    lanes: list[RelayLane] = Field(default_factory=list)
     in_flight: Count | None = None
     """Records read and not finished."""
     oldest_in_flight_since: AwareDatetime | None = None

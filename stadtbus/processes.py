@@ -48,8 +48,9 @@ async def run_gateway(settings: Settings, port: int | None) -> None:
     if not settings.portals:
         raise UsageError(problems.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
     settings.load_schemas()  # its faults are told before a worker meets them
-    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas)
-    await web.serve(app, settings.http.host, port or port_of(settings, "gateway"))
+    at = port or port_of(settings, "gateway")
+    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
+    await web.serve(app, settings.http.host, at)
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
@@ -61,8 +62,9 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
     check_office(settings, office)
     await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
     continuing = settings.load_catalogue().continuing(office)
-    app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing)
-    await web.serve(app, settings.http.host, port or port_of(settings, office))
+    at = port or port_of(settings, office)
+    app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing, at)
+    await web.serve(app, settings.http.host, at)
 
 
 async def run_audit(settings: Settings, port: int | None) -> None:
@@ -71,8 +73,9 @@ async def run_audit(settings: Settings, port: int | None) -> None:
     from infra import web
 
     offices = await _recorded_offices(settings)
-    app = audit_app(settings.kafka, settings.stores, offices)
-    await web.serve(app, settings.http.host, port or port_of(settings, "audit"))
+    at = port or port_of(settings, "audit")
+    app = audit_app(settings.kafka, settings.stores, offices, at)
+    await web.serve(app, settings.http.host, at)
 
 
 async def run_statistics(settings: Settings, port: int | None) -> None:
@@ -81,8 +84,9 @@ async def run_statistics(settings: Settings, port: int | None) -> None:
     from infra import web
 
     offices = await _recorded_offices(settings)
-    app = statistics_app(settings.kafka, settings.stores, offices)
-    await web.serve(app, settings.http.host, port or port_of(settings, "statistics"))
+    at = port or port_of(settings, "statistics")
+    app = statistics_app(settings.kafka, settings.stores, offices, at)
+    await web.serve(app, settings.http.host, at)
 
 
 async def run_twins(settings: Settings) -> None:

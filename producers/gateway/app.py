@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from infra import database
 from infra.health import Health
 from infra.health import pages as health_pages
+from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.records import EventRecord, read_event
 from infra.kafka.sink import Sink
 from infra.kafka.stored_reader import StoredReader
@@ -37,6 +38,7 @@ from producers.settings import GatewaySettings, PortalSettings
 from schemas import problems, topics, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, StadtbusError
+from schemas.heartbeats import ProcessKind, Vitals
 from schemas.message import Authority
 from schemas.problems import Problem
 
@@ -50,8 +52,9 @@ def create_app(
     kafka: KafkaSettings,
     stores: StoreSettings,
     schemas: SchemaSettings,
+    port: int | None = None,
 ) -> FastAPI:
-    """The gateway as an ASGI app."""
+    """The gateway as an ASGI app. `port` is where it is served, if it is another one than the settings say."""
     box = Outbox(stores, limit=gateway.outbox_limit)
     door = Intake(catalogue, schemas, portals, box, accept_test=gateway.accept_test)
     lanes = [Lane(box, kafka, office) for office in catalogue.offices]
@@ -66,25 +69,36 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            async with in_background(feed.run, *(lane.run for lane in lanes)):
+            async with heartbeats.hosted(), in_background(feed.run, *(lane.run for lane in lanes)):
                 yield
         finally:
             door.close()
             box.store.close()
 
+    checks = _checks(box, feed, dict(zip(catalogue.offices, lanes, strict=True)))
+    heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
     app.state.intake = door
     _add_routes(app, door, box, Authority(key=gateway.authority, name="Stadtbus"))
     _add_errors(app)
-    # Kafka being away is no reason to be taken out of service: accepting goes on. Without its store nothing can be accepted.
-    moving = {f"relay of {office}": lane.progress.check for office, lane in zip(catalogue.offices, lanes, strict=True)}
-    # One office's topic that refuses records is no reason either: the others would suffer for it.
-    refusing = {f"relay of {office}": lane.refused for office, lane in zip(catalogue.offices, lanes, strict=True)}
-    checks = Health(alive=moving, ready=moving | {"store": box.store.check}, degraded=refusing | {"status feed": feed.check})
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app
+
+
+def _checks(box: Outbox, feed: StoredReader[EventRecord], lanes: Mapping[str, Lane]) -> Health:
+    # Kafka being away is no reason to be taken out of service: accepting goes on. Without its store nothing can be accepted.
+    moving = {f"relay of {office}": lane.progress.check for office, lane in lanes.items()}
+    # One office's topic that refuses records is no reason either: the others would suffer for it.
+    refusing = {f"relay of {office}": lane.refused for office, lane in lanes.items()}
+    ready = moving | {"store": box.store.check}
+    vitals = partial(_vitals, feed, lanes)
+    return Health(alive=moving, ready=ready, degraded=refusing | {"status feed": feed.check}, vitals=vitals)
+
+
+def _vitals(feed: StoredReader[EventRecord], lanes: Mapping[str, Lane]) -> Vitals:
+    return feed.vitals().model_copy(update={"lanes": [lane.vitals() for lane in lanes.values()]})
 
 
 def _add_routes(app: FastAPI, door: Intake, box: Outbox, bus: Authority) -> None:

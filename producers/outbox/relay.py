@@ -31,6 +31,7 @@ from infra.settings import KafkaSettings
 from producers.outbox.outbox import Outbox, Pending
 from schemas import headers, topics
 from schemas.errors import CannotTell
+from schemas.heartbeats import RelayLane
 
 log = structlog.get_logger()
 
@@ -85,6 +86,10 @@ class Lane:
             return None
         since = self._since.isoformat(timespec="seconds")
         return f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}; {self._waiting} wait since {since}"
+
+    def vitals(self) -> RelayLane:
+        """The same for the heartbeats of this process."""
+        return RelayLane(office=self._office, waiting=self._waiting, refused_since=self._since)
 
     async def run(self) -> None:
         """Send until cancelled. While Kafka does not take records the outbox holds them."""
