@@ -48,7 +48,7 @@ class Renewed(Exception):
     """Ends the connection of a `LastingBroker` that is to connect anew."""
 
 
-class _ModelCodec:
+class ModelCodec:
     """Writes a pydantic model as JSON, without members that are None (docs/decisions/0016). Readers decode for themselves: a record that
     is no model of ours must not become an exception that FastStream swallows.
     """
@@ -208,7 +208,7 @@ def _options(settings: KafkaSettings, client_id: str, *, reads_only: bool) -> di
         **producer_options(),
         "client_id": client_id,
         "consumer_only": reads_only,
-        "codec": None if reads_only else _ModelCodec(),
+        "codec": None if reads_only else ModelCodec(),
         "partitioner": _partition,
         "allow_auto_create_topics": False,
         "graceful_timeout": _GRACE_S,

@@ -93,12 +93,11 @@ def _checks(box: Outbox, feed: StoredReader[EventRecord], lanes: Mapping[str, La
     # One office's topic that refuses records is no reason either: the others would suffer for it.
     refusing = {f"relay of {office}": lane.refused for office, lane in lanes.items()}
     ready = moving | {"store": box.store.check}
-    vitals = partial(_vitals, feed, lanes)
+
+    def vitals() -> Vitals:
+        return Vitals(lanes=[lane.vitals() for lane in lanes.values()])
+
     return Health(alive=moving, ready=ready, degraded=refusing | {"status feed": feed.check}, vitals=vitals)
-
-
-def _vitals(feed: StoredReader[EventRecord], lanes: Mapping[str, Lane]) -> Vitals:
-    return feed.vitals().model_copy(update={"lanes": [lane.vitals() for lane in lanes.values()]})
 
 
 def _add_routes(app: FastAPI, door: Intake, box: Outbox, bus: Authority) -> None:

@@ -108,7 +108,7 @@ class Lane:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
         while pending := await self._outbox.next_pending(self._office, _BATCH, after=self._after, without=frozenset(self._held)):
-            metrics.OUTBOX_PENDING.labels(self._office).set(await self._outbox.count_pending(self._office))
+            await self._count_waiting()
             if None in await self._send(pending):
                 return False
             self._after = pending[-1].seq if self._held else 0
@@ -166,10 +166,13 @@ class Lane:
         if time.monotonic() - self._looked_s > _LOOK_S:  # something may have been put back
             self._after, self._looked_s = 0, time.monotonic()
 
-    async def _count(self) -> None:
-        """Say what waits, in metrics, and in the log when something new is refused, and now and then."""
+    async def _count_waiting(self) -> None:
         self._waiting = await self._outbox.count_pending(self._office)
         metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
+
+    async def _count(self) -> None:
+        """Say what waits, in metrics, and in the log when something new is refused, and now and then."""
+        await self._count_waiting()
         refused = Counter(held.error for held in self._held.values())
         self._errors = sorted(refused)
         self._since = (self._since or datetime.now(UTC)) if refused else None

@@ -19,6 +19,7 @@ from infra import metrics
 from infra.health import Health
 from infra.kafka import heartbeats as publishing
 from infra.kafka.heartbeats import Heartbeats, Identity
+from infra.kafka.streams import ModelCodec
 from infra.settings import KafkaSettings
 from schemas import heartbeats, topics
 from schemas.heartbeats import MOST_LETTERS, Breaker, Heartbeat, PartitionProgress, ProcessKind, Vitals
@@ -51,7 +52,7 @@ def beats(health: Health | None = None) -> Heartbeats:
 
 def dropped() -> float:
     """How many heartbeats of this process were not written."""
-    return metrics.HEARTBEATS_DROPPED._value.get()
+    return float(metrics.HEARTBEATS_DROPPED._value.get())
 
 
 # --- the model
@@ -104,7 +105,7 @@ async def test_heartbeat_is_published_as_the_model(monkeypatch: pytest.MonkeyPat
 
     async def note(self: object, cmd: Any) -> None:
         assert cmd.headers_to_publish() == {}
-        sent.append((cmd.key, heartbeats.read((await one.broker.config.broker_codec.encode(cmd.body))[0])))
+        sent.append((cmd.key, heartbeats.read((await ModelCodec().encode(cmd.body))[0])))
 
     async with TestKafkaBroker(one.broker):
         monkeypatch.setattr(type(one.broker.config.producer), "publish", note)
