@@ -90,7 +90,7 @@ class Heartbeats:
 
     def now(self, *, stopping: bool = False) -> Heartbeat:
         """What is to be said at this moment."""
-        findings = self._health.findings(self._health.ready) | self._health.findings(self._health.degraded)
+        checks = {} if stopping else self._health.ready | self._health.degraded  # whoever has stopped reads nothing, and that is right
         return Heartbeat(
             at=datetime.now(UTC),
             instance=self._identity.instance,
@@ -99,7 +99,7 @@ class Heartbeats:
             version=self._version,
             started_at=self._identity.started_at,
             stopping=stopping,
-            findings={name: sentence(text) for name, text in findings.items()},
+            findings={name: sentence(text) for name, text in self._health.findings(checks).items()},
             **dict(self._health.vitals()),
         )
 
