@@ -54,10 +54,12 @@ class ModelCodec:
     """
 
     async def encode(self, msg: Any, serializer: object = None) -> tuple[bytes, str | None]:  # noqa: ARG002 - the signature is FastStream's
+        """A model as the value of a record, and its content type."""
         assert isinstance(msg, BaseModel)  # noqa: S101 - what else is written is a mistake in the code
         return msg.model_dump_json(exclude_none=True).encode(), MODEL_CONTENT_TYPE
 
     async def decode(self, msg: Any) -> Any:
+        """The value as it is."""
         return msg.body
 
 
