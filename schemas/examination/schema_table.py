@@ -112,7 +112,7 @@ def _names(rows: Iterable[Row], on: date) -> str:
 # --- the operator's rows
 
 
-class _Entry(BaseModel):
+class _RowEntry(BaseModel):
     """One entry of `schemas.yaml`. Folders are relative to the page, or absolute."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -178,11 +178,11 @@ def _page(path: Path) -> YamlPage:
     return page
 
 
-def _read(entry: object, number: int, page: YamlPage, path: Path) -> _Entry:
+def _read(entry: object, number: int, page: YamlPage, path: Path) -> _RowEntry:
     try:
-        return _Entry.model_validate(entry)
+        return _RowEntry.model_validate(entry)
     except ValidationError as error:
-        first = validation_errors.sentences(error, _Entry)[0]
+        first = validation_errors.sentences(error, _RowEntry)[0]
         raise _unusable(str(first), path, page.line_of((number, *first.path))) from None
 
 

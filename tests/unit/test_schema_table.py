@@ -171,7 +171,7 @@ def test_example_of_the_guide_is_a_page(tmp_path: Path) -> None:
 
 def test_guide_explains_every_key() -> None:
     """The guide's table of keys has each that a row can have."""
-    keys = {field.alias or name for name, field in schema_table._Entry.model_fields.items()}
+    keys = {field.alias or name for name, field in schema_table._RowEntry.model_fields.items()}
     explained = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     assert keys <= {key for cell in explained for key in re.findall(r"`(\w+)[:`]", cell)}
 
