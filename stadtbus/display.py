@@ -28,7 +28,7 @@ def ago(age_s: float | None) -> str:
 
 
 def printable(text: str) -> str:
-    """Headers and pages come from outside, and a terminal obeys control characters."""
+    """A text from outside, with a replacement character for each one that a terminal would not print but obey."""
     return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 

@@ -1,5 +1,7 @@
-"""The processes of Stadtbus: each checks what it needs, says so in one line if it is not there, then serves until SIGTERM.
+"""The processes of Stadtbus, one function each: it checks what it needs, raises if that is not there, then serves until SIGTERM.
 
+All raise `UsageError` for what is set wrong (such as settings-invalid, catalogue-invalid) or taken (port-taken); those that read Kafka
+also where topics are missing (topics-missing), and `CannotTell` where it does not answer (kafka-unreachable, kafka-failed).
 Each imports its parts when it starts, so that no process carries what another one needs.
 """
 
@@ -22,7 +24,10 @@ _FIRST_ADAPTER_PORT: Final = 8084
 
 
 def end_with_parent() -> None:
-    """Stop in good order when the program that started us is gone, however it ended: it holds the other end of our input."""
+    """From now on, send this process SIGTERM when the supervisor that started it is gone, however that ended.
+
+    The supervisor holds the other end of our standard input, which ends with it. Without a supervisor nothing is done.
+    """
     if os.environ.get(SUPERVISED_VARIABLE):
 
         def wait_for_end() -> None:
@@ -34,14 +39,14 @@ def end_with_parent() -> None:
 
 
 def port_of(settings: Settings, process: str) -> int:
-    """The HTTP port of a process (`gateway`, `audit`, `statistics` or an office), moved by the port offset."""
+    """The HTTP port of a process (`gateway`, `audit`, `statistics` or an office), moved by the port offset; an office of nobody is a `KeyError`."""
     fixed = {"gateway": settings.gateway.port, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
     adapters = {office: _FIRST_ADAPTER_PORT + number for number, office in enumerate(settings.load_catalogue().offices)}
     return (fixed | adapters)[process] + settings.http.port_offset
 
 
 async def run_gateway(settings: Settings, port: int | None) -> None:
-    """Serve the portals. Starts without Kafka: the outbox holds."""
+    """Serve the portals. Starts without Kafka too: what is accepted stays in the outbox until Kafka answers."""
     from infra import web
     from producers.gateway.app import create_app
 
@@ -54,7 +59,11 @@ async def run_gateway(settings: Settings, port: int | None) -> None:
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
-    """Deliver to one office."""
+    """Deliver to the back office of one office.
+
+    Raises:
+        UsageError: also office-unknown, mapping-invalid.
+    """
     from consumers.app import adapter_app
     from infra import web
     from infra.kafka.admin import require_topics
@@ -68,7 +77,7 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
 
 
 async def run_audit(settings: Settings, port: int | None) -> None:
-    """Record everything for the audit."""
+    """Record submissions and events of all offices for the audit."""
     from consumers.app import audit_app
     from infra import web
 
@@ -79,7 +88,7 @@ async def run_audit(settings: Settings, port: int | None) -> None:
 
 
 async def run_statistics(settings: Settings, port: int | None) -> None:
-    """Count."""
+    """Count submissions and events of all offices."""
     from consumers.app import statistics_app
     from infra import web
 
@@ -103,6 +112,7 @@ async def run_twins(settings: Settings) -> None:
 
 
 async def _recorded_offices(settings: Settings) -> list[str]:
+    """All offices, whose topics are there."""
     from infra.kafka.admin import require_topics
 
     offices = settings.load_catalogue().offices

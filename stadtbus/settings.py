@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         return catalogue.load(self.catalogue, self.load_codelists())
 
     def load_codelists(self) -> CodeLists:
-        """The lists of others in force."""
+        """The code lists in force that others than us keep."""
         return codelists.load(self.schemas.codelists)
 
     def load_schemas(self) -> SchemaTable:
@@ -137,7 +137,7 @@ def _page(path: str) -> yamllines.YamlPage:
 
 
 def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:
-    """The variable that says it, else the line."""
+    """Where a value is set: the variable that has it, else the line of the file."""
     variable = f"STADTBUS_{'__'.join(map(str, to))}".upper()
     if page is None or variable in map(str.upper, os.environ):
         return "environment" if page is None else f"environment, {variable}"

@@ -1,5 +1,5 @@
-"""What other people's libraries and the system raise, in our words: the last net of the command line, so that no command ends with a
-traceback or with the exit code of findings.
+"""What no part of the bus has caught: whatever libraries, the system and mistakes of ours raise out of a command becomes an error with a
+code, so that no command ends with a traceback or with the exit code of findings.
 
 Texts of databases and parsers may quote values, so of what they raise only the kind is told; a path or a port is told.
 """
@@ -24,7 +24,10 @@ _EXTRAS: Final = {"psycopg": "postgresql"}
 
 
 def as_ours(error: Exception) -> StadtbusError:
-    """The coded error for whatever a command raised."""
+    """The error with a code for whatever a command raised; one that has a code already is returned as it is. Raises nothing.
+
+    Called once, by `stadtbus.cli.main`, after the command has ended.
+    """
     if isinstance(error, StadtbusError):
         return error
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):

@@ -1,4 +1,7 @@
-"""Examining files in workers, as the gateway would, and what only shows between files."""
+"""`stadtbus validate`: files are examined in a pool of processes as the gateway examines submissions, and compared with each other.
+
+Only the comparison is not the gateway's: it finds one id with different contents by its outbox, and there is none here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _BATCH: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class MessageFile:
-    """A file, or what the standard input gave already."""
+    """A file to examine; `body` is its content where that has been read already, as of the standard input."""
 
     path: Path
     body: bytes | None = None
@@ -40,7 +43,10 @@ class MessageFile:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was found in one message, with what it takes to find the same id in another; `own` are messages of our own family."""
+    """What was found in one file. Id and hash are compared with those of other files; a file that could not be read has none.
+
+    `own` is whether it is a message of our own family, and not a genuine XÖV message.
+    """
 
     path: Path
     findings: tuple[Finding, ...]
@@ -73,37 +79,48 @@ def message_files(paths: Iterable[Path]) -> Iterator[MessageFile]:
 async def reports(
     found: Sequence[MessageFile], catalogue: Catalogue, schema_folder: Path | None, *, accept_test: bool
 ) -> AsyncIterator[FileReport]:
-    """A report of each file, in their order. Few files are under way at a time, so memory does not grow with their number."""
+    """A report of each file, in their order. Few files are under way at a time, so memory does not grow with their number.
+
+    The processes are started here, and end with the iteration, however it ends.
+
+    Raises:
+        RuntimeError: the examination itself failed, which is a mistake of ours; the message names class and place, and no value.
+    """
     size = os.cpu_count() or 1
-    workers = ProcessPool(partial(prepare, catalogue, schema_folder), size=size)
+    pool = ProcessPool(partial(prepare, catalogue, schema_folder), size=size)
     examine = partial(examine_files, accept_test=accept_test)
     batches = (found[start : start + _BATCH] for start in range(0, len(found), _BATCH))
-    under_way = deque(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 2 * size))
+    under_way = deque(asyncio.create_task(_batch(pool, examine, batch)) for batch in islice(batches, 2 * size))
     first: dict[UUID, FileReport] = {}
     try:
         while under_way:
             done = await under_way.popleft()
-            under_way.extend(asyncio.create_task(_batch(workers, examine, batch)) for batch in islice(batches, 1))
+            under_way.extend(asyncio.create_task(_batch(pool, examine, batch)) for batch in islice(batches, 1))
             for report in done:
                 yield _compared(report, first)
     finally:
-        await asyncio.to_thread(workers.close)
+        await asyncio.to_thread(pool.close)
 
 
 async def _batch(
-    workers: ProcessPool, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
+    pool: ProcessPool, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
 ) -> list[FileReport]:
-    """When a batch passes a limit, its files are examined one by one, to find the one that does."""
+    """The reports of a batch. Where it takes more time or memory than a call may, its files are examined one by one: the one that takes
+    more alone is reported as refused, as the gateway refuses it.
+    """
     try:
-        return await workers.run(examine, batch)
+        return await pool.run(examine, batch)
     except Rejected as error:
         if len(batch) == 1:
             return [FileReport(batch[0].path, (Finding(error.problem, "readable", error.detail),))]
-        return [report for one in batch for report in await _batch(workers, examine, [one])]
+        return [report for one in batch for report in await _batch(pool, examine, [one])]
 
 
 def _compared(report: FileReport, first: dict[UUID, FileReport]) -> FileReport:
-    """H7 (S050): an id that an earlier file has with other content. Published samples of genuine messages share ids: there it is a warning."""
+    """The report, with one finding more where an earlier file has the same id and other content (rule H7, S050).
+
+    Published samples of genuine messages share ids: of those it is a warning.
+    """
     earlier = report if report.message_id is None else first.setdefault(report.message_id, report)
     if earlier.sha512 == report.sha512:
         return report
@@ -116,7 +133,7 @@ def _compared(report: FileReport, first: dict[UUID, FileReport]) -> FileReport:
 
 
 def examine_files(batch: Sequence[MessageFile], *, accept_test: bool) -> list[FileReport]:
-    """Read and examine each."""
+    """Read and examine each file: what runs in a process of the pool, which `prepare` has made ready."""
     return [_examine(source, accept_test=accept_test) for source in batch]
 
 

@@ -1,1 +1,1 @@
-"""Tools for who writes adapters: a new one, trying, comparing, checking."""
+"""What the commands `stadtbus adapter …` do for those who write adapters; a module per command."""

@@ -19,15 +19,15 @@ from stadtbus.adapter_tools import new
 
 @dataclass(frozen=True, slots=True)
 class AdapterReport:
-    """What came of looking at one adapter."""
+    """What was found at one adapter."""
 
     office: str
     flaws: tuple[Flaw, ...]
-    """Of its mapping."""
+    """Flaws of its mapping, or of its place in the catalogue."""
     differing: tuple[str, ...]
-    """Recorded samples of which something else comes than was recorded."""
+    """Names of samples from which the mapping makes something else than was recorded."""
     verdicts: tuple[CheckResult, ...]
-    """Of the conformance suite; none where the mapping has flaws, because those come first."""
+    """What the checks of the conformance suite found; empty where there are flaws, because those have to be mended first."""
 
     @property
     def broken(self) -> list[CheckResult]:
@@ -40,7 +40,7 @@ class AdapterReport:
         return not (self.flaws or self.differing or self.broken)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """The same for programs."""
         return {
             "office": self.office,
             "fine": self.fine,

@@ -30,7 +30,7 @@ PROTOCOLS: Final = {
     "sftp": _CSV,
     "file": _CSV,
 }
-"""And the target of the mapping that is written for each."""
+"""What a back office may speak, and the `target` of the mapping that is written for it."""
 SAMPLES: Final = 6
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _START: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -39,7 +39,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be made. `ags` and `city_name` are for a city that the catalogue does not have."""
+    """What the user asked for. `ags` and `city_name` are for a city that the catalogue does not have."""
 
     office: str
     protocol: str
@@ -60,7 +60,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What has been written."""
+    """The files that have been written."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -168,7 +168,7 @@ def _of_the_page(wish: Wish, catalogue: Catalogue) -> dict[str, str]:
 
 
 def _document(service: Service, *, table: bool) -> Iterator[str]:
-    """The lines of the mapping that its base does not say."""
+    """The lines of the mapping that its base does not have."""
     if service.id not in page.bases():
         yield from map(_of_field, service.fields)
     elif table:  # where a name can stand once only, that of the dwelling or the business is not that of the applicant
@@ -180,7 +180,7 @@ def _document(service: Service, *, table: bool) -> Iterator[str]:
 
 
 def _of_field(field: FieldSpec) -> str:
-    """A field of the form, named as people call it."""
+    """The line of the mapping for a field of the form, under the name that people give it."""
     name = re.sub(r"[^a-z0-9]+", "_", field.name.lower().translate(_UMLAUTS)).strip("_")
     more = "".join(f", {key}: true" for key, said in (("required", field.required), ("many", field.many)) if said)
     return f"  formular_{name}: {{value: feld('{field.id}'){more}}}\n"

@@ -43,7 +43,7 @@ def known_view(rows: Sequence[dict[str, Any]]) -> RenderableType:
 
 @contextmanager
 def progress(console: Console, office: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A line that tells which check runs; it goes when all have run."""
+    """A line that tells which check runs, gone at the end of the block; the function that it gives is called before each."""
     columns = (SpinnerColumn(), TextColumn("{task.completed}/{task.total} {task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(office, total=total, completed=-1)
@@ -77,7 +77,7 @@ def trial_view(trial: Trial) -> RenderableType:
 
 
 class _TrialTable:
-    """As wide as the screen, with paths broken between their steps."""
+    """The table of a trial, made for the width of the console that prints it: paths are broken between their steps."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -141,7 +141,7 @@ def _summary(trial: Trial) -> str:
 
 
 def as_html(view: RenderableType) -> str:
-    """The same as a page of its own."""
+    """A view as an HTML page."""
     recorder = Console(record=True, width=_PAGE_WIDTH, file=io.StringIO())
     recorder.print(view)
     return recorder.export_html()

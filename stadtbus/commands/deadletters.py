@@ -162,7 +162,7 @@ def settle(
 
 
 def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, RolloutLimits]:
-    """What ends without being tried: all at once, because nothing can fail."""
+    """What discard and settle share. They go all at once, without a first few and without a stop, because no hand-over can fail."""
     from consumers.desk.rollout import RolloutLimits
 
     desk, plan = _planned(office, selection, actor, tried=False)
@@ -206,7 +206,7 @@ def _carry_out(
 
 
 def _run(plan: Plan, run: Callable[[Callable[[Tally], None]], Any]) -> Tally:
-    """With a bar that moves as outcomes come in."""
+    """Carry out a plan, with a bar that moves as outcomes become known."""
     with progress_bar("outcomes") as advance:
         tally: Tally = asyncio.run(run(lambda tally: advance(tally.known + tally.unwatched, len(plan.letters))))
     return tally

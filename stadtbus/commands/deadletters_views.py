@@ -59,7 +59,7 @@ def _cause(group: CauseGroup) -> Text:
 
 
 def group_as_dict(group: CauseGroup, now: datetime) -> dict[str, Any]:
-    """One group for programs."""
+    """The dead letters of one cause, for programs."""
     kind = group.cause
     return {
         "fingerprint": kind.fingerprint,
@@ -89,7 +89,7 @@ def _listed(letter: DeadLetter, what: DeadLetterState) -> dict[str, Any]:
 
 
 def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
-    """Those of one cause, each with what `show` and `replay` take."""
+    """The dead letters of one cause, each with what `deadletters show` and `replay` take."""
     title = f"{group.cause.office}, {group.cause.fingerprint}: {counted(len(group.letters), 'dead letter')}, {group.open} open"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("submission\nits case", no_wrap=True)
@@ -112,7 +112,7 @@ def _case(letter: DeadLetter) -> str:
 
 
 def letter_view(detail: Detail) -> RenderableType:
-    """DeadLetterState is known of one letter, without its value."""
+    """What is known of one dead letter, without its value."""
     lines = facts_view(f"Dead letter {detail.letter.place}", _facts(detail))
     headers = Table(title="Headers", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     headers.add_column("name", no_wrap=True)
@@ -138,7 +138,7 @@ def _facts(detail: Detail) -> Iterable[tuple[str, str]]:
 
 
 def letter_as_dict(detail: Detail) -> dict[str, Any]:
-    """One letter for programs, without its value."""
+    """The same for programs."""
     letter, entry = detail.letter, detail.entry
     return {
         "place": str(letter.place),
@@ -155,7 +155,7 @@ def letter_as_dict(detail: Detail) -> dict[str, Any]:
 
 
 def value_text(value: bytes | None) -> str:
-    """A value that may be seen: as text where it is text that a terminal bears, else in hex."""
+    """A revealed value: as text where all its characters can be printed, else in hex."""
     return "" if value is None else _text(value) or value.hex()
 
 
@@ -179,7 +179,7 @@ def _text(value: bytes) -> str | None:
 
 
 def plan_view(plan: Plan, verb: str, now: datetime, *, go: bool, ledger: bool) -> RenderableType:
-    """DeadLetterState would be done, with what one should know before."""
+    """What would be done, and what one should know before it is."""
     lines = facts_view(
         f"{verb} at {plan.office}: {counted(len(plan.letters), 'dead letter')} of {counted(plan.cases, 'case')}", _plan(plan, now)
     )
@@ -217,7 +217,7 @@ def _warnings(plan: Plan, verb: str, *, ledger: bool) -> Iterable[str]:
 
 
 def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
-    """A plan for programs."""
+    """What would be done, for programs."""
     stamps = [letter.timestamp_ms for letter in plan.letters]
     return {
         "office": plan.office,
@@ -246,7 +246,7 @@ _OUTCOMES: Final = {
 
 
 def tally_view(tally: Tally, verb: str) -> RenderableType:
-    """DeadLetterState came of it."""
+    """What became of the dead letters of a plan that has been carried out."""
     return facts_view(f"{verb}: {tally.sent:,} of {tally.total:,} sent", _tally(tally))
 
 
@@ -267,7 +267,7 @@ def _tally(tally: Tally) -> Iterable[tuple[str, str]]:
 
 
 def tally_as_dict(tally: Tally | None) -> dict[str, Any]:
-    """DeadLetterState came of it, for programs; nothing where nothing was done."""
+    """The same for programs; empty where the plan has not been carried out."""
     if tally is None:
         return {}
     return {

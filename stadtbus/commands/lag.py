@@ -45,7 +45,7 @@ def lag(*, as_json: AsJson = False) -> None:
 
 
 def _lag_view(verdicts: Sequence[LagVerdict], now: datetime) -> RenderableType:
-    """One line for each, and below them why those that are not well are not."""
+    """A line for the gateway, each office and each recorder; below them, what those that do not work say of themselves."""
     from stadtbus.readiness import GATEWAY
 
     table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)

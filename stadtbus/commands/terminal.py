@@ -26,21 +26,32 @@ to_people = Console(stderr=True)
 
 
 def print_what_can_be() -> None:
-    """To be called before anything is printed: a letter that the terminal or pipe cannot take is written as an escape, and raises nothing."""
+    """From now on, write a character that the terminal or pipe cannot take as an escape, instead of raising `UnicodeEncodeError`.
+
+    To be called before anything is printed.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def load() -> Settings:
-    """The settings in force."""
+    """The settings in force.
+
+    Raises:
+        UsageError: settings-invalid.
+    """
     from stadtbus import settings
 
     return settings.load()
 
 
 def quiet() -> Settings:
-    """The settings, for a command that prints for people or programs: log lines, ours and those of libraries, are not among its output."""
+    """Switch off all logging of this process, ours and that of libraries, and load the settings: for commands that print a result.
+
+    Raises:
+        UsageError: settings-invalid.
+    """
     import structlog
 
     logging.disable(logging.CRITICAL)
@@ -69,7 +80,10 @@ def _text(value: object) -> str:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal, which goes at the end; what it gives is to be called with how many are done, and of how many."""
+    """A bar on standard error, gone at the end of the block; nothing where standard error is no terminal.
+
+    The function that it gives is to be called, as often as wanted, with how many are done and how many there are.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -48,7 +48,7 @@ def trace(
 
 
 def _steps_as_dicts(trace: Trace) -> list[dict[str, Any]]:
-    """For programs, which ask for a case as for one submission: each step says whose it is."""
+    """The steps of one submission for programs; each names the submission, because a case has several."""
     return [asdict(step) | {"submission": trace.submission, "hotline_code": trace.hotline_code} for step in trace.steps]
 
 

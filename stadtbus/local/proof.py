@@ -90,7 +90,7 @@ class Proof:
 
 
 class Prover:
-    """Compares while a run goes on and at its end; opens audit and statistics beside the processes that write them."""
+    """Makes proofs of a run, at any time; reads audit and statistics while other processes write them. To be closed."""
 
     def __init__(self, system: LocalSystem, portals: Sequence[SyntheticPortal]) -> None:
         self._system = system
@@ -99,7 +99,12 @@ class Prover:
         self._statistics: Store = facts.open_store(system.stores)
 
     async def proof(self) -> Proof:
-        """The state right now; final once everything has arrived."""
+        """The comparison as of now: what is still under way counts as lost.
+
+        Raises:
+            CannotTell: kafka-unreachable, kafka-failed.
+            httpx.TransportError: the twins do not answer.
+        """
         accepted: dict[str, set[UUID]] = {}
         for portal in self._portals:
             accepted.setdefault(portal.office, set()).update(portal.book.accepted)

@@ -121,7 +121,7 @@ class LocalSystem:
         return self._shape.processes is None or process in self._shape.processes
 
     def _offices(self) -> dict[str, dict[str, Any]]:
-        """The adapters' settings by city and office; asking the twins for them draws their host key."""
+        """The adapters' settings by city and office, as the twins give them; the twins make their SSH host key for that."""
         offices: dict[str, dict[str, Any]] = {}
         for office, settings in Twins(self._twins).office_settings().items():
             city, _, name = office.partition(".")
@@ -171,7 +171,9 @@ class LocalSystem:
         return ProcessSpec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
 
     async def start(self, *, fresh: bool) -> None:
-        """Start Kafka, create topics, start all processes; returns when every one is ready. `fresh` forgets what the folder holds, now and at the end.
+        """Start Kafka, create topics, start twins and processes; returns when all work.
+
+        With `fresh`, what the folder holds is deleted, now and by `stop`.
 
         Raises:
             UsageError: java-missing, maven-missing, port-taken, folder-in-use, earlier-run.
@@ -209,7 +211,7 @@ class LocalSystem:
                 os.kill(pid, sig)
 
     async def keep_kafka(self) -> None:
-        """Begin the own broker again whenever it has died, until cancelled; of a Kafka of somebody else nothing is done."""
+        """Start the broker again whenever it has ended, until cancelled; returns at once where Kafka is somebody else's."""
         while self._kafka is not None:
             await asyncio.sleep(_BROKER_LOOK_S)
             if await asyncio.to_thread(self._kafka.pids):
@@ -245,7 +247,11 @@ class LocalSystem:
         return [(submission, float(at)) for submission, at in map(str.split, answer.text.splitlines())]
 
     def _take_folder(self, *, fresh: bool) -> None:
-        """Be the only one in the folder. The lock is beside it, so that it outlives what is deleted, and ends with this process."""
+        """Make the folder, and lock it against another system. The lock stands beside it, because the folder may be deleted.
+
+        Raises:
+            UsageError: folder-in-use, earlier-run.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self._started.enter_context(self.folder.with_name(f"{self.folder.name}.lock").open("a"))
         try:
@@ -260,7 +266,7 @@ class LocalSystem:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _write_schemas(self) -> None:
-        """Rows for the genuine messages that offices take, without schema sets: those are the operator's, and none is shipped."""
+        """Write a schema table whose rows, one per genuine message that offices take, have no schema set: none is shipped with the bus."""
         offices = [office for city in self.catalogue.cities.values() for office in city.offices]
         namespaces = sorted({namespace for office in offices for namespace in getattr(office, "namespaces", ())})
         for namespace in namespaces:
@@ -270,14 +276,18 @@ class LocalSystem:
         (self._schemas / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
 
     def _write_config(self) -> None:
-        """All processes read this file. It holds the twins' secrets, so it is for its owner only."""
+        """Write the settings file that all processes read, for its owner only: it holds the twins' secrets."""
         configuration = self._settings_without_offices() | {"offices": self._offices()}
         self.settings = Settings.model_validate(configuration)
         self.config.touch(mode=0o600)
         self.config.write_text(yaml.safe_dump(configuration, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _check_ports(self) -> None:
-        """Say which port is taken before anything has started."""
+        """Find a port that is taken before anything starts.
+
+        Raises:
+            UsageError: port-taken.
+        """
         wanted = {name: port_of(self.settings, name) for name in self.processes}
         wanted |= {f"twin {office}": port for office, port in ports(self._twins).items()} | {"twins": self._twins.control_port}
         for name, port in wanted.items():

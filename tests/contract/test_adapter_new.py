@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -52,6 +53,25 @@ def _own_tests(folder: Path, protocol: str) -> subprocess.Popen[str]:
     subprocess.run(pip, check=True, capture_output=True)
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made / "tests")]
     return subprocess.Popen(tests, cwd=made, env={"PYTHONPATH": str(installed)}, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_wheel_has_the_templates(tmp_path: Path) -> None:
+    """Installed from a wheel, the command has every template, and writes a package from them."""
+    root, site = Path(__file__).parents[2], tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=root, check=True, capture_output=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    ZipFile(wheel).extractall(site)
+    assert _templates(site) == _templates(root) != set()
+    call = [sys.executable, "-m", "stadtbus", "adapter", "new", "regensburg.gewerbe", "--protocol", "soap", *NEW_CITY]
+    done = subprocess.run(call, cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, check=False)
+    assert (done.returncode, (tmp_path / "regensburg-gewerbe/regensburg_gewerbe/twin.py").exists()) == (0, True), done.stderr
+
+
+def _templates(root: Path) -> set[str]:
+    folder = root / "stadtbus/adapter_tools/templates"
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.in")}
 
 
 @pytest.mark.parametrize("protocol", new.PROTOCOLS)
