@@ -11,23 +11,25 @@ class DeliverySettings(Part):
     """The same for all offices. The retry schedule that portals are told stands here."""
 
     max_concurrency: int = Field(
-        default=500, ge=1, le=10_000, description="Hand-overs at the same time, each of another case; an adapter may want fewer."
+        default=500, ge=1, le=10_000, description="Deliveries at the same time, each of another case; an adapter may want fewer."
     )
     in_flight: int = Field(default=6_000, ge=10, description="Records read and not finished; above it reading waits.")
     in_flight_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, description="Their size; the same.")
-    attempt_limit_s: float = Field(default=900, gt=0, description="After it a hand-over is given up as unclear and its case parked.")
+    attempt_timeout_s: float = Field(default=900, gt=0, description="After it an attempt is given up as unclear and its case parked.")
     gap_limit: int = Field(
         default=5_000, ge=1, description="So many finished records may wait for one that is not; then it is given up as unclear."
     )
-    immediate_retries: int = Field(default=3, ge=1, description="Tries in place after a blip, before the case is parked.")
+    immediate_retries: int = Field(
+        default=2, ge=0, description="Retries in place after a blip or an unclear answer, before the case is parked."
+    )
     first_backoff_s: float = Field(default=30, gt=0, description="How long a parked case waits first; then twice as long each time.")
     longest_backoff_s: float = Field(default=3600, gt=0, description="The longest wait of a parked case.")
-    tries: int = Field(default=10, ge=1, description="Tries of a parked submission, before it is a dead letter.")
+    delayed_retries: int = Field(default=10, ge=1, description="Retries of a parked submission, before it is a dead letter.")
     first_probe_s: float = Field(
         default=1, gt=0, description="How long an office is paused first when its back office is down; then twice as long."
     )
     longest_probe_s: float = Field(default=60, gt=0, description="The longest time between two looks at a back office that is down.")
-    longest_outcome_s: float = Field(
+    longest_outcome_poll_s: float = Field(
         default=300, gt=0, description="The longest time between two questions for an outcome that a back office tells later."
     )
     failure_threshold: int = Field(default=10, ge=1, description="So many blips and unclear answers without a clear one count as down.")

@@ -10,7 +10,7 @@ from consumers.delivery.failures import Cause, Failure
 from consumers.delivery.job import Job
 from infra.kafka.outgoing import Outgoing
 from schemas import topics
-from schemas.copies import headers_of_copy, take_apart
+from schemas.copies import headers_of_copy
 from schemas.events import iso
 from schemas.headers import CopyHeader
 
@@ -27,12 +27,12 @@ class Copies:
         self._adapter = adapter
 
     def parked(self, job: Job, now_ms: int) -> Outgoing:
-        """The record for the retry topic."""
+        """The record for the retry topic; its entry says when it is due."""
         due = {} if job.entry.next_try_ms is None else {CopyHeader.NOT_BEFORE: iso(job.entry.next_try_ms)}
         return self._copy(job, topics.retry(self._office), self._block(job, now_ms) | due)
 
     def dead(self, job: Job, now_ms: int) -> Outgoing:
-        """The record for the dead letters, with what Spring's tools look for."""
+        """The record for the dead letters; its entry says why. Also with what Spring's tools look for."""
         origin, failure = job.first_place, job.failure
         block = self._block(job, now_ms) | {CopyHeader.SPRING_TOPIC: origin.topic, CopyHeader.SPRING_GROUP: self._office}
         if failure is not None:
@@ -41,12 +41,12 @@ class Copies:
         return self._copy(job, topics.deadletters(self._office), block)
 
     def _copy(self, job: Job, topic: str, block: dict[CopyHeader, str]) -> Outgoing:
-        record = job.record
-        headers = headers_of_copy(job.original_headers, job.first_place, block)
-        return Outgoing(topic, record.key, record.value, headers, job.first_place.partition, record.timestamp)
+        record, origin = job.record, job.first_place
+        headers = headers_of_copy(job.original_headers, origin, block)
+        return Outgoing(topic, record.key, record.value, headers, origin.partition, record.timestamp)
 
     def _block(self, job: Job, now_ms: int) -> dict[CopyHeader, str]:
-        earlier = take_apart(job.record.headers).block if job.retry else {}
+        earlier = {} if job.earlier_copy is None else job.earlier_copy.block
         block = {CopyHeader.ADAPTER: self._adapter, CopyHeader.INSTANCE: _INSTANCE}
         if job.failure is not None:
             block |= _failure(job.failure)

@@ -108,7 +108,7 @@ class LedgerEntry:
         """The attempt is over and has to be repeated."""
         self.state, self.unclear = NOT_TAKEN, unclear
 
-    def note_try_failed(self, cause: str, next_try_ms: int) -> None:
+    def note_try_failed(self, cause: str, next_try_ms: int | None) -> None:
         """Beside `note_not_taken`: one more attempt from the retry topic has failed, and the next one has a time."""
         self.tries += 1
         self.cause, self.next_try_ms = cause, next_try_ms

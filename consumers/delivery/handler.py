@@ -1,10 +1,13 @@
 """How submissions get to one back office: the ledger before and after, failures by cause, copies, and the news for portals.
 
-A record passes three steps, each for a batch but the hand-over itself:
- 1. begin      read the headers; the ledger says `started`, or what became of the submission before
- 2. hand over  `consumers.delivery.deliver`
- 3. settle     decide what follows (`consumers.delivery.failures`); copy what is set aside, and wait until Kafka has it;
-               write the ledger; tell the portals, and wait until Kafka has it. Only then a record counts as finished.
+A record passes three steps, each for a batch but the delivery itself:
+ 1. begin      the ledger notes `started`, or says what became of the submission before
+ 2. deliver    `deliver.py`: find, or parse, translate and deliver
+ 3. settle     `decide.py` says what becomes of the record; then
+                 copy    what is parked or dead, and wait until Kafka has it
+                 ledger  what became of the submission
+                 tell    the portals, and wait until Kafka has it
+               Only then a record counts as finished. Whatever a crash leaves between two of them is done again, with the same end.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import structlog
@@ -23,35 +25,40 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.interface import Adapter, AnswersLater
 from consumers.delivery import states
+from consumers.delivery.awaited import Awaited
+from consumers.delivery.breaker import Brake, Breaker
 from consumers.delivery.copies import Copies
+from consumers.delivery.decide import Becomes, Decision, decide
 from consumers.delivery.deliver import deliver
 from consumers.delivery.entry import OLDER_THAN_ALL, LedgerEntry
-from consumers.delivery.failures import Brake, Breaker, Cause, Failure, Stage, decide
+from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
 from consumers.delivery.ledger import Ledger
-from consumers.delivery.outcomes import Awaited
-from consumers.engine import FINISHED, Action, Again, CaseState, Dead, End, Parked, Waits
+from consumers.delivery.news import News
+from consumers.engine import FINISHED, Again, CaseState, Dead, End, Parked, Waits
 from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
-from infra.kafka.outgoing import KafkaRefusal, Outgoing
+from infra.kafka.outgoing import KafkaRefusal
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
 from infra.logs import Seldom
-from schemas import events, topics
-from schemas.events import EVENT_CONTENT_TYPE, State
-from schemas.headers import Header
+from schemas import topics
+from schemas.events import State
 
 log = structlog.get_logger()
 
 ResultT = TypeVar("ResultT")
 
 _STORE_PAUSE_S: Final = 1.0
-_LEAST_WAIT_S: Final = 0.1
 
 
 class Delivery:
-    """What the engine does with the records of one office (`consumers.engine.Handler`)."""
+    """What the engine does with the records of one office. `consumers.engine.Handler` says when each method is called, and by whom.
+
+    A ledger that does not answer is asked until it does, so the methods that write to it wait as long as that takes. They raise `Fenced`
+    when somebody else has our partitions, and then nothing was written.
+    """
 
     make = Job
 
@@ -64,6 +71,7 @@ class Delivery:
         settings: DeliverySettings,
         continuing: Collection[str] = (),
     ) -> None:
+        """`continuing` are the keys of services whose cases go on after a dead letter."""
         self.max_concurrency = adapter.max_concurrency
         self.breaker = Breaker(settings)
         self.brake = Brake(settings)
@@ -76,28 +84,36 @@ class Delivery:
         self._sender = sender
         self._settings = settings
         self._continuing = continuing
-        """Keys of services whose cases go on after a dead letter."""
-        self._reader = HeaderReader(office)
+        self._headers = HeaderReader(office)
         self._copies = Copies(office, office)
-        self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office, answers_later=self._answers_later)
+        self._news = News(office, answers_later=self._answers_later)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)
 
-    # --- what the engine asks
+    # --- partitions, and what is read of them
 
     async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
-        """See `Handler`."""
+        """Fence off earlier owners in the ledger, and read what it knows. Probes and refused records of before are nobody's any more."""
         self.breaker.forget_probe()
         self.refusals.forget()
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
 
+    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Note in the ledger where the partitions start."""
+        await self._stored(lambda: self._ledger.note_starts(starts))
+
+    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+        """Note in the ledger what is about to be committed."""
+        await self._stored(lambda: self._ledger.note_offsets(offsets, lost))
+
     def recognise(self, jobs: Sequence[Job]) -> None:
-        """See `Handler`. A record of the retry topic that is no copy of ours counts as older than all others of its case."""
+        """Read the headers. What they do not say is a failure of the job; nothing is raised. A record of the retry topic that is no copy of
+        ours counts as older than all others of its case.
+        """
         for job in jobs:
             try:
-                self._reader.read(job)
+                self._headers.read(job)
             except UnreadableHeaders as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
             if job.retry:
@@ -106,36 +122,31 @@ class Delivery:
                 job.origin = origin.offset if origin.topic == topics.submissions(self._office) else OLDER_THAN_ALL
 
     def capacity(self, wanted: int) -> int:
-        """See `Handler`."""
+        """None while the brake has stopped the office; else what the breaker lets through."""
         return 0 if self.brake.reason is not None else self.breaker.capacity(time.monotonic(), wanted)
-
-    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
-        """See `Handler`."""
-        await self._stored(lambda: self._ledger.note_starts(starts))
-
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
-        """See `Handler`."""
-        await self._stored(lambda: self._ledger.note_offsets(offsets, lost))
 
     # --- 1. begin
 
     async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-        """See `Handler`."""
+        """Begin an attempt in the ledger for each that may; those begun, and the others. Unreadable ones have no entry to begin."""
         for job in works:
-            job.handed_out()
+            job.dispatched()
         jobs = [job for job in works if job.unreadable is None]
-        first_time = all(
-            not job.retry and job.wants_attempt and job.attempts == 1 and not self._ledger.has_to_ask(job.partition, job.offset)
-            for job in jobs
-        )
-        if jobs and not (first_time and await self._begin_new(jobs)):
+        if jobs and not (self._look_new(jobs) and await self._begin_new(jobs)):
             requests = [job.request for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(requests)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
         to_deliver = [job for job in jobs if job.begun]
         if to_deliver:
-            self.breaker.probing()
+            self.breaker.note_begun()
         return to_deliver, [job for job in works if not job.begun]
+
+    def _look_new(self, jobs: Sequence[Job]) -> bool:
+        """Whether all of these are read for the first time, as far as one can see without the ledger."""
+        return all(
+            not job.retry and job.wants_attempt and job.dispatches == 1 and not self._ledger.has_to_ask(job.partition, job.offset)
+            for job in jobs
+        )
 
     async def _begin_new(self, jobs: Sequence[Job]) -> bool:
         """Begin records that are read for the first time; False, and nothing was done, where one of them was not."""
@@ -145,128 +156,90 @@ class Delivery:
             job.entry, job.begun = entry, True
         return len(entries) == len(jobs)
 
-    # --- 2. hand over
+    # --- 2. deliver
 
     async def deliver(self, job: Job) -> None:
-        """See `Handler`."""
+        """Ask, or deliver, once; the job has the reference or the failure. Waits for the back office, and raises only the end of this task."""
         await deliver(job, self._adapter, self._office)
 
     def give_up(self, job: Job, reason: str | None) -> None:
-        """See `Handler`. What takes too long is parked at once: quick tries would take too long as well."""
+        """Note an unclear failure, or that no attempt was made. What took too long is parked at once: to repeat it would take too long, too."""
         if reason is not None:
             job.failures = self._settings.immediate_retries
             job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, reason, TimeoutError.__name__)
         else:
             job.skipped = True
+            job.entry.attempt -= 1  # it was not made
             self.breaker.forget_probe()
 
     # --- 3. settle
 
     async def settle(self, jobs: Sequence[Job]) -> list[End]:
-        """See `Handler`. What Kafka refuses, a copy or an event, waits where it has come to; the others go on."""
+        """Decide, copy, write the ledger, tell; waits until Kafka has copies and events. What Kafka refuses waits where it has come to, and
+        is settled again from there; the others go on.
+        """
         now_ms = int(time.time() * 1000)
         for job in jobs:
             if not job.decided:
-                job.decided, job.copy = True, self._decide(job, now_ms)
+                self._decide(job, now_ms)
         waits = await self._copy([job for job in jobs if job.copy is not None])
-        await self._record([job for job in jobs if job.writes], [job for job in waits if job.begun and job.submission])
-        waits |= await self._tell([job for job in jobs if job.state is not None and job not in waits], now_ms)
+        await self._write_ledger([job for job in jobs if job.ledger_due], [job for job in waits if job.begun and job.submission])
+        waits |= await self._tell([job for job in jobs if job.news is not None and job not in waits], now_ms)
         self._count_delivered([job for job in jobs if job.reference is not None and job not in waits], now_ms)
         return [Waits(waits[job]) if job in waits else job.end or FINISHED for job in jobs]
 
-    def _decide(self, job: Job, now_ms: int) -> Outgoing | None:
-        """What becomes of the record; a copy, if one is to be made first."""
+    def _decide(self, job: Job, now_ms: int) -> None:
+        """Let breaker and brake hear of the attempt, decide, and note in the job what has to be done."""
+        job.decided = True
         if job.reference is not None:
-            self._note_delivered(job, job.reference, now_ms)
+            self._note_answer(None)
+            self.brake.note_delivered()
         elif job.failure is not None:
-            return self._decide_failure(job, job.failure, now_ms)
-        elif job.skipped:
-            job.entry.attempt -= 1  # it never came to it
-            _note_again(job, 0)
-        elif not job.open:
-            _repeat(job)
-        elif job.discarded is not None:
-            _note_refused(job, now_ms)
-        elif job.settled is not None:
-            _note_settled(job, job.settled, now_ms)
-        elif job.action is not Action.TRY:
-            return self._set_aside_untried(job, now_ms)
-        else:
-            job.end = Again(self._wait_s(job, now_ms))
-        return None
+            self._note_failure(job, job.failure)
+        decision = decide(job, now_ms, self._settings, self.brake, self._continuing)
+        if decision.stop is not None:
+            self._stop(decision.stop)
+        self._prepare(job, decision, now_ms)
 
-    def _note_delivered(self, job: Job, reference: str, now_ms: int) -> None:
-        _note_settled(job, reference, now_ms)
-        self._heed(None)
-        self.brake.good()
+    def _prepare(self, job: Job, decision: Decision, now_ms: int) -> None:
+        """What follows from a decision: the entry as it is to be written, the copy, the news, and what the engine hears."""
+        entry, next_try_ms = job.entry, None if decision.delay_s is None else now_ms + int(decision.delay_s * 1000)
+        match decision.becomes:
+            case Becomes.DELIVERED:
+                entry.note_delivered(decision.reference, now_ms)
+                job.ledger_due, job.news = True, State.DELIVERED
+            case Becomes.REFUSED:
+                entry.note_refused(decision.cause, now_ms)
+                if job.submission:  # else it could not be read, and nobody waits for it under an id
+                    job.ledger_due, job.news = True, State.REJECTED
+            case Becomes.PARKED:
+                entry.note_parked(decision.cause, next_try_ms, unclear=job.unclear)
+                job.news, job.copy = _news_of_waiting(decision.cause), self._copies.parked(job, now_ms)
+                metrics.PARKED.labels(self._office, decision.cause).inc()
+            case Becomes.DEAD:
+                self._prepare_dead(job, decision, now_ms)
+            case Becomes.TRIED_AGAIN | Becomes.TRIED_LATER:
+                self._prepare_again(job, decision, next_try_ms)
+            case Becomes.NOT_DUE:
+                job.end = Again(decision.delay_s or 0.0)
+            case Becomes.KNOWN:
+                _tell_again(job)
 
-    def _heed(self, failure: Failure | None) -> None:
-        """What a hand-over says of the back office; None for one that succeeded."""
-        was_up = self.breaker.reason is None
-        self.breaker.note(failure, time.monotonic())
-        if was_up and failure is not None and self.breaker.reason is not None:
-            log.error("office_down", office=self._office, reason=failure.reason)
-            self._show_state()
-        elif not was_up and self.breaker.reason is None:
-            log.info("office_up", office=self._office)
-            self._show_state()
+    def _prepare_dead(self, job: Job, decision: Decision, now_ms: int) -> None:
+        unclear = job.unclear and decision.cause != Cause.CANNOT_FIND  # there a person finds out, and then decides
+        job.entry.note_dead(decision.cause, job.offset if job.retry else None, holds=decision.holds, unclear=unclear)
+        job.news, job.copy = State.DEAD_LETTER if job.submission else None, self._copies.dead(job, now_ms)
+        metrics.DEADLETTERS.labels(self._office, decision.cause).inc()
+        if job.failure is not None:  # what only follows a dead letter of its case says nothing of the office
+            self.brake.note_dead()
 
-    def _decide_failure(self, job: Job, failure: Failure, now_ms: int) -> Outgoing | None:
-        self._say_failure(job, failure)
-        if failure.stage is Stage.DELIVER:
-            self._heed(failure)
-        else:
-            self.breaker.forget_probe()
-        if failure.cause is not Cause.DESTINATION_DOWN:
-            job.failures += 1
-        verdict = decide(failure, job.failures, job.entry.tries + 1, parked=job.retry, settings=self._settings)
-        cause = verdict.cause or failure.cause
-        if verdict.what == "park":
-            return self._park(job, cause, now_ms, verdict.delay_s)
-        if verdict.what == "dead":
-            too_many = self.brake.too_many()
-            if too_many is None:
-                self.brake.dead()
-                return self._dead(job, cause, now_ms, holds=job.service not in self._continuing)
-            self._stop(too_many)
-        if verdict.what == "again" and job.retry and cause is not Cause.DESTINATION_DOWN:
-            job.entry.tries += 1
-            job.entry.cause, job.entry.next_try_ms, job.state = cause, now_ms + int(verdict.delay_s * 1000), State.RETRY_WAIT
-        _note_again(job, verdict.delay_s)
-        return None
-
-    def _stop(self, reason: str) -> None:
-        if self.brake.reason is None:
-            self.brake.stop(reason)
-            log.error("office_stopped", office=self._office, reason=reason)
-            self._show_state()
-
-    def _park(self, job: Job, cause: Cause, now_ms: int, delay_s: float | None) -> Outgoing:
-        entry = job.entry
-        entry.state, entry.cause, entry.tries, entry.unclear = states.PARKED, cause, 0, job.unclear
-        entry.next_try_ms = None if delay_s is None else now_ms + int(delay_s * 1000)
-        job.state = _WAITING.get(cause, State.RETRY_WAIT)
-        metrics.PARKED.labels(self._office, cause).inc()
-        return self._copies.parked(job, now_ms)
-
-    def _dead(self, job: Job, cause: Cause, now_ms: int, *, holds: bool) -> Outgoing:
-        entry = job.entry
-        entry.state, entry.cause, entry.next_try_ms, entry.holds = states.DEAD, cause, None, holds
-        entry.unclear = job.unclear and cause is not Cause.CANNOT_FIND  # there a person finds out, and then decides
-        entry.retry_offset = job.offset if job.retry else None
-        job.state = State.DEAD_LETTER if job.submission else None
-        metrics.DEADLETTERS.labels(self._office, cause).inc()
-        return self._copies.dead(job, now_ms)
-
-    def _set_aside_untried(self, job: Job, now_ms: int) -> Outgoing:
-        if job.action is Action.PARK:
-            return self._park(job, Cause.CASE_PARKED, now_ms, None)
-        return self._dead(job, Cause.CASE_HELD, now_ms, holds=True)
-
-    def _wait_s(self, job: Job, now_ms: int) -> float:
-        """Until it is due; never longer than the longest wait, whatever clock wrote it."""
-        wait_s = ((job.entry.next_try_ms or 0) - now_ms) / 1000
-        return min(max(wait_s, _LEAST_WAIT_S), self._settings.longest_backoff_s)
+    @staticmethod
+    def _prepare_again(job: Job, decision: Decision, next_try_ms: int | None) -> None:
+        job.entry.note_not_taken(unclear=job.unclear)
+        if decision.becomes is Becomes.TRIED_LATER:
+            job.entry.note_try_failed(decision.cause, next_try_ms)
+            job.news = State.RETRY_WAIT
+        job.ledger_due, job.end = bool(job.submission), Again(decision.delay_s or 0.0)
 
     async def _copy(self, jobs: Sequence[Job]) -> dict[Job, float]:
         """Write the copies; where they are decides how the records end. Those that wait, and for how long."""
@@ -274,65 +247,68 @@ class Delivery:
         waits = {}
         for job, one, sent in zip(jobs, copies, await self._sender.send_until_known(copies), strict=True):
             if isinstance(sent, KafkaRefusal):
-                waits[job] = self._refused(job, sent)
+                waits[job] = self.refusals.refused(_place(job), sent)
             else:
                 job.copy = None
-                self.refusals.taken(_who(job))
-                _note_copy(job, sent.offset, parked=topics.is_retry(one.topic))
+                self.refusals.taken(_place(job))
+                _note_copied(job, sent.offset, parked=topics.is_retry(one.topic))
         if copies:
             crashpoints.reached("settle.copied")
         return waits
 
-    async def _record(self, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
+    async def _write_ledger(self, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
         """Make durable in the ledger what became of these, and what could not be set aside."""
-        entries = [*(job.entry for job in jobs), *map(_untaken, waiting)]
+        entries = [*(job.entry for job in jobs), *map(_entry_of_waiting, waiting)]
         if entries:
             partitions = {job.partition for job in (*jobs, *waiting)}
             awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._answers_later else []
             await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
         for job in jobs:
-            job.writes = False
+            job.ledger_due = False
         crashpoints.reached("settle.recorded")
 
     async def _tell(self, jobs: Sequence[Job], now_ms: int) -> dict[Job, float]:
         """Write the events, and return when Kafka has them; those that wait, and for how long."""
+        events = [self._news.of_record(job, job.news, now_ms) for job in jobs if job.news is not None]
         waits = {}
-        for job, sent in zip(jobs, await self._sender.send_until_known([self._news(job, now_ms) for job in jobs]), strict=True):
+        for job, sent in zip(jobs, await self._sender.send_until_known(events), strict=True):
             if isinstance(sent, KafkaRefusal):
-                waits[job] = self._refused(job, sent)
+                waits[job] = self.refusals.refused(_place(job), sent)
             elif self.refusals:
-                self.refusals.taken(_who(job))
+                self.refusals.taken(_place(job))
         crashpoints.reached("settle.told")
         return waits
 
-    def _refused(self, job: Job, refusal: KafkaRefusal) -> float:
-        return self.refusals.refused(_who(job), refusal)
+    # --- what is known of the office, and what operators hear
 
-    def _news(self, job: Job, now_ms: int) -> Outgoing:
-        """The event for the portal. All events of a case go to one partition, that with the number of its records."""
-        entry, record = job.entry, job.record
-        step = events.StatusChange(
-            job.state or State.DELIVERED,
-            _iso(entry.ended_ms or now_ms),
-            entry.attempt,
-            _iso(entry.started_ms),
-            entry.reference,
-            entry.cause,
-        )
-        if entry.next_try_ms is not None:
-            step = step._replace(next_try_at=events.iso(entry.next_try_ms))
-        value = self._writer.write(step, job.submission, job.case_id, job.service, job.portal)
-        headers = _EVENT_HEADERS if job.traceparent is None else [*_EVENT_HEADERS, (Header.TRACEPARENT.value, job.traceparent)]
-        partition = job.first_place.partition if job.retry else record.partition
-        return Outgoing(self._events, record.key, value, headers, partition)
-
-    # --- what operators hear
-
-    def _say_failure(self, job: Job, failure: Failure) -> None:
+    def _note_failure(self, job: Job, failure: Failure) -> None:
         metrics.DELIVERY_FAILURES.labels(self._office, failure.cause).inc()
         log.warning(
             "delivery_failed", submission=job.submission, attempt=job.entry.attempt, stage=failure.stage, cause=failure.cause, reason=failure.reason
         )  # fmt: skip
+        if failure.stage is Stage.DELIVER:
+            self._note_answer(failure)
+        else:
+            self.breaker.forget_probe()
+        if failure.cause is not Cause.DESTINATION_DOWN:
+            job.failures += 1
+
+    def _note_answer(self, failure: Failure | None) -> None:
+        """What an attempt says of the back office; None for one that succeeded."""
+        was_up = self.breaker.reason is None
+        self.breaker.note_answer(failure, time.monotonic())
+        if was_up and failure is not None and self.breaker.reason is not None:
+            log.error("office_down", office=self._office, reason=failure.reason)
+            self._show_state()
+        elif not was_up and self.breaker.reason is None:
+            log.info("office_up", office=self._office)
+            self._show_state()
+
+    def _stop(self, reason: str) -> None:
+        if self.brake.reason is None:
+            self.brake.stop(reason)
+            log.error("office_stopped", office=self._office, reason=reason)
+            self._show_state()
 
     def _show_state(self) -> None:
         state = metrics.STOPPED if self.brake.reason is not None else metrics.UP if self.breaker.reason is None else metrics.DOWN
@@ -343,52 +319,32 @@ class Delivery:
         metrics.observe_all(self._seconds, [max(0.0, now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp()) for job in jobs])
 
     def finding(self) -> str | None:
-        """Why nothing is delivered, for people; None while it is."""
+        """For the health page: why nothing is delivered, in a sentence; None while it is. Does not block."""
         if self.brake.reason is not None:
             return f"stopped: {self.brake.reason}; mend the cause, then start this process anew"
         return None if self.breaker.reason is None else f"the back office is down: {self.breaker.reason}; since {self.breaker.since}"
 
-    # --- stores that fail
-
-    async def _stored(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """What a store answers, however often it has to be asked."""
+    async def _stored(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """What the ledger answers, however often it has to be asked. `ask` makes a new question each time."""
         while True:
             try:
-                return await write()
+                return await ask()
             except SQLAlchemyError as error:
                 self._say.warning("store_failed", error=database.reason(error), store="ledger", office=self._office)
                 await asyncio.sleep(_STORE_PAUSE_S)
 
 
-_EVENT_HEADERS: Final = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode())]
-_WAITING: Final[dict[str, State]] = {Cause.CASE_NOT_READY: State.PARKED, Cause.CASE_PARKED: State.PARKED}
-_iso = lru_cache(maxsize=256)(events.iso)
-"""Most events of a batch are of the same few moments."""
-
-
-def _who(job: Job) -> tuple[TopicPartition, int]:
-    """What a record is called among those under way: its place in the log."""
+def _place(job: Job) -> tuple[TopicPartition, int]:
+    """By which the refusals know a record: its place in the log."""
     return job.partition, job.offset
 
 
-def _untaken(job: Job) -> LedgerEntry:
-    """Its row while Kafka refuses the copy: a process that starts anew must not take its outcome for unclear."""
+def _entry_of_waiting(job: Job) -> LedgerEntry:
+    """What the ledger says while Kafka refuses the copy: a process that starts anew must not take the outcome for unclear."""
     entry = copy(job.entry)
-    entry.state, entry.unclear, entry.next_try_ms = states.NOT_TAKEN, job.unclear, None
+    entry.note_not_taken(unclear=job.unclear)
+    entry.next_try_ms = None
     return entry
-
-
-def _note_again(job: Job, delay_s: float) -> None:
-    job.entry.state, job.entry.unclear = states.NOT_TAKEN, job.unclear
-    job.writes, job.end = bool(job.submission), Again(delay_s)
-
-
-def _note_settled(job: Job, reference: str, now_ms: int) -> None:
-    """The back office has it."""
-    entry = job.entry
-    entry.state, entry.reference, entry.ended_ms = states.DELIVERED, reference, now_ms
-    entry.cause = entry.next_try_ms = entry.unclear = None
-    job.writes, job.state = True, State.DELIVERED
 
 
 def _awaited(job: Job) -> Awaited:
@@ -400,18 +356,11 @@ def _awaited(job: Job) -> Awaited:
     )  # fmt: skip
 
 
-def _note_refused(job: Job, now_ms: int) -> None:
-    entry = job.entry
-    entry.state, entry.cause, entry.ended_ms = states.REFUSED, job.discarded, now_ms
-    if job.submission:  # else it could not be read, and nobody waits for it under an id
-        job.writes, job.state = True, State.REJECTED
-
-
-def _note_copy(job: Job, offset: int, *, parked: bool) -> None:
-    """The copy stands: so the record is done with here."""
+def _note_copied(job: Job, offset: int, *, parked: bool) -> None:
+    """Kafka has the copy, so the record is finished here."""
     entry, record = job.entry, job.record
     entry.partition, entry.origin_offset, entry.case_key = record.partition, job.first_place.offset, record.key
-    job.writes = bool(job.submission)
+    job.ledger_due = bool(job.submission)
     if parked:
         entry.retry_offset = offset
         job.end = Parked(offset)
@@ -419,17 +368,21 @@ def _note_copy(job: Job, offset: int, *, parked: bool) -> None:
         job.end = Dead(job.submission)
 
 
-def _repeat(job: Job) -> None:
+def _tell_again(job: Job) -> None:
     """The outcome is known already; only the news of it may be missing."""
     entry = job.entry
     match entry.state:
         case states.DELIVERED:
-            job.state = State.DELIVERED
+            job.news = State.DELIVERED
         case states.REFUSED:
-            job.state = State.REJECTED
+            job.news = State.REJECTED
         case states.DEAD:
-            job.state = State.DEAD_LETTER
+            job.news = State.DEAD_LETTER
             job.end = Dead(job.submission) if entry.holds else FINISHED
         case _:
-            job.state = _WAITING.get(entry.cause or Cause.CASE_PARKED, State.RETRY_WAIT)
-            job.end = Parked(entry.retry_offset or 0)
+            job.news, job.end = _news_of_waiting(entry.cause or Cause.CASE_PARKED), Parked(entry.retry_offset or 0)
+
+
+def _news_of_waiting(cause: str) -> State:
+    """What a portal hears of a parked submission: whether its case waits, or a failure may pass."""
+    return State.PARKED if cause in (Cause.CASE_NOT_READY, Cause.CASE_PARKED) else State.RETRY_WAIT

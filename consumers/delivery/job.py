@@ -1,4 +1,4 @@
-"""A record on its way to the back office: what its headers say, the row of its submission, and what came of it."""
+"""A record in delivery: what its headers say, the ledger's entry of its submission, and what comes of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from consumers.delivery.entry import AttemptRequest, LedgerEntry
 from consumers.delivery.failures import Failure, Stage
 from consumers.engine import Action, End, KafkaWork
 from infra.kafka.outgoing import Outgoing
-from schemas.copies import Place, take_apart
+from schemas.copies import Copy, Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State
 from schemas.headers import CopyHeader, Header, RawHeaders
@@ -33,49 +33,61 @@ class Job(KafkaWork):
     A plain class, because one is made for each record: what is not set is that of the class.
     """
 
+    # From its headers, read once:
     submission: str = ""
     case_id: str = ""
     service: str = ""
     portal: str = ""
     accepted_at: str = ""
     traceparent: bytes | None = None
+    earlier_copy: Copy | None = None
+    """Of a record from the retry topic: its headers, taken apart."""
+    origin_place: Place | None = None
+    """Of a copy of ours: where the original stands."""
     discarded: str | None = None
     """An operator's reason for ending the submission."""
     settled: str | None = None
     """The back office's own number, where an operator has found the submission there."""
     unreadable: Failure | None = None
-    attempts: int = 0
-    """How often this process has handed the record out."""
+    """Why its headers do not say what it is."""
+    # Of its time in this process:
+    dispatches: int = 0
+    """How often it was dispatched."""
     failures: int = 0
-    """How often that failed for a reason of its own, not because the back office was down."""
-    # Of the handing-out under way:
+    """How many attempts failed for a reason of the record's own, not because the back office was down."""
+    # Of the dispatch that is under way:
     entry: LedgerEntry
+    """What the ledger says of its submission, and what it is to say."""
     begun: bool = False
+    """The ledger has noted that an attempt begins."""
     stage: Stage = Stage.PARSE
+    """How far the attempt has come."""
     unclear: bool = False
-    """A hand-over may have had its effect."""
+    """An attempt may have had its effect."""
     skipped: bool = False
-    """It was begun, and then not handed over."""
+    """It was begun, and the attempt was given up before it was made."""
     reference: str | None = None
-    """The back office has it."""
+    """The back office has it, under this reference."""
     failure: Failure | None = None
-    # What is decided in the end, and what of it is still to be done:
+    """Why the attempt failed."""
+    # What is decided, and what of it is still to be done:
     decided: bool = False
     copy: Outgoing | None = None
     """To be written before anything else."""
-    writes: bool = False
-    """The ledger has to note the entry."""
-    state: State | None = None
+    ledger_due: bool = False
+    """The entry has to be written."""
+    news: State | None = None
     """What the portal is to be told."""
     end: End | None = None
+    """What the engine is to be told; None for `FINISHED`."""
 
-    def handed_out(self) -> None:
-        """The record is taken up, perhaps not for the first time: nothing of an earlier time counts."""
-        if self.attempts:
-            self.stage, self.end, self.state, self.reference, self.failure = Stage.PARSE, None, None, None, None
-            self.begun = self.unclear = self.skipped = self.writes = self.decided = False
+    def dispatched(self) -> None:
+        """The engine hands the record out, perhaps not for the first time: nothing of an earlier time counts."""
+        if self.dispatches:
+            self.stage, self.end, self.news, self.reference, self.failure = Stage.PARSE, None, None, None, None
+            self.begun = self.unclear = self.skipped = self.ledger_due = self.decided = False
             self.copy = None
-        self.attempts += 1
+        self.dispatches += 1
         if self.unreadable is not None:
             self.entry = LedgerEntry(b"")
             self.failure = self.unreadable if self.discarded is None else None
@@ -88,30 +100,28 @@ class Job(KafkaWork):
     @property
     def request(self) -> AttemptRequest:
         """What the ledger has to know to begin an attempt."""
-        return AttemptRequest(self.id, self.partition, self.offset, self.retry, self.wants_attempt, waited=self.attempts > 1)
+        return AttemptRequest(self.id, self.partition, self.offset, self.retry, self.wants_attempt, waited=self.dispatches > 1)
 
     @property
     def wants_attempt(self) -> bool:
-        """It is to be handed over, if the ledger has nothing against it."""
+        """It is to be delivered, if the ledger has nothing against it."""
         return self.action is Action.TRY and self.discarded is None and self.settled is None
 
     @property
     def open(self) -> bool:
-        """Something is still to be done with the record."""
+        """Something is still to be done for its submission, and by this record."""
         return self.entry.is_open(self.offset, retry=self.retry)
 
     @property
     def original_headers(self) -> RawHeaders:
         """Without those that a copy of ours has behind them."""
-        headers: RawHeaders = self.record.headers
-        return take_apart(headers).original if self.retry else headers
+        return self.record.headers if self.earlier_copy is None else self.earlier_copy.original
 
     @property
     def first_place(self) -> Place:
         """Where the record was read first."""
         record = self.record
-        first = take_apart(record.headers).origin if self.retry else None
-        return first or Place(record.topic, record.partition, record.offset)
+        return self.origin_place or Place(record.topic, record.partition, record.offset)
 
 
 class HeaderReader:
@@ -126,15 +136,16 @@ class HeaderReader:
         self._trace: int | None = None
 
     def read(self, job: Job) -> None:
-        """Take what the headers say.
+        """Put what the headers say into the job. Called once for each record, when it was fetched; does not block.
 
         Raises:
             UnreadableHeaders: a header is missing or malformed, or the record is another office's.
         """
         headers: RawHeaders = job.record.headers
         if job.retry:
-            block = take_apart(headers).block
-            job.discarded, job.settled = block.get(CopyHeader.DISCARDED), block.get(CopyHeader.SETTLED)
+            job.earlier_copy = copy = take_apart(headers)
+            job.origin_place = copy.origin
+            job.discarded, job.settled = copy.block.get(CopyHeader.DISCARDED), copy.block.get(CopyHeader.SETTLED)
         names = [name for name, _ in headers]
         if names != self._names:
             self._find(names)

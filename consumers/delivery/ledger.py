@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from consumers.delivery.awaited import Awaited, expect
 from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
-from consumers.delivery.outcomes import Awaited, expect
 from consumers.delivery.states import BUSY, DEAD, DELIVERED, NOT_TAKEN, STARTED
 from consumers.delivery.tables import ENTRIES, LEDGER, LIES_IN_RETRY, MIGRATIONS, POSITIONS, SET_ASIDE
 from consumers.engine.core import CaseState
@@ -250,7 +250,7 @@ class Ledger:
 
     @property
     def store(self) -> Store:
-        """Its database, which also holds the outcomes that are awaited (`consumers.delivery.outcomes`)."""
+        """Its database, which also holds the outcomes that are awaited (`consumers.delivery.awaited`)."""
         return self._store
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""What back offices say later: submissions that were handed over and are not accepted or rejected yet, and who asks for them.
+"""Who asks back offices for what they decide later: submissions that were delivered and are not accepted or rejected yet.
 
 Some back offices confirm that they have a submission and decide on it afterwards (`adapters.interface.AnswersLater`). For them
-`delivered` and `accepted` are different moments.
+`delivered` and `accepted` are different moments (docs/decisions/0013).
 
- 1. expect    the transaction that notes `delivered` in the ledger adds a row here, so neither is there without the other
+ 1. expect    the transaction that notes `delivered` in the ledger adds a row (`awaited.py`), so neither is there without the other
  2. ask       whoever has the row's partition asks the back office, longest overdue first, some at once, with a pause that doubles
  3. tell      the event goes to Kafka; its id is that of the state, so told again after a crash it is the same event
  4. let go    only then the row goes
@@ -16,31 +16,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Collection
+from typing import Final
 
 import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Accepted, AnswersLater, Refusal
-from consumers.delivery.failures import LONGEST_PAUSE_S, Failure, Stage
+from consumers.delivery.awaited import AWAITED, FIRST_PAUSE_MS, Awaited
+from consumers.delivery.breaker import LONGEST_PAUSE_S, MOST_DOUBLINGS
+from consumers.delivery.failures import Failure, Stage
+from consumers.delivery.news import News
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.cancellation import is_own_cancellation
-from infra.kafka.outgoing import KafkaRefusal, Outgoing
+from infra.kafka.outgoing import KafkaRefusal
 from infra.kafka.refusals import Refusals
 from infra.kafka.sender import Sender
-from infra.stores import Store, put_rows
-from schemas import events, topics
-from schemas.events import EVENT_CONTENT_TYPE, State
-from schemas.headers import Header
+from infra.stores import Store
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_MS: Final = 1_000
-_MOST_DOUBLINGS: Final = 30
-_AT_ONCE: Final = 8
-"""Questions at the same time: hand-overs use the same connections and go first."""
+_MAX_CONCURRENCY: Final = 8
+"""Questions at the same time: deliveries use the same connections and go first."""
 _ANSWER_LIMIT_S: Final = 120.0
 """For adapters that have no limit of their own."""
 _STOP_LIMIT_S: Final = 2.0
@@ -49,52 +47,11 @@ _ROUND_S: Final = 0.5
 _SELDOM_S: Final = 15.0
 """Between two counts, and between two lines on questions that failed."""
 
-AWAITED: Final = sa.Table(
-    "awaited",
-    sa.MetaData(),
-    sa.Column("office", sa.Text, primary_key=True),
-    sa.Column("submission", sa.Text, primary_key=True),
-    sa.Column("reference", sa.Text, nullable=False),
-    sa.Column("case", sa.Text, nullable=False),
-    sa.Column("service", sa.Text, nullable=False),
-    sa.Column("portal", sa.Text, nullable=False),
-    sa.Column("record_key", sa.LargeBinary),
-    sa.Column("partition", sa.Integer, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("begun_ms", sa.BigInteger, nullable=False),
-    sa.Column("traceparent", sa.LargeBinary),
-    sa.Column("delivered_ms", sa.BigInteger, nullable=False),
-    sa.Column("asked", sa.Integer, nullable=False),
-    sa.Column("next_ms", sa.BigInteger, nullable=False),
-    sa.Index("awaited_due", "office", "next_ms"),
-)
-"""Of the ledger's database. `asked` counts questions, `next_ms` is when the next one is due."""
-
-
-class Awaited(NamedTuple):
-    """A submission that its back office has and has not decided on; what an event about it says. Times in ms since the epoch."""
-
-    submission: str
-    reference: str
-    case: str
-    service: str
-    portal: str
-    record_key: bytes | None
-    partition: int
-    attempt: int
-    begun_ms: int
-    traceparent: bytes | None
-    delivered_ms: int
-
-
-def expect(connection: sa.Connection, office: str, rows: Sequence[Awaited]) -> None:
-    """Note that the outcome of these is awaited; what is noted already stays as it is."""
-    columns = ("office", *Awaited._fields, "asked", "next_ms")
-    put_rows(connection, AWAITED, columns, [(office, *row, 0, row.delivered_ms + _FIRST_PAUSE_MS) for row in rows], key=2)
+_COLUMNS: Final = (*(AWAITED.c[name] for name in Awaited._fields), AWAITED.c.asked)
 
 
 class OutcomePoller:
-    """Asks one back office for what it has decided."""
+    """Asks one back office for what it has decided. Runs in the loop of the office's process, beside the engine."""
 
     def __init__(
         self, office: str, adapter: AnswersLater, store: Store, sender: Sender, settings: DeliverySettings, refusals: Refusals,
@@ -104,12 +61,11 @@ class OutcomePoller:
         self._adapter = adapter
         self._store = store
         self._sender = sender
-        self._longest_ms = int(settings.longest_outcome_s * 1000)
+        self._longest_ms = int(settings.longest_outcome_poll_s * 1000)
         self._refusals = refusals
         self._partitions = partitions
-        """Those whose rows this process asks for."""
-        self._events = topics.events(office.partition(".")[0])
-        self._writer = events.EventWriter(office, answers_later=True)
+        """Those whose rows this process asks for; asked anew in each round, in the loop."""
+        self._news = News(office, answers_later=True)
         self._asking: dict[str, asyncio.Task[None]] = {}
         """By submission: a question, and what follows from its answer."""
         self._failures: list[str] = []
@@ -119,7 +75,12 @@ class OutcomePoller:
         self._said_s = self._counted_s = -_SELDOM_S
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Ask, round after round, until cancelled. Then questions that are under way are cancelled too; one that takes no notice is left
+        behind after some seconds, and its row stays.
+
+        Raises:
+            Exception: of the store or the sender; whoever runs this begins anew, and all rows are still there.
+        """
         try:
             while True:
                 await self.ask()
@@ -135,21 +96,24 @@ class OutcomePoller:
             self._asking.clear()
 
     async def ask(self) -> None:
-        """Ask for the rows that are due, as many as there are places for. Each goes its own way from here."""
-        places = _AT_ONCE - len(self._asking)
+        """Begin to ask for rows that are due, as many as may be asked for at the same time. Each question is a task of its own; `answered`
+        says how they end.
+        """
+        places = _MAX_CONCURRENCY - len(self._asking)
         now_ms = _now_ms()
         if places == 0 or 0 < self._quiet_until_ms - now_ms <= LONGEST_PAUSE_S * 1000:
             return
         # What is put off for longer than anything ever is was put off by a clock that was ahead.
-        due_now = (AWAITED.c.next_ms <= now_ms) | (AWAITED.c.next_ms > now_ms + max(self._longest_ms, _FIRST_PAUSE_MS))
+        due_now = (AWAITED.c.next_ms <= now_ms) | (AWAITED.c.next_ms > now_ms + max(self._longest_ms, FIRST_PAUSE_MS))
         mine = (AWAITED.c.office == self._office, AWAITED.c.partition.in_(list(self._partitions())), due_now)
         free = AWAITED.c.submission.not_in(list(self._asking))
-        due = sa.select(AWAITED).where(*mine, free).order_by(AWAITED.c.next_ms).limit(places)
-        for row in await self._store.read(lambda connection: connection.execute(due).all()):
-            self._asking[row.submission] = asyncio.create_task(self._follow(row))
+        due = sa.select(*_COLUMNS).where(*mine, free).order_by(AWAITED.c.next_ms).limit(places)
+        for *row, asked in await self._store.read(lambda connection: connection.execute(due).all()):
+            awaited = Awaited(*row)
+            self._asking[awaited.submission] = asyncio.create_task(self._follow(awaited, asked))
 
     async def answered(self, limit_s: float | None = None) -> None:
-        """Until one of the questions has come to its end, or so long; None for all of them, without limit.
+        """Wait until one of the questions has come to its end, at most so long; None waits for all of them, without limit.
 
         Raises:
             Exception: of the store or the sender; the row stays and is asked for again.
@@ -165,26 +129,26 @@ class OutcomePoller:
         for task in tasks:
             task.result()
 
-    async def _follow(self, row: sa.Row[Any]) -> None:
-        """Steps 2 to 4 (see above) for one row."""
-        answer = await self._outcome(row)
+    async def _follow(self, awaited: Awaited, asked: int) -> None:
+        """Steps 2 to 4 (see above) for one row, which was asked for so often before."""
+        answer = await self._outcome(awaited.reference)
         if answer is None:
-            pause_ms = min(_FIRST_PAUSE_MS << min(row.asked + 1, _MOST_DOUBLINGS), self._longest_ms)
-            await self._put_off(row, pause_ms)
+            pause_ms = min(FIRST_PAUSE_MS << min(asked + 1, MOST_DOUBLINGS), self._longest_ms)
+            await self._put_off(awaited, asked, pause_ms)
             return
-        (told,) = await self._sender.send_until_known([self._news(row, answer)])
+        (told,) = await self._sender.send_until_known([self._news.of_outcome(awaited, answer, _now_ms())])
         if isinstance(told, KafkaRefusal):
-            await self._put_off(row, int(self._refusals.refused(row.submission, told) * 1000))
+            await self._put_off(awaited, asked, int(self._refusals.refused(awaited.submission, told) * 1000))
             return
-        self._refusals.taken(row.submission)
-        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == row.submission)
+        self._refusals.taken(awaited.submission)
+        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == awaited.submission)
         await self._store.write(lambda connection: connection.execute(AWAITED.delete().where(*mine)))
 
-    async def _outcome(self, row: sa.Row[Any]) -> Accepted | Refusal | None:
+    async def _outcome(self, reference: str) -> Accepted | Refusal | None:
         """None also for whatever an adapter raises: the answer is not known yet."""
         try:
             async with asyncio.timeout(_ANSWER_LIMIT_S):
-                return await self._adapter.outcome(row.reference)
+                return await self._adapter.outcome(reference)
         except BaseException as error:
             if is_own_cancellation(error):
                 raise
@@ -194,9 +158,9 @@ class OutcomePoller:
                 self._quiet_until_ms = _now_ms() + int(min(failure.retry_after_s, LONGEST_PAUSE_S) * 1000)
             return None
 
-    async def _put_off(self, row: sa.Row[Any], pause_ms: int) -> None:
-        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == row.submission)
-        later = AWAITED.update().where(*mine).values(asked=row.asked + 1, next_ms=_now_ms() + pause_ms)
+    async def _put_off(self, awaited: Awaited, asked: int, pause_ms: int) -> None:
+        mine = (AWAITED.c.office == self._office, AWAITED.c.submission == awaited.submission)
+        later = AWAITED.update().where(*mine).values(asked=asked + 1, next_ms=_now_ms() + pause_ms)
         await self._store.write(lambda connection: connection.execute(later))
 
     def _say_failures(self) -> None:
@@ -206,17 +170,12 @@ class OutcomePoller:
             self._failures.clear()
             self._said_s = time.monotonic()
 
-    def _news(self, row: sa.Row[Any], answer: Accepted | Refusal) -> Outgoing:
-        state, reason = (State.REJECTED, answer.code) if isinstance(answer, Refusal) else (State.ACCEPTED, None)
-        step = events.StatusChange(state, events.iso(_now_ms()), row.attempt, events.iso(row.begun_ms), row.reference, reason)
-        value = self._writer.write(step, row.submission, row.case, row.service, row.portal)
-        headers = [(Header.CONTENT_TYPE.value, EVENT_CONTENT_TYPE.encode())]
-        if row.traceparent is not None:
-            headers.append((Header.TRACEPARENT.value, row.traceparent))
-        return Outgoing(self._events, row.record_key, value, headers, row.partition)
-
     async def count(self) -> None:
-        """Say how many wait and for how long, of the whole office; it costs a look at every row."""
+        """Set the metrics of how many rows of the whole office wait and for how long; it costs a look at every row.
+
+        Raises:
+            Exception: of the store.
+        """
         self._counted_s = time.monotonic()
         query = sa.select(sa.func.count(), sa.func.min(AWAITED.c.delivered_ms)).where(AWAITED.c.office == self._office)
         count, oldest_ms = await self._store.read(lambda connection: connection.execute(query).one())

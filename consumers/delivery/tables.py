@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from consumers.delivery.outcomes import AWAITED
+from consumers.delivery.awaited import AWAITED
 from consumers.delivery.states import DEAD, DELIVERED, REFUSED
 from infra.stores import Migration, add_missing_columns
 

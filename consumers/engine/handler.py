@@ -81,7 +81,7 @@ class Delivers(Protocol[WorkT_contra]):
         """Deliver one record, and remember in it what came of that; `settle` gets it next.
 
         Called by a worker, for up to `max_concurrency` records at once, one of a case at a time. It may take its time. It is cancelled
-        when it takes longer than `attempt_limit_s`, when too many finished records wait for this one to be committed, or when
+        when it takes longer than `attempt_timeout_s`, when too many finished records wait for this one to be committed, or when
         partitions go; its outcome is unclear then. It should not raise: whatever comes out of it is logged, and `give_up` called.
         """
 

@@ -108,7 +108,7 @@ class Pipeline(Generic[WorkT]):
 
     def end_overdue(self) -> None:
         """Give up deliveries that take too long, or keep too many finished records from being committed: their outcome is unclear."""
-        began_before_s = time.monotonic() - self._limits.attempt_limit_s
+        began_before_s = time.monotonic() - self._limits.attempt_timeout_s
         gaps = self._core.gaps(self._limits.gap_limit)
         running = self._workers.running.items()
         self._workers.end([work for work, began_s in running if began_s < began_before_s or (work.partition, work.offset) in gaps])

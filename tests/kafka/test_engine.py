@@ -644,7 +644,7 @@ async def test_moody_office_gets_everything_once_in_order(world: Callable[[BackO
     one = world(Moody())
     await one.create()
     await one.submit(150, cases=25)
-    async with one.process(tries=1_000, failure_threshold=1_000):
+    async with one.process(delayed_retries=1_000, failure_threshold=1_000):
         await eventually(lambda: one.complete, 60)
     one.check()
     assert await count_records(one.kafka, [topics.deadletters(one.name)]) == 0
@@ -656,10 +656,10 @@ async def test_restarts_and_a_moody_office(world: Callable[[BackOffice], World])
     await one.create()
     await one.submit(150, cases=25)
     for _ in range(3):
-        async with one.process(tries=1_000, failure_threshold=1_000) as (engine, _):
+        async with one.process(delayed_retries=1_000, failure_threshold=1_000) as (engine, _):
             before = len(one.office.effects)
             await eventually(lambda before=before: len(one.office.effects) > min(before + 30, 149))  # type: ignore[misc]
-    async with one.process(tries=1_000, failure_threshold=1_000) as (engine, _):
+    async with one.process(delayed_retries=1_000, failure_threshold=1_000) as (engine, _):
         await eventually(lambda: one.complete and engine.core.in_flight == 0, 60)
         assert engine.core.parked_cases == 0
     one.check()

@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.interface import Accepted, Refusal
-from consumers.delivery import outcomes, states
+from consumers.delivery import awaited as rows
+from consumers.delivery import states
+from consumers.delivery.awaited import AWAITED
 from consumers.delivery.ledger import Ledger
-from consumers.delivery.outcomes import AWAITED
 from infra.settings import StoreSettings
 from schemas.errors import Blip
 from schemas.headers import CopyHeader
@@ -114,7 +115,7 @@ async def test_neither_without_the_other(ledger: Ledger, monkeypatch: pytest.Mon
         seen.append(len(awaited(ledger)))
         if failures:
             raise failures.pop()
-        outcomes.expect(*arguments)
+        rows.expect(*arguments)
 
     seen: list[int] = []
     monkeypatch.setattr("consumers.delivery.ledger.expect", expect)

@@ -256,7 +256,7 @@ async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock
     """A page in place of the office, to hand-overs and to questions: nothing is parked, no try counts, and `find` comes before a repeat."""
     page = NotTheOffice("HTTP 200 with a page for people")
     office = Office(before=[page], asked=[page] * 30, after=[page])
-    process = await Process(ledger, office, wire, DeliverySettings(tries=1, immediate_retries=1)).start()
+    process = await Process(ledger, office, wire, DeliverySettings(delayed_retries=1, immediate_retries=0)).start()
     process.fetch(record_of(APPLICATION, 0))
     for _ in range(32):
         await process.turn()
@@ -271,7 +271,7 @@ async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock
 async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
     """Too much of us: the whole office is left alone as long as it says, and no try counts."""
     office = Office(before=[DestinationDown("HTTP 429", 25)] * 3)
-    process = await Process(small_ledger, office, wire, DeliverySettings(tries=1, immediate_retries=1)).start()
+    process = await Process(small_ledger, office, wire, DeliverySettings(delayed_retries=1, immediate_retries=0)).start()
     process.fetch(*(record_of(builders.application(), offset) for offset in range(3)))
     for number in range(3):
         await process.settle(await _handed_over(process, 1))
@@ -287,7 +287,7 @@ async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, cloc
 async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
     """Our own sentence stands in the log and in the headers of the copy."""
     unclear: list[BaseException] = [UnclearAnswer("the answer has no aktenzeichen")]
-    process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(immediate_retries=1)).start()
+    process = await Process(small_ledger, Office(after=unclear), wire, DeliverySettings(immediate_retries=0)).start()
     process.fetch(record_of(APPLICATION, 0))
     with structlog.testing.capture_logs() as logs:
         await process.turn()
@@ -403,7 +403,7 @@ async def test_copy_without_a_row_is_absorbed(ledger: Ledger, wire: Wire) -> Non
     works = process.fetch(*case_records(2))
     begun, _ = await process.delivery.begin(process.core.take(1))
     await process.delivery.deliver(begun[0])
-    works[0].copy = process.delivery._decide(works[0], 1)
+    process.delivery._decide(works[0], 1)
     await process.delivery._copy(works[:1])
     after = await run(ledger, office, wire, *case_records(2))
     assert office.effects == [APPLICATION.message_id, FOLLOWING[0].message_id]

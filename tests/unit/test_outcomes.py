@@ -16,7 +16,8 @@ import structlog
 
 from adapters.interface import Accepted, Refusal
 from consumers.delivery import outcomes
-from consumers.delivery.outcomes import AWAITED, Awaited, OutcomePoller, expect
+from consumers.delivery.awaited import AWAITED, Awaited, expect
+from consumers.delivery.outcomes import OutcomePoller
 from consumers.settings import DeliverySettings
 from infra import metrics
 from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position
@@ -133,7 +134,7 @@ def rows(store: Store) -> list[tuple[str, int]]:
 
 def watch(store: Store, back_office: BackOffice, wire: Wire, partitions: Collection[int] = (3,), longest_s: float = 300) -> OutcomePoller:
     """A process that has these partitions."""
-    settings = DeliverySettings(longest_outcome_s=longest_s)
+    settings = DeliverySettings(longest_outcome_poll_s=longest_s)
     return OutcomePoller(OFFICE, back_office, store, wire, settings, Refusals(), lambda: partitions)  # type: ignore[arg-type]
 
 

@@ -116,7 +116,7 @@ def test_mappings(text: str, expected: list[str]) -> None:
             "{id: a1, name: n, leika: ['99115005104000'], form: f, fields: [{id: F1, example: x, name: ''}]}",
             "fields.0.id: expected the id",
         ),
-        (DeliverySettings, "{tries: lots}", "tries: expected a whole number, found a text"),
+        (DeliverySettings, "{delayed_retries: lots}", "delayed_retries: expected a whole number, found a text"),
     ],
 )
 def test_other_pages(model: type[BaseModel], text: str, expected: str) -> None:
@@ -161,13 +161,17 @@ def test_no_word_of_a_library(model: type[BaseModel]) -> None:
 def test_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt key of the settings is told with what was meant."""
     page = tmp_path / "stadtbus.yaml"
-    page.write_text("delivery: {trise: 3}\n", encoding="utf-8")
+    page.write_text("delivery: {delayed_retires: 3}\n", encoding="utf-8")
     monkeypatch.setenv("STADTBUS_CONFIG", str(page))
     with pytest.raises(UsageError) as caught:
         settings.load()
-    assert caught.value.detail == "delivery.trise: unknown key 'trise'; did you mean 'tries'?"
+    assert caught.value.detail == "delivery.delayed_retires: unknown key 'delayed_retires'; did you mean 'delayed_retries'?"
     assert caught.value.where == f"{page}, line 1"
-    for text, line in (("kafka: {}\ndelivery:\n  tries: four\n", 3), ("kafka: {}\n\nlogs: {}\nkafka: {}\n", 4), ("a: [\n\nb: }", 3)):
+    for text, line in (
+        ("kafka: {}\ndelivery:\n  delayed_retries: four\n", 3),
+        ("kafka: {}\n\nlogs: {}\nkafka: {}\n", 4),
+        ("a: [\n\nb: }", 3),
+    ):
         page.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError) as caught:
             settings.load()
@@ -177,12 +181,12 @@ def test_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UsageError) as caught:
             settings.load()
         assert "Kanarienvogel" not in caught.value.diagnostics()
-    monkeypatch.setenv("STADTBUS_DELIVERY__TRIES", "four")
-    page.write_text("delivery: {tries: 4}\n", encoding="utf-8")
+    monkeypatch.setenv("STADTBUS_DELIVERY__DELAYED_RETRIES", "four")
+    page.write_text("delivery: {delayed_retries: 4}\n", encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         settings.load()
-    assert caught.value.where == "environment, STADTBUS_DELIVERY__TRIES"
-    monkeypatch.delenv("STADTBUS_DELIVERY__TRIES")
+    assert caught.value.where == "environment, STADTBUS_DELIVERY__DELAYED_RETRIES"
+    monkeypatch.delenv("STADTBUS_DELIVERY__DELAYED_RETRIES")
     for text in ("1: 2\n", "[a]\n"):
         page.write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match="settings-invalid"):
