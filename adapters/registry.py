@@ -55,6 +55,7 @@ def connect(office: str, settings: Mapping[str, object]) -> Adapter:
 
     """
     adapter: Adapter = _load(ADAPTERS, office)(check(office, settings))
+    _refuse_earlier_names(adapter, office)
     return adapter
 
 
@@ -62,9 +63,10 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
     """The settings of an office's adapter, valid.
 
     Raises:
-        UsageError: office-unknown, naming the known ones; settings-invalid, naming the field.
+        UsageError: office-unknown, naming the known ones; plug-in-broken; settings-invalid, naming the field.
 
     """
+    _refuse_earlier_names(_load(ADAPTERS, office), office)
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
@@ -103,6 +105,12 @@ def answers_later(office: str) -> bool:
 
     """
     return issubclass(_load(ADAPTERS, office), AnswersLater)
+
+
+def _refuse_earlier_names(adapter: object, office: str) -> None:
+    """Of an adapter, or its class, that is written for an earlier version: else the limit of its back office would be passed over in silence."""
+    if hasattr(adapter, "at_once"):
+        raise UsageError(problems.PLUG_IN_BROKEN, "its adapter has 'at_once', which is called 'max_concurrency' now", where=office)
 
 
 def _load(group: str, office: str) -> Any:

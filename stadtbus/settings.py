@@ -29,9 +29,13 @@ CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 RENAMED: Final = {
     "delivery.at_once": "delivery.max_concurrency",
     "delivery.quick_tries": "delivery.immediate_retries",
+    "delivery.tries": "delivery.delayed_retries",
     "delivery.doubtful_in_a_row": "delivery.failure_threshold",
+    "delivery.attempt_limit_s": "delivery.attempt_timeout_s",
+    "delivery.longest_outcome_s": "delivery.longest_outcome_poll_s",
 }
 """Keys that a settings file of an earlier version may still have, and what each is called now: whoever has one is told."""
+_MEANS_ELSE: Final = {"delivery.quick_tries": ", and counts only the tries after the first one: take one less"}
 
 
 class Settings(BaseSettings):
@@ -111,7 +115,7 @@ def load() -> Settings:
     except ValidationError as error:
         fault = validation_errors.sentences(error, Settings)[0]
         key = ".".join(map(str, fault.path))
-        detail = f"{key} is called {RENAMED[key]} now" if key in RENAMED else str(fault)
+        detail = f"{key} is called {RENAMED[key]} now{_MEANS_ELSE.get(key, '')}" if key in RENAMED else str(fault)
         raise UsageError(problems.SETTINGS, detail, where=_where(path, page, fault.path)) from None
     except (TypeError, AttributeError):  # of pydantic-settings, which takes it that every key is a text
         raise UsageError(problems.SETTINGS, "settings have keys at their top, and keys are texts", where=path or "environment") from None
@@ -139,6 +143,6 @@ def _page(path: str) -> yamllines.YamlPage:
 def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:
     """Where a value is set: the variable that has it, else the line of the file."""
     variable = f"STADTBUS_{'__'.join(map(str, to))}".upper()
-    if page is None or variable in map(str.upper, os.environ):
-        return "environment" if page is None else f"environment, {variable}"
-    return f"{path}, line {page.line_of(to)}"
+    if variable in map(str.upper, os.environ):
+        return f"environment, {variable}"
+    return "environment" if page is None else f"{path}, line {page.line_of(to)}"

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from adapters import registry
+from adapters.http import HttpSettings
+from adapters.nuernberg.meldewesen import NuernbergMeldewesen
 from adapters.twins.book import Book, Mood, Temper
 from adapters.twins.server import Twins, ports
 from adapters.twins.settings import TwinsSettings
@@ -118,6 +120,30 @@ async def test_registry_names_what_cannot_be_loaded(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints([entry]))
     with pytest.raises(UsageError, match=text) as caught:
         registry.connect("regensburg.gewerbe", {})
+    assert caught.value.problem.code == "plug-in-broken"
+
+
+class OfAnEarlierVersion(NuernbergMeldewesen):
+    """Bears two deliveries at a time, in the words of then."""
+
+    at_once = 2
+
+
+class OfItsSettings(NuernbergMeldewesen):
+    """The same, made from settings."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        super().__init__(settings)
+        self.at_once = 2
+
+
+@pytest.mark.parametrize("adapter", [OfAnEarlierVersion, OfItsSettings])
+async def test_registry_refuses_an_adapter_in_words_of_an_earlier_version(monkeypatch: pytest.MonkeyPatch, adapter: type) -> None:
+    """Whoever says `at_once` is not given a default in its place."""
+    monkeypatch.setattr(registry, "_load", lambda *_: adapter)
+    settings = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
+    with pytest.raises(UsageError, match="'at_once', which is called 'max_concurrency' now") as caught:
+        registry.connect("nuernberg.meldewesen", settings)
     assert caught.value.problem.code == "plug-in-broken"
 
 

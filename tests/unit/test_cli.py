@@ -84,12 +84,26 @@ def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list
 @pytest.mark.parametrize(("old", "new"), settings.RENAMED.items())
 def test_old_keys_lead_to_settings_of_today(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
     """A key of an earlier version is refused with its name of today, in the environment too, and that name is taken."""
-    monkeypatch.setenv(f"STADTBUS_{old.replace('.', '__').upper()}", "7")
+    variable = f"STADTBUS_{old.replace('.', '__').upper()}"
+    monkeypatch.setenv(variable, "7")
     code, _, error = stadtbus("config", "check")
-    assert (code, f"{old} is called {new} now" in " ".join(error.split())) == (2, True)
-    monkeypatch.delenv(f"STADTBUS_{old.replace('.', '__').upper()}")
+    assert (code, f"{old} is called {new} now" in " ".join(error.split()), f"environment, {variable}" in error) == (2, True, True)
+    monkeypatch.delenv(variable)
     monkeypatch.setenv(f"STADTBUS_{new.replace('.', '__').upper()}", "7")
     assert stadtbus("config", "check")[0] == 0
+
+
+def test_old_keys_in_a_file_are_told_with_their_line(stadtbus: Command, tmp_path: Path) -> None:
+    """So is what else an operator has to know."""
+    file = tmp_path / "stadtbus.yaml"
+    file.write_text("delivery:\n  in_flight: 100\n  quick_tries: 3\n", encoding="utf-8")
+    code, _, error = stadtbus("--config", str(file), "config", "check")
+    said = " ".join(error.split())
+    assert (code, "stadtbus.yaml, line 3" in said, "immediate_retries now, and counts only the tries after the first one" in said) == (
+        2,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
