@@ -27,6 +27,7 @@ from schemas.copies import Copy, headers_of_copy, take_apart
 from schemas.errors import CannotTell
 from schemas.headers import CopyHeader, Header, RawHeaders
 from schemas.message import Application
+from tests import builders
 
 OFFICE = "muenchen.meldewesen"
 MAIN = TopicPartition(topics.submissions(OFFICE), 1)
@@ -34,6 +35,24 @@ RETRY = TopicPartition(topics.retry(OFFICE), 1)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FOREIGN: RawHeaders = [("foreign", b"\xff\x00"), ("null", None), ("foreign", b"again")]
 TIMESTAMP_MS = 1_772_355_600_000
+CANARY = "Kanarienvogel"
+"""Whatever must not be seen."""
+APPLICATION = builders.application()
+CASE = str(APPLICATION.case_id).encode()
+FOLLOWING = [builders.application(case_id=APPLICATION.case_id) for _ in range(3)]
+"""Later submissions of the same case."""
+
+
+class Clock:
+    """A clock that tests move."""
+
+    now_s = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def time(self) -> float:
+        return 1_772_355_600.0 + self.now_s
 
 
 def headers_of(application: Application) -> dict[str, str]:
@@ -103,6 +122,15 @@ class Office:
 
     async def close(self) -> None:
         return None
+
+
+class Talkative(Office):
+    """An adapter that quotes the message in everything that goes wrong."""
+
+    def translate(self, submission: Submission) -> Document:
+        if self.after and isinstance(self.after[0], KeyError):
+            raise self.after.pop(0)
+        return super().translate(submission)
 
 
 class Mute(Office):
@@ -253,6 +281,27 @@ class Process:
             self.fetch_parked()
             if not await self.turn() and not self.wait() and not any(not isinstance(end, Waits) for end in await self.settle_again()):
                 return
+
+
+def case_records(count: int = 4) -> list[Any]:
+    """The records of one case."""
+    return [record(application, offset) for offset, application in enumerate([APPLICATION, *FOLLOWING][:count])]
+
+
+async def run(ledger: Ledger, office: Office, wire: Wire, *records: Any, turns: int = 100, **values: Any) -> Process:
+    """A new process that reads these from the submissions topic, and goes on until nothing is left to do."""
+    process = await Process(ledger, office, wire, **values).start()
+    process.fetch(*(records or [record(APPLICATION, 0)]))
+    await process.go_on(turns)
+    return process
+
+
+async def deliver_some(process: Process, limit: int) -> list[Job]:
+    """Begin so many records of a process, and deliver them; they are not settled."""
+    begun, _ = await process.delivery.begin(process.core.take(limit))
+    for work in begun:
+        await process.delivery.deliver(work)
+    return begun
 
 
 def _as_record(copy: Outgoing, offset: int) -> Any:

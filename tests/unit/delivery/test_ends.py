@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from consumers.delivery.deliver import deliver
 from consumers.delivery.ledger import Ledger
 from infra.cancellation import is_own_cancellation
-from infra.settings import StoreSettings
-from tests import builders
-from tests.delivery_model import OFFICE, Office, Process, Wire, entry_of, record
+from tests.delivery_model import APPLICATION, OFFICE, Office, Process, Wire, entry_of, record, run
 
-APPLICATION = builders.application()
 ENDS: list[Callable[[], BaseException]] = [
     asyncio.CancelledError,
     SystemExit,
@@ -24,59 +20,43 @@ ENDS: list[Callable[[], BaseException]] = [
 ]
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """The ledger of the office."""
-    opened = Ledger(StoreSettings(folder=tmp_path), OFFICE)
-    yield opened
-    opened.close()
-
-
-async def run(ledger: Ledger, office: Office, wire: Wire) -> Process:
-    """A process that reads one record and goes on until nothing is left to do."""
-    process = await Process(ledger, office, wire).start()
-    process.fetch(record(APPLICATION, 0))
-    await process.go_on()
-    return process
-
-
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("place", ["before", "after"])
-async def test_an_end_out_of_deliver_is_unclear(ledger: Ledger, end: Callable[[], BaseException], place: str) -> None:
+async def test_an_end_out_of_deliver_is_unclear(small_ledger: Ledger, end: Callable[[], BaseException], place: str) -> None:
     """It is asked for before anything is sent again: one effect, and the portal hears of it."""
     office, wire = Office(), Wire()
     getattr(office, place).append(end())
-    process = await run(ledger, office, wire)
+    process = await run(small_ledger, office, wire)
     assert office.calls[:2] == ["deliver 1", "find"]
     assert (office.effects, wire.states) == ([APPLICATION.message_id], ["delivered"])
     assert process.core.in_flight == 0
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_end_out_of_find_leaves_it_unclear(ledger: Ledger, end: Callable[[], BaseException]) -> None:
+async def test_an_end_out_of_find_leaves_it_unclear(small_ledger: Ledger, end: Callable[[], BaseException]) -> None:
     """It is asked again, and not sent again before there is an answer."""
     office, wire = Office(after=[TimeoutError()], asked=[end()]), Wire()
-    await run(ledger, office, wire)
+    await run(small_ledger, office, wire)
     assert office.calls == ["deliver 1", "find", "find"]
     assert wire.states == ["delivered"]
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_end_out_of_translate_is_permanent(ledger: Ledger, end: Callable[[], BaseException]) -> None:
+async def test_an_end_out_of_translate_is_permanent(small_ledger: Ledger, end: Callable[[], BaseException]) -> None:
     """Nothing has left: it is a dead letter, as whatever else goes wrong there."""
     office, wire = Office(translating=[end()]), Wire()
-    await run(ledger, office, wire)
-    assert (office.calls, wire.states, entry_of(ledger, APPLICATION).state) == ([], ["dead_letter"], "dead")
+    await run(small_ledger, office, wire)
+    assert (office.calls, wire.states, entry_of(small_ledger, APPLICATION).state) == ([], ["dead_letter"], "dead")
 
 
-async def test_our_own_end_goes_through(ledger: Ledger) -> None:
+async def test_our_own_end_goes_through(small_ledger: Ledger) -> None:
     """A hand-over whose task is cancelled ends, and its outcome is left to the ledger."""
 
     class Waiting(Office):
         async def find(self, submission_id: object) -> None:
             await asyncio.sleep(3600)
 
-    process = await Process(ledger, Waiting(after=[TimeoutError()]), Wire()).start()
+    process = await Process(small_ledger, Waiting(after=[TimeoutError()]), Wire()).start()
     (job,) = process.fetch(record(APPLICATION, 0))
     job.submission, job.unclear = str(APPLICATION.message_id), True
     task = asyncio.create_task(deliver(job, Waiting(), OFFICE))
@@ -87,10 +67,10 @@ async def test_our_own_end_goes_through(ledger: Ledger) -> None:
     assert job.failure is None
 
 
-async def test_the_interrupt_of_a_person_ends_the_process(ledger: Ledger) -> None:
+async def test_the_interrupt_of_a_person_ends_the_process(small_ledger: Ledger) -> None:
     """Ctrl+C is no failure of an adapter."""
     with pytest.raises(KeyboardInterrupt):
-        await run(ledger, Office(before=[KeyboardInterrupt()]), Wire())
+        await run(small_ledger, Office(before=[KeyboardInterrupt()]), Wire())
 
 
 def test_outside_of_a_task_a_cancellation_is_nobodys() -> None:

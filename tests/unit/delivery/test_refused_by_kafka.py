@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,6 @@ DEAD = topics.deadletters(OFFICE)
 RETRY = topics.retry(OFFICE)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """The ledger of the office."""
-    opened = Ledger(StoreSettings(folder=tmp_path), OFFICE)
-    yield opened
-    opened.close()
-
-
 def refusing(topic: str, key: bytes | None = None) -> Wire:
     """Topics of which one refuses records, or those of one case."""
     wire = Wire()
@@ -53,10 +44,10 @@ async def started(ledger: Ledger, office: Office, wire: Wire) -> Process:
     return process
 
 
-async def test_a_refused_dead_letter_waits_alone(ledger: Ledger) -> None:
+async def test_a_refused_dead_letter_waits_alone(small_ledger: Ledger) -> None:
     """Others are delivered and told while a copy is refused; then there is one copy, one event, and the back office was asked once."""
     office, wire = Office(before=[Refused("x")]), refusing(DEAD)
-    process = await started(ledger, office, wire)
+    process = await started(small_ledger, office, wire)
     await process.go_on()
     assert (wire.states, office.effects) == (["delivered"], [OTHER.message_id])
     assert process.core.committable() == {**process.core.committable(), next(iter(process.core.partitions)): 0}
@@ -70,11 +61,11 @@ async def test_a_refused_dead_letter_waits_alone(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("topic", [RETRY, DEAD, EVENTS])
-async def test_whatever_is_refused_comes_to_its_end(ledger: Ledger, topic: str) -> None:
+async def test_whatever_is_refused_comes_to_its_end(small_ledger: Ledger, topic: str) -> None:
     """Parked, refused or delivered, and Kafka refuses at first: in the end each has one effect or one copy, and its event."""
     failures: dict[str, list[BaseException]] = {RETRY: [CaseNotReady("x")], DEAD: [Refused("x")]}
     office, wire = Office(before=failures.get(topic, [])), refusing(topic, str(FIRST.case_id).encode())
-    process = await started(ledger, office, wire)
+    process = await started(small_ledger, office, wire)
     await process.go_on()
     assert wire.of(topic) == [one for one in wire.of(topic) if one.key != str(FIRST.case_id).encode()]
     assert "delivered" in wire.states
@@ -89,26 +80,26 @@ async def test_whatever_is_refused_comes_to_its_end(ledger: Ledger, topic: str) 
 
 
 @pytest.mark.parametrize("topic", [DEAD, EVENTS])
-async def test_a_restart_while_it_is_refused(ledger: Ledger, topic: str) -> None:
+async def test_a_restart_while_it_is_refused(small_ledger: Ledger, topic: str) -> None:
     """A process that starts anew meanwhile loses nothing, does nothing twice, and takes no clear outcome for an unclear one."""
     refusals: list[BaseException] = [Refused("x")] if topic == DEAD else []
     office, wire = Mute(before=list(refusals)), refusing(topic)
-    await (await started(ledger, office, wire)).go_on()
+    await (await started(small_ledger, office, wire)).go_on()
     office.before = refusals
     mend(wire)
-    process = await started(ledger, office, wire)
+    process = await started(small_ledger, office, wire)
     await process.go_on()
     assert "find" not in office.calls
     assert len(office.effects) == len(set(office.effects))
     assert process.core.in_flight == 0
     assert sorted(set(wire.states)) == (["dead_letter", "delivered"] if topic == DEAD else ["delivered"])
-    assert entry_of(ledger, OTHER).state == "delivered"
+    assert entry_of(small_ledger, OTHER).state == "delivered"
 
 
-async def test_whoever_was_overtaken_notes_nothing_of_what_waits(ledger: Ledger, tmp_path: Path) -> None:
+async def test_whoever_was_overtaken_notes_nothing_of_what_waits(small_ledger: Ledger, tmp_path: Path) -> None:
     """A process that comes back after another one has its partitions does not write over what became of a record that waited for Kafka."""
     wire = refusing(DEAD)
-    late = await Process(ledger, Office(before=[Refused("x")]), wire).start()
+    late = await Process(small_ledger, Office(before=[Refused("x")]), wire).start()
     late.fetch(record(FIRST, 0))
     await late.turn()
     other = Ledger(StoreSettings(folder=tmp_path), OFFICE)
@@ -121,11 +112,11 @@ async def test_whoever_was_overtaken_notes_nothing_of_what_waits(ledger: Ledger,
     other.close()
 
 
-async def test_what_is_told_late_counts_once(ledger: Ledger) -> None:
+async def test_what_is_told_late_counts_once(small_ledger: Ledger) -> None:
     """However often an event is refused, its submission is delivered once in the metrics."""
     wire, count = refusing(EVENTS), metrics.DELIVERED.labels(OFFICE)
     before = count._value.get()
-    process = await Process(ledger, Office(), wire).start()
+    process = await Process(small_ledger, Office(), wire).start()
     process.fetch(record(FIRST, 0))
     await process.go_on()
     for _ in range(3):
@@ -135,10 +126,10 @@ async def test_what_is_told_late_counts_once(ledger: Ledger) -> None:
     assert count._value.get() - before == 1
 
 
-async def test_the_wait_grows_and_is_told(ledger: Ledger) -> None:
+async def test_the_wait_grows_and_is_told(small_ledger: Ledger) -> None:
     """Each try waits longer, up to a limit; log, metric and the sentence of /readyz name topic and error, and stop when it is taken."""
     wire = refusing(DEAD)
-    process = await Process(ledger, Office(before=[Refused("x")]), wire).start()
+    process = await Process(small_ledger, Office(before=[Refused("x")]), wire).start()
     process.fetch(record(FIRST, 0))
     with structlog.testing.capture_logs() as logs:
         ends = await process.turn()
@@ -204,10 +195,10 @@ def test_what_somebody_else_has_now_is_not_counted_here() -> None:
     assert (refusals.finding(), metrics.REFUSED.labels(*refusal)._value.get()) == (None, 0)
 
 
-async def test_copies_and_events_of_a_case_stay_together(ledger: Ledger) -> None:
+async def test_copies_and_events_of_a_case_stay_together(small_ledger: Ledger) -> None:
     """A record of a partition that was added goes, with all its copies and events, to the number of the partition where it was read first."""
     office, wire = Office(before=[CaseNotReady("x"), Refused("x")]), Wire()
-    process = await Process(ledger, office, wire).start()
+    process = await Process(small_ledger, office, wire).start()
     process.fetch(record(FIRST, 0, partition=4))
     await process.turn()
     process.fetch_parked()

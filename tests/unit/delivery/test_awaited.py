@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,9 @@ from consumers.delivery import awaited as rows
 from consumers.delivery import states
 from consumers.delivery.awaited import AWAITED
 from consumers.delivery.ledger import Ledger
-from infra.settings import StoreSettings
 from schemas.errors import Blip
 from schemas.headers import CopyHeader
-from tests import builders
-from tests.delivery_model import OFFICE, Mute, Office, Process, Wire, entry_of, put_into_retry, record
-
-APPLICATION = builders.application()
+from tests.delivery_model import APPLICATION, Mute, Office, Process, Wire, entry_of, put_into_retry, record, run
 
 
 class Later(Office):
@@ -33,24 +28,9 @@ class MuteAndLater(Mute, Later):
     """One that can never say what it has."""
 
 
-@pytest.fixture
-def ledger(store_settings: StoreSettings) -> Iterator[Ledger]:
-    """The ledger of the office, on both databases."""
-    opened = Ledger(store_settings, OFFICE)
-    yield opened
-    opened.close()
-
-
 def awaited(ledger: Ledger) -> list[sa.Row[Any]]:
     """What is awaited."""
     return list(ledger.store.read_now(lambda connection: connection.execute(sa.select(AWAITED)).all()))
-
-
-async def run(ledger: Ledger, office: Office, wire: Wire) -> None:
-    """A new process that reads the record, and goes on until nothing is left to do."""
-    process = await Process(ledger, office, wire).start()
-    process.fetch(record(APPLICATION, 0))
-    await process.go_on()
 
 
 async def test_a_delivery_is_awaited(ledger: Ledger) -> None:
@@ -119,7 +99,6 @@ async def test_neither_without_the_other(ledger: Ledger, monkeypatch: pytest.Mon
 
     seen: list[int] = []
     monkeypatch.setattr("consumers.delivery.ledger.expect", expect)
-    monkeypatch.setattr("consumers.delivery.handler._STORE_PAUSE_S", 0)
     await run(ledger, Later(), Wire())
     assert entry_of(ledger, APPLICATION).state == states.DELIVERED
     assert (seen, len(awaited(ledger))) == ([0, 0], 1)
