@@ -12,8 +12,8 @@ import httpx
 from consumers.watch import lag
 from consumers.watch.lag import GroupLag
 from infra.kafka.client_errors import in_our_words
-from producers.outbox import outbox
-from producers.outbox.outbox import Reach, Unfinished, Waiting
+from producers.outbox import accounting, tables
+from producers.outbox.accounting import Reach, Snapshot, Waiting
 from schemas import problems, topics
 from schemas.errors import CannotTell
 from stadtbus import readiness
@@ -55,11 +55,11 @@ async def observe(settings: Settings) -> Observations:
     store, outbox_fault = await asyncio.to_thread(_open_outbox, settings)
     try:
         # The outbox first and last: what is published or ends meanwhile is then not taken for lost.
-        before = await asyncio.to_thread(outbox.unfinished, store) if store else None
+        before = await asyncio.to_thread(accounting.snapshot, store) if store else None
         (lags, kafka_fault), answers = await asyncio.gather(_ask_kafka(settings, offices), _ask_processes(settings, offices))
         if store is None or before is None:
             return Observations(lags, answers, None, kafka_fault=kafka_fault, outbox_fault=outbox_fault)
-        waiting = await asyncio.to_thread(outbox.waiting, store)
+        waiting = await asyncio.to_thread(accounting.waiting, store)
         unaccounted = await asyncio.to_thread(_unaccounted, store, before, lags, offices)
         return Observations(lags, answers, waiting, unaccounted, kafka_fault)
     finally:
@@ -69,10 +69,10 @@ async def observe(settings: Settings) -> Observations:
 
 def _open_outbox(settings: Settings) -> tuple[Store | None, str]:
     """The outbox of this machine, or why it cannot be looked into."""
-    if not outbox.is_here(settings.stores):
+    if not tables.is_here(settings.stores):
         return None, f"there is no outbox at {settings.stores.shown('outbox')}: what is not on Kafka yet is seen where the gateway runs"
     try:
-        return outbox.open_store(settings.stores), ""
+        return tables.open_store(settings.stores), ""
     except CannotTell as error:
         return None, f"the outbox cannot be read: {error.detail}"
 
@@ -99,12 +99,12 @@ async def _ask_processes(settings: Settings, offices: Sequence[str]) -> dict[str
     return dict(zip(processes, answers, strict=True))
 
 
-def _unaccounted(store: Store, before: Unfinished, lags: Mapping[str, GroupLag], offices: Sequence[str]) -> dict[str, int]:
+def _unaccounted(store: Store, before: Snapshot, lags: Mapping[str, GroupLag], offices: Sequence[str]) -> dict[str, int]:
     """What the outbox knows as published and nobody will deliver; only where the status feed has read all that it would know it by."""
     feed = lags.get(topics.GROUP_STATUS)
     if feed is None or feed.behind or feed.faults or feed.offsets is None:
         return {}
-    return outbox.unaccounted(store, before, {office: reach for office in offices if (reach := _reach(office, lags.get(office)))})
+    return accounting.unaccounted(store, before, {office: reach for office in offices if (reach := _reach(office, lags.get(office)))})
 
 
 def _reach(office: str, known: GroupLag | None) -> Reach | None:

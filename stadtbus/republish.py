@@ -33,9 +33,10 @@ from infra.kafka.sender import Sender
 from infra.kafka.sink import UnreadableRecord
 from infra.settings import KafkaSettings
 from infra.stores import Store
-from producers.outbox import outbox
-from producers.outbox.outbox import Pending, Unended
+from producers.outbox import republishing
+from producers.outbox.pending import Pending
 from producers.outbox.relay import record_of
+from producers.outbox.republishing import Unfinished
 from schemas import headers, problems, topics
 from schemas.copies import Place, headers_of_copy
 from schemas.errors import CannotTell
@@ -54,7 +55,7 @@ class LostSubmissions:
     """What Kafka has lost of an office and the outbox still has."""
 
     office: str
-    submissions: Sequence[Unended]
+    submissions: Sequence[Unfinished]
     waiting: int
     """So many have no end either, and still stand in Kafka: they are left."""
 
@@ -83,11 +84,11 @@ async def find_lost(kafka: KafkaSettings, store: Store, office: str, advance: Ad
     city = office.partition(".")[0]
     await require_topics(kafka, [*topics.of_office(office), *topics.of_city(city)])
     # In this order: what is published meanwhile is not asked for, and what is delivered meanwhile has told it before it is passed.
-    unended = {str(one.id): one for one in await asyncio.to_thread(outbox.unended, store, office)}
-    waiting, dead = await _still_in_kafka(kafka, office, unended, advance) if unended else (set(), set())
-    missing = unended.keys() - waiting - dead
+    unfinished = {str(one.id): one for one in await asyncio.to_thread(republishing.unfinished, store, office)}
+    waiting, dead = await _still_in_kafka(kafka, office, unfinished, advance) if unfinished else (set(), set())
+    missing = unfinished.keys() - waiting - dead
     states = await _states_by_events(kafka, office, missing, advance) if missing else {}
-    lost = [replace(one, state=states.get(name, one.state)) for name, one in unended.items() if name in missing]
+    lost = [replace(one, state=states.get(name, one.state)) for name, one in unfinished.items() if name in missing]
     return LostSubmissions(office, [one for one in lost if not one.state.once], len(waiting))
 
 
@@ -109,7 +110,7 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
         copied += await _send_copies(kafka, sender, store, lost.rows((State.DEAD_LETTER,)), _dead_letter)
     finally:
         await sender.stop()
-    return copied + await outbox.put_back(store, lost.rows(set(State) - _PARKED - {State.DEAD_LETTER}))
+    return copied + await republishing.put_back(store, lost.rows(set(State) - _PARKED - {State.DEAD_LETTER}))
 
 
 async def _send_copies(
@@ -122,7 +123,7 @@ async def _send_copies(
     """
     count = 0
     for start in range(0, len(rows), _BATCH):
-        copies = [copy_of(*one) for one in await asyncio.to_thread(outbox.sent, store, rows[start : start + _BATCH])]
+        copies = [copy_of(*one) for one in await asyncio.to_thread(republishing.published, store, rows[start : start + _BATCH])]
         for copy, sent in zip(copies, await sender.send_all(copies), strict=True):
             if sent is None:
                 raise unreachable(kafka)

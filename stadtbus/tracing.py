@@ -11,10 +11,12 @@ from uuid import UUID
 
 import httpx
 
-from consumers.audit import queries, tables
+from consumers.audit import queries
+from consumers.audit import tables as audit_tables
 from consumers.audit.queries import TraceStep
-from producers.outbox import outbox
-from producers.outbox.outbox import Found
+from producers.feedback import history
+from producers.feedback.history import Found
+from producers.outbox import tables as outbox_tables
 from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
@@ -67,8 +69,8 @@ class Tracer:
         """
         self._settings = settings
         self._opened = ExitStack()
-        self._audit = self._open(tables.open_store(settings.stores)) if tables.is_here(settings.stores) else None
-        self._outbox = self._open(outbox.open_store(settings.stores)) if outbox.is_here(settings.stores) else None
+        self._audit = self._open(audit_tables.open_store(settings.stores)) if audit_tables.is_here(settings.stores) else None
+        self._outbox = self._open(outbox_tables.open_store(settings.stores)) if outbox_tables.is_here(settings.stores) else None
         if self._audit is None and self._outbox is None:
             raise CannotTell(problems.RECORDS_ELSEWHERE, "there is neither an audit nor an outbox", where=settings.stores.shown("audit"))
 
@@ -94,11 +96,11 @@ class Tracer:
         return self._all([wanted]) or self._all(self._by_case(wanted))
 
     def _by_code(self, code: str) -> list[UUID]:
-        known = [found.accepted.id for found in outbox.find_spoken(self._outbox, code)] if self._outbox else []
+        known = [found.accepted.id for found in history.find_spoken(self._outbox, code)] if self._outbox else []
         return known + (queries.submissions_of(self._audit, code=code) if self._audit else [])
 
     def _by_case(self, case: UUID) -> list[UUID]:
-        known = [found.accepted.id for found in outbox.find_case(self._outbox, case)] if self._outbox else []
+        known = [found.accepted.id for found in history.find_case(self._outbox, case)] if self._outbox else []
         return known + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
 
     def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
@@ -106,7 +108,7 @@ class Tracer:
 
     def _one(self, submission: UUID) -> Trace | None:
         recorded = queries.trace(self._audit, submission) if self._audit else []
-        found = outbox.find(self._outbox, submission) if self._outbox else None
+        found = history.find(self._outbox, submission) if self._outbox else None
         steps = [*recorded, *(_unrecorded(found, recorded) if found else [])]
         return Trace(submission, hotline_code(submission), steps) if steps else None
 
@@ -128,7 +130,7 @@ class Tracer:
         return [TraceStep(WAITS, last.at, f"{process}: {why}{self._next_try(trace)}", last.office)]
 
     def _next_try(self, trace: Trace) -> str:
-        found = outbox.find(self._outbox, trace.submission) if self._outbox else None
+        found = history.find(self._outbox, trace.submission) if self._outbox else None
         at = found.steps[-1].next_try_at if found and found.steps[-1].state == trace.steps[-1].what else None
         return f"; next try {at.astimezone():%d.%m.%Y %H:%M:%S}" if at else ""
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from consumers.watch.lag import GroupLag
-from producers.outbox.outbox import Waiting
+from producers.outbox.accounting import Waiting
 from schemas import topics
 from stadtbus.observations import Observations
 from stadtbus.readiness import GATEWAY, Readiness

@@ -12,7 +12,9 @@ from adapters.interface import Submission
 from infra.kafka.records import EventRecord
 from infra.settings import StoreSettings
 from infra.stores import UtcDateTime
-from producers.outbox.outbox import Outbox, Pending
+from producers.outbox import pending
+from producers.outbox.outbox import Outbox
+from producers.outbox.pending import Pending
 from producers.synthetic import permits
 from producers.synthetic.permits import Genuine, Permit
 from schemas import catalogue, message, xml
@@ -134,7 +136,7 @@ def _application(values: dict[str, Any]) -> Application:
 
 async def waiting(box: Outbox) -> list[Pending]:
     """Everything in an outbox that is not on Kafka yet, of all offices, in the order of acceptance."""
-    lanes = [await box.next_pending(office, 1_000) for office in catalogue.load().offices]
+    lanes = [await pending.oldest(box.store, office, 1_000) for office in catalogue.load().offices]
     return sorted((one for lane in lanes for one in lane), key=lambda one: one.seq)
 
 

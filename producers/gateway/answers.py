@@ -12,8 +12,9 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4, uuid5
 
+from producers.feedback.history import Step
 from producers.gateway.views import Awaiting, awaiting
-from producers.outbox.outbox import Accepted, Step
+from producers.outbox.outbox import Accepted
 from schemas import message, problems
 from schemas.errors import Rejected
 from schemas.events import State

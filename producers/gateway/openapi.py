@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from producers.gateway import answers
 from producers.gateway.views import Finding, Receipt, SubmissionView
-from producers.intake import letters
+from producers.intake import declaration
 from producers.intake.form import SubmissionForm
 from schemas import message, problems
 from schemas.problems import Problem
@@ -209,10 +209,10 @@ _SUBMIT: Final = {
         "Accepted means durable. Repeat the same call until it is answered: the same content has one effect and gets the same answer."
     ),
     "parameters": [
-        _parameter("header", letters.SERVICE, "LeiKa key of the service; only beside a genuine XÖV message, as the next three."),
-        _parameter("header", letters.AREA, "ARS (12 digits) or AGS (8 digits)."),
-        _parameter("header", letters.CASE, "UUID of the case; without it, that of the message."),
-        _parameter("header", letters.TRUST, "Level of trust, 1 to 4, and account, for example `3; bayernid`."),
+        _parameter("header", declaration.SERVICE, "LeiKa key of the service; only beside a genuine XÖV message, as the next three."),
+        _parameter("header", declaration.AREA, "ARS (12 digits) or AGS (8 digits)."),
+        _parameter("header", declaration.CASE, "UUID of the case; without it, that of the message."),
+        _parameter("header", declaration.TRUST, "Level of trust, 1 to 4, and account, for example `3; bayernid`."),
         _parameter("header", "traceparent", "The portal's trace (W3C Trace Context)."),
     ],
     "requestBody": {

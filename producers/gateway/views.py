@@ -11,7 +11,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from producers.outbox.outbox import Accepted, Step
+from producers.feedback.history import Step
+from producers.outbox.outbox import Accepted
 from schemas.events import State
 from schemas.findings import Severity
 

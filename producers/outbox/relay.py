@@ -28,7 +28,9 @@ from infra.health import Progress
 from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
-from producers.outbox.outbox import Outbox, Pending
+from producers.outbox import pending
+from producers.outbox.outbox import Outbox
+from producers.outbox.pending import Pending
 from schemas import headers, topics
 from schemas.errors import CannotTell
 from schemas.heartbeats import RelayLane
@@ -59,7 +61,7 @@ class Lane:
     """The way of one office's submissions. One per office and outbox: a second one would break the order within a case."""
 
     def __init__(self, outbox: Outbox, kafka: KafkaSettings, office: str) -> None:
-        self._outbox = outbox
+        self._store = outbox.store
         self._office = office
         self._sender = Sender(kafka, f"relay-{office}")
         self._filled = outbox.filled[office]
@@ -107,28 +109,28 @@ class Lane:
     async def _send_waiting(self) -> bool:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while pending := await self._outbox.next_pending(self._office, _BATCH, after=self._after, without=frozenset(self._held)):
+        while batch := await pending.oldest(self._store, self._office, _BATCH, after=self._after, without=frozenset(self._held)):
             await self._count_waiting()
-            if None in await self._send(pending):
+            if None in await self._send(batch):
                 return False
-            self._after = pending[-1].seq if self._held else 0
+            self._after = batch[-1].seq if self._held else 0
             self.progress.moved()
         await self._count()
         return True
 
-    async def _send(self, pending: Sequence[Pending]) -> list[Sent]:
+    async def _send(self, batch: Sequence[Pending]) -> list[Sent]:
         """Send these, note what is on Kafka, and hold what is refused; what became of each."""
         crashpoints.reached("relay.before")
         try:
-            sent = await self._sender.send_all([record_of(one) for one in pending])
+            sent = await self._sender.send_all([record_of(one) for one in batch])
         except CannotTell as error:
             log.warning("relay_waits", office=self._office, error=error.problem.code)
-            return [None] * len(pending)
+            return [None] * len(batch)
         crashpoints.reached("relay.acknowledged")
-        outcomes = list(zip(pending, sent, strict=True))
+        outcomes = list(zip(batch, sent, strict=True))
         known = [(one, position) for one, position in outcomes if isinstance(position, Position)]
         if known:
-            await self._outbox.published(known)
+            await pending.note_published(self._store, known)
         self._hold([(one, refusal) for one, refusal in outcomes if isinstance(refusal, KafkaRefusal)])
         if None in sent:
             log.warning("relay_waits", office=self._office, unknown=sent.count(None))
@@ -156,7 +158,7 @@ class Lane:
     async def _try_held(self) -> None:
         """Try the first submissions of some cases. When one gets through, the cause is gone: all are sent again."""
         tried = [held.seq for held in itertools.islice(self._held.values(), _TRIED_AT_ONCE)]
-        sent = await self._send(await self._outbox.pending_at(tried))
+        sent = await self._send(await pending.at(self._store, tried))
         if len(sent) < len(tried) or any(isinstance(one, Position) for one in sent):
             self._held.clear()
             self._after, self._retry_s = 0, _FIRST_RETRY_S
@@ -167,7 +169,7 @@ class Lane:
             self._after, self._looked_s = 0, time.monotonic()
 
     async def _count_waiting(self) -> None:
-        self._waiting = await self._outbox.count_pending(self._office)
+        self._waiting = await pending.count(self._store, self._office)
         metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
 
     async def _count(self) -> None:
@@ -189,6 +191,6 @@ class Lane:
             self._told = (0.0, set())
 
 
-def record_of(pending: Pending) -> Outgoing:
+def record_of(one: Pending) -> Outgoing:
     """A submission as it stands on its office's topic."""
-    return Outgoing(topics.submissions(pending.office), str(pending.case_id).encode(), pending.content, headers.encode(pending.headers))
+    return Outgoing(topics.submissions(one.office), str(one.case_id).encode(), one.content, headers.encode(one.headers))

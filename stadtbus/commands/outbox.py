@@ -43,12 +43,12 @@ async def _republish(
     loaded: Settings, office: str, actor: str | None, advance: Callable[[int, int], None]
 ) -> tuple[LostSubmissions, int | None]:
     """What Kafka has lost, and how many of it are sent again; None where nobody asked for that."""
-    from producers.outbox import outbox
+    from producers.outbox import tables
     from stadtbus import republish
 
-    if not outbox.is_here(loaded.stores):
+    if not tables.is_here(loaded.stores):
         raise CannotTell(problems.OUTBOX_ELSEWHERE, where=loaded.stores.shown("outbox"))
-    store = outbox.open_store(loaded.stores)
+    store = tables.open_store(loaded.stores)
     try:
         found = await republish.find_lost(loaded.kafka, store, office, advance)
         return found, (await republish.send_again(loaded.kafka, store, found, actor) if actor is not None and found.submissions else None)

@@ -20,7 +20,8 @@ import httpx
 from infra.kafka.outgoing import Outgoing, Position
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
-from producers.intake import intake, letters
+from producers.intake import intake, metadata
+from producers.intake.portals import Portal
 from producers.settings import PortalSettings
 from producers.synthetic import messages
 from producers.synthetic.portal import SyntheticPortal
@@ -136,11 +137,11 @@ def _templates(office: str, seed: int) -> Iterator[_Template]:
     """Submissions with the headers that intake gives them."""
     route = catalogue.load().routes_of(office)[0]
     author = Authority(key=f"kop:{route.city.ags}", name=f"Portal {route.city.name}")
-    portal = intake.Portal("portal-faults", PortalSettings(name=author.name, authority=author.key, token_sha256="0" * 64))
+    portal = Portal("portal-faults", PortalSettings(name=author.name, authority=author.key, token_sha256="0" * 64))
     for application in messages.applications(route, author, seed=seed, start=START):
         content = message.write(application)
-        sent = intake.Content(content, hashlib.sha512(content).hexdigest())
-        candidate = intake.candidate(letters.of(application), route, portal, sent, {})
+        known = metadata.of_filing(application, route.office)
+        candidate = intake.candidate_of(known, portal, content, hashlib.sha512(content).hexdigest(), {})
         yield _Template(office, application, candidate.headers, content)
 
 

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from infra.kafka import sender
 from infra.kafka.admin import connected, count_records, create_topics
 from infra.settings import KafkaSettings, StoreSettings
+from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.relay import Lane
 from schemas import topics
@@ -47,7 +48,7 @@ async def accept(box: Outbox, office: str, count: int) -> None:
 async def drained(box: Outbox, office: str, limit_s: float = 30) -> None:
     """Return when nothing of the office waits any more."""
     async with asyncio.timeout(limit_s):
-        while await box.count_pending(office):
+        while await pending.count(box.store, office):
             await asyncio.sleep(0.05)
 
 
@@ -74,7 +75,7 @@ async def test_office_without_topic_holds_up_nobody(kafka_bootstrap: str, box: O
     lanes = [asyncio.create_task(Lane(box, kafka, office).run()) for office in (sick, well)]
     await drained(box, well)
     await asyncio.sleep(3)  # the sick lane fails and tries again meanwhile
-    assert (await box.count_pending(sick), await count_records(kafka, [topics.submissions(well)])) == (5, 50)
+    assert (await pending.count(box.store, sick), await count_records(kafka, [topics.submissions(well)])) == (5, 50)
     await create(kafka, sick)
     await drained(box, sick)
     await stop(*lanes)
@@ -88,7 +89,7 @@ async def test_kafka_away_at_start(box: Outbox) -> None:
     lane = Lane(box, KafkaSettings(bootstrap="127.0.0.1:1"), office)
     task = asyncio.create_task(lane.run())
     await asyncio.sleep(0.5)
-    assert (await box.count_pending(office), lane.progress.check(), task.done()) == (3, None, False)
+    assert (await pending.count(box.store, office), lane.progress.check(), task.done()) == (3, None, False)
     await stop(task)
 
 

@@ -21,7 +21,8 @@ from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.settings import KafkaSettings, StoreSettings
-from producers.outbox import outbox
+from producers.feedback import status_feed
+from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.relay import Lane
 from schemas import operations, topics
@@ -67,7 +68,7 @@ async def relayed(box: Outbox, kafka: KafkaSettings, office: str) -> None:
     """Run the relay until nothing waits."""
     lane = asyncio.create_task(Lane(box, kafka, office).run())
     async with asyncio.timeout(30):
-        while await box.count_pending(office):
+        while await pending.count(box.store, office):
             await asyncio.sleep(0.05)
     lane.cancel()
     await asyncio.gather(lane, return_exceptions=True)
@@ -122,7 +123,7 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     found = await look(kafka, box, office)
     assert ([one.id for one in found.submissions], found.waiting) == (lost[3:], 4)
     assert found.since == ACCEPTED_AT + timedelta(minutes=3)
-    assert await box.count_pending(office) == 0
+    assert await pending.count(box.store, office) == 0
     assert await republish.send_again(kafka, box.store, found, "op") == 4
     await relayed(box, kafka, office)
     assert sorted(await submissions_on(kafka, topics.submissions(office))) == sorted([*lost[3:], *waiting])
@@ -168,7 +169,7 @@ async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, 
     found = await look(kafka, box, office)
     assert ([one.id for one in found.submissions], found.waiting) == ([dead], 0)
     assert await republish.send_again(kafka, box.store, found, "op") == 1
-    assert await box.count_pending(office) == 0
+    assert await pending.count(box.store, office) == 0
     assert await submissions_on(kafka, topics.retry(office)) == []
     assert await submissions_on(kafka, topics.deadletters(office)) == [dead]
     (letter,) = (await read(kafka, [office]))[office].open
@@ -204,7 +205,7 @@ async def test_what_is_confirmed_meanwhile_stays(kafka_bootstrap: str, box: Outb
     await tell(kafka, office, [(first, State.DELIVERED)])
     heard: list[Any] = []
     await read_all(kafka, [topics.events(office.partition(".")[0])], heard.append)
-    await box.store.write(lambda connection: outbox.store_events(connection, [read_event(record) for record in heard]))
+    await box.store.write(lambda connection: status_feed.store_events(connection, [read_event(record) for record in heard]))
     assert len(found.submissions) == 2
     assert await republish.send_again(kafka, box.store, replace(found), "op") == 1
-    assert [UUID(one.headers[Header.SUBMISSION]) for one in await box.next_pending(office, 10)] == [second]
+    assert [UUID(one.headers[Header.SUBMISSION]) for one in await pending.oldest(box.store, office, 10)] == [second]

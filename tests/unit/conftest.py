@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from infra.settings import StoreSettings
 from tests import postgresql
 from tests.command_line import stadtbus
+from tests.outboxes import box, opened
 
-__all__ = ["stadtbus"]
+__all__ = ["box", "opened", "stadtbus"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -14,10 +14,10 @@ import pytest
 from fastapi import FastAPI
 
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
+from producers.feedback import status_feed
 from producers.gateway import answers, openapi
 from producers.gateway import app as gateway
 from producers.intake.form import SubmissionForm
-from producers.outbox import outbox
 from producers.outbox.outbox import Outbox
 from producers.settings import GatewaySettings, PortalSettings
 from schemas import catalogue, message, problems, xml
@@ -116,7 +116,7 @@ async def test_status(portal: httpx.AsyncClient, box: Outbox) -> None:
     await portal.post("/v1/submissions", content=message.write(application))
     first = read(await portal.get(f"/v1/submissions/{application.message_id}"))
     event = builders.event(application.message_id, reference="M-7")
-    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(event)))
+    await box.store.write(lambda connection: status_feed.store_events(connection, builders.records(event)))
     last = read(await portal.get(f"/v1/submissions/{application.message_id}"))
     assert isinstance(first, StatusMessage)
     assert isinstance(last, StatusMessage)
@@ -155,7 +155,7 @@ async def test_the_end_is_told_as_such(
     address = f"/v1/submissions/{application.message_id}"
     before = (await portal.get(address, headers={"Accept": JSON})).json()
     event = builders.event(application.message_id, state, answers_later=answers_later)
-    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(event)))
+    await box.store.write(lambda connection: status_feed.store_events(connection, builders.records(event)))
     told = (await portal.get(address, headers={"Accept": JSON})).json()
     status = read(await portal.get(address))
     assert (before["final"], before["awaiting"]) == (False, "delivery")
@@ -181,7 +181,7 @@ async def test_an_end_that_nobody_told_is_not_guessed(
     await portal.post("/v1/submissions", content=message.write(application))
     event = builders.event(application.message_id, state)
     old = event.model_copy(update={"data": event.data.model_copy(update={"final": None})})
-    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(old)))
+    await box.store.write(lambda connection: status_feed.store_events(connection, builders.records(old)))
     told = (await portal.get(f"/v1/submissions/{application.message_id}", headers={"Accept": JSON})).json()
     assert (told["final"], told["awaiting"]) == (final, awaiting)
 
@@ -192,7 +192,7 @@ async def test_every_state_can_be_told(portal: httpx.AsyncClient, box: Outbox, s
     application = builders.application()
     await portal.post("/v1/submissions", content=message.write(application))
     event = builders.event(application.message_id, state, reference=" ", reason="a\u0001" * 200)
-    await box.store.write(lambda connection: outbox.store_events(connection, builders.records(event)))
+    await box.store.write(lambda connection: status_feed.store_events(connection, builders.records(event)))
     status = read(await portal.get(f"/v1/submissions/{application.message_id}"))
     assert isinstance(status, StatusMessage)
     assert (status.reference.file_number, status.text) == (None, "a " * 125)

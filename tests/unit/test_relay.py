@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,16 +69,22 @@ def kafka() -> Kafka:
 
 
 @pytest.fixture
-async def lane(tmp_path: Path, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lane]:
-    """A lane that does not wait long, with an empty outbox."""
+def box(tmp_path: Path) -> Iterator[Outbox]:
+    """An empty outbox."""
+    opened = Outbox(StoreSettings(folder=tmp_path), limit=1_000)
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def lane(box: Outbox, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Lane:
+    """A lane that does not wait long."""
     for name in ("_PAUSE_S", "_FIRST_RETRY_S", "_LONGEST_RETRY_S"):
         monkeypatch.setattr(relay, name, 0.01)
     monkeypatch.setattr(relay, "_BATCH", 4)
-    box = Outbox(StoreSettings(folder=tmp_path), limit=1_000)
     opened = Lane(box, KafkaSettings(), OFFICE)
     opened._sender = kafka  # type: ignore[assignment]
-    yield opened
-    box.store.close()
+    return opened
 
 
 @asynccontextmanager
@@ -92,10 +98,10 @@ async def running(lane: Lane) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def accept(lane: Lane, content: bytes, case: UUID | None = None) -> None:
+async def accept(box: Outbox, content: bytes, case: UUID | None = None) -> None:
     """Put a submission into the outbox."""
     headers = {Header.OFFICE: OFFICE}
-    await lane._outbox.accept(Candidate(uuid4(), "portal", "0", OFFICE, case or uuid4(), datetime.now(UTC), headers, content))
+    await box.accept(Candidate(uuid4(), "portal", "0", OFFICE, case or uuid4(), datetime.now(UTC), headers, content))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -110,32 +116,32 @@ def large(record: Outgoing) -> str | None:
     return "MessageSizeTooLarge" if (record.value or b"").startswith(b"large") else None
 
 
-async def test_what_can_go_goes(lane: Lane, kafka: Kafka) -> None:
+async def test_what_can_go_goes(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """More refused records than a batch holds, the oldest ones, keep no other back: neither what waits already nor what comes."""
     for number in range(9):
-        await accept(lane, b"large %d" % number)
-    await accept(lane, b"small")
+        await accept(box, b"large %d" % number)
+    await accept(box, b"small")
     kafka.refuses = large
     async with running(lane):
         await until(lambda: len(kafka.taken) == 1)
-        await accept(lane, b"new")
+        await accept(box, b"new")
         await until(lambda: [value for _, value in kafka.taken] == [b"small", b"new"])
         await until(lambda: lane._waiting == 9)
 
 
-async def test_a_case_keeps_its_order(lane: Lane, kafka: Kafka) -> None:
+async def test_a_case_keeps_its_order(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """The later submissions of a case wait behind one that is refused, also those that come later; then they go in their order, once."""
     one, other = uuid4(), uuid4()
     kafka.refuses = large
     contents = [b"first", b"large", *(b"later %d" % number for number in range(6))]
     for content in contents[:5]:
-        await accept(lane, content, one)
-        await accept(lane, b"beside " + content, other)
+        await accept(box, content, one)
+        await accept(box, b"beside " + content, other)
     async with running(lane):
         await until(lambda: len(kafka.taken) == 6)
         for content in contents[5:]:
-            await accept(lane, content, one)
-        await accept(lane, b"last", other)
+            await accept(box, content, one)
+        await accept(box, b"last", other)
         await until(lambda: kafka.taken[-1][1] == b"last")
         of_one = [value for key, value in kafka.taken if key == str(one).encode()]
         assert of_one == [b"first"]
@@ -144,11 +150,11 @@ async def test_a_case_keeps_its_order(lane: Lane, kafka: Kafka) -> None:
     assert [value for key, value in kafka.taken if key == str(one).encode()] == contents
 
 
-async def test_the_cause_is_told(lane: Lane, kafka: Kafka) -> None:
+async def test_the_cause_is_told(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """Operators read which topic refuses what and why, and how many wait: on the page, in the metric and once in the log."""
     kafka.refuses = large
     for content in (b"large 1", b"large 2", b"small"):
-        await accept(lane, content)
+        await accept(box, content)
     with capture_logs() as logs:
         async with running(lane):
             await until(lambda: lane._waiting == 2 and kafka.calls > 5)
@@ -163,7 +169,7 @@ async def test_the_cause_is_told(lane: Lane, kafka: Kafka) -> None:
     assert metrics.RELAY_HELD.labels(OFFICE, "MessageSizeTooLarge")._value.get() == 0
 
 
-async def test_what_is_refused_for_good_costs_little(lane: Lane, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_refused_for_good_costs_little(box: Outbox, lane: Lane, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many refused records only a few are tried at a time, each has its turn, and one that gets through lets all go."""
     monkeypatch.setattr(relay, "_TRIED_AT_ONCE", 2)
     tried: list[bytes] = []
@@ -174,7 +180,7 @@ async def test_what_is_refused_for_good_costs_little(lane: Lane, kafka: Kafka, m
 
     kafka.refuses = refuse
     for number in range(6):
-        await accept(lane, b"large %d" % number)
+        await accept(box, b"large %d" % number)
     async with running(lane):
         await until(lambda: len(tried) >= 12)
         assert sorted(tried[6:12]) == sorted(tried[:6])
@@ -184,10 +190,10 @@ async def test_what_is_refused_for_good_costs_little(lane: Lane, kafka: Kafka, m
         await until(lambda: len(kafka.taken) == 6)
 
 
-async def test_what_is_held_has_its_turn_beside_what_comes(lane: Lane, kafka: Kafka) -> None:
+async def test_what_is_held_has_its_turn_beside_what_comes(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """An office that is never at rest gets a held submission through all the same, once its topic takes it."""
     kafka.refuses = large
-    await accept(lane, b"large")
+    await accept(box, b"large")
 
     async def be_busy() -> None:
         while True:
@@ -202,23 +208,23 @@ async def test_what_is_held_has_its_turn_beside_what_comes(lane: Lane, kafka: Ka
         busy.cancel()
 
 
-async def test_what_has_no_answer_goes_before_what_follows(lane: Lane, kafka: Kafka) -> None:
+async def test_what_has_no_answer_goes_before_what_follows(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """A record whose outcome is not known is sent again before the later ones of its case, also while others are held."""
     one = uuid4()
     kafka.refuses = large
     kafka.silent_for = [b"b"]
-    await accept(lane, b"large")
+    await accept(box, b"large")
     for content in (b"a", b"b", b"c", b"d", b"e"):
-        await accept(lane, content, one)
+        await accept(box, content, one)
     async with running(lane):
         await until(lambda: len(kafka.taken) == 5)
     assert [value for _, value in kafka.taken] == [b"a", b"b", b"c", b"d", b"e"]
 
 
-async def test_kafka_away_holds_nothing(lane: Lane, kafka: Kafka) -> None:
+async def test_kafka_away_holds_nothing(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """While no broker answers nothing counts as refused; afterwards everything goes."""
     kafka.away = True
-    await accept(lane, b"a")
+    await accept(box, b"a")
     async with running(lane):
         await until(lambda: kafka.calls > 2)
         assert lane.refused() is None

@@ -19,7 +19,8 @@ from infra.kafka.outgoing import Position
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
 from infra.stores import Store
-from producers.outbox import outbox
+from producers.feedback import status_feed
+from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
 from schemas import problems
 from schemas.errors import StadtbusError
@@ -71,9 +72,9 @@ def accept(settings: Settings, *states: State, submission: UUID = ID, published:
     async def work() -> None:
         await box.accept(Candidate(submission, "portal", digest, OFFICE, CASE, AT, {Header.SUBMISSION: str(submission)}, b"x"))
         if published:
-            await box.published([(one, Position(0, 7)) for one in await builders.waiting(box)])
+            await pending.note_published(box.store, [(one, Position(0, 7)) for one in await builders.waiting(box)])
         events = builders.records(*(builders.event(submission, state, office=OFFICE) for state in states))
-        await box.store.write(partial(outbox.store_events, records=events))
+        await box.store.write(partial(status_feed.store_events, records=events))
 
     with opened(box.store):
         asyncio.run(work())

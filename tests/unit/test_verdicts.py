@@ -11,7 +11,7 @@ from consumers.watch.lag import GroupLag
 from infra.kafka.client_errors import unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.settings import KafkaSettings
-from producers.outbox.outbox import Waiting
+from producers.outbox.accounting import Waiting
 from stadtbus.observations import Observations
 from stadtbus.readiness import Readiness
 from stadtbus.verdicts import LONG_S, RELAY_LIMIT_S, LagVerdict, judge

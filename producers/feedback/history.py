@@ -1,0 +1,96 @@
+"""What became of one submission: for the portal that sent it, and for operators who look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from infra.kafka import order
+from infra.kafka.outgoing import Position
+from infra.stores import Store
+from producers.outbox.outbox import Accepted, accepted_of
+from producers.outbox.tables import is_of_submission, status, submission
+from schemas.events import State
+from schemas.hotline import parse_hotline_code
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to a submission."""
+
+    state: State
+    at: datetime
+    reference: str | None = None
+    reason: str | None = None
+    next_try_at: datetime | None = None
+    final: bool | None = None
+    """Whether nothing follows; None where the office's process did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A submission as the gateway knows it."""
+
+    accepted: Accepted
+    portal: str
+    published_at: datetime | None
+    """When Kafka took it; None while it is pending."""
+    position: Position | None
+    """Where it is on the office's topic."""
+    steps: Sequence[Step]
+    """What became of it, as its portal is told, from `submitted` on; the last one is its state."""
+
+
+async def find_own(store: Store, submission_id: UUID, portal: str) -> Found | None:
+    """A portal's own submission; None for one that is not there, and for one that another portal sent.
+
+    Raises:
+        SQLAlchemyError: the store does not answer.
+    """
+    own = (submission.c.id == submission_id, submission.c.portal == portal)
+    found = await store.read(lambda connection: _find(connection, *own))
+    return found[0] if found else None
+
+
+def find(store: Store, submission_id: UUID) -> Found | None:
+    """A submission by its id, whichever portal sent it. Blocks."""
+    found = store.read_now(lambda connection: _find(connection, submission.c.id == submission_id))
+    return found[0] if found else None
+
+
+def find_spoken(store: Store, code: str) -> list[Found]:
+    """The submissions with this hotline code, as somebody says or writes it: nearly always one. Blocks."""
+    known = parse_hotline_code(code)
+    return store.read_now(lambda connection: _find(connection, submission.c.hotline_code == known)) if known else []
+
+
+def find_case(store: Store, case_id: UUID) -> list[Found]:
+    """The submissions of a case, in the order of acceptance. Blocks."""
+    return store.read_now(lambda connection: _find(connection, submission.c.case_id == case_id))
+
+
+def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Found]:
+    rows = connection.execute(sa.select(submission).where(*conditions).order_by(submission.c.seq)).mappings().all()
+    return [_found(row, _steps(connection, row)) for row in rows]
+
+
+def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
+    position = None if row["record_offset"] is None else Position(row["partition"], row["record_offset"])
+    return Found(accepted_of(row), row["portal"], row["published_at"], position, steps)
+
+
+def _steps(connection: sa.Connection, row: sa.RowMapping) -> list[Step]:
+    told = sa.select(status).join(submission, is_of_submission).where(submission.c.seq == row["seq"])
+    events = order.in_order(connection.execute(told).mappings().all())
+    return [Step(State.SUBMITTED, row["accepted_at"], final=False), *map(_step, events)]
+
+
+def _step(event: sa.RowMapping) -> Step:
+    state, final = State(event["state"]), event["final"]
+    if final is None and state is not State.DELIVERED:  # which alone is the end at some offices and not at others
+        final = state.once
+    return Step(state, event["at"], event["reference"], event["reason"], event["next_try_at"], final)

@@ -1,0 +1,90 @@
+"""What portals may ask for: hand in a submission, what became of one, the schema of the message.
+
+A route authenticates the caller once, before anything else, and reads each header once. Whatever it raises becomes an answer in
+`producers.gateway.problems`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+
+from infra.stores import Store
+from producers.feedback import history
+from producers.gateway import answers, views
+from producers.intake.call import Call
+from producers.intake.intake import Intake
+from producers.intake.portals import Portals
+from schemas import problems, xml
+from schemas.errors import Rejected
+from schemas.message import Authority
+
+_Header = Annotated[str | None, Header()]
+
+
+class Submissions:
+    """The routes of submissions; `bus` is the author of answers in XML."""
+
+    def __init__(self, intake: Intake, portals: Portals, store: Store, bus: Authority) -> None:
+        self._intake = intake
+        self._portals = portals
+        self._store = store
+        self._bus = bus
+
+    def router(self) -> APIRouter:
+        """Their paths. What they promise is written in `producers.gateway.openapi`."""
+        router = APIRouter()
+        router.add_api_route("/v1/submissions", self.submit, methods=["POST"], status_code=202, response_model=views.Receipt)
+        router.add_api_route("/v1/submissions/{submission_id}", self.status, methods=["GET"], response_model=views.SubmissionView)
+        router.add_api_route("/v1/schemas/einreichung-1.0.xsd", _message_schema, methods=["GET"], response_class=Response)
+        return router
+
+    async def submit(
+        self, request: Request, response: Response, authorization: _Header = None, accept: _Header = None
+    ) -> views.Receipt | Response:
+        """`POST /v1/submissions`: the receipt, in JSON or XML; in XML a refusal that is final is a message too.
+
+        Raises:
+            Rejected: as `Intake.admit` and `Intake.submit`, as a problem.
+        """
+        portal, in_xml = self._intake.admit(authorization), answers.wanted(accept)
+        try:
+            accepted = await self._intake.submit(portal, Call(request.headers, request.stream()))
+        except Rejected as error:
+            if not (in_xml and answers.is_rejection(error)):
+                raise
+            return _xml(answers.rejection(error, self._bus, portal.author), error.problem.status)
+        response.headers["Location"] = views.status_url(accepted)
+        return _xml(answers.receipt(accepted, self._bus, portal.author), 202, response.headers) if in_xml else views.receipt(accepted)
+
+    async def status(self, submission_id: str, authorization: _Header = None, accept: _Header = None) -> views.SubmissionView | Response:
+        """`GET /v1/submissions/{submission_id}`: what became of a portal's own submission.
+
+        Raises:
+            Rejected: unauthenticated, or submission-not-found, also for the submission of another portal.
+        """
+        portal = self._portals.authenticate(authorization)
+        found = await history.find_own(self._store, _uuid(submission_id), portal.id)
+        if found is None:
+            raise Rejected(problems.NOT_FOUND)
+        if answers.wanted(accept):
+            return _xml(answers.status(found.accepted, found.steps, self._bus, portal.author))
+        return views.status(found.accepted, found.steps)
+
+
+async def _message_schema() -> Response:
+    return Response(xml.schema_bytes("einreichung-1.0"), media_type=answers.MEDIA_TYPE)
+
+
+def _xml(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, status, headers, answers.MEDIA_TYPE)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Rejected(problems.NOT_FOUND, "the id is not a UUID") from None

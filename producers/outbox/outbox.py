@@ -1,0 +1,145 @@
+"""Accepting: a submission is accepted as soon as its row is durable here, and an id stands for one content of one portal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from infra import crashpoints
+from infra.settings import StoreSettings
+from producers.outbox import pending
+from producers.outbox.tables import open_store, submission
+from schemas import problems
+from schemas.errors import Rejected
+from schemas.headers import Header
+from schemas.hotline import hotline_code
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A submission that passed every check of intake and is not stored yet."""
+
+    id: UUID
+    portal: str
+    content_sha512: str
+    office: str
+    case_id: UUID
+    accepted_at: datetime
+    headers: Mapping[Header, str]
+    content: bytes
+    warnings: Sequence[Mapping[str, Any]] = ()
+    """What was found in it and lets it pass, as the portal is told; never a value of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the portal is told of a submission that is stored; a repeat gets the same."""
+
+    id: UUID
+    hotline_code: str
+    office: str
+    accepted_at: datetime
+    case_id: UUID
+    content_sha512: str
+    test: bool
+    warnings: Sequence[Mapping[str, Any]] = ()
+    repeated: bool = False
+    """Whether it was stored before this call."""
+
+
+class Outbox:
+    """The gateway's store, and its only way to accept. One process has it open; `limit` is how many may be pending, of all offices."""
+
+    def __init__(self, settings: StoreSettings, *, limit: int) -> None:
+        """Blocks while the store is opened, and raises as `open_store`. Whoever made it closes `store`."""
+        self.store = open_store(settings)
+        self.filled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """By office: set when something may be pending; the office's lane of the relay clears it."""
+        self._limit = limit
+        self._room = 0
+        """How many may still be accepted before the rows have to be counted again; only the store's writing thread touches it."""
+
+    async def known(self, portal: str, content_sha512: str) -> Accepted | None:
+        """What a portal was told when it sent this content; None where the outbox does not know that it did.
+
+        Raises:
+            SQLAlchemyError: the store does not answer.
+        """
+        sent = sa.select(submission).where(submission.c.content_sha512 == content_sha512, submission.c.portal == portal)
+        row = await self.store.read(lambda connection: connection.execute(sent).mappings().first())
+        return None if row is None else accepted_of(row, repeated=True)
+
+    async def accept(self, candidate: Candidate) -> Accepted:
+        """Store a submission once; it is durable when this returns.
+
+        Raises:
+            Rejected: id-conflict or intake-full; nothing was stored.
+            SQLAlchemyError: the store failed or does not answer; whether it was stored is not known.
+        """
+        try:
+            accepted = await self.store.write(lambda connection: self._accept(connection, candidate))
+            crashpoints.reached("outbox.stored")
+            return accepted
+        finally:
+            self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
+
+    def _accept(self, connection: sa.Connection, candidate: Candidate) -> Accepted:
+        known = connection.execute(sa.select(submission).where(submission.c.id == candidate.id)).mappings().one_or_none()
+        if known is not None:
+            if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
+                raise Rejected(problems.ID_CONFLICT)
+            return accepted_of(known, repeated=True)
+        self._take_room(connection)
+        row = _row_of(candidate)
+        connection.execute(submission.insert().values(row))
+        return accepted_of(row)
+
+    def _take_room(self, connection: sa.Connection) -> None:
+        """One more is going to be pending. Rows are counted only when the room counted before is used up.
+
+        Raises:
+            Rejected: intake-full.
+        """
+        if self._room <= 0:
+            self._room = self._limit - pending.count_in(connection)
+        if self._room <= 0:
+            raise Rejected(problems.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
+        self._room -= 1
+
+
+def _row_of(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "id": candidate.id,
+        "portal": candidate.portal,
+        "content_sha512": candidate.content_sha512,
+        "hotline_code": hotline_code(candidate.id),
+        "office": candidate.office,
+        "case_id": candidate.case_id,
+        "accepted_at": candidate.accepted_at,
+        "headers": json.dumps(candidate.headers),
+        "content": candidate.content,
+        "warnings": json.dumps(candidate.warnings) if candidate.warnings else None,
+    }
+
+
+def accepted_of(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> Accepted:
+    """What a row of `submission` tells its portal."""
+    return Accepted(
+        row["id"],
+        row["hotline_code"],
+        row["office"],
+        row["accepted_at"],
+        row["case_id"],
+        row["content_sha512"],
+        test=Header.TEST in json.loads(row["headers"]),
+        warnings=json.loads(row["warnings"] or "[]"),
+        repeated=repeated,
+    )
