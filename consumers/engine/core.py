@@ -3,7 +3,7 @@
 A record is offered when it was read, handed out when it is its turn, and finished when nothing is to be done with it any more;
 between the first and the last it is in flight. One event loop calls all of this; nothing here waits.
 
-Promises, checked by `tests/unit/test_engine_core.py` after every step:
+Promises, checked by `tests/unit/test_engine_interleavings.py` after every step:
 - one record of a case at a time, over both topics of the office, in the order of the log;
 - the offset to commit never passes an unfinished record;
 - while records of a case are parked, its later ones follow them; while one of its records is dead and holds the case, the ones

@@ -10,8 +10,12 @@ import pytest
 
 from infra.kafka.jars import java
 from infra.kafka.local import LocalKafka
+from infra.settings import KafkaSettings, StoreSettings
 from schemas.errors import UsageError
-from tests import kafka_service
+from tests import kafka_service, postgresql
+from tests.delivery_model import Office as BackOffice
+from tests.kafka.helpers import settings_for
+from tests.kafka.live_office import LiveOffice
 from tests.kafka.town import Town, new_town
 
 
@@ -58,3 +62,25 @@ def cluster(tmp_path: Path) -> Iterator[Callable[[], LocalKafka]]:
         for number in kafka.status().pids:
             kafka.kill(number, signal.SIGKILL)  # a stop in order takes seconds, and nobody will read the data again
         kafka.stop()
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> KafkaSettings:
+    """Settings for the broker of the session."""
+    return settings_for(kafka_bootstrap)
+
+
+@pytest.fixture
+def make_office(kafka: KafkaSettings, tmp_path: Path) -> Callable[[BackOffice], LiveOffice]:
+    """Makes an office with a ledger on SQLite."""
+    return lambda office: LiveOffice(kafka, StoreSettings(folder=tmp_path), office)
+
+
+@pytest.fixture
+def postgresql_stores() -> Iterator[StoreSettings]:
+    """A PostgreSQL that several processes share."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed below /usr/lib/postgresql")
+    with postgresql.served(programs) as server:
+        yield StoreSettings(url=server.render_as_string(hide_password=False))

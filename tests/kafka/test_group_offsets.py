@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
@@ -14,13 +13,7 @@ from infra.kafka.group_offsets import GroupOffsets, look
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from schemas.errors import CannotTell
-from tests.kafka.helpers import fill, new_topic, settings_for
-
-
-@pytest.fixture
-def kafka(kafka_bootstrap: str) -> KafkaSettings:
-    """Settings for the broker of the session."""
-    return settings_for(kafka_bootstrap)
+from tests.kafka.helpers import fill, new_topic
 
 
 async def seen(kafka: KafkaSettings, topic: str) -> tuple[GroupOffsets, TopicPartition]:

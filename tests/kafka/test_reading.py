@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
@@ -13,13 +12,7 @@ from infra.kafka.admin import connected
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import RecordFetcher, looking, read_all
 from infra.settings import KafkaSettings
-from tests.kafka.helpers import fill, new_topic, settings_for
-
-
-@pytest.fixture
-def kafka(kafka_bootstrap: str) -> KafkaSettings:
-    """Settings for the broker of the session."""
-    return settings_for(kafka_bootstrap)
+from tests.kafka.helpers import fill, new_topic
 
 
 async def test_markers_of_transactions_at_the_end_are_passed(kafka: KafkaSettings) -> None:
