@@ -61,11 +61,11 @@ def adapter_app(
         delivery = Delivery(office, adapter, ledger, sender, settings, continuing)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
-        outcomes = _outcomes(office, adapter, ledger, sender, settings, engine, delivery.refusals)
-        _watch(health, engine, delivery, office)
+        pollers = _outcome_pollers(office, adapter, ledger, sender, settings, engine, delivery.refusals)
+        _show(office, engine, delivery, health)
         health.ready["store"] = ledger.store.check
         try:
-            async with in_background(engine.run, *(watch.run for watch in outcomes)):  # leaving it drains
+            async with in_background(engine.run, *(poller.run for poller in pollers)):  # leaving it drains
                 yield
         finally:
             await sender.stop()
@@ -86,10 +86,10 @@ async def _close(adapter: Adapter) -> None:
         log.warning("adapter_close_failed", error=type(error).__name__)
 
 
-def _outcomes(
+def _outcome_pollers(
     office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job], refusals: Refusals
 ) -> list[OutcomePoller]:
-    """Who asks a back office that answers later for what it has decided; nobody where it answers at once."""
+    """One for a back office that answers later, none for one that answers at once."""
     if not isinstance(adapter, AnswersLater):
         return []
     return [
@@ -99,7 +99,8 @@ def _outcomes(
     ]
 
 
-def _watch(health: Health, engine: Engine[Job], delivery: Delivery, office: str) -> None:
+def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) -> None:
+    """Let the health pages and metrics of the process ask engine and delivery."""
     health.alive["engine"] = engine.progress.check
     health.degraded["offsets"] = engine.notice
     health.ready["engine"] = lambda: engine.finding() or engine.progress.check()

@@ -20,19 +20,21 @@ _CLASS: Final = "consumers.delivery"
 
 
 class Copies:
-    """Makes the copies of one office; key, value and timestamp are those of the record, the partition number that of where it was read first."""
+    """Makes the copies of one office. Key, value and timestamp are those of the record, the partition number that of where it was read first.
 
-    def __init__(self, office: str, adapter: str) -> None:
+    Pure; the job's entry says already what became of the record.
+    """
+
+    def __init__(self, office: str) -> None:
         self._office = office
-        self._adapter = adapter
 
     def parked(self, job: Job, now_ms: int) -> Outgoing:
-        """The record for the retry topic; its entry says when it is due."""
+        """The record for the retry topic, with the time when it is due."""
         due = {} if job.entry.next_try_ms is None else {CopyHeader.NOT_BEFORE: iso(job.entry.next_try_ms)}
         return self._copy(job, topics.retry(self._office), self._block(job, now_ms) | due)
 
     def dead(self, job: Job, now_ms: int) -> Outgoing:
-        """The record for the dead letters; its entry says why. Also with what Spring's tools look for."""
+        """The record for the dead letters, with what went wrong, and with what Spring's tools look for."""
         origin, failure = job.first_place, job.failure
         block = self._block(job, now_ms) | {CopyHeader.SPRING_TOPIC: origin.topic, CopyHeader.SPRING_GROUP: self._office}
         if failure is not None:
@@ -47,7 +49,7 @@ class Copies:
 
     def _block(self, job: Job, now_ms: int) -> dict[CopyHeader, str]:
         earlier = {} if job.earlier_copy is None else job.earlier_copy.block
-        block = {CopyHeader.ADAPTER: self._adapter, CopyHeader.INSTANCE: _INSTANCE}
+        block = {CopyHeader.ADAPTER: self._office, CopyHeader.INSTANCE: _INSTANCE}
         if job.failure is not None:
             block |= _failure(job.failure)
         return block | {

@@ -35,7 +35,7 @@ from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.news import News
-from consumers.engine import FINISHED, Again, CaseState, Dead, End, Parked, Waits
+from consumers.engine import FINISHED, Again, CaseState, Dead, End, Handler, Parked, Waits
 from consumers.engine.starts import Known, Start
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
@@ -53,8 +53,8 @@ ResultT = TypeVar("ResultT")
 _STORE_PAUSE_S: Final = 1.0
 
 
-class Delivery:
-    """What the engine does with the records of one office. `consumers.engine.Handler` says when each method is called, and by whom.
+class Delivery(Handler[Job]):
+    """What the engine does with the records of one office. `Handler` says of each method when it is called, by whom, and what an exception does.
 
     A ledger that does not answer is asked until it does, so the methods that write to it wait as long as that takes. They raise `Fenced`
     when somebody else has our partitions, and then nothing was written.
@@ -85,7 +85,7 @@ class Delivery:
         self._settings = settings
         self._continuing = continuing
         self._headers = HeaderReader(office)
-        self._copies = Copies(office, office)
+        self._copies = Copies(office)
         self._news = News(office, answers_later=self._answers_later)
         self._delivered = metrics.DELIVERED.labels(office)
         self._seconds = metrics.DELIVERY_SECONDS.labels(office)

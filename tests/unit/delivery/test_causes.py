@@ -8,8 +8,9 @@ import structlog
 from adapters.kit import UnclearAnswer
 from consumers.delivery.ledger import Ledger
 from consumers.settings import DeliverySettings
+from schemas.copies import Copy, take_apart
 from schemas.errors import Blip, CaseNotReady, DestinationDown, Refused
-from schemas.headers import CopyHeader
+from schemas.headers import CopyHeader, RawHeaders
 from tests.delivery_model import APPLICATION, CASE, FOREIGN, MAIN, TIMESTAMP_MS, Office, Process, Wire, block, entry_of, run
 from tests.delivery_model import record as record_of
 
@@ -69,6 +70,25 @@ async def test_copies_are_the_record(small_ledger: Ledger, wire: Wire) -> None:
     assert parked[CopyHeader.FIRST_FAILURE] == dead[CopyHeader.FIRST_FAILURE]
     assert (dead[CopyHeader.MESSAGE], dead[CopyHeader.STAGE], dead[CopyHeader.EXCEPTION]) == ("no", "DELIVER", "Refused")
     assert (dead[CopyHeader.ATTEMPT], dead[CopyHeader.SPRING_TOPIC]) == ("2", MAIN.topic)
+
+
+async def test_the_class_in_the_headers_of_a_copy_stays(small_ledger: Ledger, wire: Wire) -> None:
+    """Whatever the code is called, tools that read Connect's headers find the name that dead letters have had from the first version on."""
+    await run(small_ledger, Office(before=[CaseNotReady("x"), Refused("x")]), wire)
+    assert [block(copy).block[CopyHeader.CLASS] for copy in (*wire.parked, *wire.dead)] == ["consumers.delivery"] * 2
+
+
+async def test_headers_of_a_copy_are_taken_apart_once(small_ledger: Ledger, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading, copying and telling all use the same reading of a record from the retry topic."""
+    taken: list[RawHeaders] = []
+
+    def counted(headers: RawHeaders) -> Copy:
+        taken.append(headers)
+        return take_apart(headers)
+
+    monkeypatch.setattr("consumers.delivery.job.take_apart", counted)
+    await run(small_ledger, Office(before=[CaseNotReady("x"), Refused("x")]), wire)
+    assert (len(wire.dead), len(taken)) == (1, 1)
 
 
 async def test_a_dead_letter_keeps_why_it_was_unclear(small_ledger: Ledger, wire: Wire) -> None:
