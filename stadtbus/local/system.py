@@ -178,7 +178,6 @@ class LocalSystem:
         Raises:
             UsageError: java-missing, maven-missing, port-taken, folder-in-use, earlier-run.
             CannotTell: broker-failed, kafka-unreachable, process-failed.
-
         """
         self._check_ports()
         self._take_folder(fresh=fresh)

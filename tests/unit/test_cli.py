@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
+import logging
+import os
 import socket
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+import structlog
 import yaml
 
 from consumers.audit import tables
-from consumers.statistics import facts
-from infra.kafka.records import AnyRecord, SubmissionRecord
 from infra.settings import StoreSettings
-from stadtbus import settings
-from tests import builders
 from tests.command_line import Command
 from tests.kafka_service import free_system_offset
 
@@ -79,31 +77,6 @@ def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list
     code, output, error = stadtbus("--config", str(file), *arguments)
     assert (code, output, "Traceback" in error) == (exit_code, "", False)
     assert named in " ".join(error.split())
-
-
-@pytest.mark.parametrize(("old", "new"), settings.RENAMED.items())
-def test_old_keys_lead_to_settings_of_today(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
-    """A key of an earlier version is refused with its name of today, in the environment too, and that name is taken."""
-    variable = f"STADTBUS_{old.replace('.', '__').upper()}"
-    monkeypatch.setenv(variable, "7")
-    code, _, error = stadtbus("config", "check")
-    assert (code, f"{old} is called {new} now" in " ".join(error.split()), f"environment, {variable}" in error) == (2, True, True)
-    monkeypatch.delenv(variable)
-    monkeypatch.setenv(f"STADTBUS_{new.replace('.', '__').upper()}", "7")
-    assert stadtbus("config", "check")[0] == 0
-
-
-def test_old_keys_in_a_file_are_told_with_their_line(stadtbus: Command, tmp_path: Path) -> None:
-    """So is what else an operator has to know."""
-    file = tmp_path / "stadtbus.yaml"
-    file.write_text("delivery:\n  in_flight: 100\n  quick_tries: 3\n", encoding="utf-8")
-    code, _, error = stadtbus("--config", str(file), "config", "check")
-    said = " ".join(error.split())
-    assert (code, "stadtbus.yaml, line 3" in said, "immediate_retries now, and counts only the tries after the first one" in said) == (
-        2,
-        True,
-        True,
-    )
 
 
 @pytest.mark.parametrize(
@@ -180,85 +153,35 @@ def test_unknown_submission_is_a_finding(stadtbus: Command, monkeypatch: pytest.
     assert "no outbox here" in error
 
 
-def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -> None:
-    """A machine that runs one city's adapter needs no settings of the others."""
-    file = tmp_path / "stadtbus.yaml"
-    file.write_text("offices: {muenchen: {meldewesen: {url: 'http://127.0.0.1:1/x', user: u, password: p}}}", encoding="utf-8")
-    code, output, _ = stadtbus("--config", str(file), "config", "check", "--json")
-    assert (code, json.loads(output)["adapters"]) == (0, ["muenchen.meldewesen"])
-
-
-@pytest.mark.parametrize("command", [["config", "check"], ["run", "adapter", "nuernberg.meldewesen"]])
-def test_broken_mapping_is_named(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]) -> None:
-    """An adapter whose mapping does not load does not start; the error has file and line, and no traceback."""
-    (tmp_path / "mapping.yaml").write_text("base: wohnsitz-anmelden\ntarget: {format: yaml}\n", encoding="utf-8")
-    monkeypatch.setattr("adapters.registry.folder", lambda _: tmp_path)
-    file = tmp_path / "stadtbus.yaml"
-    own = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
-    file.write_text(json.dumps({"offices": {"nuernberg": {"meldewesen": own}}}), encoding="utf-8")
-    code, _, error = stadtbus("--config", str(file), *command)
-    assert (code, "Traceback" in error) == (2, False)
-    assert "mapping-invalid" in error
-    assert "mapping.yaml, line 2" in " ".join(error.split())
-
-
-def test_secrets_are_not_shown(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`config show` prints what is in force, but no password."""
-    monkeypatch.setenv("STADTBUS_TWINS__PASSWORD", "hush-hush")
-    monkeypatch.setenv("STADTBUS_OFFICES__MUENCHEN__MELDEWESEN__PASSWORD", "hush-hush")
-    code, output, _ = stadtbus("config", "show")
-    assert (code, json.loads(output)["kafka"]["bootstrap"], "hush-hush" in output) == (0, "127.0.0.1:9092", False)
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Statistics of two cities: one submission of today, one of last year, delivered."""
-    monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
-    monkeypatch.setenv("COLUMNS", "80")
-    now = datetime.now(UTC)
-    rows: list[AnyRecord] = []
-    for city, office, at in (("muenchen", "meldewesen", now), ("nuernberg", "meldewesen", now - timedelta(days=365))):
-        record = SubmissionRecord(
-            submission=uuid4(), case="c", city=city, office=f"{city}.{office}", service="99115005104000", portal=f"portal-{city}", test=False,
-            accepted_at=at, published_at=at, topic="t", partition=0, offset=0, size_bytes=1,
-        )  # fmt: skip
-        rows += [record, *builders.records(builders.event(record.submission, office=f"{city}.{office}", at=at.isoformat()))]
-    store = facts.open_store(StoreSettings(folder=tmp_path / "stores"))
-    asyncio.run(store.write(lambda connection: facts.store_rows(connection, rows)))
-    store.close()
-
-
-@pytest.mark.usefixtures("counted")
-def test_statistics_can_be_read(stadtbus: Command) -> None:
-    """At 80 columns nothing is broken: services by their names, a table per office with its sum, and the sum of all."""
-    code, output, _ = stadtbus("statistics", "show")
-    assert (code, max(map(len, output.splitlines())) <= 80) == (0, True)
-    for part in ("muenchen.meldewesen", "nuernberg.meldewesen", "portal-nuernberg", "Wohnsitz", "together: taken 2, delivered 2"):
-        assert part in output
-
-
-@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize(
-    ("options", "offices"),
-    [
-        ([], ["muenchen.meldewesen", "nuernberg.meldewesen"]),
-        (["--city", "nuernberg"], ["nuernberg.meldewesen"]),
-        (["--today"], ["muenchen.meldewesen"]),
-        (["--today", "--city", "nuernberg"], []),
-    ],
+    "command", [["kafka", "start", "--port", "99999"], ["run", "audit", "--port", "0"], ["run", "audit", "--port", "70000"]]
 )
-def test_statistics_of_a_city_or_of_today(stadtbus: Command, options: list[str], offices: list[str]) -> None:
-    """One city, or today alone; times for programs are ISO 8601."""
-    code, output, _ = stadtbus("statistics", "show", "--json", *options)
-    figures = json.loads(output)
-    assert (code, [one["office"] for one in figures]) == (0, offices)
-    assert all(one["hour"] == datetime.fromisoformat(one["hour"]).isoformat(timespec="milliseconds") for one in figures)
-    assert all("T" in one["hour"] for one in figures)
+def test_ports_that_there_are_not(stadtbus: Command, command: list[str]) -> None:
+    """A number that is no port is a wrong call."""
+    assert stadtbus(*command)[0] == 2
 
 
-def test_statistics_elsewhere_are_not_none(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where no statistics are, nobody can tell, and none are made by asking."""
-    monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
-    code, output, error = stadtbus("statistics", "show")
-    assert (code, output, "records-elsewhere" in error, (tmp_path / "stores").exists()) == (3, "", True, False)
-    assert stadtbus("statistics", "show", "--city", "ulm")[0] == 2
+@pytest.mark.parametrize("command", [["config", "show"], ["--help"], ["config", "check"], ["catalogue", "check"]])
+def test_output_that_takes_ascii_only(tmp_path: Path, command: list[str]) -> None:
+    """Where a terminal or pipe takes ASCII only, letters beyond it are escaped; nothing fails, and JSON stays what it was."""
+    (tmp_path / "c.yaml").write_text("portals: {p: {name: Büro, authority: 'kop:1', token_sha256: '" + "0" * 64 + "'}}", encoding="utf-8")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])}
+    call = [sys.executable, "-m", "stadtbus", "--config", str(tmp_path / "c.yaml"), *command]
+    done = subprocess.run(call, capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr, (done.stdout + done.stderr).isascii()) == (0, False, True)
+
+
+def test_log_lines_are_not_among_the_output(stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command prints its result; what parts of the bus log meanwhile would make `--json` unreadable."""
+
+    async def noisy(*_: object) -> list[object]:
+        structlog.get_logger().warning("topic_differs", topic="x")
+        logging.getLogger("aiokafka").error("x")
+        return []
+
+    monkeypatch.setattr("infra.kafka.admin.missing_topics", noisy)
+    monkeypatch.setattr("infra.kafka.differences.find", noisy)
+    try:
+        assert stadtbus("topics", "plan", "--json") == (0, '{\n  "missing": [],\n  "differences": []\n}\n', "")
+    finally:
+        structlog.reset_defaults()
