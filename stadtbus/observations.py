@@ -109,7 +109,7 @@ def _unaccounted(store: Store, before: Snapshot, lags: Mapping[str, GroupLag], o
 
 def _reach(office: str, known: GroupLag | None) -> Reach | None:
     """How far an office has come in its topics; None unless every partition has told."""
-    if known is None or known.offsets is None or not known.whole:
+    if known is None or known.offsets is None or not known.complete:
         return None
     offsets = known.offsets
     mine = [one for one in offsets.end if one.topic == topics.submissions(office)]

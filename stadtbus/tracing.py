@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stadtbus.settings import Settings
 
 WAITS: Final = "waits"
-_OPEN: Final = {State.SUBMITTED, State.PARKED, State.RETRY_WAIT}
+_WAITING: Final = {State.SUBMITTED, State.PARKED, State.RETRY_WAIT}
 _PUBLISHED: Final = "published"
 _NOT_YET: Final = "not yet on Kafka"
 
@@ -41,6 +41,8 @@ class Trace:
     submission: UUID
     hotline_code: str
     steps: Sequence[TraceStep]
+    next_try_at: datetime | None = None
+    """Where it is parked and the gateway knows until when."""
 
 
 def parse_wanted(wanted: str) -> UUID | str:
@@ -61,7 +63,10 @@ def parse_wanted(wanted: str) -> UUID | str:
 
 
 class Tracer:
-    """The audit and the outbox, as far as they are on this machine."""
+    """Finds submissions in the audit and in the outbox, as far as they are on this machine; to be closed by who made it.
+
+    What asks the stores raises `store-unreachable` where they fail.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Raises:
@@ -96,12 +101,12 @@ class Tracer:
         return self._all([wanted]) or self._all(self._by_case(wanted))
 
     def _by_code(self, code: str) -> list[UUID]:
-        known = [found.accepted.id for found in history.find_spoken(self._outbox, code)] if self._outbox else []
-        return known + (queries.submissions_of(self._audit, code=code) if self._audit else [])
+        accepted = [found.accepted.id for found in history.find_spoken(self._outbox, code)] if self._outbox else []
+        return accepted + (queries.submissions_of(self._audit, code=code) if self._audit else [])
 
     def _by_case(self, case: UUID) -> list[UUID]:
-        known = [found.accepted.id for found in history.find_case(self._outbox, case)] if self._outbox else []
-        return known + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
+        accepted = [found.accepted.id for found in history.find_case(self._outbox, case)] if self._outbox else []
+        return accepted + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
 
     def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
         return [trace for submission in dict.fromkeys(submissions) if (trace := self._one(submission))]
@@ -110,29 +115,30 @@ class Tracer:
         recorded = queries.trace(self._audit, submission) if self._audit else []
         found = history.find(self._outbox, submission) if self._outbox else None
         steps = [*recorded, *(_unrecorded(found, recorded) if found else [])]
-        return Trace(submission, hotline_code(submission), steps) if steps else None
+        if not steps:
+            return None
+        last = found.steps[-1] if found else None
+        next_try_at = last.next_try_at if last and last.state == steps[-1].what else None
+        return Trace(submission, hotline_code(submission), steps, next_try_at)
 
     async def with_reasons(self, traces: Sequence[Trace]) -> list[Trace]:
         """The same; those that wait say since when and, as far as the process that has them tells, why."""
         async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
-            return [Trace(one.submission, one.hotline_code, [*one.steps, *(await self._waits(http, one))]) for one in traces]
+            return [replace(one, steps=[*one.steps, *(await self._waits(http, one))]) for one in traces]
 
     async def _waits(self, http: httpx.AsyncClient, trace: Trace) -> list[TraceStep]:
+        """One more step for a submission that waits; none for others."""
         last = trace.steps[-1]
         if last.what == State.DEAD_LETTER:
             return [TraceStep(WAITS, last.at, f"for an operator: `stadtbus deadletters show {trace.submission}`", last.office)]
-        if last.what not in (*_OPEN, _PUBLISHED, _NOT_YET):
+        if last.what not in (*_WAITING, _PUBLISHED, _NOT_YET):
             return []
         process = GATEWAY if last.what == _NOT_YET else last.office
         answer = await readiness.ask(http, readiness.address_of(self._settings, process))
         told = "; ".join(answer.text.splitlines()) if answer.status is not None else f"no process answers at {answer.address}"
         why = "its turn has not come" if told == "ok" else told
-        return [TraceStep(WAITS, last.at, f"{process}: {why}{self._next_try(trace)}", last.office)]
-
-    def _next_try(self, trace: Trace) -> str:
-        found = history.find(self._outbox, trace.submission) if self._outbox else None
-        at = found.steps[-1].next_try_at if found and found.steps[-1].state == trace.steps[-1].what else None
-        return f"; next try {at.astimezone():%d.%m.%Y %H:%M:%S}" if at else ""
+        next_try = f"; next try {trace.next_try_at.astimezone():%d.%m.%Y %H:%M:%S}" if trace.next_try_at else ""
+        return [TraceStep(WAITS, last.at, f"{process}: {why}{next_try}", last.office)]
 
 
 def _unrecorded(found: Found, recorded: Sequence[TraceStep]) -> list[TraceStep]:

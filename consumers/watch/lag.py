@@ -18,11 +18,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from infra.kafka import group_offsets
 from infra.kafka.admin import Existing, connected, existing_topics
 from infra.kafka.client_errors import in_our_words
 from infra.kafka.clients import outside
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.kafka.group_offsets import GroupOffsets, ask
+from infra.kafka.group_offsets import GroupOffsets
 from infra.settings import KafkaSettings
 from schemas import topics
 
@@ -30,7 +31,7 @@ _CONNECT_LIMIT_S: Final = 5.0
 _LIMIT_S: Final = 4.0
 """For one group; whoever has not answered by then is not waited for."""
 _TIMES_LIMIT_S: Final = 2.0
-_AGAIN_S: Final = 0.3
+_RETRY_S: Final = 0.3
 _POLL_MS: Final = 200
 
 
@@ -55,8 +56,8 @@ class GroupLag:
     """Partitions where one is open."""
     faults: Sequence[str] = ()
     """Why this is not the whole truth, or why nothing can be delivered: what is wrong with its topics."""
-    whole: bool = False
-    """Each partition that exists has told how far it goes; what is not there does not exist."""
+    complete: bool = False
+    """Each partition that exists has a leader and has told how far it goes: what is not counted here does not exist."""
     used: bool = False
     """Something was ever written for it."""
     offsets: GroupOffsets | None = None
@@ -88,7 +89,7 @@ def read_by_recorders(offices: Sequence[str]) -> dict[str, Sequence[str]]:
 
 
 async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) -> list[GroupLag]:
-    """Lag of these groups on the topics that they read, in this order.
+    """Lag of these groups on the topics that they read, in this order. Takes some seconds at most, also where brokers are away.
 
     Raises:
         CannotTell: kafka-unreachable, kafka-failed; for one group alone it stands in its `faults`.
@@ -101,7 +102,7 @@ async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) 
                 existing = await existing_topics(admin)
             lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
             times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
-    return [_dated(lag, times) for lag in lags]
+    return [_with_times(lag, times) for lag in lags]
 
 
 async def _of_group(
@@ -111,7 +112,7 @@ async def _of_group(
     needed = [*names, *(topics.deadletters(group) for name in names if name == topics.submissions(group))]
     faults = [fault for name in needed if (fault := _fault(name, existing.get(name)))]
     partitions = [TopicPartition(name, number) for name in names if name in existing for number in existing[name].with_leader]
-    offsets = await _ask(admin, consumer, group, partitions)
+    offsets = await _offsets_of(admin, consumer, group, partitions)
     if isinstance(offsets, str):
         return GroupLag(group, faults=(*faults, offsets))
     behind = {one: offsets.end[one] - position for one, position in _positions(offsets).items()}
@@ -125,30 +126,30 @@ async def _of_group(
         members=offsets.members,
         held_back=[f"{one.topic}/{one.partition}" for one in partitions if offsets.held_back(one)],
         faults=faults,
-        whole=all(len(existing[name].with_leader) == len(existing[name].leaders) for name in names if name in existing),
+        complete=all(len(existing[name].with_leader) == len(existing[name].leaders) for name in names if name in existing),
         used=any(offsets.end.values()),
         offsets=offsets,
     )
 
 
-async def _ask(
+async def _offsets_of(
     admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str, partitions: Sequence[TopicPartition]
 ) -> GroupOffsets | str:
     """How far a group is, or why nobody can tell; what passes by itself (a coordinator that is just chosen) is waited for."""
-    said = "no answer"
+    why = "no answer"
     try:
         async with asyncio.timeout(_LIMIT_S):
             while True:
                 try:
-                    return await ask(admin, consumer, group, partitions)
+                    return await group_offsets.ask(admin, consumer, group, partitions)
                 except KafkaError as error:
-                    said = type(error).__name__
+                    why = type(error).__name__
                     if not error.retriable:
                         break
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
     except TimeoutError:
         pass
-    return f"Kafka does not tell how far it is: {said}"
+    return f"Kafka does not tell how far it is: {why}"
 
 
 def _fault(name: str, topic: Existing | None) -> str | None:
@@ -172,14 +173,14 @@ def _first_in_line(lag: GroupLag) -> list[tuple[TopicPartition, int]]:
     if lag.offsets is None:
         return []
     offsets = lag.offsets
-    return [(one, at) for one, at in _positions(offsets).items() if at < offsets.end[one]] + _held(offsets)
+    return [(one, at) for one, at in _positions(offsets).items() if at < offsets.end[one]] + _held_back(offsets)
 
 
-def _held(offsets: GroupOffsets) -> list[tuple[TopicPartition, int]]:
+def _held_back(offsets: GroupOffsets) -> list[tuple[TopicPartition, int]]:
     return [(one, at) for one, at in offsets.readable.items() if offsets.held_back(one)]
 
 
-def _dated(lag: GroupLag, times: Mapping[tuple[TopicPartition, int], datetime]) -> GroupLag:
+def _with_times(lag: GroupLag, times: Mapping[tuple[TopicPartition, int], datetime]) -> GroupLag:
     if lag.offsets is None:
         return lag
     waiting = {place: times[place] for place in _positions(lag.offsets).items() if place in times}
@@ -187,7 +188,7 @@ def _dated(lag: GroupLag, times: Mapping[tuple[TopicPartition, int], datetime]) 
         lag,
         oldest_undelivered_at=min((at for (one, _), at in waiting.items() if not topics.is_retry(one.topic)), default=None),
         oldest_parked_at=min((at for (one, _), at in waiting.items() if topics.is_retry(one.topic)), default=None),
-        held_back_since=min((times[place] for place in _held(lag.offsets) if place in times), default=None),
+        held_back_since=min((times[place] for place in _held_back(lag.offsets) if place in times), default=None),
     )
 
 
@@ -203,16 +204,17 @@ async def _times(consumer: AIOKafkaConsumer, places: Iterable[tuple[TopicPartiti
     try:
         async with asyncio.timeout(_TIMES_LIMIT_S):
             while wanted:
-                await _read_first(consumer, {partition: offsets[0] for partition, offsets in wanted.items()}, found)
+                await _read_times(consumer, {partition: offsets[0] for partition, offsets in wanted.items()}, found)
                 wanted = {partition: offsets[1:] for partition, offsets in wanted.items() if offsets[1:]}
     except (KafkaError, TimeoutError):
         pass  # what is known by now is told
     return found
 
 
-async def _read_first(
-    consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, int], found: dict[tuple[TopicPartition, int], datetime]
+async def _read_times(
+    consumer: AIOKafkaConsumer, wanted: Mapping[TopicPartition, int], found: dict[tuple[TopicPartition, int], datetime]
 ) -> None:
+    """Put the time of the record at or behind each of these places into `found`; waits until all are there."""
     consumer.assign(list(wanted))
     for partition, offset in wanted.items():
         consumer.seek(partition, offset)

@@ -194,5 +194,5 @@ def test_an_audit_of_an_earlier_version_knows_codes(settings: Settings) -> None:
 def test_states_that_wait_are_known() -> None:
     """Of each state it is decided whether a submission waits in it."""
     over = {State.DELIVERED, State.ACCEPTED, State.REJECTED}
-    assert tracing._OPEN | {State.DEAD_LETTER} | over == set(State)
+    assert tracing._WAITING | {State.DEAD_LETTER} | over == set(State)
     assert readiness.GATEWAY == "gateway"

@@ -24,7 +24,7 @@ AWAY = Readiness("127.0.0.1:8084")
 WORKS = Readiness("127.0.0.1:8084", 200, "ok")
 STOPPED = Readiness("127.0.0.1:8084", 503, "office: stopped: 20 dead letters in a row; mend the cause\npartitions: x")
 DEGRADED = Readiness("127.0.0.1:8080", 200, "relay: muenchen.gewerbe: MessageSizeTooLargeError")
-FINE = GroupLag(OFFICE, group_state="Stable", members=1, whole=True, used=True, offsets=GroupOffsets("Stable", 1, {}, {}, {}, {}, {}))
+FINE = GroupLag(OFFICE, group_state="Stable", members=1, complete=True, used=True, offsets=GroupOffsets("Stable", 1, {}, {}, {}, {}, {}))
 """A group with a member, of which nothing waits."""
 
 
