@@ -103,9 +103,9 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
     operation = Operation(
         at=datetime.now(UTC), actor=actor, action=OperatorAction.REPUBLISH, office=lost.office, count=len(lost.submissions)
     )
+    await note(kafka, operation)
     sender = Sender(kafka, "stadtbus-republish")
     try:
-        await note(kafka, operation)
         copied = await _send_copies(kafka, sender, store, lost.rows(_PARKED), _parked_copy)
         copied += await _send_copies(kafka, sender, store, lost.rows((State.DEAD_LETTER,)), _dead_letter)
     finally:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -94,9 +94,8 @@ class Desk:
         """
         record = await self._record(letter)
         about = {"reason": reason, "place": str(letter.place), "submission": letter.submission or None}
-        async with self._recorded(OperatorAction.REVEAL, letter.cause.office, about):
-            value: bytes | None = record.value
-            return value
+        await self._write_down(OperatorAction.REVEAL, letter.cause.office, about)
+        return record.value
 
     def look_up(self, plan: Plan) -> bool:
         """Note in a plan what the ledger says; False where it is not here.
@@ -152,10 +151,10 @@ class Desk:
             setting = offsets.to_set(resets)
             if go and setting:
                 about = {"offsets": {f"{topic}/{number}": offset for (topic, number), offset in setting.items()}}
-                async with self._recorded(OperatorAction.OFFSET_RESET, office, about):
-                    await set_offsets(self._kafka, office, setting)
-                    # Killed between the two, the office stands as before, and this can be done again.
-                    await offsets.note_in_ledger(ledger, resets)
+                await self._write_down(OperatorAction.OFFSET_RESET, office, about)
+                await set_offsets(self._kafka, office, setting)
+                # Killed between the two, the office stands as before, and this can be done again.
+                await offsets.note_in_ledger(ledger, resets)
         return resets
 
     async def _roll_out(
@@ -172,21 +171,19 @@ class Desk:
         about = {"fingerprint": selection.fingerprint, "submission": selection.submission, "count": len(plan.letters), **ending}
         headers = {_ENDING_HEADERS[name]: text for name, text in ending.items()}
         with self._ledger(plan.office) as ledger:
-            async with self._recorded(action, plan.office, about) as sender, looking(self._kafka, [topic]) as consumer:
-                republisher = Republisher(self._kafka, sender, RecordFetcher(self._kafka, consumer, topic), plan.office, headers)
-                return await Rollout(plan.letters, republisher, _lookup(ledger), limits, report).run()
+            await self._write_down(action, plan.office, about)
+            sender = Sender(self._kafka, "stadtbus-desk")
+            try:
+                async with looking(self._kafka, [topic]) as consumer:
+                    republisher = Republisher(self._kafka, sender, RecordFetcher(self._kafka, consumer, topic), plan.office, headers)
+                    return await Rollout(plan.letters, republisher, _lookup(ledger), limits, report).run()
+            finally:
+                await sender.stop()
 
-    @asynccontextmanager
-    async def _recorded(self, action: OperatorAction, office: str, about: Mapping[str, Any]) -> AsyncIterator[Sender]:
-        """A sender for what is to be done, after it has been written down."""
+    async def _write_down(self, action: OperatorAction, office: str, about: Mapping[str, Any]) -> None:
         operation = Operation(at=datetime.now(UTC), actor=self._actor, action=action, office=office, **about)
         await require_topics(self._kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
-        sender = Sender(self._kafka, "stadtbus-desk")
-        try:
-            await note(self._kafka, operation)
-            yield sender
-        finally:
-            await sender.stop()
+        await note(self._kafka, operation)
 
     async def _record(self, letter: DeadLetter) -> ConsumerRecord:
         topic = letter.place.topic
