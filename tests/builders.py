@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from adapters.interface import Submission
 from infra.kafka.records import EventRecord
 from infra.settings import StoreSettings
-from infra.stores import UtcDateTime
+from infra.rows import UtcDateTime
 from producers.outbox import pending
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending

@@ -13,8 +13,9 @@ from infra.kafka import order
 from infra.kafka.records import AnyRecord, EventRecord, SubmissionRecord, read_any
 from infra.kafka.sink import Sink
 from infra.kafka.stored_reader import StoredReader
+from infra.rows import insert_new
 from infra.settings import KafkaSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store
 from schemas import topics
 from schemas.hotline import hotline_code
 

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from infra.kafka import order
 from infra.kafka.sink import Tables
+from infra.migrations import add_missing_columns
+from infra.rows import UtcDateTime
 from infra.settings import StoreSettings
-from infra.stores import Store, UtcDateTime, add_missing_columns
+from infra.stores import Store
 from schemas.hotline import hotline_code
 
 _NAME: Final = "audit"

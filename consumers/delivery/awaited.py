@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from infra.stores import put_rows
+from infra.rows import put_rows
 
 FIRST_PAUSE_MS: Final = 1_000
 """After the delivery, until the back office is asked for the first time."""

@@ -25,8 +25,9 @@ from consumers.delivery.tables import ENTRIES, LEDGER, LIES_IN_RETRY, MIGRATIONS
 from consumers.engine.core import CaseState
 from consumers.engine.starts import Known, Start, TopicPartition
 from infra import crashpoints
+from infra.rows import change_rows, put_new, put_rows
 from infra.settings import StoreSettings
-from infra.stores import Store, change_rows, put_new, put_rows
+from infra.stores import Store
 from schemas.topics import is_retry
 
 _KEY: Final = ("office", "submission")

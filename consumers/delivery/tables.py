@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from consumers.delivery.awaited import AWAITED
 from consumers.delivery.states import DEAD, DELIVERED, REFUSED
-from infra.stores import Migration, add_missing_columns
+from infra.migrations import Migration, add_missing_columns
 
 LEDGER: Final = sa.MetaData()
 ENTRIES: Final = sa.Table(

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from infra.kafka.records import AnyRecord, EventRecord, SubmissionRecord, read_any
 from infra.kafka.sink import Sink, Tables
 from infra.kafka.stored_reader import StoredReader
+from infra.rows import UtcDateTime, insert_new
 from infra.settings import KafkaSettings, StoreSettings
-from infra.stores import Store, UtcDateTime, insert_new
+from infra.stores import Store
 from schemas import topics
 from schemas.events import State
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aiokafka import TopicPartition
 
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.stores import add_missing_columns
+from infra.migrations import add_missing_columns
 
 RowT = TypeVar("RowT")
 

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from infra.kafka.cluster import Log
 from infra.kafka.consumer_record import ConsumerRecord
-from infra.stores import insert_new
+from infra.rows import insert_new
 from schemas import problems
 
 

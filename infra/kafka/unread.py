@@ -21,8 +21,9 @@ from infra.kafka.clients import outside
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import RecordFetcher
 from infra.kafka.sink import RowT, Sink, UnreadableRecord
+from infra.rows import insert_new
 from infra.settings import KafkaSettings
-from infra.stores import Store, insert_new
+from infra.stores import Store
 
 log = structlog.get_logger()
 

@@ -19,7 +19,9 @@ import sqlalchemy as sa
 from infra.kafka import order
 from infra.kafka.sink import Tables
 from infra.settings import StoreSettings
-from infra.stores import Store, UtcDateTime, add_missing_columns
+from infra.migrations import add_missing_columns
+from infra.rows import UtcDateTime
+from infra.stores import Store
 from schemas.events import State
 
 _NAME: Final = "outbox"

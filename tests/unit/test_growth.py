@@ -22,8 +22,9 @@ from consumers.delivery.job import HeaderReader, Job
 from consumers.desk.deadletters import DeadLetters, DeadLetterState
 from infra.kafka.records import read_event, read_submission
 from infra.kafka.sink import UnreadableRecord
+from infra.migrations import add_missing_columns
 from infra.settings import StoreSettings
-from infra.stores import Store, add_missing_columns
+from infra.stores import Store
 from schemas import operations, problems
 from schemas.copies import Place, headers_of_copy, take_apart
 from schemas.errors import UsageError

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from infra import database, stores
 from infra.database import StoreAway, StoreMoved
+from infra.rows import insert_new
 from infra.settings import StoreSettings
 from infra.stores import Operation, Store, StoreSilent
 
@@ -32,7 +33,7 @@ def add(number: int) -> Operation[int]:
     """An operation that adds a row; adding it again is no error."""
 
     def operation(connection: sa.Connection) -> int:
-        return stores.insert_new(connection, NOTE, [{"id": number}])
+        return insert_new(connection, NOTE, [{"id": number}])
 
     return operation
 

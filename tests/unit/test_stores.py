@@ -13,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from infra import database, stores
+from infra.migrations import Migration
+from infra.rows import UtcDateTime, change_rows, insert_new, put_new, put_rows
 from infra.settings import StoreSettings
-from infra.stores import Migration, Operation, Store, UtcDateTime, change_rows, insert_new, put_new, put_rows
+from infra.stores import Operation, Store
 from schemas import problems
 from schemas.errors import CannotTell
 

@@ -15,7 +15,7 @@ from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
 from consumers.delivery.ledger import Fenced, Ledger, str_id
 from consumers.engine.core import CaseState
 from consumers.engine.starts import Known, Start
-from infra import stores
+from infra import rows
 from infra.settings import StoreSettings
 from tests.builders import first_ledger
 
@@ -114,7 +114,7 @@ async def test_same_submission_twice_among_new_ones(ledger: Ledger) -> None:
 
 async def test_more_new_submissions_than_one_statement_takes(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch of any size is written, or none of it."""
-    monkeypatch.setattr(stores, "_MAX_PARAMETERS", 40)
+    monkeypatch.setattr(rows, "_MAX_PARAMETERS", 40)
     ids, others = ([new_id() for _ in range(95)] for _ in range(2))
     assert len(await ledger.begin_new(ids, {MAIN})) == 95
     assert await ledger.begin_new([*others, ids[0]], {MAIN}) == []
