@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 
 from infra.kafka.jars import java, kafka_version
-from infra.kafka.local import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, LocalKafka, cluster_settings, views
+from infra.kafka.local import LocalKafka, views
+from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, cluster_settings
 from schemas.errors import UsageError
 
 GIVEN = "STADTBUS_KAFKA__BOOTSTRAP"

@@ -29,19 +29,16 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from infra.kafka.jars import jars, java, locked, of_java
+from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, broker_settings
+from infra.kafka.pids import send, started, wait_for_end
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
 
-HOST: Final = "127.0.0.1"
-CONTROLLER_OFFSET: Final = 50  # controllers listen this far above the clients' port: clear of the next --port-offset 100
-DETOUR_OFFSET: Final = 10  # a broker with a detour listens for it this far above the clients' port ...
-DETOUR_WAY: Final = 20  # ... and tells clients that come by it to come this far above: whoever listens there passes on what they say
 READY_LIMIT: Final = 60.0  # seconds; on two cores one broker takes 3, the first start of three takes 10
 STOP_LIMIT: Final = 20.0  # seconds from SIGTERM to SIGKILL
 POLL: Final = 0.1  # seconds between two looks
 PORT_PATIENCE: Final = 3.0  # seconds; what was just killed closes its ports a moment after it is gone
 ANSWER_LIMIT: Final = 5.0  # seconds for one question to a broker
-RETENTION_MINUTES: Final = 90 * 24 * 60  # positions of groups outlive every stay of a record
 JVM: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # small and quick to start; nobody measures throughput here
 
 # The shell that keeps one broker: starts it, tells its pid, waits for a line. A line lets the broker go on alone. The end of the pipe
@@ -62,30 +59,6 @@ class Status:
     answering: frozenset[int]
     dead: frozenset[int]
     logs: Path
-
-
-def cluster_settings(copies: int) -> dict[str, object]:
-    """What every small Kafka of ours is set to, wherever it runs; addresses and folders are not part of it.
-
-    `copies` is the number of brokers and of copies of each record.
-    """
-    in_sync = min(2, copies)
-    return {
-        "auto.create.topics.enable": "false",
-        "default.replication.factor": copies,
-        "min.insync.replicas": in_sync,
-        "unclean.leader.election.enable": "false",
-        "offsets.topic.replication.factor": copies,
-        "offsets.retention.minutes": RETENTION_MINUTES,
-        "transaction.state.log.replication.factor": copies,
-        "transaction.state.log.min.isr": in_sync,
-        "share.coordinator.state.topic.replication.factor": copies,
-        "share.coordinator.state.topic.min.isr": in_sync,
-        "group.initial.rebalance.delay.ms": 0,
-        "group.min.session.timeout.ms": 1000,
-        "broker.heartbeat.interval.ms": 500,
-        "broker.session.timeout.ms": 3000,  # a killed broker cannot come back before it is over; Kafka's 9 s is long for a demo
-    }
 
 
 class LocalKafka:
@@ -158,9 +131,9 @@ class LocalKafka:
         with locked(self.data / "lock"):
             pids = self._running()
             for pid in pids.values():
-                _signal(pid, signal.SIGTERM)
-                _signal(pid, signal.SIGCONT)  # one that a test has halted has to wake up for its end
-            _wait_for_end(pids.values(), STOP_LIMIT)
+                send(pid, signal.SIGTERM)
+                send(pid, signal.SIGCONT)  # one that a test has halted has to wake up for its end
+            wait_for_end(pids.values(), STOP_LIMIT)
             self._release(list(self._keepers), alive=True)
             self._forget()
         return pids
@@ -195,7 +168,7 @@ class LocalKafka:
         pid = self._running()[number]
         os.kill(pid, sig)
         if sig not in (signal.SIGSTOP, signal.SIGCONT):
-            _wait_for_end([pid], STOP_LIMIT)
+            wait_for_end([pid], STOP_LIMIT)
 
     def _launch(self, numbers: list[int], say: Callable[[str], None]) -> None:
         command = [str(java()), *JVM, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"]
@@ -225,19 +198,8 @@ class LocalKafka:
                 time.sleep(POLL)
 
     def _write_settings(self, number: int) -> None:
-        settings = cluster_settings(len(self._numbers)) | {
-            "process.roles": "broker,controller",
-            "node.id": number,
-            "log.dirs": self._below(self.folder_of(number)),
-            "listeners": f"CLIENT://{HOST}:{self._port + number},CONTROLLER://{HOST}:{self._port + CONTROLLER_OFFSET + number}",
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
-            "inter.broker.listener.name": "CLIENT",
-            "controller.listener.names": "CONTROLLER",
-            "controller.quorum.voters": ",".join(f"{n}@{HOST}:{self._port + CONTROLLER_OFFSET + n}" for n in self._numbers),
-        }
-        if self._detour:
-            settings["listeners"] = f"{settings['listeners']},DETOUR://{HOST}:{self._port + DETOUR_OFFSET + number}"
-            settings["advertised.listeners"] = f"CLIENT://{HOST}:{self._port + number},DETOUR://{HOST}:{self._port + DETOUR_WAY + number}"
+        folder = self._below(self.folder_of(number))
+        settings = broker_settings(number, self._numbers, self._port, folder, detour=self._detour)
         self._home.mkdir(exist_ok=True)
         self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="ascii")
 
@@ -293,7 +255,7 @@ class LocalKafka:
             if keeper := self._keepers.pop(number, None):
                 keeper.communicate("go on alone\n" if alive else "")
         if not alive:
-            _wait_for_end([pid for number, pid in self._running().items() if number in numbers], STOP_LIMIT)
+            wait_for_end([pid for number, pid in self._running().items() if number in numbers], STOP_LIMIT)
 
     def _wait_until_ready(self, numbers: list[int]) -> None:
         deadline = time.monotonic() + READY_LIMIT
@@ -324,7 +286,7 @@ class LocalKafka:
         return state
 
     def _remember(self, number: int, pid: int) -> None:
-        brokers = self._read()["brokers"] | {str(number): {"pid": pid, "started": _started(pid)}}
+        brokers = self._read()["brokers"] | {str(number): {"pid": pid, "started": started(pid)}}
         draft = self._state.with_suffix(".new")
         draft.write_text(json.dumps({"bootstrap": self.bootstrap, "brokers": brokers}), encoding="utf-8")
         draft.replace(self._state)
@@ -350,7 +312,7 @@ def _refusal_of(port: int) -> str | None:
 
 def _alive(state: dict[str, Any]) -> dict[int, int]:
     """Brokers with a live process, and its pid. A pid that somebody else has by now does not count."""
-    return {int(number): one["pid"] for number, one in state["brokers"].items() if _started(one["pid"]) == one["started"] != ""}
+    return {int(number): one["pid"] for number, one in state["brokers"].items() if started(one["pid"]) == one["started"] != ""}
 
 
 async def views(addresses: Collection[str]) -> list[frozenset[int]]:
@@ -372,43 +334,3 @@ async def _view(address: str) -> frozenset[int]:
         if connection:
             connection.close()
     return frozenset(broker[0] for broker in metadata.brokers)
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the words of this system; empty when there is none, or only its remains (a zombie)."""
-    if Path("/proc/self/stat").exists():
-        state, began = _from_proc(pid)
-    else:
-        state, began = _from_ps(pid)
-    return "" if state in "ZX" else began
-
-
-def _from_proc(pid: int) -> tuple[str, str]:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return "", ""
-    return fields[0], fields[19]  # proc(5): state, and starttime in ticks since the machine started
-
-
-def _from_ps(pid: int) -> tuple[str, str]:
-    """As `_from_proc`, for macOS."""
-    ps = ["/bin/ps", "-o", "state=,lstart=", "-p", str(pid)]
-    state, _, began = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip().partition(" ")  # noqa: S603 - fixed
-    return state[:1], began.strip()
-
-
-def _signal(pid: int, sig: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, sig)
-
-
-def _wait_for_end(pids: Collection[int], limit: float) -> None:
-    """Return when these processes are gone; SIGKILL them after so many seconds."""
-    begun = {pid: _started(pid) for pid in pids}
-    deadline = time.monotonic() + limit
-    while alive := [pid for pid, started in begun.items() if started and _started(pid) == started]:
-        if time.monotonic() > deadline:
-            for pid in alive:
-                _signal(pid, signal.SIGKILL)
-        time.sleep(POLL)

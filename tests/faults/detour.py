@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from infra.kafka.local import HOST
+from infra.kafka.local_settings import HOST
 
 _PRODUCE: Final = 0
 """The API key of Kafka's produce request."""

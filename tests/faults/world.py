@@ -22,7 +22,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from infra.crashpoints import VARIABLE as CRASH_AT
 from infra.kafka.admin import connected
-from infra.kafka.local import HOST, LocalKafka
+from infra.kafka.local import LocalKafka
+from infra.kafka.local_settings import HOST
 from infra.settings import KafkaSettings
 from schemas import topics
 from stadtbus.local.supervisor import Child, ProcessSpec

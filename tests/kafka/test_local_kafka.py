@@ -20,7 +20,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.kafka.jars import jars, java
-from infra.kafka.local import HOST, LocalKafka, _from_proc, _from_ps
+from infra.kafka.local import LocalKafka
+from infra.kafka.local_settings import HOST
+from infra.kafka.pids import from_proc, from_ps
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
 from tests.kafka_service import free_port
@@ -166,7 +168,7 @@ def test_recycled_pid_is_left_alone(kafka: LocalKafka) -> None:
     assert kafka.stop() == {}
 
 
-@pytest.mark.parametrize("look", [_from_proc, _from_ps])
+@pytest.mark.parametrize("look", [from_proc, from_ps])
 def test_start_time_of_a_process(look: Callable[[int], tuple[str, str]]) -> None:
     """Both ways to ask the system know a process by its start time, its remains as such, and nothing of one that is gone."""
     with subprocess.Popen(["sleep", "60"]) as process:

@@ -11,7 +11,8 @@ import pytest
 
 from infra.kafka import clients
 from infra.kafka.jars import java
-from infra.kafka.local import HOST, LocalKafka
+from infra.kafka.local import LocalKafka
+from infra.kafka.local_settings import HOST
 from infra.settings import StoreSettings
 from infra.stores import Store
 from infra.tasks import in_background

@@ -18,7 +18,7 @@ from adapters import registry
 from adapters.twins.server import ports
 from adapters.twins.settings import TwinsSettings
 from infra.kafka.jars import kafka_version
-from infra.kafka.local import cluster_settings
+from infra.kafka.local_settings import cluster_settings
 from schemas import catalogue
 from schemas.examination import schema_table
 from stadtbus import settings

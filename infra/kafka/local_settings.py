@@ -1,0 +1,54 @@
+"""What every small Kafka of ours is set to, and each broker of a local one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+CONTROLLER_OFFSET: Final = 50  # controllers listen this far above the clients' port: clear of the next --port-offset 100
+DETOUR_OFFSET: Final = 10  # a broker with a detour listens for it this far above the clients' port ...
+DETOUR_WAY: Final = 20  # ... and tells clients that come by it to come this far above: whoever listens there passes on what they say
+_RETENTION_MINUTES: Final = 90 * 24 * 60  # positions of groups outlive every stay of a record
+
+
+def cluster_settings(copies: int) -> dict[str, object]:
+    """What every small Kafka of ours is set to, wherever it runs; addresses and folders are not part of it.
+
+    `copies` is the number of brokers and of copies of each record.
+    """
+    in_sync = min(2, copies)
+    return {
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "unclean.leader.election.enable": "false",
+        "offsets.topic.replication.factor": copies,
+        "offsets.retention.minutes": _RETENTION_MINUTES,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3000,  # a killed broker cannot come back before it is over; Kafka's 9 s is long for a demo
+    }
+
+
+def broker_settings(number: int, numbers: Sequence[int], port: int, folder: str, *, detour: bool) -> dict[str, object]:
+    """The settings of one broker of a local cluster with these numbers; `port` is that of broker 0, `folder` where this one keeps its data."""
+    settings = cluster_settings(len(numbers)) | {
+        "process.roles": "broker,controller",
+        "node.id": number,
+        "log.dirs": folder,
+        "listeners": f"CLIENT://{HOST}:{port + number},CONTROLLER://{HOST}:{port + CONTROLLER_OFFSET + number}",
+        "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
+        "inter.broker.listener.name": "CLIENT",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.voters": ",".join(f"{n}@{HOST}:{port + CONTROLLER_OFFSET + n}" for n in numbers),
+    }
+    if detour:
+        settings["listeners"] = f"{settings['listeners']},DETOUR://{HOST}:{port + DETOUR_OFFSET + number}"
+        settings["advertised.listeners"] = f"CLIENT://{HOST}:{port + number},DETOUR://{HOST}:{port + DETOUR_WAY + number}"
+    return settings
