@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from infra import database, stores
+from infra import database, rows, stores
 from infra.migrations import Migration
 from infra.rows import UtcDateTime, change_rows, insert_new, put_new, put_rows
 from infra.settings import StoreSettings
@@ -215,8 +215,8 @@ async def test_close_writes_what_waits(store_settings: StoreSettings) -> None:
 
 async def test_insert_new_counts_new_rows(store: Store) -> None:
     """Only rows that were not there are counted, and those that were stay as they are."""
-    for rows, new in INSERTS:
-        assert (rows, await store.write(insert(rows))) == (rows, new)
+    for given, new in INSERTS:
+        assert (given, await store.write(insert(given))) == (given, new)
     assert texts(store) == ["a", "b", "c", "d"]
 
 
@@ -240,7 +240,7 @@ ODD = [b"\0\0", b"\xff\0", b"''", b"%s", b"??", b'["']
 @pytest.fixture(params=[2, 7, 30_000])
 def small_statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statements of very few rows, of some, and as large as they are."""
-    monkeypatch.setattr(stores, "_MAX_PARAMETERS", request.param * (1 if request.param > 5 else 5))
+    monkeypatch.setattr(rows, "_MAX_PARAMETERS", request.param * (1 if request.param > 5 else 5))
 
 
 def rows_of(store: Store) -> list[tuple[object, ...]]:
