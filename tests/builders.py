@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from adapters.interface import Submission
 from infra.kafka.records import EventRecord
-from infra.settings import StoreSettings
 from infra.rows import UtcDateTime
+from infra.settings import StoreSettings
 from producers.outbox import pending
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending

@@ -11,8 +11,8 @@ from infra.kafka import order
 from infra.kafka.records import EventRecord, read_event
 from infra.kafka.sink import Sink
 from infra.kafka.stored_reader import StoredReader
-from infra.settings import KafkaSettings
 from infra.rows import insert_new
+from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers.outbox.tables import READER_TABLES, forget_content, status, submission
 from schemas import topics

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from infra.kafka import order
 from infra.kafka.sink import Tables
-from infra.settings import StoreSettings
 from infra.migrations import add_missing_columns
 from infra.rows import UtcDateTime
+from infra.settings import StoreSettings
 from infra.stores import Store
 from schemas.events import State
 
