@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
+from producers.intake.refusals import REFUSERS
 from schemas import catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
@@ -33,6 +34,18 @@ def problem_list() -> str:
     ]
     head = "# Errors\n\nThe gateway answers with the status (RFC 9457, `application/problem+json`), the command line ends with the exit code.\n\n"
     return head + _table(("code", "status", "exit code", "XÖV", "meaning", "what to do"), rows)
+
+
+def refusal_list() -> str:
+    """Every place on the way in where a message can be refused."""
+    rows = [
+        (str(one.step or ""), one.asks, f"`{one.module}`", ", ".join(f"`{problem.code}`" for problem in one.problems)) for one in REFUSERS
+    ]
+    head = (
+        "# Refusals\n\nWhere a message can be refused between a portal's call and the outbox, by the steps of `producers/intake/intake.py`, in their order.\n"
+        "Whatever passes all of them is accepted; what is refused leaves nothing behind. [Errors](problems.md) says what each code means.\n\n"
+    )
+    return head + _table(("step", "asks", "where", "refuses with"), rows)
 
 
 def topic_list() -> str:
@@ -211,6 +224,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "rules.md": rule_list,
     "metrics.md": metrics,
     "problems.md": problem_list,
+    "refusals.md": refusal_list,
     "settings.md": settings,
     "topics.md": topic_list,
 }

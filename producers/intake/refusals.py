@@ -1,0 +1,102 @@
+"""Where a message can be refused: each place on the way in, in the order of intake's steps, with the problems it refuses with.
+
+`docs/reference/refusals.md` is made of this list. A test reads the modules and compares in both directions: who refuses with something
+new, or somewhere else, adds it here. Warnings are not in it: they refuse nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from schemas import problems
+from schemas.examination import rules
+from schemas.findings import Severity
+from schemas.problems import Problem
+
+
+class Refuser(NamedTuple):
+    """A module that refuses, at one step of `producers.intake.intake`; step 0 is around all of them."""
+
+    step: int
+    asks: str
+    module: str
+    problems: tuple[Problem, ...]
+
+
+_BY_RULES: Final = tuple(dict.fromkeys(rule.problem for rule in rules.RULES if Severity.ERROR in (rule.own, rule.genuine)))
+
+REFUSERS: Final = (
+    Refuser(1, "The caller is a portal.", "producers/intake/portals.py", (problems.UNAUTHENTICATED,)),
+    Refuser(
+        2,
+        "The body is complete, not too large, and of a type that is taken.",
+        "producers/intake/call.py",
+        (problems.MEDIA_TYPE, problems.TOO_SLOW, problems.TOO_LARGE),
+    ),
+    Refuser(3, "A form is JSON, so that it can be compared.", "producers/intake/form.py", (problems.FORM_INVALID,)),
+    Refuser(
+        4,
+        "The message is XML in UTF-8, without a DOCTYPE, within the limits.",
+        "schemas/xml.py",
+        (problems.TOO_LARGE, problems.ENCODING, problems.NOT_WELL_FORMED, problems.DOCTYPE, problems.TOO_COMPLEX),
+    ),
+    Refuser(
+        4,
+        "It can be read within the limits of a worker (which hold for all of 4 to 8).",
+        "infra/process_pool.py",
+        (problems.TOO_COMPLEX, problems.READING_STALLED),
+    ),
+    Refuser(4, "A form is as described.", "producers/intake/form.py", (problems.FORM_INVALID,)),
+    Refuser(4, "Each member of a form is as described.", "producers/intake/form_faults.py", (problems.FORM_INVALID,)),
+    Refuser(
+        5,
+        "Its namespace is known, and that version is taken.",
+        "schemas/examination/schema_table.py",
+        (problems.UNKNOWN_VERSION, problems.UNKNOWN_MESSAGE),
+    ),
+    Refuser(5, "What is inside the root of a message of our own is in no namespace.", "schemas/examination/examine.py", (problems.NOT_VALID,)),
+    Refuser(5, "It is valid against the XSD.", "schemas/schema_set.py", (problems.UNKNOWN_MESSAGE, problems.NOT_VALID)),
+    Refuser(6, "It keeps each rule ([rules](rules.md)).", "schemas/examination/rules/__init__.py", _BY_RULES),
+    Refuser(
+        7,
+        "Service and area lead to an office (a rule of 6 tells it, with its place; of a form the catalogue itself).",
+        "schemas/catalogue/routing.py",
+        (problems.UNKNOWN_SERVICE, problems.UNKNOWN_AREA, problems.NO_ROUTE),
+    ),
+    Refuser(
+        7,
+        "With a genuine XÖV message the portal declares what the bus has to know.",
+        "producers/intake/declaration.py",
+        (problems.CALL_INCOMPLETE, problems.ID_EMPTY),
+    ),
+    Refuser(
+        7,
+        "It is a message that portals send, with content that the bus carries.",
+        "producers/intake/metadata.py",
+        (problems.NOT_VALID, problems.UNKNOWN_MESSAGE, problems.CONTENT_NOT_SERVED),
+    ),
+    Refuser(
+        7,
+        "The portal is its author, and the office takes this kind of message.",
+        "producers/intake/opening.py",
+        (problems.AUTHOR_MISMATCH, problems.CONTENT_NOT_SERVED),
+    ),
+    Refuser(
+        8,
+        "Each login is good enough for the office.",
+        "schemas/catalogue/routing.py",
+        (problems.ACCOUNT_NOT_ACCEPTED, problems.TRUST_TOO_LOW),
+    ),
+    Refuser(
+        9,
+        "Its id stands for no other content, and the outbox has room.",
+        "producers/outbox/outbox.py",
+        (problems.ID_CONFLICT, problems.INTAKE_FULL),
+    ),
+    Refuser(
+        0,
+        "The address is right, the store answers, the bus makes no mistake.",
+        "producers/gateway/problems.py",
+        (problems.NO_SUCH_PAGE, problems.METHOD, problems.STORE_UNREACHABLE, problems.INTERNAL),
+    ),
+)
