@@ -162,7 +162,7 @@ def settle(
 
 
 def _ending(office: str, selection: Selection, actor: str | None, wait_s: float) -> tuple[Desk, Plan, RolloutLimits]:
-    """What discard and settle share. They go all at once, without a first few and without a stop, because no hand-over can fail."""
+    """What discard and settle share. They go all at once, without a first few and without a stop, because nothing is delivered that could fail."""
     from consumers.desk.rollout import RolloutLimits
 
     desk, plan = _planned(office, selection, actor, tried=False)

@@ -34,7 +34,7 @@ class OfficeProof:
     foreign: int
     """Effects that no portal asked for at this office."""
     confirmed: int | None
-    """What the back office accepted after its delivery; None where the hand-over is the acceptance."""
+    """What the back office accepted after its delivery; None where it accepts by taking the delivery."""
 
     @property
     def complete(self) -> bool:
