@@ -52,5 +52,5 @@ class Dispatcher(Generic[WorkT]):
         """How many may be begun. Ahead of the workers only as many as they take in the time of a round or two of the settler: what is
         begun and not delivered when the process dies has to be asked about.
         """
-        ahead = max(self._workers.most, 2 * self._settler.last_round)
-        return max(0, self._workers.most + ahead - len(self._workers))
+        ahead = max(self._workers.max_concurrency, 2 * self._settler.last_round)
+        return max(0, self._workers.max_concurrency + ahead - len(self._workers))

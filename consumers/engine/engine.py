@@ -136,7 +136,7 @@ class Engine(Generic[WorkT]):
         while True:
             await asyncio.sleep(_COMMIT_INTERVAL_S)
             await commits.commit(self.core.committable())
-            self.pipeline.end_overdue()
+            self.pipeline.cancel_overdue()
 
     # --- for health pages
 

@@ -31,6 +31,7 @@ KafkaWork = Work[TopicPartition, ConsumerRecord]
 WorkT = TypeVar("WorkT", bound=KafkaWork)
 """What a handler makes of it: `KafkaWork`, or a class derived from it."""
 KafkaCore = Core[TopicPartition, ConsumerRecord, WorkT]
+"""The core of an engine whose handler makes such works."""
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
 
 
@@ -82,7 +83,7 @@ class Delivers(Protocol[WorkT_contra]):
 
         Called by a worker, for up to `max_concurrency` records at once, one of a case at a time. It may take its time. It is cancelled
         when it takes longer than `attempt_timeout_s`, when too many finished records wait for this one to be committed, or when
-        partitions go; its outcome is unclear then. It should not raise: whatever comes out of it is logged, and `give_up` called.
+        partitions go; its outcome is unclear then. It should not raise: an exception is logged by its class, and `give_up` called.
         """
 
     def give_up(self, work: WorkT_contra, /, reason: str | None) -> None:
@@ -90,7 +91,7 @@ class Delivers(Protocol[WorkT_contra]):
 
         Without a reason `deliver` was not called at all, because the record had waited so long for a worker that its partition may be
         somebody else's. Called by the worker in place of the rest of `deliver`, but not for what is cut off when partitions go. It
-        must not raise: the record would be settled in no run but the next.
+        must not raise: the record would stay unfinished until its partition is assigned anew.
         """
 
 
@@ -150,5 +151,6 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
 
         Called by `Commits` before each commit, one call at a time; the commit waits for it. At the last commit, when partitions go, it
         is cancelled after some seconds. After an exception nothing is committed. It ends the run when it comes at one of the regular
-        commits; at the first and the last one of an assignment the client logs it and goes on.
+        commits; at the first and the last one of an assignment the client logs it and goes on; at the last one of a run it comes out of
+        `Engine.run`.
         """

@@ -28,9 +28,9 @@ class TaskEnded(Exception):
 
 
 class Pipeline(Generic[WorkT]):
-    """The core, and dispatcher, workers and settler around it, from an assignment to the next revocation.
+    """Dispatcher, workers and settler around the core, from an assignment to the next revocation.
 
-    Each assignment has tasks, workers and settler of its own, so nothing of an earlier one reaches a later one.
+    Each assignment has all three anew, so nothing of an earlier one reaches a later one.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Pipeline(Generic[WorkT]):
         self._handler = handler
         self._limits = limits
         self._group = group
+        self._max_concurrency = min(limits.max_concurrency, handler.max_concurrency)
         self._begin_limit_s = begin_limit_s
         self._may_read = may_read
         self._steps = Steps()
@@ -59,24 +60,26 @@ class Pipeline(Generic[WorkT]):
 
     def _renew(self) -> None:
         """Make the parts of the next assignment."""
-        most = min(self._limits.max_concurrency, self._handler.max_concurrency)
         self._may_dispatch = asyncio.Event()
         self._settler = Settler(self._core, self._handler, self._steps, may_dispatch=self._may_dispatch, may_read=self._may_read)
-        self._workers = Workers(self._handler, self._settler.delivered, most=most, begin_limit_s=self._begin_limit_s)
+        self._workers = Workers(
+            self._handler, self._settler.delivered, max_concurrency=self._max_concurrency, begin_limit_s=self._begin_limit_s
+        )
         self._dispatcher = Dispatcher(self._core, self._handler, self._workers, self._settler, self._steps, may_dispatch=self._may_dispatch)
 
     def start(self, starts: Mapping[TopicPartition, int], retry: Collection[TopicPartition], cases: Mapping[bytes, CaseState]) -> None:
-        """Partitions were assigned: begin with them (as `Core.assign`)."""
+        """Partitions were assigned: begin with them (as `Core.assign`). The pipeline is closed before, if it was started."""
         self._core.assign(starts, retry, cases)
         self.tasks = [asyncio.create_task(part.run()) for part in (self._dispatcher, self._settler)]
         self._may_read.set()
+        log.info("partitions_assigned", group=self._group, count=len(starts))
 
     def wake(self) -> None:
         """Records were read, or time has passed for which the handler had no capacity: the dispatcher has to look."""
         self._may_dispatch.set()
 
     async def drain(self, limit_s: float) -> None:
-        """Begin nothing new, and return when what was begun and what lies before it is finished, or after so long."""
+        """Begin nothing that lies behind all that was begun, and return when the rest is finished, or after so long."""
         self._core.drain()
         try:
             async with asyncio.timeout(limit_s):
@@ -106,12 +109,12 @@ class Pipeline(Generic[WorkT]):
         await asyncio.gather(workers.close(), *tasks, return_exceptions=True)
         return offsets
 
-    def end_overdue(self) -> None:
-        """Give up deliveries that take too long, or keep too many finished records from being committed: their outcome is unclear."""
+    def cancel_overdue(self) -> None:
+        """Cancel deliveries that take too long, or keep too many finished records from being committed: their outcome is unclear."""
         began_before_s = time.monotonic() - self._limits.attempt_timeout_s
         gaps = self._core.gaps(self._limits.gap_limit)
         running = self._workers.running.items()
-        self._workers.end([work for work, began_s in running if began_s < began_before_s or (work.partition, work.offset) in gaps])
+        self._workers.cancel([work for work, began_s in running if began_s < began_before_s or (work.partition, work.offset) in gaps])
 
     def stuck(self) -> str | None:
         """Which step has not come back for long, for people; None while all do."""

@@ -61,11 +61,11 @@ def start_of(partition: TopicPartition, known: Known, committed: int | None, log
     """
     at = known.offset
     if known.is_of_another(log.topic_id):  # also at 0: what waited there, or was parked, is gone
-        raise _standing(problems.TOPIC_REPLACED, partition, f"{at} was reached in another topic of this name")
+        raise _cannot_tell(problems.TOPIC_REPLACED, partition, f"{at} was reached in another topic of this name")
     if at and at > log.end:
-        raise _standing(problems.LOG_SHORTENED, partition, f"it ends at {log.end}, {at} is known")
+        raise _cannot_tell(problems.LOG_SHORTENED, partition, f"it ends at {log.end}, {at} is known")
     if committed is None and at is not None and at > log.first:
-        raise _standing(problems.OFFSETS_LOST, partition, f"{at} was committed")
+        raise _cannot_tell(problems.OFFSETS_LOST, partition, f"{at} was committed")
     if at is None:  # all before the first record is gone, all behind it is new to the ledger, whoever committed what
         ahead = max(0, (committed or 0) - log.first)
         gone = log.first - (committed or 0)
@@ -86,6 +86,6 @@ def start_of(partition: TopicPartition, known: Known, committed: int | None, log
     )
 
 
-def _standing(problem: problems.Problem, partition: TopicPartition, detail: str) -> CannotTell:
+def _cannot_tell(problem: problems.Problem, partition: TopicPartition, detail: str) -> CannotTell:
     topic, number = partition
     return CannotTell(problem, f"partition {number}: {detail}", where=topic)

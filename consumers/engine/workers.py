@@ -1,9 +1,9 @@
 """The workers of one assignment: deliveries that run at the same time. No Kafka here, so that tests can drive them through any moment.
 
 Promises, checked by `tests/unit/test_engine_workers.py` after every step:
-- while a record waits and fewer than `most` deliveries run, a worker runs or starts;
+- while a record waits and fewer than `max_concurrency` deliveries run, a worker runs or starts;
 - whatever is added comes to `done`, once, whichever way its delivery ends; only `close` forgets it;
-- never more than `most` deliveries at once.
+- never more than `max_concurrency` deliveries at once.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ WorkT = TypeVar("WorkT")
 
 
 class Workers(Generic[WorkT]):
-    """Delivers records, each by a worker, up to `most` at once. A worker is a task, that takes one record after the other.
+    """Delivers records, each by a worker, up to `max_concurrency` at once. A worker is a task, that takes one record after the other.
 
-    The dispatcher calls `add`, a timer `end`, and whoever ends the assignment `close`; then it is not used any more.
+    The dispatcher calls `add`, a timer `cancel`, and whoever ends the assignment `close`; then it is not used any more.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Workers(Generic[WorkT]):
         handler: Delivers[WorkT],
         done: Callable[[WorkT], None],
         *,
-        most: int,
+        max_concurrency: int,
         begin_limit_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,7 +51,7 @@ class Workers(Generic[WorkT]):
         """
         self._handler = handler
         self._done = done
-        self.most = most
+        self.max_concurrency = max_concurrency
         self._begin_limit_s = begin_limit_s
         self._clock = clock
         self._waiting: deque[tuple[WorkT, float]] = deque()
@@ -75,7 +75,7 @@ class Workers(Generic[WorkT]):
         self._waiting.extend([(work, now_s) for work in works])
         self._start(_FIRST_WORKERS)
 
-    def end(self, works: Collection[WorkT]) -> None:
+    def cancel(self, works: Collection[WorkT]) -> None:
         """Cancel the deliveries of these, which are all running. They are given up, for want of an answer, and are done."""
         for work in works:
             self._overdue.add(work)
@@ -103,7 +103,7 @@ class Workers(Generic[WorkT]):
         A few at first, and twice as many in the next turn of the loop if those were not enough because they wait for the back
         office: quick work then needs no task per record, and slow work has all its workers within some turns.
         """
-        starting = min(workers, len(self._waiting), self.most - len(self._workers))
+        starting = min(workers, len(self._waiting), self.max_concurrency - len(self._workers))
         for _ in range(starting):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
@@ -135,7 +135,7 @@ class Workers(Generic[WorkT]):
         self._running[work] = (me, now_s)
         try:
             await self._handler.deliver(work)
-        except asyncio.CancelledError:  # by `end`, by `close`, or by whoever else had a hold of this task
+        except asyncio.CancelledError:  # by `cancel`, by `close`, or by whoever else had a hold of this task
             if self._closed:
                 raise
             self._handler.give_up(work, NO_ANSWER if work in self._overdue else ENDED)

@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         self.pieces: list[Piece] = []
         self.finished: list[Piece] = []
         self.workers: Workers[Piece] = Workers(
-            self.office, self.finished.append, most=self.most, begin_limit_s=LIMIT_S, clock=lambda: self.now_s
+            self.office, self.finished.append, max_concurrency=self.most, begin_limit_s=LIMIT_S, clock=lambda: self.now_s
         )
 
     def soon(self, call: Callable[[], object]) -> None:
@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 20))
     def overdue(self, pick: int) -> None:
-        self._with_one(pick, lambda piece: self.workers.end([piece] if piece in self.workers.running else []))
+        self._with_one(pick, lambda piece: self.workers.cancel([piece] if piece in self.workers.running else []))
 
     def _with_one(self, pick: int, call: Callable[[Piece], object]) -> None:
         if self.pieces:
