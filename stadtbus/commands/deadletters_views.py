@@ -52,21 +52,21 @@ def _office_table(office: str, groups: Sequence[CauseGroup], now: datetime, *, e
 
 
 def _cause(group: CauseGroup) -> Text:
-    kind = group.cause
-    head = " ".join(part for part in (kind.stage, kind.error_class) if part) or _NOT_OURS
-    reason = kind.reason or (_UNTRIED if kind.error_class == Cause.CASE_HELD else "")
+    cause = group.cause
+    head = " ".join(part for part in (cause.stage, cause.error_class) if part) or _NOT_OURS
+    reason = cause.reason or (_UNTRIED if cause.error_class == Cause.CASE_HELD else "")
     return Text(f"{head}\n{printable(reason)}" if reason else head)
 
 
 def group_as_dict(group: CauseGroup, now: datetime) -> dict[str, Any]:
     """The dead letters of one cause, for programs."""
-    kind = group.cause
+    cause = group.cause
     return {
-        "fingerprint": kind.fingerprint,
-        "office": kind.office,
-        "stage": kind.stage,
-        "error_class": kind.error_class,
-        "reason": kind.reason,
+        "fingerprint": cause.fingerprint,
+        "office": cause.office,
+        "stage": cause.stage,
+        "error_class": cause.error_class,
+        "reason": cause.reason,
         "letters": len(group.letters),
         "open": group.open,
         "cases": len(group.cases),
@@ -74,16 +74,16 @@ def group_as_dict(group: CauseGroup, now: datetime) -> dict[str, Any]:
         "last_failed_at": iso(group.last_ms),
         "oldest_at": iso(group.oldest_ms),
         "oldest_age_s": _age_s(group.oldest_ms, now),
-        "dead_letters": [_listed(letter, what) for letter, what in group.letters],
+        "dead_letters": [_listed(letter, state) for letter, state in group.letters],
     }
 
 
-def _listed(letter: DeadLetter, what: DeadLetterState) -> dict[str, Any]:
+def _listed(letter: DeadLetter, state: DeadLetterState) -> dict[str, Any]:
     return {
         "place": str(letter.place),
         "submission": letter.submission or None,
         "case": _case(letter) or None,
-        "state": what,
+        "state": state,
         "first_failed_at": iso(letter.failed_ms),
     }
 
@@ -95,12 +95,11 @@ def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
     table.add_column("submission\nits case", no_wrap=True)
     table.add_column("place", ratio=1, overflow="fold")
     table.add_column("failed", justify="right", no_wrap=True)
-    for letter, what in group.letters:
+    for letter, state in group.letters:
+        is_open = state is DeadLetterState.OPEN
         names = Text(printable(f"{letter.submission or 'its headers do not say'}\n{_case(letter)}"))
-        state = "" if what is DeadLetterState.OPEN else f"\n{what}"
-        table.add_row(
-            names, f"{letter.place}{state}", ago(_age_s(letter.failed_ms, now)), style="" if what is DeadLetterState.OPEN else "dim"
-        )
+        place = str(letter.place) if is_open else f"{letter.place}\n{state}"
+        table.add_row(names, place, ago(_age_s(letter.failed_ms, now)), style="" if is_open else "dim")
     return Group(Text(" ", end=""), _cause(group), table)
 
 

@@ -29,7 +29,7 @@ class NotHit(Exception):
 
 
 class Act:
-    """The world, a seed, and what happens."""
+    """One run of one scenario in a world: what the seed decides, the traffic, and what the scenario insists on."""
 
     def __init__(self, world: World, name: str, seed: int) -> None:
         self.world = world
@@ -42,7 +42,7 @@ class Act:
         self.partition = self.chance.randrange(3)
         self.doors: list[Door] = []
         self.kafka = world.kafka
-        """By which way submissions go to their topics."""
+        """The addresses by which submissions go to their topics: the brokers' own, or those of the detour."""
         self._lanes: dict[str, Lane] = {}
 
     def insist(self, condition: object, what: str) -> None:
@@ -67,7 +67,7 @@ class Act:
         self.checker.faults.append(time.time())
 
     async def pause(self, shortest_s: float, longest_s: float) -> None:
-        """Some time, by the seed."""
+        """Wait for a time between these two that the seed decides."""
         await asyncio.sleep(self.chance.uniform(shortest_s, longest_s))
 
     # --- traffic
@@ -86,7 +86,7 @@ class Act:
 
     @asynccontextmanager
     async def lanes(self) -> AsyncIterator[None]:
-        """The ways to the topics, without anything on them; at the end all that was put there is sent."""
+        """Senders to the topics of all offices, for `put` and `burst`; when the block ends, all that was put is sent."""
         self._lanes = {office: Lane(self.kafka, office) for office in OFFICES}
         running = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         try:
@@ -139,13 +139,13 @@ class Act:
         return Door(self.world.system.portal(entry), stream, self.log)
 
     async def close_doors(self) -> None:
-        """Take over what the portals know, and part from them."""
+        """Take over which submissions the portals know as accepted or refused, and close them."""
         for door in self.doors:
             door.settle()
             await door.portal.close()
 
     async def play(self, run: Callable[[Act], Awaitable[None]], wait_limit_s: float) -> Figures:
-        """The whole run.
+        """Run the scenario, and judge what became of what it sent.
 
         Raises:
             NotHit: the scenario was not what it says.

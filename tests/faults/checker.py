@@ -35,7 +35,7 @@ class Effects:
     found: dict[str, list[Effect]] = field(default_factory=lambda: {office: [] for office in OFFICES})
 
     async def begin(self) -> None:
-        """From here on."""
+        """Count from here on: what is there already is not this run's."""
         self.first = await self.world.system.effects()
 
     async def follow(self) -> None:
@@ -64,7 +64,7 @@ class Records:
         )  # fmt: skip
 
     async def begin(self) -> None:
-        """From here on."""
+        """Count from here on: what is there already is not this run's."""
         await self._consumer.start()
         self._consumer.assign(self._partitions)
         for partition, end in (await self._consumer.end_offsets(self._partitions)).items():

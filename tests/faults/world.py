@@ -79,7 +79,7 @@ class World:
         )  # fmt: skip
         self.kafka = self.system.kafka
         self.detoured = self.kafka.model_copy(update={"bootstrap": self.detour.bootstrap})
-        """Kafka by the bad line."""
+        """Settings for clients that reach Kafka by the detour."""
 
     async def start(self) -> None:
         """Start everything."""
@@ -172,11 +172,11 @@ class World:
         return self.system.supervisor.children[process].restarts
 
     def log_of(self, process: str) -> Path:
-        """What it has logged."""
+        """The file with the log of a process."""
         return self.system.folder / "logs" / f"{process}.log"
 
     async def restart(self, process: str, environment: Mapping[str, str]) -> None:
-        """Begin it anew with these variables; the start after this one goes without them."""
+        """Restart a process with these variables; the start after this one goes without them."""
         child, ends = await self._end(process, environment)
         await within(_LIMIT_S, lambda: child.restarts > ends)
         await self.system.supervisor.ready([process])
@@ -221,16 +221,16 @@ class World:
             return await process.wait()
 
     def memory_mib(self, process: str) -> float:
-        """What it holds in memory."""
+        """The resident memory of a process."""
         status = Path(f"/proc/{self.process_id(process)}/status").read_text(encoding="utf-8")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def pause(self, process: str) -> None:
-        """Stop its time."""
+        """Stop a process by SIGSTOP: for it no time passes."""
         self.system.kill(process, signal.SIGSTOP)
 
     def resume(self, process: str) -> None:
-        """Let its time go on."""
+        """Let it go on by SIGCONT."""
         self.system.kill(process, signal.SIGCONT)
 
 
