@@ -14,7 +14,6 @@ from lxml import etree
 
 from schemas import problems
 from schemas.errors import Rejected
-from schemas.schema_set import PACKAGE_XSD
 
 MAX_SIZE_BYTES: Final = 1_000_000
 """A record stays below 1 MiB with its headers."""
@@ -141,8 +140,3 @@ def _find_excess(root: etree._Element) -> None:
         if len(element.attrib) > MAX_ATTRIBUTES or declared > MAX_ATTRIBUTES:
             raise Rejected(problems.TOO_COMPLEX, f"an element with more than {MAX_ATTRIBUTES} attributes or namespaces")
         declared = 0
-
-
-def schema_bytes(name: str) -> bytes:
-    """The XSD file itself, to hand out to portal teams."""
-    return (PACKAGE_XSD / f"{name}.xsd").read_bytes()

@@ -18,9 +18,9 @@ from producers.gateway import answers, views
 from producers.intake.call import Call
 from producers.intake.intake import Intake
 from producers.intake.portals import Portals
-from schemas import problems, xml
+from schemas import problems
 from schemas.errors import Rejected
-from schemas.message import Authority
+from schemas.message import Authority, xsd
 
 _Header = Annotated[str | None, Header()]
 
@@ -76,7 +76,7 @@ class Submissions:
 
 
 async def _message_schema() -> Response:
-    return Response(xml.schema_bytes("einreichung-1.0"), media_type=answers.MEDIA_TYPE)
+    return Response(xsd.content(), media_type=answers.MEDIA_TYPE)
 
 
 def _xml(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -54,7 +54,9 @@ REFUSERS: Final = (
         "schemas/examination/schema_table.py",
         (problems.UNKNOWN_VERSION, problems.UNKNOWN_MESSAGE),
     ),
-    Refuser(5, "What is inside the root of a message of our own is in no namespace.", "schemas/examination/examine.py", (problems.NOT_VALID,)),
+    Refuser(
+        5, "What is inside the root of a message of our own is in no namespace.", "schemas/examination/examine.py", (problems.NOT_VALID,)
+    ),
     Refuser(5, "It is valid against the XSD.", "schemas/schema_set.py", (problems.UNKNOWN_MESSAGE, problems.NOT_VALID)),
     Refuser(6, "It keeps each rule ([rules](rules.md)).", "schemas/examination/rules/__init__.py", _BY_RULES),
     Refuser(

@@ -12,6 +12,7 @@ from lxml import etree
 
 from schemas import message, xml
 from schemas.din91379 import Datatype
+from schemas.schema_set import PACKAGE_XSD
 
 _XS: Final = "{http://www.w3.org/2001/XMLSchema}"
 _OWN: Final = "e:"
@@ -44,6 +45,11 @@ def datatypes() -> Mapping[str, Datatype]:
     return MappingProxyType(found)
 
 
+def content() -> bytes:
+    """The XSD as it is, for portal teams."""
+    return (PACKAGE_XSD / f"{message.SCHEMA}.xsd").read_bytes()
+
+
 def messages() -> tuple[str, ...]:
     """The root elements of the family, in the order of the XSD."""
     return tuple(element.get("name", "") for element in _xsd().iterfind(f"{_XS}element"))
@@ -70,7 +76,7 @@ def _root(name: str) -> etree._Element:
 
 @cache
 def _xsd() -> etree._Element:
-    return xml.parse(xml.schema_bytes(message.SCHEMA))
+    return xml.parse(content())
 
 
 @cache

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from schemas import message, xml
-from schemas.message import Address
+from schemas.message import Address, xsd
 from tests import builders, family
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -111,7 +111,7 @@ BREAKING: dict[str, Change] = {
 
 def drafted(*changes: Change) -> etree.XMLSchema:
     """A draft of 1.1: the XSD of 1.0, changed."""
-    draft = etree.fromstring(xml.schema_bytes(message.SCHEMA))
+    draft = etree.fromstring(xsd.content())
     for change in changes:
         change(draft)
     if draft.get("targetNamespace") != message.NAMESPACE:
