@@ -18,7 +18,7 @@ from schemas.codelist_tables import CHANNELS, CHANNELS_VERSION, DVDV_PREFIXES, D
 from schemas.errors import Rejected, UsageError
 
 AUTHORITY_KEY: Final = r"^\w+:\w[\w:.-]*$"
-"""The form of a key in DVDV, whatever the prefixes are: prefix, colon, and the key that whoever gave out the prefix has chosen."""
+"""The form of a key in DVDV, whatever the prefixes are: prefix, colon, and a key of a form that each prefix has for itself."""
 AuthorityKey = Annotated[str, StringConstraints(pattern=AUTHORITY_KEY, max_length=80)]
 
 _PREFIX_LIST: Final = "urn:xoev-de:bund:bmi:bit:codeliste:dvdv.praefix"

@@ -1,9 +1,9 @@
-"""What is told of something that is not as it must be, and one word for each step of it.
+"""Findings: what is said of something that is not as it must be. Each word means one thing.
 
     Problem    a kind of error: code, meaning, hint (`schemas.problems`)
     Breach     where a message breaks a rule, as its check yields it: the element, not yet rule and severity
-    Finding    what is told of one place in a message: problem, rule, path, severity
-    Flaw       what is told of one place in a YAML page that people write (catalogue, mapping): rule, line, hint, severity
+    Finding    what is said of one place in a message: problem, rule, path, severity
+    Flaw       what is said of one place in a YAML page that people write (catalogue, mapping): rule, line, hint, severity
 
 An exception (`schemas.errors`) carries a problem, and with it the findings of a message that is refused. `validation_errors` has the
 sentences for values that a model does not take; a page's become flaws, those of settings an error.

@@ -1,4 +1,4 @@
-"""The hotline code of a submission: eight characters to say on the telephone. It follows from the id, and tells nothing about anybody."""
+"""The hotline code of a submission: eight characters to say on the telephone. It is computed from the id, so nothing personal is in it."""
 
 from __future__ import annotations
 

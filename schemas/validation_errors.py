@@ -99,7 +99,7 @@ _UNQUOTED: Final = (bool, int, float, date)
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is wrong with one value of a page, which is not told; `path` leads to it, by keys and indexes that the page has."""
+    """What is wrong with one value of a page, without quoting it; `path` leads to it, by keys and indexes that the page has."""
 
     path: tuple[PathStep, ...]
     text: str
@@ -230,7 +230,7 @@ def _fields(annotation: Any) -> dict[str, Any]:
 
 
 def _tags(annotation: Any) -> set[Any]:
-    """The values of the literals that a model has to have: by them it is told from the others of a union."""
+    """The values of the literals that a model has to have: by them pydantic tells it from the others of a union."""
     fields = _fields(annotation).values()
     literals = (field.annotation for field in fields if field.is_required() and get_origin(field.annotation) is Literal)
     return {value for literal in literals for value in get_args(literal)}

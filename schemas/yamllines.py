@@ -1,4 +1,4 @@
-r"""YAML that knows its lines, so that what is wrong with a page can be told with the line. Keys that occur twice are refused.
+r"""YAML that knows its lines, so that what is wrong with a page can be said with the line. Keys that occur twice are refused.
 
 >>> page = load("offices:\n  - id: bau\n    name: Bauamt")
 >>> page.value

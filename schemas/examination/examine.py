@@ -4,7 +4,7 @@
  2. the row of the schema table                        5. rules that say it better than an XSD
  3. the header of ours is in no namespace              6. rules that no XSD can express
 
-A breach of 1 to 3 ends it: what follows could only mislead. From 4 to 6 everything is told, but of one place only the first.
+What 1 to 3 refuse is the only finding, because what follows would mislead. From 4 to 6 there are findings for all places, and one for each.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _LINE = re.compile(r"line (\d+)")
 class Examined:
     """What was found; root, row and header as far as the examination came.
 
-    `route` is where service and area lead; None where the catalogue has no such route, or nobody said both. A message of our own that
-    nothing refuses has one, and so has a genuine one with a claim: nobody needs to look it up again.
+    `route` is where service and area lead; None where the catalogue has no such route, or one of the two was not said. A message of our
+    own that nothing refuses has one, and so has a genuine one with a claim: it need not be looked up again.
     """
 
     findings: tuple[Finding, ...]
@@ -82,10 +82,13 @@ def examine(
     claim: Claim | None = None,
     route: Route | None = None,
 ) -> Examined:
-    """Everything that is wrong with a message, at a moment (with time zone). Opens nothing; schema sets are compiled when first used.
+    """Everything that is wrong with a message that comes in at a moment (with time zone).
+
+    Computes and waits for nothing, but for a schema set that is used for the first time: its files are read and compiled. A worker
+    (`infra.process_pool`) bounds time and memory.
 
     `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves. `route` is the one that the message
-    was written for, where whoever wrote it had to look it up (a form's message); else it is looked up here, once.
+    was written for, where it had to be looked up for that (a form's message); else it is looked up here, once.
 
     Raises:
         UsageError: schema-set-broken, if the operator's schemas for this message cannot be used.
@@ -107,7 +110,7 @@ def examine(
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors before warnings, of each the first at each place, and not more than anybody reads."""
+    """Errors before warnings, of each the first at each place, MAX_FINDINGS at most."""
     first: dict[tuple[Severity, str], Finding] = {}
     for finding in findings:
         first.setdefault((finding.severity, finding.path), finding)
@@ -130,12 +133,14 @@ def _in_namespace(root: etree._Element) -> Finding:
 
 
 class _Loaded:
+    """What `prepare` has loaded, once in each process."""
+
     catalogue: Catalogue
     table: SchemaTable
 
 
 def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
-    """Load the schema table and compile all schemas, before any message comes.
+    """Load the schema table and compile all schemas. Called once in each worker process, before its first message.
 
     Raises:
         UsageError: settings-invalid or schema-set-broken.
@@ -152,5 +157,5 @@ def catalogue_prepared() -> Catalogue:
 
 
 def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None, route: Route | None = None) -> Examined:
-    """Examine a message now, with what `prepare` has loaded."""
+    """As `examine`, now and with what `prepare` has loaded. An AttributeError says that it was not called."""
     return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim, route=route)

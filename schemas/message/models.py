@@ -87,7 +87,7 @@ Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 
 
 class Model(BaseModel):
-    """Base of all models: frozen, and a field that nobody knows is an error."""
+    """Base of all models: frozen, and a field that the model does not have is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

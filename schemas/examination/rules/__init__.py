@@ -1,7 +1,7 @@
 """The rules that an XSD cannot express, as objects: named, coded, with their words in German and English, and their source.
 
     subject    a message with what rules hold it against          texts    the words of each rule, in German and English
-    checks     a function per rule that finds what breaks it      here     the list of the rules, and how a breach is told
+    checks     a function per rule that finds what breaks it      here     the list of the rules, and how a breach becomes a finding
 
 For messages of our own every breach refuses. In genuine XÖV messages, which travel unchanged, a breach of most header rules is a
 recorded warning, because half of the real ones break them; `Rule.genuine` says which. No rule opens anything or reads a clock.

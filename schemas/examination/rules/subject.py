@@ -56,7 +56,7 @@ class Subject:
     needs_header: bool = False
     """Whether a genuine message without a header that we read is refused."""
     route: Route | None = None
-    """The route that the message was written for, where whoever wrote it knows; else `routed` looks it up."""
+    """The route that the message was written for, where that is known; else `routed` looks it up."""
 
     def in_header(self, path: str, detail: str) -> Iterator[Breach]:
         """A breach at an element of the header; where that is missing, at the innermost element around it that is there."""
@@ -81,7 +81,7 @@ class Subject:
 
     @cached_property
     def routed(self) -> Route | Rejected | None:
-        """Where service and area lead, asked of the catalogue once; its refusal where they lead nowhere; None where nobody said both."""
+        """Where service and area lead, asked of the catalogue once; its refusal where they lead nowhere; None where one of the two was not said."""
         if self.route is not None:
             return self.route
         claim = self.claim
