@@ -17,6 +17,7 @@ from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.outcomes import OutcomePoller
+from consumers.delivery.vitals import VitalSigns
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from consumers.statistics import facts
@@ -108,6 +109,7 @@ def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) 
     health.ready["steps"] = engine.stuck
     health.ready["office"] = delivery.finding
     health.ready["topics"] = delivery.refusals.finding
+    health.vitals = VitalSigns(engine, delivery)
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
     metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)
@@ -137,6 +139,7 @@ def _recorder(
         reader = make_reader(store)
         health.alive["reader"] = health.ready["reader"] = reader.progress.check
         health.ready["partitions"] = reader.check
+        health.vitals = reader.vitals
         health.ready["store"] = store.check
         try:
             async with in_background(reader.run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -38,10 +39,12 @@ class Progress:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._last = time.monotonic()
+        self.last_at = datetime.now(UTC)
 
     def moved(self) -> None:
         """To be called in each round."""
         self._last = time.monotonic()
+        self.last_at = datetime.now(UTC)
 
     def check(self) -> str | None:
         """A finding when the loop has not moved for longer than its limit."""

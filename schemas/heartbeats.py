@@ -47,6 +47,10 @@ class PartitionProgress(_Part):
     """The next offset that it reads."""
     committed: Count | None = None
     """The offset that it has committed last, as it knows; None where it has not since the partition was assigned."""
+    oldest_since: AwareDatetime | None = None
+    """Since when one record has been the oldest that is read and not finished; it keeps the commit back. None where all is finished."""
+    attempts: Count | None = None
+    """How often this process has taken that record up."""
 
 
 class Breaker(_Part):
@@ -76,9 +80,7 @@ class Vitals(_Part):
     in_flight: Count | None = None
     """Records read and not finished."""
     oldest_in_flight_since: AwareDatetime | None = None
-    """When the hand-over that runs for the longest time began."""
-    attempts: Count | None = None
-    """How often this process has begun that one."""
+    """The earliest `oldest_since` of its partitions."""
     breaker: Breaker | None = None
     brake: Sentence | None = None
     """Why the office was stopped; None while it is not."""

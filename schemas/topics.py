@@ -28,6 +28,7 @@ HEARTBEATS: Final = "stadtbus.heartbeats"
 GROUP_AUDIT: Final = "audit"
 GROUP_STATISTICS: Final = "statistics"
 GROUP_STATUS: Final = "status"
+GROUP_WATCH: Final = "watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ def of_city(city: str) -> list[Topic]:
 def of_bus() -> list[Topic]:
     """The topics that the bus has once."""
     return [
-        Topic(OPERATIONS, "actor", "operator actions: replay, discard, settle, reveal, offset reset", 400 * DAY_MS),
-        Topic(HEARTBEATS, "instance", "empty: for the last state of each process, which none writes yet", 7 * DAY_MS, cleanup="compact"),
+        Topic(OPERATIONS, "actor", "operator actions (JSON): replay, discard, settle, reveal, offset reset, republish", 400 * DAY_MS),
+        Topic(HEARTBEATS, "instance", "last state of each process (JSON)", 7 * DAY_MS, cleanup="compact"),
     ]
 
 

@@ -18,6 +18,7 @@ from schemas.errors import UsageError
 from stadtbus.settings import Settings
 
 SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
+_WATCH_PORT: Final = 8081
 _AUDIT_PORT: Final = 8082
 _STATISTICS_PORT: Final = 8083
 _FIRST_ADAPTER_PORT: Final = 8084
@@ -39,8 +40,10 @@ def end_with_parent() -> None:
 
 
 def port_of(settings: Settings, process: str) -> int:
-    """The HTTP port of a process (`gateway`, `audit`, `statistics` or an office), moved by the port offset; an office of nobody is a `KeyError`."""
-    fixed = {"gateway": settings.gateway.port, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
+    """The HTTP port of a process (`gateway`, `watch`, `audit`, `statistics` or an office), moved by the port offset; an office of nobody is a
+    `KeyError`.
+    """
+    fixed = {"gateway": settings.gateway.port, "watch": _WATCH_PORT, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
     adapters = {office: _FIRST_ADAPTER_PORT + number for number, office in enumerate(settings.load_catalogue().offices)}
     return (fixed | adapters)[process] + settings.http.port_offset
 
@@ -96,6 +99,17 @@ async def run_statistics(settings: Settings, port: int | None) -> None:
     at = port or port_of(settings, "statistics")
     app = statistics_app(settings.kafka, settings.stores, offices, at)
     await web.serve(app, settings.http.host, at)
+
+
+async def run_watch(settings: Settings, port: int | None) -> None:
+    """Keep what the processes and the operators say."""
+    from consumers.watch.app import watch_app
+    from infra import web
+    from infra.kafka.admin import require_topics
+
+    await require_topics(settings.kafka, topics.of_bus())
+    at = port or port_of(settings, "watch")
+    await web.serve(watch_app(settings.kafka, settings.stores, at), settings.http.host, at)
 
 
 async def run_twins(settings: Settings) -> None:

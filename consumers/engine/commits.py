@@ -36,14 +36,14 @@ class Commits:
         self._group = group
         self._handler = handler
         self._assignment = assignment
-        self._committed: dict[TopicPartition, int] = {}
+        self.committed: dict[TopicPartition, int] = {}
         """What Kafka has taken since the partitions were assigned."""
         self._one_at_a_time = asyncio.Lock()
         """So that an older commit never arrives after a newer one."""
 
     def begin(self) -> None:
         """Partitions were assigned: somebody else may have committed since."""
-        self._committed.clear()
+        self.committed.clear()
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note and commit these, where they differ from what is committed.
@@ -66,7 +66,7 @@ class Commits:
             except (KafkaError, TimeoutError) as error:
                 log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
             else:
-                self._committed.update(news)
+                self.committed.update(news)
                 crashpoints.reached("commit.after")
 
     async def commit_last(self, offsets: Mapping[TopicPartition, int], limit_s: float) -> None:
@@ -83,12 +83,12 @@ class Commits:
         """
         first = self._assignment.first_commits
         return {
-            partition: first[partition] if partition in first and partition not in self._committed else offset
+            partition: first[partition] if partition in first and partition not in self.committed else offset
             for partition, offset in offsets.items()
         }
 
     def _is_new(self, partition: TopicPartition, offset: int) -> bool:
-        return self._committed.get(partition) != offset
+        return self.committed.get(partition) != offset
 
     def _with_lost(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
         """Each offset with how many records of its partition were lost, for whoever looks from outside."""

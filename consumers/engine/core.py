@@ -351,6 +351,10 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         """Per assigned partition the offset of the oldest unfinished record; where none is, that of the next record to read."""
         return {partition: state.committable for partition, state in self._partitions.items()}
 
+    def heads(self) -> list[WorkT]:
+        """The first unfinished record of each case, from each topic: the oldest record of a partition is one of them."""
+        return [*self._chains.values(), *self._retry_chains.values()]
+
     def gaps(self, behind: int) -> set[tuple[PartitionT, int]]:
         """The records (partition, offset) that each keep more than so many finished ones from being committed."""
         return {(partition, state.open[0]) for partition, state in self._partitions.items() if len(state.finished) > behind}

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumers.engine.assignment import Assignment
 from consumers.engine.commits import Commits
@@ -66,6 +66,8 @@ class Engine(Generic[WorkT]):
         self._topics = TopicWatch(self._topic_names, self._assignment)
         self._polling: Polling | None = None
         """That of the last run."""
+        self._commits: Commits | None = None
+        """Those of the last run."""
         self.core: KafkaCore[WorkT] = Core(handler.make)
         self.pipeline: Pipeline[WorkT] = Pipeline(
             self.core, handler, limits, group=group, begin_limit_s=settings.session_timeout_s / 2, may_read=self._may_read
@@ -88,10 +90,14 @@ class Engine(Generic[WorkT]):
             self._assignment.run_ended = ended
             raise
 
+    def committed(self) -> Mapping[TopicPartition, int]:
+        """What Kafka has taken since the partitions were assigned."""
+        return {} if self._commits is None else self._commits.committed
+
     async def _run(self) -> None:
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
         polling = self._polling = Polling(consumer, self._group)
-        commits = Commits(consumer, self._group, self._handler, self._assignment)
+        commits = self._commits = Commits(consumer, self._group, self._handler, self._assignment)
         reader = Reader(consumer, polling, self.core, self._handler, self._assignment, self._limits, may_read=self._may_read)
         limit_s = self._settings.rebalance_timeout_s * _SHARE_OF_REBALANCE
         rebalance = Rebalance(consumer, polling, self._handler, self.pipeline, commits, self._assignment, self._topics, limit_s=limit_s)

@@ -35,6 +35,7 @@ from infra.stores import Store
 from infra.tasks import in_background
 from schemas import problems
 from schemas.errors import StadtbusError
+from schemas.heartbeats import PartitionProgress, Vitals
 
 log = structlog.get_logger()
 
@@ -68,6 +69,8 @@ class StoredReader(Generic[RowT]):
         """What went wrong while partitions were assigned: the client swallows what its listener raises."""
         self._standing: str | None = None
         """Why the last run ended, until one has partitions again."""
+        self._committed: dict[TopicPartition, int] = {}
+        """What Kafka has taken since the partitions were assigned."""
         self.progress = Progress(_STALL_LIMIT_S)
 
     def check(self) -> str | None:
@@ -83,6 +86,14 @@ class StoredReader(Generic[RowT]):
         if self._polling is not None and (unreadable := self._polling.finding()):
             findings.append(unreadable)
         return "; ".join(findings) or None
+
+    def vitals(self) -> Vitals:
+        """What it does at the moment, for heartbeats."""
+        partitions = {
+            f"{partition.topic}/{partition.partition}": PartitionProgress(position=position, committed=self._committed.get(partition))
+            for partition, position in self._assignment.next.items()
+        }
+        return Vitals(partitions=partitions, last_poll_at=self.progress.last_at)
 
     async def run(self) -> None:
         """Read until cancelled. Whatever is stored is stored with its offset, so it can be cancelled at any moment, and run again.
@@ -120,6 +131,7 @@ class StoredReader(Generic[RowT]):
     async def on_assigned(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Go on with newly assigned partitions. Raises nothing but our own cancellation: what fails ends the next round."""
         self._assignment.begin(partitions)
+        self._committed.clear()
         try:
             await self._assignment.take(consumer, partitions)
             self._standing = None
@@ -248,6 +260,8 @@ class StoredReader(Generic[RowT]):
         except (KafkaError, TimeoutError) as error:
             # Nothing is lost: the truth is in the store. The next commit says it again.
             log.info("offset_commit_skipped", group=self._group, error=type(error).__name__)
+        else:
+            self._committed.update(offsets)
 
 
 def _of_its_records(error: BaseException) -> bool:

@@ -87,9 +87,8 @@ def _checks(outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventR
     refusing = {f"relay of {office}": lane.refused for office, lane in lanes.items()}
     ready = moving | {"store": outbox.store.check}
     degraded = refusing | {"status feed": feed.check}
-    return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes))
+    return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes, feed))
 
 
-def _vitals(lanes: Mapping[str, Lane]) -> Vitals:
-    """What the heartbeats of the gateway say of its relay."""
-    return Vitals(lanes=[lane.vitals() for lane in lanes.values()])
+def _vitals(lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Vitals:
+    return feed.vitals().model_copy(update={"lanes": [lane.vitals() for lane in lanes.values()]})

@@ -1,4 +1,4 @@
-"""The commands `run gateway|adapter|audit|statistics|twins`: the processes of the bus, each until SIGTERM."""
+"""The commands `run gateway|adapter|audit|statistics|watch|twins`: the processes of the bus, each until SIGTERM."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def run_statistics(port: Port = None) -> None:
     from stadtbus import processes
 
     _serve("statistics", lambda loaded: processes.run_statistics(loaded, port))
+
+
+@run_app.command("watch")
+def run_watch(port: Port = None) -> None:
+    """Keep the last state of each process, and what operators did."""
+    from stadtbus import processes
+
+    _serve("watch", lambda loaded: processes.run_watch(loaded, port))
 
 
 @run_app.command("twins")

@@ -162,7 +162,7 @@ class LocalSystem:
         return [spec.name for spec in self._specs()]
 
     def _specs(self) -> list[ProcessSpec]:
-        every = ["gateway", *self.catalogue.offices, "audit", "statistics"]
+        every = ["gateway", *self.catalogue.offices, "audit", "statistics", "watch"]
         return [self.spec(name) for name in every if self._runs(name)]
 
     def spec(self, name: str) -> ProcessSpec:

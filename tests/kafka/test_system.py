@@ -27,7 +27,7 @@ from tests.kafka_service import free_system_offset
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 SHARE = 40
 OFFICES = catalogue.load().offices
-PROCESSES = ["gateway", *OFFICES, "audit", "statistics"]
+PROCESSES = ["gateway", *OFFICES, "audit", "statistics", "watch"]
 
 
 class Run:

@@ -13,8 +13,8 @@ from tests.faults.clock import WallClock
 from tests.faults.poison import poisons, write
 from tests.faults.world import OFFICES, SESSION_TIMEOUT_S
 
-ADAPTER_LABELS: Final = sorted(label for label in LABELS if not label.startswith(("outbox.", "relay.")))
-GATEWAY_LABELS: Final = sorted(LABELS - set(ADAPTER_LABELS))
+ADAPTER_LABELS: Final = sorted(label for label in LABELS if not label.startswith(("outbox.", "relay.", "watch.")))
+GATEWAY_LABELS: Final = sorted(label for label in LABELS if label.startswith(("outbox.", "relay.")))
 
 
 async def killed_before_commit(act: Act) -> None:

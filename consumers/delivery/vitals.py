@@ -1,0 +1,59 @@
+"""What the process of an office does at the moment, for its heartbeats."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiokafka import TopicPartition
+
+from consumers.delivery.handler import Delivery
+from consumers.delivery.job import Job
+from consumers.engine import Engine
+from schemas.heartbeats import Breaker, PartitionProgress, Vitals, sentence
+
+
+class VitalSigns:
+    """Looks at engine and delivery with each heartbeat, and remembers since when one record has been the oldest of its partition."""
+
+    def __init__(self, engine: Engine[Job], delivery: Delivery) -> None:
+        self._engine = engine
+        self._delivery = delivery
+        self._oldest: dict[TopicPartition, tuple[int, datetime]] = {}
+        """By partition the offset of its oldest unfinished record, and when that was first seen."""
+
+    def __call__(self) -> Vitals:
+        """What is to be said now. Costs a look at each case in flight."""
+        self._look(datetime.now(UTC))
+        attempts = {(job.partition, job.offset): job.attempts for job in self._engine.core.heads()}
+        partitions = {
+            f"{partition.topic}/{partition.partition}": self._progress(partition, attempts) for partition in self._engine.core.partitions
+        }
+        breaker, brake = self._delivery.breaker, self._delivery.brake.reason
+        return Vitals(
+            partitions=partitions,
+            in_flight=self._engine.core.in_flight,
+            oldest_in_flight_since=min((since for _, since in self._oldest.values()), default=None),
+            breaker=Breaker(
+                open=breaker.reason is not None, since=None if breaker.since is None else datetime.fromisoformat(breaker.since)
+            ),
+            brake=None if brake is None else sentence(brake),
+            last_poll_at=self._engine.progress.last_at,
+        )
+
+    def _look(self, now: datetime) -> None:
+        core = self._engine.core
+        unfinished = {partition: offset for partition, offset in core.committable().items() if offset < core.position(partition)}
+        before = self._oldest
+        self._oldest = {
+            partition: before[partition] if partition in before and before[partition][0] == offset else (offset, now)
+            for partition, offset in unfinished.items()
+        }
+
+    def _progress(self, partition: TopicPartition, attempts: dict[tuple[TopicPartition, int], int]) -> PartitionProgress:
+        offset, since = self._oldest.get(partition, (None, None))
+        return PartitionProgress(
+            position=self._engine.core.position(partition),
+            committed=self._engine.committed().get(partition),
+            oldest_since=since,
+            attempts=None if offset is None else attempts.get((partition, offset), 0),
+        )

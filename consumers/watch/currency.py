@@ -1,0 +1,95 @@
+"""Whether what the watch shows is of now: since when it has read all that there is, as far as Kafka has told its consumers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+
+from infra.kafka.streams import LastingBroker
+from schemas.heartbeats import PartitionProgress, Vitals
+
+_LOOK_S: Final = 0.5
+_PATIENCE_S: Final = 15.0
+"""So long it may be behind, or without an answer: three heartbeats."""
+_POSITION_LIMIT_S: Final = 1.0
+
+
+class Currency:
+    """Looks at the consumers of a broker every half second."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._topics = topics
+        """All of which have to be read."""
+        self._busy = 0
+        self._last_s: float | None = None
+        """When everything was read and stored last, by a clock that nobody sets."""
+        self._since: datetime | None = None
+        self._partitions: dict[str, PartitionProgress] = {}
+        self._poll_ms = 0
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """A batch is under way."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+
+    async def watch(self, broker: LastingBroker) -> None:
+        """Look until cancelled."""
+        while True:
+            self.note(current=await self._is_current(broker.consumers() if broker.up.is_set() else []))
+            await asyncio.sleep(_LOOK_S)
+
+    def note(self, *, current: bool) -> None:
+        """What a look has shown."""
+        if current:
+            self._last_s = time.monotonic()
+            self._since = self._since or datetime.now(UTC)
+        elif self.finding() is not None:
+            self._since = None
+
+    def finding(self) -> str | None:
+        """How long it has been behind; None while it is not."""
+        if self._last_s is None:
+            return "not everything has been read yet"
+        behind_s = time.monotonic() - self._last_s
+        return None if behind_s <= _PATIENCE_S else f"behind, or without an answer of Kafka, for {behind_s:.0f} s"
+
+    def fact(self) -> str | None:
+        """Since when it is up to date; None where it is not."""
+        return None if self._since is None or self.finding() is not None else f"since {self._since.isoformat(timespec='seconds')}"
+
+    def vitals(self) -> Vitals:
+        """How far it has come, for the watch's own heartbeats."""
+        polled = datetime.fromtimestamp(self._poll_ms / 1000, UTC) if self._poll_ms else None
+        return Vitals(partitions=self._partitions, in_flight=self._busy, last_poll_at=polled)
+
+    async def _is_current(self, consumers: Sequence[AIOKafkaConsumer]) -> bool:
+        """Whether the consumers have all partitions of all topics, have read them to their ends, and nothing of it is under way."""
+        idle, positions, ends = not self._busy, {}, {}
+        for consumer in consumers:
+            for partition in consumer.assignment():
+                position = await _position(consumer, partition)
+                ends[partition] = consumer.highwater(partition)
+                if position is not None:
+                    positions[partition] = position
+                self._poll_ms = max(self._poll_ms, consumer.last_poll_timestamp(partition) or 0)
+        self._partitions = {f"{topic}/{number}": PartitionProgress(position=offset) for (topic, number), offset in positions.items()}
+        read = all(end is not None and positions.get(partition, -1) >= end for partition, end in ends.items())
+        return idle and not self._busy and read and {partition.topic for partition in ends} == set(self._topics)
+
+
+async def _position(consumer: AIOKafkaConsumer, partition: object) -> int | None:
+    try:
+        async with asyncio.timeout(_POSITION_LIMIT_S):
+            return int(await consumer.position(partition))
+    except Exception:  # noqa: BLE001 - of Kafka's client: partitions move, or nobody answers; the next look finds out
+        return None
