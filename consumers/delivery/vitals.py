@@ -24,7 +24,7 @@ class VitalSigns:
     def __call__(self) -> Vitals:
         """What is to be said now. Costs a look at each case in flight."""
         self._look(datetime.now(UTC))
-        attempts = {(job.partition, job.offset): job.attempts for job in self._engine.core.heads()}
+        attempts = {(job.partition, job.offset): job.dispatches for job in self._engine.core.heads()}
         partitions = {
             f"{partition.topic}/{partition.partition}": self._progress(partition, attempts) for partition in self._engine.core.partitions
         }

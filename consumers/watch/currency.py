@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.streams import LastingBroker
 from schemas.heartbeats import PartitionProgress, Vitals
 
@@ -31,6 +32,7 @@ class Currency:
         """When everything was read and stored last, by a clock that nobody sets."""
         self._since: datetime | None = None
         self._partitions: dict[str, PartitionProgress] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._poll_ms = 0
 
     @contextmanager
@@ -41,6 +43,10 @@ class Currency:
             yield
         finally:
             self._busy -= 1
+
+    def committed(self, records: Iterable[ConsumerRecord]) -> None:
+        """These are acknowledged."""
+        self._committed.update({TopicPartition(record.topic, record.partition): record.offset + 1 for record in records})
 
     async def watch(self, broker: LastingBroker) -> None:
         """Look until cancelled."""
@@ -82,7 +88,10 @@ class Currency:
                 if position is not None:
                     positions[partition] = position
                 self._poll_ms = max(self._poll_ms, consumer.last_poll_timestamp(partition) or 0)
-        self._partitions = {f"{topic}/{number}": PartitionProgress(position=offset) for (topic, number), offset in positions.items()}
+        self._partitions = {
+            f"{topic}/{number}": PartitionProgress(position=offset, committed=self._committed.get(TopicPartition(topic, number)))
+            for (topic, number), offset in positions.items()
+        }
         read = all(end is not None and positions.get(partition, -1) >= end for partition, end in ends.items())
         return idle and not self._busy and read and {partition.topic for partition in ends} == set(self._topics)
 

@@ -109,5 +109,6 @@ class _Intake:
         """A commit that fails is no loss: the records come again, and change nothing."""
         try:
             await message.ack()
+            self._currency.committed(message.raw_message)
         except Exception as error:  # noqa: BLE001 - of Kafka's client: partitions have moved, or nobody answers
             self._say.warning("offset_commit_failed", group=topics.GROUP_WATCH, error=type(error).__name__)

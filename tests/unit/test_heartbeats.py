@@ -67,7 +67,7 @@ def test_heartbeat_of_a_newer_writer_is_read(more: dict[str, Any]) -> None:
 def test_heartbeat_of_the_first_writer_is_read() -> None:
     """What was added since may be missing."""
     heartbeat = heartbeats.read(FIRST.encode())
-    assert (heartbeat.process, heartbeat.office, heartbeat.in_flight, heartbeat.attempts) == (ProcessKind.ADAPTER, OFFICE, 2, None)
+    assert (heartbeat.process, heartbeat.office, heartbeat.in_flight, heartbeat.brake) == (ProcessKind.ADAPTER, OFFICE, 2, None)
     assert heartbeat.breaker == Breaker(open=True, since=SINCE)
 
 

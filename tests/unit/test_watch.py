@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,7 +84,7 @@ async def test_last_heartbeat_by_the_log(store: Store, first: Any, second: Any, 
 async def test_operation_is_kept_once(store: Store) -> None:
     """A record that comes again adds nothing; one at the same offset of a topic that was made anew does."""
     for at in (record(0), record(1), record(0), record(0, AT_MS + 60_000)):
-        await store.write(lambda connection, at=at: put_operations(connection, [(at, OPERATION)]))
+        await store.write(partial(put_operations, noted=[(at, OPERATION)]))
     noted = store.read_now(all_operations)
     assert [(one.operation, one.written_at.second, one.written_at.minute) for one in noted] == [
         (OPERATION, 0, 30),
