@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.rows import UtcDateTime, insert_new
 from infra.settings import StoreSettings
-from infra.stores import Store, UtcDateTime, insert_new
+from infra.stores import Store
 from schemas import heartbeats, operations
 from schemas.heartbeats import Heartbeat
 from schemas.operations import Operation
