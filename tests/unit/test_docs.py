@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,27 @@ def test_readme_commands_exist() -> None:
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= known
+
+
+def _defined(body: list[ast.stmt], inside: str = "") -> Iterator[str]:
+    """Names of classes, functions and methods, a method after its class and a dot."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{inside}{node.name}"
+            yield from _defined(node.body, f"{node.name}.") if isinstance(node, ast.ClassDef) else ()
+
+
+def test_architecture_names_what_is_there() -> None:
+    """Every file that the walks name exists, and so does every class, function and method that they name in it."""
+    named = re.findall(
+        r"([a-z_]+(?:/[a-z_0-9]+)+\.py)(?::(?:<br>|\s)+([A-Za-z_]\w*(?:\.\w+)?))?",
+        (ROOT / "docs/architecture.md").read_text(encoding="utf-8"),
+    )
+    assert len({path for path, _ in named}) > 20
+    wrong = [(path, name) for path, name in named if not (ROOT / path).is_file()]
+    wrong += [
+        (path, name)
+        for path, name in named
+        if name and (ROOT / path).is_file() and name not in _defined(ast.parse((ROOT / path).read_text(encoding="utf-8")).body)
+    ]
+    assert wrong == []
