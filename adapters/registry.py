@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from adapters.interface import Adapter, AnswersLater
 from schemas import problems, validation_errors
 from schemas.errors import UsageError
-
-if TYPE_CHECKING:
-    from adapters.twins.twin import Site, Twin
 
 ADAPTERS: Final = "stadtbus.adapters"
 TWINS: Final = "stadtbus.twins"
@@ -26,17 +23,6 @@ def names(group: str = ADAPTERS) -> list[str]:
     return sorted(entry_points(group=group).names)
 
 
-def twin(office: str, site: Site) -> Twin:
-    """The twin of an office, not open yet.
-
-    Raises:
-        UsageError: office-unknown, plug-in-broken.
-
-    """
-    made: Twin = _load(TWINS, office)(site)
-    return made
-
-
 def folder(office: str) -> Path:
     """Where the adapter of an office lies: its module, and beside it `mapping.yaml` and `samples/`.
 
@@ -44,7 +30,7 @@ def folder(office: str) -> Path:
         UsageError: office-unknown, plug-in-broken.
 
     """
-    return Path(getfile(_load(ADAPTERS, office))).parent
+    return Path(getfile(load(ADAPTERS, office))).parent
 
 
 def connect(office: str, settings: Mapping[str, object]) -> Adapter:
@@ -54,7 +40,7 @@ def connect(office: str, settings: Mapping[str, object]) -> Adapter:
         UsageError: as `check`.
 
     """
-    adapter: Adapter = _load(ADAPTERS, office)(check(office, settings))
+    adapter: Adapter = load(ADAPTERS, office)(check(office, settings))
     _refuse_earlier_names(adapter, office)
     return adapter
 
@@ -66,7 +52,7 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
         UsageError: office-unknown, naming the known ones; plug-in-broken; settings-invalid, naming the field.
 
     """
-    _refuse_earlier_names(_load(ADAPTERS, office), office)
+    _refuse_earlier_names(load(ADAPTERS, office), office)
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
@@ -82,7 +68,7 @@ def settings_model(office: str) -> type[BaseModel]:
         UsageError: office-unknown.
 
     """
-    model: type[BaseModel] = _load(ADAPTERS, office).Settings
+    model: type[BaseModel] = load(ADAPTERS, office).Settings
     return model
 
 
@@ -93,7 +79,7 @@ def adapter_class(office: str) -> type[Adapter]:
         UsageError: office-unknown, plug-in-broken.
 
     """
-    made: type[Adapter] = _load(ADAPTERS, office)
+    made: type[Adapter] = load(ADAPTERS, office)
     return made
 
 
@@ -104,7 +90,7 @@ def answers_later(office: str) -> bool:
         UsageError: office-unknown.
 
     """
-    return issubclass(_load(ADAPTERS, office), AnswersLater)
+    return issubclass(load(ADAPTERS, office), AnswersLater)
 
 
 def _refuse_earlier_names(adapter: object, office: str) -> None:
@@ -113,7 +99,13 @@ def _refuse_earlier_names(adapter: object, office: str) -> None:
         raise UsageError(problems.PLUG_IN_BROKEN, "its adapter has 'at_once', which is called 'max_concurrency' now", where=office)
 
 
-def _load(group: str, office: str) -> Any:
+def load(group: str, office: str) -> Any:
+    """What the entry point of an office in `ADAPTERS` or `TWINS` names: a class.
+
+    Raises:
+        UsageError: office-unknown, naming the known ones; plug-in-broken.
+
+    """
     found = tuple(entry_points(group=group, name=office))
     if not found:
         raise UsageError(problems.OFFICE_UNKNOWN, f"no entry point '{office}' in {group}; known: {', '.join(names(group))}")

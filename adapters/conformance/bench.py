@@ -19,7 +19,7 @@ from adapters.interface import Adapter, Document, Submission
 from adapters.mapping import samples as recordings
 from adapters.twins.book import BookEntry, Mood, Temper
 from adapters.twins.server import change
-from adapters.twins.twin import Site, Twin
+from adapters.twins.twin import Site, Twin, make_twin
 from schemas import problems, xml
 from schemas.errors import UsageError
 from schemas.message.header import read_header
@@ -47,7 +47,7 @@ class Bench:
         """
         async with AsyncExitStack() as closing:
             folder = closing.enter_context(TemporaryDirectory(prefix="stadtbus-conformance-"))
-            twin = registry.twin(office, Site("127.0.0.1", 0, "stadtbus", SecretStr("only-for-twins"), Path(folder)))
+            twin = make_twin(office, Site("127.0.0.1", 0, "stadtbus", SecretStr("only-for-twins"), Path(folder)))
             await twin.open()
             closing.push_async_callback(twin.close)
             yield cls(office, twin, closing)

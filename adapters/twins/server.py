@@ -12,7 +12,7 @@ from adapters.twins import control
 from adapters.twins.book import Mood, Temper
 from adapters.twins.http import HttpListener
 from adapters.twins.settings import TwinsSettings
-from adapters.twins.twin import Site, Twin
+from adapters.twins.twin import Site, Twin, make_twin
 from schemas import problems
 from schemas.errors import UsageError
 
@@ -24,7 +24,7 @@ class Twins:
         self._cleanup = ExitStack()
         folder = settings.folder or Path(self._cleanup.enter_context(TemporaryDirectory(prefix="stadtbus-twins-")))
         self.twins: dict[str, Twin] = {
-            office: registry.twin(office, Site(settings.host, port, settings.user, settings.password, folder / office))
+            office: make_twin(office, Site(settings.host, port, settings.user, settings.password, folder / office))
             for office, port in ports(settings).items()
         }
         app = control.app({office: twin.book for office, twin in self.twins.items()}, self.set_temper)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from adapters import registry
 from adapters.twins.book import Book
 
 
@@ -35,3 +36,14 @@ class Twin(Protocol):
 
     def office_settings(self) -> dict[str, object]:
         """What the adapter needs to reach this twin, ready for JSON or TOML."""
+
+
+def make_twin(office: str, site: Site) -> Twin:
+    """The twin of an office, not open yet.
+
+    Raises:
+        UsageError: office-unknown, plug-in-broken.
+
+    """
+    made: Twin = registry.load(registry.TWINS, office)(site)
+    return made

@@ -65,7 +65,7 @@ class FileOfficeTwin(FileTwin):
 def test_file_drop(monkeypatch: pytest.MonkeyPatch, check: Any) -> None:
     """No office of this package has its files in a folder; the protocol keeps its promises all the same."""
     folder = registry.folder("augsburg.gewerbe")
-    monkeypatch.setattr(registry, "_load", lambda group, _: FileOffice if group == registry.ADAPTERS else FileOfficeTwin)
+    monkeypatch.setattr(registry, "load", lambda group, _: FileOffice if group == registry.ADAPTERS else FileOfficeTwin)
     monkeypatch.setattr(registry, "folder", lambda _: folder)
     assert asyncio.run(run(check, "augsburg.gewerbe")).broken == ""
 
@@ -269,8 +269,8 @@ class Trustful(NuernbergMeldewesen):
 )
 def test_a_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch, wrong: type[NuernbergMeldewesen], check: str) -> None:
     """An adapter that does not keep a promise fails the check that is about it."""
-    load, folder = registry._load, registry.folder(OFFICE)
-    monkeypatch.setattr(registry, "_load", lambda group, office: wrong if group == registry.ADAPTERS else load(group, office))
+    load, folder = registry.load, registry.folder(OFFICE)
+    monkeypatch.setattr(registry, "load", lambda group, office: wrong if group == registry.ADAPTERS else load(group, office))
     monkeypatch.setattr(registry, "folder", lambda _: folder)
     assert asyncio.run(run(CHECK[check], OFFICE)).broken
 
@@ -279,8 +279,8 @@ def test_a_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch, wrong: typ
 @pytest.mark.parametrize("adapter", [CutOff, Exits])
 def test_whatever_is_unclear_may_end_in_any_way(monkeypatch: pytest.MonkeyPatch, adapter: type[NuernbergMeldewesen], check: str) -> None:
     """For the suite, as for the bus, what ends tasks and processes and comes out of an adapter is a failure like any other."""
-    load, folder = registry._load, registry.folder(OFFICE)
-    monkeypatch.setattr(registry, "_load", lambda group, office: adapter if group == registry.ADAPTERS else load(group, office))
+    load, folder = registry.load, registry.folder(OFFICE)
+    monkeypatch.setattr(registry, "load", lambda group, office: adapter if group == registry.ADAPTERS else load(group, office))
     monkeypatch.setattr(registry, "folder", lambda _: folder)
     assert asyncio.run(run(CHECK[check], OFFICE)).broken == ""
 

@@ -140,7 +140,7 @@ class OfItsSettings(NuernbergMeldewesen):
 @pytest.mark.parametrize("adapter", [OfAnEarlierVersion, OfItsSettings])
 async def test_registry_refuses_an_adapter_in_words_of_an_earlier_version(monkeypatch: pytest.MonkeyPatch, adapter: type) -> None:
     """Whoever says `at_once` is not given a default in its place."""
-    monkeypatch.setattr(registry, "_load", lambda *_: adapter)
+    monkeypatch.setattr(registry, "load", lambda *_: adapter)
     settings = {"url": "https://office.example", "client_id": "us", "client_secret": "made up"}
     with pytest.raises(UsageError, match="'at_once', which is called 'max_concurrency' now") as caught:
         registry.connect("nuernberg.meldewesen", settings)
