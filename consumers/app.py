@@ -19,11 +19,12 @@ from consumers.delivery.ledger import Ledger
 from consumers.delivery.outcomes import OutcomePoller
 from consumers.delivery.vitals import VitalSigns
 from consumers.engine import Engine
+from consumers.pages import pages
 from consumers.settings import DeliverySettings
 from consumers.statistics import facts
 from infra import metrics
 from infra.cancellation import is_own_cancellation
-from infra.health import Health, pages
+from infra.health import Health
 from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.records import AnyRecord
 from infra.kafka.refusals import Refusals

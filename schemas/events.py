@@ -56,7 +56,7 @@ _ONCE: Final = frozenset((State.DELIVERED, State.ACCEPTED, State.REJECTED))
 class StatusData(BaseModel):
     """What an event says. No personal data: ids, codes and times only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     submission: UUID
     case: str
@@ -81,7 +81,7 @@ class StatusData(BaseModel):
 class StatusEvent(BaseModel):
     """A CloudEvent about one submission; `subject` is the submission id."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: UUID

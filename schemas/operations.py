@@ -33,7 +33,7 @@ class OperatorAction(StrEnum):
 class Operation(BaseModel):
     """One operator's action on one office; the record's key is the actor."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     at: AwareDatetime
     actor: Annotated[str, StringConstraints(pattern=ACTOR_PATTERN)]

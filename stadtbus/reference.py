@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
 from producers.intake.refusals import REFUSERS
-from schemas import catalogue, message, problems, topics
+from schemas import asyncapi, catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
 from schemas.findings import Severity
@@ -218,6 +220,11 @@ def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
+def event_api() -> str:
+    """The AsyncAPI document, as the processes serve it."""
+    return json.dumps(asyncapi.document(version("stadtbus")), ensure_ascii=False, indent=2) + "\n"
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": command_line,
     "messages.md": messages,
@@ -227,12 +234,13 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "refusals.md": refusal_list,
     "settings.md": settings,
     "topics.md": topic_list,
+    "asyncapi.json": event_api,
 }
 
 
 def page(name: str) -> str:
     """One page, as it has to stand in the repository."""
-    return _MADE + PAGES[name]()
+    return PAGES[name]() if name.endswith(".json") else _MADE + PAGES[name]()
 
 
 def write(folder: Path) -> None:

@@ -7,10 +7,11 @@ from functools import partial
 
 from faststream.asgi import AsgiFastStream
 
+from consumers.pages import pages
 from consumers.watch.currency import Currency
 from consumers.watch.store import open_store
 from consumers.watch.subscribers import add_subscribers
-from infra.health import Health, pages
+from infra.health import Health
 from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.streams import LastingBroker
 from infra.settings import KafkaSettings, StoreSettings
