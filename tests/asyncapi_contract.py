@@ -8,13 +8,14 @@ from typing import Any
 
 import jsonschema
 from lxml import etree
+from pydantic import BaseModel
 
 from infra.kafka.consumer_record import ConsumerRecord
 from schemas.events import StatusEvent
 from schemas.heartbeats import Heartbeat
 from schemas.operations import Operation
 
-MODELS = {"statusEvent": StatusEvent, "operation": Operation, "heartbeat": Heartbeat}
+MODELS: dict[str, type[BaseModel]] = {"statusEvent": StatusEvent, "operation": Operation, "heartbeat": Heartbeat}
 
 
 def channel_of(document: dict[str, Any], topic: str) -> str:
@@ -23,7 +24,7 @@ def channel_of(document: dict[str, Any], topic: str) -> str:
         name: re.sub(r"\\\{\w+\\\}", r"[a-z0-9-]+", re.escape(channel["address"])) for name, channel in document["channels"].items()
     }
     (name,) = [name for name, pattern in addresses.items() if re.fullmatch(pattern, topic)]
-    return name
+    return str(name)
 
 
 def message_of(document: dict[str, Any], topic: str) -> str:
