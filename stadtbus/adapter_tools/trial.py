@@ -23,7 +23,7 @@ _HEAD: Final = "nachrichtenkopf"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class MessageValue:
     """A value of the message; `read` says whether the document depends on it, `ignored` whether the mapping says that it need not.
 
     Where there is no document, every value counts as read. `path` is as in a mapping: `feld('F99000101')` for a field of the form.
@@ -45,7 +45,7 @@ class Trial:
     """
 
     message: dict[str, Any]
-    leaves: tuple[Leaf, ...]
+    values: tuple[MessageValue, ...]
     document: Document | None
     written: dict[str, str]
     refused: str = ""
@@ -53,12 +53,12 @@ class Trial:
     @property
     def unmapped(self) -> list[str]:
         """Paths of values that do not get into the document, and nobody said that they need not."""
-        return [leaf.path for leaf in self.leaves if not (leaf.read or leaf.ignored)]
+        return [one.path for one in self.values if not (one.read or one.ignored)]
 
     @property
     def added(self) -> dict[str, str]:
         """What stands in the document and is of no value of the message: it is the bus's, or the mapping's own."""
-        known = {target for leaf in self.leaves for target in leaf.targets}
+        known = {target for one in self.values for target in one.targets}
         return {place: value for place, value in self.written.items() if place not in known and value.strip()}
 
     @property
@@ -70,9 +70,9 @@ class Trial:
         """For programs."""
         return {
             "message": self.message,
-            "values": [{"path": leaf.path, "value": leaf.value, "targets": list(leaf.targets)} for leaf in self.leaves],
+            "values": [{"path": one.path, "value": one.value, "targets": list(one.targets)} for one in self.values],
             "unmapped": self.unmapped,
-            "ignored": [leaf.path for leaf in self.leaves if leaf.ignored and not leaf.read],
+            "ignored": [one.path for one in self.values if one.ignored and not one.read],
             "content_type": self.document.content_type if self.document else None,
             "document": self.text,
             "refused": self.refused,
@@ -91,8 +91,8 @@ async def translate(office: str, file: Path) -> Trial:
     mapping = Mapping.load(path) if path else None
     async with conformance.Bench.of(office) as at_work:
         probe = _Probe(at_work.adapter, mapping, submission)
-        leaves = tuple(probe.leaves())
-    return Trial(as_json(submission.root), leaves, probe.document, probe.written, probe.refused)
+        values = tuple(probe.values())
+    return Trial(as_json(submission.root), values, probe.document, probe.written, probe.refused)
 
 
 class _Probe:
@@ -120,7 +120,7 @@ class _Probe:
         except (ValueError, IndexError):  # an adapter may write something else than its mapping
             return view.line_values(document.content, charset_of(document.content_type))
 
-    def leaves(self) -> Iterator[Leaf]:
+    def values(self) -> Iterator[MessageValue]:
         """Each value below the header: texts of elements, and attributes but for the ids of fields."""
         tree = self._submission.root.getroottree()
         for element in self._submission.root.iter("*"):
@@ -129,11 +129,11 @@ class _Probe:
                 continue
             for name, value in element.attrib.items():
                 if element.tag != "feld":
-                    yield self._leaf(path, str(name), str(value), _attribute(element, path, str(name)))
+                    yield self._value(path, str(name), str(value), _attribute(element, path, str(name)))
             if not len(element) and (element.text or "").strip():
-                yield self._leaf(path, None, element.text or "", _named(element, path))
+                yield self._value(path, None, element.text or "", _named(element, path))
 
-    def _leaf(self, path: str, attribute: str | None, value: str, name: str) -> Leaf:
+    def _value(self, path: str, attribute: str | None, value: str, name: str) -> MessageValue:
         place = path if attribute is None else (f"@{attribute}" if path == "." else f"{path}/@{attribute}")
         read, targets = self.document is None, tuple[str, ...]()
         for other in self._others(value, attribute) if self.document else ():
@@ -141,7 +141,7 @@ class _Probe:
             read = read or document != self.document
             if document is not None and (targets := self._differing(document)):
                 break
-        return Leaf(name, value, read, lint.is_ignored(place, self._ignored), targets)
+        return MessageValue(name, value, read, lint.is_ignored(place, self._ignored), targets)
 
     def _others(self, value: str, attribute: str | None) -> Iterable[str | None]:
         """What may stand there instead; None is no attribute at all, as of some only the presence counts."""

@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from stadtbus.adapter_tools.check import AdapterReport
     from stadtbus.adapter_tools.diff import SampleDiff
-    from stadtbus.adapter_tools.trial import Leaf, Trial
+    from stadtbus.adapter_tools.trial import MessageValue, Trial
 
 _UNMAPPED: Final = "bold red"
 _NOT_THERE: Final = "NOT IN THE DOCUMENT"
@@ -98,21 +98,21 @@ class _TrialTable:
         yield table
 
     def _rows(self) -> Iterator[tuple[str, Sequence[str], str, str]]:
-        for leaf in self._trial.leaves:
-            nowhere, style = (_LEFT_OUT, "dim") if leaf.ignored else (_NOT_THERE, _UNMAPPED)
+        for one in self._trial.values:
+            nowhere, style = (_LEFT_OUT, "dim") if one.ignored else (_NOT_THERE, _UNMAPPED)
             if self._trial.document is None:
-                yield leaf.path, (), leaf.value, ""
-            elif leaf.read:
-                yield leaf.path, leaf.targets, self._became(leaf), ""
+                yield one.path, (), one.value, ""
+            elif one.read:
+                yield one.path, one.targets, self._became(one), ""
             else:
-                yield leaf.path, (nowhere,), leaf.value, style
+                yield one.path, (nowhere,), one.value, style
         for target, value in self._trial.added.items():
             yield _ADDED, (target,), value, "cyan"
 
-    def _became(self, leaf: Leaf) -> str:
+    def _became(self, one: MessageValue) -> str:
         """The value, and what it is in the document where that is something else."""
-        found = [self._trial.written.get(target, "").strip() for target in leaf.targets]
-        return leaf.value if len(found) != 1 or found[0] == leaf.value.strip() else f"{leaf.value} → {found[0]}"
+        found = [self._trial.written.get(target, "").strip() for target in one.targets]
+        return one.value if len(found) != 1 or found[0] == one.value.strip() else f"{one.value} → {found[0]}"
 
 
 def _in_group(path: str) -> tuple[str, str]:
@@ -136,8 +136,8 @@ def _summary(trial: Trial) -> str:
         return f"refused: {trial.refused}; so nothing is in a document"
     if trial.unmapped:
         return "not in the document: " + ", ".join(trial.unmapped)
-    left_out = sum(1 for leaf in trial.leaves if not leaf.read)
-    return f"{len(trial.leaves) - left_out} values in the document; {left_out} left out, as the mapping says under 'ignored'"
+    left_out = sum(1 for one in trial.values if not one.read)
+    return f"{len(trial.values) - left_out} values in the document; {left_out} left out, as the mapping says under 'ignored'"
 
 
 def as_html(view: RenderableType) -> str:

@@ -67,6 +67,7 @@ def run_twins() -> None:
 
 
 def _serve(process: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Load the settings, have the process log under its name, and run it until it ends."""
     from infra import logs
     from stadtbus.processes import end_with_parent
 
