@@ -327,4 +327,4 @@ async def put_into_retry(wire: Wire, letter: Outgoing, more: dict[CopyHeader, st
 
 def entry_of(ledger: Ledger, application: Application) -> LedgerEntry:
     """Its row."""
-    return ledger.known([application.message_id.bytes])[application.message_id.bytes]
+    return ledger.entries([application.message_id.bytes])[application.message_id.bytes]

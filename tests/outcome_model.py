@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from adapters.interface import Accepted, Refusal
-from consumers.delivery.awaited import AWAITED, Awaited, expect
+from consumers.delivery.awaited import AWAITED, Awaited, note_awaited
 from consumers.delivery.outcomes import OutcomePoller
 from consumers.settings import DeliverySettings
 from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position
@@ -87,7 +87,7 @@ def row(number: int = 1, *, partition: int = 3, submission: UUID | None = None) 
 
 async def put(store: Store, *rows: Awaited) -> None:
     """Note these as delivered."""
-    await store.write(lambda connection: expect(connection, OFFICE, rows))
+    await store.write(lambda connection: note_awaited(connection, OFFICE, rows))
 
 
 def rows(store: Store) -> list[tuple[str, int]]:

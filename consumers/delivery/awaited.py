@@ -50,7 +50,7 @@ class Awaited(NamedTuple):
     delivered_ms: int
 
 
-def expect(connection: sa.Connection, office: str, rows: Sequence[Awaited]) -> None:
+def note_awaited(connection: sa.Connection, office: str, rows: Sequence[Awaited]) -> None:
     """Note that the outcome of these is awaited, within the transaction that notes the delivery; what is noted already stays as it is."""
     columns = ("office", *Awaited._fields, "asked", "next_ms")
     put_rows(connection, AWAITED, columns, [(office, *row, 0, row.delivered_ms + FIRST_PAUSE_MS) for row in rows], key=2)

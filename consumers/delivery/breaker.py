@@ -1,6 +1,7 @@
 """What keeps an office from harm: the breaker pauses it while its back office is down, the brake stops it when too much of it dies.
 
-Pure; times come from outside, monotonic, in seconds. Both are told by `Delivery.settle`, and asked by `Delivery.capacity`.
+Pure: times come from outside (monotonic, in s), but for `since`, which is for people. `Delivery.settle` tells both of each attempt,
+`Delivery.capacity` asks whether to go on.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ class Breaker:
 
     def __init__(self, settings: DeliverySettings) -> None:
         self._settings = settings
-        self._doubtful = 0
+        self._failures = 0
+        """Blips and unclear answers since the last clear one."""
         self._opened = 0
+        """How often it has opened since the back office was up; the pause doubles with it."""
         self._probe_at_s = 0.0
         self._probing = False
         self.reason: str | None = None
@@ -62,9 +65,9 @@ class Breaker:
         elif failure.cause is Cause.CANNOT_FIND:  # it was not even asked
             self._probing = False
         else:
-            self._doubtful += 1
+            self._failures += 1
             down = failure.cause is Cause.DESTINATION_DOWN
-            if down or self._doubtful >= self._settings.failure_threshold or self.reason is not None:
+            if down or self._failures >= self._settings.failure_threshold or self.reason is not None:
                 self._open(failure, now_s)
 
     def _open(self, failure: Failure, now_s: float) -> None:
@@ -87,7 +90,7 @@ class Breaker:
     def _close(self) -> None:
         if self.reason is not None and not self._probing:  # began before it opened: the probe decides
             return
-        self._doubtful = self._opened = 0
+        self._failures = self._opened = 0
         self._probing = False
         self.reason = self.since = None
 

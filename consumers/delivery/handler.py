@@ -262,7 +262,7 @@ class Delivery(Handler[Job]):
         if entries:
             partitions = {job.partition for job in (*jobs, *waiting)}
             awaited = [_awaited(job) for job in jobs if job.entry.state == states.DELIVERED] if self._answers_later else []
-            await self._stored(lambda: self._ledger.end(entries, partitions, awaited))
+            await self._stored(lambda: self._ledger.note_outcomes(entries, partitions, awaited))
         for job in jobs:
             job.ledger_due = False
         crashpoints.reached("settle.recorded")

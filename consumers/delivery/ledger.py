@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from consumers.delivery.awaited import Awaited, expect
+from consumers.delivery.awaited import Awaited, note_awaited
 from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
 from consumers.delivery.states import BUSY, DEAD, DELIVERED, NOT_TAKEN, STARTED
 from consumers.delivery.tables import ENTRIES, LEDGER, LIES_IN_RETRY, MIGRATIONS, POSITIONS, SET_ASIDE
@@ -159,7 +159,7 @@ class Ledger:
         crashpoints.reached("ledger.begun")
         return answers
 
-    async def end(self, entries: Sequence[LedgerEntry], partitions: set[TopicPartition], awaited: Sequence[Awaited] = ()) -> None:
+    async def note_outcomes(self, entries: Sequence[LedgerEntry], partitions: set[TopicPartition], awaited: Sequence[Awaited] = ()) -> None:
         """Write what became of these submissions, whose records are of these partitions; and those of which the back office will say more
         later (docs/decisions/0013). All or nothing.
 
@@ -169,9 +169,9 @@ class Ledger:
         epochs = self._epochs
         aside = [self._values(entry, _ASIDE) for entry in entries if entry.partition is not None]
         in_place = [entry for entry in entries if entry.partition is None]
-        # Most are delivered at the first attempt. They were begun, so there is a row, of which two columns change.
-        delivered = [(entry.submission, entry.reference) for entry in in_place if _has_row(entry)]
-        others = [self._values(entry, _ENDED) for entry in in_place if not _has_row(entry)]
+        # Most are delivered at their first attempt. It was begun, so there is a row, and only its outcome changes.
+        delivered = [(entry.submission, entry.reference) for entry in in_place if _attempted(entry)]
+        others = [self._values(entry, _ENDED) for entry in in_place if not _attempted(entry)]
         same = {"state": DELIVERED, "ended_ms": max((entry.ended_ms or 0 for entry in entries), default=0)}
 
         def operation(connection: sa.Connection) -> None:
@@ -179,7 +179,7 @@ class Ledger:
             change_rows(connection, ENTRIES, ("submission", "reference"), delivered, where={"office": self._office}, same=same)
             put_rows(connection, ENTRIES, (*_KEY, *_ENDED), others, key=2, update=_ENDED)
             put_rows(connection, ENTRIES, (*_KEY, *_ASIDE), aside, key=2, update=_ASIDE)
-            expect(connection, self._office, awaited)
+            note_awaited(connection, self._office, awaited)
 
         await self._store.write(operation)
 
@@ -217,7 +217,7 @@ class Ledger:
 
         await self._note(_POSITION, _positions_of(starts), also)
 
-    def parked(self, number: int) -> list[int]:
+    def parked_origins(self, number: int) -> list[int]:
         """For an operator's command: where the submissions of a partition stood whose copies lie in the retry topic; `OLDER_THAN_ALL`
         where that is not known. Blocks.
         """
@@ -239,7 +239,7 @@ class Ledger:
 
         await self._store.write(operation)
 
-    def known(self, submissions: Sequence[bytes]) -> dict[bytes, LedgerEntry]:
+    def entries(self, submissions: Sequence[bytes]) -> dict[bytes, LedgerEntry]:
         """For an operator's command: the entries of these submissions, without those that have none. Blocks."""
         return self._store.read_now(lambda connection: self._find(connection, submissions))
 
@@ -282,7 +282,8 @@ _FIND: Final = sa.select(*(ENTRIES.c[name] for name in _FOUND)).where(
 )
 
 
-def _has_row(entry: LedgerEntry) -> bool:
+def _attempted(entry: LedgerEntry) -> bool:
+    """Whether it was delivered, and by us: a person may have found it at the back office, where nothing was begun."""
     return entry.state == DELIVERED and entry.attempt > 0
 
 

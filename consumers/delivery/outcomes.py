@@ -3,7 +3,7 @@
 Some back offices confirm that they have a submission and decide on it afterwards (`adapters.interface.AnswersLater`). For them
 `delivered` and `accepted` are different moments (docs/decisions/0013).
 
- 1. expect    the transaction that notes `delivered` in the ledger adds a row (`awaited.py`), so neither is there without the other
+ 1. note      the transaction that notes `delivered` in the ledger adds a row (`awaited.py`), so neither is there without the other
  2. ask       whoever has the row's partition asks the back office, longest overdue first, some at once, with a pause that doubles
  3. tell      the event goes to Kafka; its id is that of the state, so told again after a crash it is the same event
  4. let go    only then the row goes

@@ -198,7 +198,7 @@ class Desk:
             return None
         try:
             with self._ledger(letter.cause.office) as ledger:
-                return ledger.known([letter.id]).get(letter.id)
+                return ledger.entries([letter.id]).get(letter.id)
         except CannotTell:
             return None
 
@@ -237,6 +237,6 @@ def _shown(name: str, value: bytes | None) -> str:
 def _lookup(ledger: Ledger) -> Lookup:
     def lookup(submissions: Sequence[bytes]) -> Mapping[bytes, LedgerEntry]:
         parts = (submissions[start : start + _QUERY_IDS] for start in range(0, len(submissions), _QUERY_IDS))
-        return {submission: entry for part in parts for submission, entry in ledger.known(part).items()}
+        return {submission: entry for part in parts for submission, entry in ledger.entries(part).items()}
 
     return lookup

@@ -70,7 +70,7 @@ async def plan_reset(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[
     ]
     copies_gone = {reset.partition.partition for reset in resets if topics.is_retry(reset.partition.topic) and reset.log_differs}
     return [
-        _with_parked(reset, logs[reset.partition].first, ledger.parked(reset.partition.partition))
+        _with_parked(reset, logs[reset.partition].first, ledger.parked_origins(reset.partition.partition))
         if reset.partition.partition in copies_gone and not topics.is_retry(reset.partition.topic)
         else reset
         for reset in resets

@@ -95,10 +95,10 @@ async def test_neither_without_the_other(ledger: Ledger, monkeypatch: pytest.Mon
         seen.append(len(awaited(ledger)))
         if failures:
             raise failures.pop()
-        rows.expect(*arguments)
+        rows.note_awaited(*arguments)
 
     seen: list[int] = []
-    monkeypatch.setattr("consumers.delivery.ledger.expect", expect)
+    monkeypatch.setattr("consumers.delivery.ledger.note_awaited", expect)
     await run(ledger, Later(), Wire())
     assert entry_of(ledger, APPLICATION).state == states.DELIVERED
     assert (seen, len(awaited(ledger))) == ([0, 0], 1)

@@ -78,7 +78,7 @@ async def test_store_that_fails_is_asked_again(small_ledger: Ledger, wire: Wire,
 
         return call
 
-    for name in ("take_over", "cases", "begin_new", "begin", "end"):
+    for name in ("take_over", "cases", "begin_new", "begin", "note_outcomes"):
         monkeypatch.setattr(small_ledger, name, sometimes(getattr(small_ledger, name)))
     office = Office(before=[CaseNotReady("x")])
     with structlog.testing.capture_logs() as logs:

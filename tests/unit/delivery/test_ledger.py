@@ -69,7 +69,7 @@ async def begin_one(ledger: Ledger, one: AttemptRequest) -> tuple[LedgerEntry, b
 async def put(ledger: Ledger, state: str, **values: object) -> bytes:
     """A submission in this state."""
     entry = LedgerEntry(new_id(), state=state, attempt=1, started_ms=1_000, **values)
-    await ledger.end([entry], BOTH)
+    await ledger.note_outcomes([entry], BOTH)
     return entry.submission
 
 
@@ -80,7 +80,7 @@ async def put_aside(ledger: Ledger, state: str, offset: int, *, key: Any = b"cas
 
 def row(ledger: Ledger, submission: bytes) -> LedgerEntry:
     """The row of a submission."""
-    return ledger.known([submission])[submission]
+    return ledger.entries([submission])[submission]
 
 
 # --- records that are read for the first time
@@ -91,7 +91,7 @@ async def test_new_submissions_begin_together(ledger: Ledger) -> None:
     ids = [new_id() for _ in range(3)]
     entries = await ledger.begin_new(ids, {MAIN})
     assert [(one.submission, one.state, one.attempt, one.unclear) for one in entries] == [(one, "started", 1, None) for one in ids]
-    assert {one.state for one in ledger.known(ids).values()} == {"started"}
+    assert {one.state for one in ledger.entries(ids).values()} == {"started"}
 
 
 @pytest.mark.parametrize("known_at", [0, 1, 2])
@@ -100,7 +100,7 @@ async def test_nothing_is_noted_where_one_is_known(ledger: Ledger, known_at: int
     ids = [new_id() for _ in range(3)]
     await ledger.begin_new([ids[known_at]], {MAIN})
     assert await ledger.begin_new(ids, {MAIN}) == []
-    assert list(ledger.known(ids)) == [ids[known_at]]
+    assert list(ledger.entries(ids)) == [ids[known_at]]
 
 
 async def test_same_submission_twice_among_new_ones(ledger: Ledger) -> None:
@@ -118,7 +118,7 @@ async def test_more_new_submissions_than_one_statement_takes(ledger: Ledger, mon
     ids, others = ([new_id() for _ in range(95)] for _ in range(2))
     assert len(await ledger.begin_new(ids, {MAIN})) == 95
     assert await ledger.begin_new([*others, ids[0]], {MAIN}) == []
-    assert ledger.known(others) == {}
+    assert ledger.entries(others) == {}
 
 
 async def test_offices_do_not_meet(opened: Open, ledger: Ledger) -> None:
@@ -127,7 +127,7 @@ async def test_offices_do_not_meet(opened: Open, ledger: Ledger) -> None:
     await other.take_over([MAIN])
     one = new_id()
     assert len(await ledger.begin_new([one], {MAIN})) == len(await other.begin_new([one], {MAIN})) == 1
-    await ledger.end([LedgerEntry(one, state="delivered", attempt=1, reference="M-1", ended_ms=5)], {MAIN})
+    await ledger.note_outcomes([LedgerEntry(one, state="delivered", attempt=1, reference="M-1", ended_ms=5)], {MAIN})
     assert (row(ledger, one).state, row(other, one).state) == ("delivered", "started")
 
 
@@ -181,7 +181,7 @@ async def test_untried_changes_nothing(ledger: Ledger) -> None:
     known, new = await put(ledger, "not taken"), new_id()
     answers = await ledger.begin([begin(known, untried=True), begin(new, untried=True)])
     assert [(entry.state, entry.attempt, begun) for entry, begun in answers] == [("not taken", 1, False), ("", 0, False)]
-    assert (row(ledger, known).attempt, ledger.known([new])) == (1, {})
+    assert (row(ledger, known).attempt, ledger.entries([new])) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ async def test_outcomes_are_kept(ledger: Ledger) -> None:
         ),
     ]
     for _ in range(2):
-        await ledger.end(entries, {MAIN})
+        await ledger.note_outcomes(entries, {MAIN})
     assert (row(ledger, delivered).reference, row(ledger, delivered).ended_ms) == ("M-ü", 9)
     assert (row(ledger, failed).state, row(ledger, failed).unclear) == ("not taken", True)
     found = row(ledger, parked)
@@ -230,7 +230,7 @@ async def test_what_a_person_settled_is_kept_without_a_row(ledger: Ledger) -> No
     """A new ledger that knows nothing of a dead letter remembers that the back office has it: it is not handed over any more."""
     entry, begun = await begin_one(ledger, begin(new_id(), 7, retry=True, untried=True))
     entry.state, entry.reference, entry.ended_ms = states.DELIVERED, "M-1", 5
-    await ledger.end([entry], {RETRY})
+    await ledger.note_outcomes([entry], {RETRY})
     assert (begun, row(ledger, entry.submission).reference) == (False, "M-1")
     assert (await begin_one(ledger, begin(entry.submission)))[1] is False
 
@@ -256,13 +256,13 @@ async def test_whoever_was_overtaken_writes_nothing(opened: Open, ledger: Ledger
     for write in (
         ledger.begin_new([other], {MAIN}),
         ledger.begin([begin(other)]),
-        ledger.end([ended], {MAIN}),
+        ledger.note_outcomes([ended], {MAIN}),
         ledger.note_offsets({MAIN: 9}, {}),
         ledger.note_starts({MAIN: Start(9, None)}),
     ):
         with pytest.raises(Fenced):
             await write
-    assert (row(second, one).state, second.known([other]), second.positions()) == ("started", {}, {})
+    assert (row(second, one).state, second.entries([other]), second.positions()) == ("started", {}, {})
     assert len(await second.begin_new([other], {MAIN})) == 1
 
 
@@ -321,7 +321,7 @@ async def test_parked_submissions_whose_copies_are_gone_begin_anew(ledger: Ledge
     parked = await put_aside(ledger, "parked", 7, retry_offset=4)
     begun = await put_aside(ledger, "started", 5, retry_offset=6)
     dead = await put_aside(ledger, "dead", 3, retry_offset=2, holds=True)
-    assert (sorted(ledger.parked(0)), ledger.parked(1)) == ([5, 7], [])
+    assert (sorted(ledger.parked_origins(0)), ledger.parked_origins(1)) == ([5, 7], [])
     await ledger.reset({MAIN: Start(5, "topic"), RETRY: Start(0, "new")}, anew={RETRY: 0})
     assert [(row(ledger, one).state, row(ledger, one).retry_offset) for one in (parked, begun, dead)] == [
         ("not taken", None), ("started", None), ("dead", None),
@@ -362,7 +362,7 @@ async def test_case_is_forgotten_when_it_ends(ledger: Ledger) -> None:
     (entry, _) = await begin_one(ledger, begin(submission, 4, retry=True))
     assert await ledger.cases([0]) == {b"case": CaseState(parked_through=4)}
     entry.state, entry.reference, entry.ended_ms = states.DELIVERED, "M-1", 5
-    await ledger.end([entry], {RETRY})
+    await ledger.note_outcomes([entry], {RETRY})
     assert await ledger.cases([0]) == {}
 
 
@@ -371,7 +371,7 @@ async def test_rows_of_the_first_version_are_taken_over(store_settings: StoreSet
     ids = first_ledger(store_settings, OFFICE)
     for _ in range(2):  # the second opening finds nothing to do
         ledger = opened()
-        known = ledger.known([one.bytes for one in ids.values()])
+        known = ledger.entries([one.bytes for one in ids.values()])
         assert {name: known[one.bytes].state for name, one in ids.items()} == {name: name for name in ids}
     assert not ledger._store.read_now(lambda connection: sa.inspect(connection).has_table("ledger"))
     await ledger.take_over(sorted(BOTH))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 from adapters.interface import Accepted, Refusal
-from consumers.delivery.awaited import expect
+from consumers.delivery.awaited import note_awaited
 from infra.stores import Store
 from schemas.errors import DestinationDown
 from schemas.events import State
@@ -95,7 +95,7 @@ async def test_no_row_without_its_delivery(store: Store) -> None:
     """When the transaction that notes the delivery fails, nothing is awaited."""
 
     def operation(connection: sa.Connection) -> None:
-        expect(connection, OFFICE, [row()])
+        note_awaited(connection, OFFICE, [row()])
         raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):

@@ -35,7 +35,7 @@ async def test_unreadable_record_is_a_dead_letter(ledger: Ledger, wire: Wire, ch
     assert (list(block(letter).original), letter.value) == (foreign.headers, foreign.value)
     assert block(letter).block[CopyHeader.MESSAGE] == says
     assert CANARY not in str(block(letter).block)
-    assert (wire.states, process.core.committable()[MAIN], ledger.known([APPLICATION.message_id.bytes])) == (["delivered"], 2, {})
+    assert (wire.states, process.core.committable()[MAIN], ledger.entries([APPLICATION.message_id.bytes])) == (["delivered"], 2, {})
 
 
 @pytest.mark.parametrize("name", ["bus_submission", "bus_case", "bus_office", "bus_service", "bus_portal", "bus_accepted_at"])
