@@ -48,7 +48,7 @@ async def test_a_delivery_is_awaited(ledger: Ledger) -> None:
     assert {event["data"]["final"] for event in wire.events} == {False}
 
 
-async def test_where_the_hand_over_is_the_acceptance_nothing_is_awaited(ledger: Ledger) -> None:
+async def test_where_the_delivery_is_the_acceptance_nothing_is_awaited(ledger: Ledger) -> None:
     """An office that decides when it takes something has no such rows."""
     wire = Wire()
     await run(ledger, Office(), wire)
@@ -58,7 +58,7 @@ async def test_where_the_hand_over_is_the_acceptance_nothing_is_awaited(ledger: 
 
 
 async def test_what_is_found_is_awaited(ledger: Ledger) -> None:
-    """A hand-over that was unclear and is found at the back office is awaited as well, once."""
+    """An attempt that was unclear and is found at the back office is awaited as well, once."""
     await run(ledger, Later(after=[TimeoutError()]), Wire())
     assert len(awaited(ledger)) == 1
 

@@ -83,7 +83,7 @@ def test_pauses_double_up_to_a_minute() -> None:
 
 
 def test_others_of_the_same_moment_change_nothing() -> None:
-    """A hundred hand-overs that fail together pause the office as long as one."""
+    """A hundred attempts that fail together pause the office as long as one."""
     breaker = Breaker(SETTINGS)
     assert noted(breaker, *[Cause.DESTINATION_DOWN] * 100) == [True, *[False] * 99]
     assert breaker.capacity(1, 7) == 1
@@ -109,7 +109,7 @@ def test_pause_after_a_recovery_is_short_again() -> None:
 
 
 def test_probing_while_up_means_nothing() -> None:
-    """While the office is up every hand-over is an ordinary one."""
+    """While the office is up every attempt is an ordinary one."""
     breaker = Breaker(SETTINGS)
     breaker.note_begun()
     assert breaker.capacity(0, 7) == 7
@@ -138,7 +138,7 @@ def test_the_longest_wait_of_the_same_moment_counts() -> None:
 
 
 def test_late_success_leaves_the_breaker_open() -> None:
-    """A hand-over that began before the back office went away says nothing of now; the probe decides."""
+    """An attempt that began before the back office went away says nothing of now; the probe decides."""
     breaker = Breaker(DeliverySettings())
     breaker.note_answer(failed(Cause.DESTINATION_DOWN), 0)
     assert (noted(breaker, None, now_s=0.1), breaker.reason is not None) == ([False], True)

@@ -46,7 +46,7 @@ async def test_consequence_of_a_cause(ledger: Ledger, wire: Wire, failure: list[
 
 @pytest.mark.parametrize(("failure", "asked"), [(Blip("x"), 0), (CaseNotReady("x"), 0), (TimeoutError(), 1)])
 async def test_only_doubt_is_asked_about(ledger: Ledger, wire: Wire, failure: Exception, asked: int) -> None:
-    """When the back office surely did not take it nobody asks; after anything else somebody does, and hands over if it is not there."""
+    """When the back office surely did not take it nobody asks; after anything else somebody does, and delivers if it is not there."""
     office = Office(before=[failure])
     await run(ledger, office, wire)
     assert office.calls == ["deliver 1", *["find"] * asked, "deliver 2"]

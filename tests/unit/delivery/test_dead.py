@@ -99,7 +99,7 @@ async def test_discarded_ends_as_rejected(ledger: Ledger, wire: Wire) -> None:
 
 
 async def test_settled_counts_as_delivered(ledger: Ledger, wire: Wire) -> None:
-    """What an operator has found in the back office is noted with its number there, and nothing is handed over; the case goes on."""
+    """What an operator has found in the back office is noted with its number there, and nothing is delivered; the case goes on."""
     office = Office(before=[Refused("x")])
     process = await run(ledger, office, wire)
     await put_into_retry(wire, wire.dead[0], {CopyHeader.SETTLED: "M-000815"})
@@ -121,7 +121,7 @@ async def test_discarding_what_follows_a_dead_letter(small_ledger: Ledger, wire:
 
 
 async def test_nobody_can_say_goes_to_a_person(ledger: Ledger, wire: Wire) -> None:
-    """Where the back office cannot be asked an unclear hand-over is a dead letter; after a replay it is delivered without asking."""
+    """Where the back office cannot be asked an unclear attempt is a dead letter; after a replay it is delivered without asking."""
     office = Mute(before=[TimeoutError()])
     process = await run(ledger, office, wire)
     row = entry_of(ledger, APPLICATION)

@@ -160,7 +160,7 @@ def test_immediate_retries_are_those_after_the_first_attempt(retries: int) -> No
     assert decided == [Becomes.TRIED_AGAIN] * retries + [Becomes.PARKED]
 
 
-def test_every_cause_of_a_hand_over_has_a_verdict() -> None:
+def test_every_cause_is_decided() -> None:
     """No cause falls through: in the end each is decided, parked or not."""
     causes = set(Cause) - {Cause.TRIES_SPENT, Cause.CASE_PARKED, Cause.CASE_HELD}
     decided = {cause: after_failure(failed(cause), 1, SETTINGS.delayed_retries, parked=True, settings=SETTINGS) for cause in causes}

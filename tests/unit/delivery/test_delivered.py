@@ -19,7 +19,7 @@ from tests.delivery_model import record as record_of
 
 
 async def test_delivered_once_however_often_it_comes(ledger: Ledger, wire: Wire) -> None:
-    """A record that is there three times, and again after a restart, is handed over once; its events have one id."""
+    """A record that is there three times, and again after a restart, is delivered once; its events have one id."""
     office = Office()
     records = [record_of(APPLICATION, offset) for offset in range(3)]
     for _ in range(2):

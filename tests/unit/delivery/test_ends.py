@@ -50,7 +50,7 @@ async def test_an_end_out_of_translate_is_permanent(small_ledger: Ledger, end: C
 
 
 async def test_our_own_end_goes_through(small_ledger: Ledger) -> None:
-    """A hand-over whose task is cancelled ends, and its outcome is left to the ledger."""
+    """An attempt whose task is cancelled ends, and its outcome is left to the ledger."""
 
     class Waiting(Office):
         async def find(self, submission_id: object) -> None:

@@ -17,7 +17,7 @@ from tests.delivery_model import record as record_of
 
 
 async def test_what_takes_too_long_is_parked(ledger: Ledger, wire: Wire) -> None:
-    """A hand-over that is given up is unclear, and parked at once."""
+    """An attempt that is given up is unclear, and parked at once."""
     office = Office()
     process = await Process(ledger, office, wire).start()
     (work,) = process.fetch(record_of(APPLICATION, 0))
@@ -28,8 +28,8 @@ async def test_what_takes_too_long_is_parked(ledger: Ledger, wire: Wire) -> None
     assert (row.state, row.cause, wire.states) == ("parked", "unclear", ["retry_wait"])
 
 
-async def test_hand_over_that_never_began_counts_for_nothing(ledger: Ledger, wire: Wire) -> None:
-    """What was begun and then not handed over comes again at once, without doubt and without an attempt less."""
+async def test_attempt_that_was_never_made_counts_for_nothing(ledger: Ledger, wire: Wire) -> None:
+    """What was begun and then never attempted comes again at once, without doubt and without an attempt less."""
     office = Office()
     process = await Process(ledger, office, wire).start()
     (work,) = process.fetch(record_of(APPLICATION, 0))

@@ -171,7 +171,7 @@ async def test_started_and_found_again_is_unclear(ledger: Ledger) -> None:
 
 
 async def test_doubt_is_remembered(ledger: Ledger) -> None:
-    """An unclear hand-over stays unclear while the submission is parked, and over a restart."""
+    """An unclear attempt stays unclear while the submission is parked, and over a restart."""
     submission = await put_aside(ledger, "parked", 0, retry_offset=1, unclear=True)
     assert (await begin_one(ledger, begin(submission, 1, retry=True)))[0].unclear is True
 
@@ -227,7 +227,7 @@ async def test_outcomes_are_kept(ledger: Ledger) -> None:
 
 
 async def test_what_a_person_settled_is_kept_without_a_row(ledger: Ledger) -> None:
-    """A new ledger that knows nothing of a dead letter remembers that the back office has it: it is not handed over any more."""
+    """A new ledger that knows nothing of a dead letter remembers that the back office has it: it is not delivered any more."""
     entry, begun = await begin_one(ledger, begin(new_id(), 7, retry=True, untried=True))
     entry.state, entry.reference, entry.ended_ms = states.DELIVERED, "M-1", 5
     await ledger.note_outcomes([entry], {RETRY})
@@ -236,7 +236,7 @@ async def test_what_a_person_settled_is_kept_without_a_row(ledger: Ledger) -> No
 
 
 async def test_begin_twice_counts_two_attempts(ledger: Ledger) -> None:
-    """A crash between `started` and the hand-over costs an attempt and a question, nothing else."""
+    """A crash between `started` and the delivery costs an attempt and a question, nothing else."""
     one = new_id()
     await ledger.begin_new([one], {MAIN})
     entry, begun = await begin_one(ledger, begin(one))
@@ -296,7 +296,7 @@ async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("state", [None, "not taken", "delivered"])
 async def test_what_is_unclear_is_asked_for(opened: Open, ledger: Ledger, state: str | None, restarted: bool) -> None:
-    """What others may have handed over is begun unclear, whatever its row says, also after a restart; what is delivered stays so."""
+    """What others may have delivered is begun unclear, whatever its row says, also after a restart; what is delivered stays so."""
     submission = new_id() if state is None else await put_aside(ledger, state, 4)
     await ledger.note_starts({MAIN: Start(0, None, ask_before=5)})
     if restarted:

@@ -78,7 +78,7 @@ async def test_dead_after_parking_holds_over_a_restart(ledger: Ledger, wire: Wir
 
 
 async def test_doubt_survives_parking_and_restart(ledger: Ledger, wire: Wire) -> None:
-    """An unclear hand-over that was parked is asked about first, by whichever process tries it next, and has one effect."""
+    """An unclear attempt that was parked is asked about first, by whichever process tries it next, and has one effect."""
     office = Office(after=[TimeoutError()], asked=[OSError(), OSError()])
     process = await Process(ledger, office, wire).start()
     process.fetch(record_of(APPLICATION, 0))

@@ -56,7 +56,7 @@ async def test_translation_that_fails_says_nothing_of_the_office(small_ledger: L
 
 
 async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock: Clock) -> None:
-    """A page in place of the office, to hand-overs and to questions: nothing is parked, no try counts, and `find` comes before a repeat."""
+    """A page in place of the office, to deliveries and to questions: nothing is parked, no try counts, and `find` comes before a repeat."""
     page = NotTheOffice("HTTP 200 with a page for people")
     office = Office(before=[page], asked=[page] * 30, after=[page])
     process = await Process(ledger, office, wire, DeliverySettings(delayed_retries=1, immediate_retries=0)).start()
