@@ -70,6 +70,18 @@ def opened(
     box.store.close()
 
 
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway with an empty outbox."""
+    yield from opened(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for everything that is refused: its outbox stays empty."""
+    yield from opened(tmp_path_factory.mktemp("refusing"))
+
+
 def as_xml(application: Filing) -> bytes:
     """What a portal sends that writes XML."""
     return message.write(application)

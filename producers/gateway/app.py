@@ -7,10 +7,10 @@ It has to start and to accept while Kafka is away, so it is a plain FastAPI app;
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from infra.health import Health
 from infra.health import pages as health_pages
@@ -41,9 +41,7 @@ def create_app(
     schemas: SchemaSettings,
     port: int | None = None,
 ) -> FastAPI:
-    """The gateway as an ASGI app. Blocks while the outbox is opened; relay and status feed run as long as the app's lifespan.
-
-    `port` is where it is served, if it is another one than the settings say.
+    """The gateway as an ASGI app, served at `port` or else where the settings say. Blocks while the outbox is opened.
 
     Raises:
         CannotTell: store-unreachable.
@@ -55,11 +53,17 @@ def create_app(
     feed = status_feed(kafka, outbox.store, catalogue.cities)
     checks = _checks(outbox, lanes, feed)
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
-    lifespan = partial(_running, intake, outbox, heartbeats, [feed.run, *(lane.run for lane in lanes.values())])
+    routes = Submissions(intake, known, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
+    app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [feed.run, *(lane.run for lane in lanes.values())]))
+    app.state.intake = intake
+    return app
+
+
+def _api(routes: APIRouter, checks: Health, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """The routes with their document, the answers to errors, and the pages for whoever runs the gateway."""
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
-    app.state.intake = intake
-    app.include_router(Submissions(intake, known, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router())
+    app.include_router(routes)
     problems.answer_errors_of(app)
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
@@ -70,7 +74,7 @@ def create_app(
 async def _running(
     intake: Intake, outbox: Outbox, heartbeats: Heartbeats, loops: Sequence[Callable[[], Awaitable[None]]], _: FastAPI
 ) -> AsyncIterator[None]:
-    """What runs beside the API, from the first call to the last, and what is closed after it."""
+    """The lifespan: relay, status feed and heartbeats run beside the API; what `create_app` has opened is closed after it."""
     try:
         async with heartbeats.hosted(), in_background(*loops):
             yield

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from infra.settings import StoreSettings
 from tests import postgresql
 from tests.command_line import stadtbus
+from tests.gateway import bus, refusing
 from tests.outboxes import box, opened
 
-__all__ = ["box", "opened", "stadtbus"]
+__all__ = ["box", "bus", "opened", "refusing", "stadtbus"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
@@ -30,12 +30,6 @@ from tests.gateway import JSON, PORTALS, XML, Gateway, as_json, as_xml, opened, 
 door: Callable[..., AbstractContextManager[Gateway]] = contextmanager(opened)
 OFFICE = "muenchen.meldewesen"
 BODIES = [pytest.param(as_xml, XML, id="message"), pytest.param(as_json, JSON, id="form")]
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway with an empty outbox."""
-    yield from opened(tmp_path)
 
 
 def with_offer(**changes: Any) -> Catalogue:
