@@ -1,8 +1,8 @@
-"""Where an office goes on in each partition, out of three records of one truth: the ledger's, Kafka's commit, and the log itself. Pure.
+"""Where each assigned partition starts, out of three that may differ: the ledger's offset, the group's commit, and the log itself. Pure.
 
-The ledger notes a position before it is committed to Kafka, so Kafka's is the ledger's or one commit behind, unless somebody else moved
-it, or one of the two is an older copy of itself. The engine begins at the lesser of the two. What comes twice by that, the ledger drops; what
-the ledger knows nothing of, although Kafka once had it behind it, is unclear: the back office is asked before anything is handed over.
+The ledger notes an offset before it is committed to Kafka, so Kafka's is the ledger's or one commit behind, unless somebody else moved
+it, or one of the two is an older copy of itself. The engine starts at the lesser of the two. What comes twice by that, the ledger drops; what
+the ledger knows nothing of, although Kafka's commit was past it, is unclear: the back office is asked before anything is delivered.
 `tests/unit/test_starts.py` has the table.
 """
 
@@ -23,41 +23,44 @@ class Known:
     """What the ledger knows of a partition."""
 
     offset: int | None = None
-    """All records before it are done with; None where it has never heard of the partition."""
+    """All records before it are finished; None where it has never heard of the partition."""
     topic_id: str | None = None
-    """Of which topic that is said; None where it was noted before ids were kept."""
+    """Kafka's id of the topic that the offset is about; None where it was noted before ids were kept."""
     ask_before: int = 0
-    """Records before it are unclear: others may have handed them over."""
+    """Records before this offset are unclear: somebody else may have delivered them."""
     lost: int = 0
     """Records that were gone before they were read, since the last reset of offsets."""
 
     def is_of_another(self, topic_id: str | None) -> bool:
-        """Whether this is said of another topic than the one with this id, as far as both are known."""
+        """Whether the offset is about another topic than the one with this id; False where one of the two ids is not known."""
         return None not in (self.topic_id, topic_id) and self.topic_id != topic_id
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a partition goes on, and what there is to say of it."""
+    """Where a partition starts, and what the ledger and people have to know of it."""
 
     offset: int
     topic_id: str | None
+    """Kafka's id of the topic; None where neither Kafka nor the ledger knows it."""
     ask_before: int = 0
+    """Records before this offset are unclear, as in `Known`, or because somebody moved the commit."""
     lost: int = 0
-    """As in `Known`."""
+    """Records that were gone before they were read, since the last reset of offsets."""
     newly_lost: int = 0
-    """Of these the ones that nobody has said yet."""
+    """Those of them that were not known to be lost before this start."""
     moved: int = 0
-    """So many offsets lie between the ledger's position and a commit that is ahead of it."""
+    """How far Kafka's commit is ahead of the ledger's offset."""
     first_commit: bool = False
     """Kafka has no commit for the partition."""
 
 
 def start_of(partition: TopicPartition, known: Known, committed: int | None, log: Log) -> Start:
-    """Where to go on.
+    """Where a partition starts, by what the ledger knows, what Kafka has as the group's commit (None for nothing), and its log.
 
     Raises:
-        CannotTell: topic-replaced, log-shortened; offsets-lost, where Kafka knows nothing of what we committed.
+        CannotTell: topic-replaced, where the ledger's offset is about another topic of this name; log-shortened, where the log ends before
+            it; offsets-lost, where Kafka has no commit although we committed.
     """
     at = known.offset
     if known.is_of_another(log.topic_id):  # also at 0: what waited there, or was parked, is gone

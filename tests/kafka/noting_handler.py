@@ -27,7 +27,7 @@ def records(topic: str, count: int, cases: int = CASES) -> list[Outgoing]:
 
 
 class Attempt(KafkaWork):
-    """A record, and whether its hand-over was given up after it began."""
+    """A record, and whether its delivery was given up after it began."""
 
     given_up: bool | None = None
 

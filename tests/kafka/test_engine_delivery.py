@@ -28,7 +28,7 @@ async def test_every_record_arrives_in_the_order_of_its_case(kafka: KafkaSetting
 
 
 async def test_stuck_case_is_given_up_when_it_holds_back_too_much(kafka: KafkaSettings) -> None:
-    """A hand-over that does not end holds back so many finished records and no more; then its case is set aside, and all is committed."""
+    """A delivery that does not end holds back so many finished records and no more; then its case is set aside, and all is committed."""
     kafka = kafka.model_copy(update={"rebalance_timeout_s": 6})
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 600))
@@ -71,7 +71,7 @@ async def test_memory_is_bounded_while_an_office_is_away(kafka: KafkaSettings) -
 
 
 async def test_office_that_is_away_gets_everything_later(kafka: KafkaSettings) -> None:
-    """While the office is away nothing is handed over and nothing committed; when it is back, everything goes, once and in order."""
+    """While the office is away nothing is delivered and nothing committed; when it is back, everything goes, once and in order."""
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 1_000))
     office = NotingHandler()

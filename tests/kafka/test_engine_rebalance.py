@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -14,7 +15,7 @@ from consumers.engine import CaseState
 from consumers.engine.starts import Known
 from infra.settings import KafkaSettings
 from tests.kafka.helpers import committed, eventually, fill, new_topic
-from tests.kafka.noting_handler import NotingHandler, engine_of, records, running
+from tests.kafka.noting_handler import NotingHandler, end_of, engine_of, records, running
 
 
 async def test_stopping_drains_and_commits(kafka: KafkaSettings) -> None:
@@ -32,7 +33,7 @@ async def test_stopping_drains_and_commits(kafka: KafkaSettings) -> None:
 
 
 async def test_partitions_move_without_repeats(kafka: KafkaSettings) -> None:
-    """When a second member joins under load, the first hands over in order: no record twice, no case out of order."""
+    """When a second member joins under load, the first gives its own up in order: no record twice, no case out of order."""
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 3_000))
     office = NotingHandler(delay_s=0.02)
@@ -61,7 +62,7 @@ async def test_blocked_event_loop_does_no_harm(kafka: KafkaSettings) -> None:
     assert office.calls <= 1_000 + 40
 
 
-async def test_nothing_runs_after_the_hand_over(kafka: KafkaSettings) -> None:
+async def test_nothing_runs_after_partitions_are_revoked(kafka: KafkaSettings) -> None:
     """Work that does not end in time is cancelled before the partitions go, and what waits to come again does not come any more."""
     kafka = kafka.model_copy(update={"rebalance_timeout_s": 6})
     topic = await new_topic(kafka)
@@ -75,7 +76,7 @@ async def test_nothing_runs_after_the_hand_over(kafka: KafkaSettings) -> None:
     assert (office.under_way, office.calls) == (0, calls)
 
 
-async def test_engine_that_fails_during_a_take_over_leaves_nothing_behind(kafka: KafkaSettings) -> None:
+async def test_engine_that_fails_during_an_assignment_leaves_nothing_behind(kafka: KafkaSettings) -> None:
     """Partitions that arrive while the engine is already leaving are let go again; begun anew, it works."""
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 20))
@@ -93,8 +94,32 @@ async def test_engine_that_fails_during_a_take_over_leaves_nothing_behind(kafka:
         await eventually(lambda: office.got == 20, 30)
 
 
+@pytest.mark.parametrize("method", ["on_assigned", "starts", "recognise", "capacity", "begin", "settle", "committing"])
+async def test_what_the_handler_raises_ends_the_run(kafka: KafkaSettings, method: str) -> None:
+    """As the contract says: it comes out of the run, nothing is left running, and the next run delivers what is not committed."""
+    topic = await new_topic(kafka)
+    await fill(kafka, records(topic, 20))
+    office = NotingHandler()
+    as_usual = getattr(office, method)
+
+    def fail_once(*args: Any) -> Any:
+        if method == "committing" and not any(args[0].values()):
+            return as_usual(*args)  # what the first commit raises is logged by the client
+        setattr(office, method, as_usual)
+        raise Fenced
+
+    setattr(office, method, fail_once)
+    engine = engine_of(kafka, topic, office)
+    assert isinstance(await end_of(engine), Fenced)
+    assert (list(engine.core.partitions), engine.pipeline.tasks, office.under_way) == ([], (), 0)
+    assert engine.finding() == "Fenced; begun anew in a moment"
+    async with running(engine):
+        await eventually(lambda: {value for case in office.cases.values() for value in case} == set(range(20)))
+        await eventually(lambda: engine.finding() is None)
+
+
 class Reluctant(NotingHandler):
-    """An office whose first take-over waits until it may go on."""
+    """An office whose first assignment waits until it may go on."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A stop has one budget, whatever does not answer: hand-overs, the store, Kafka."""
+"""A stop has one budget, whatever does not answer: deliveries, the store, Kafka."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Handler:
         return list(works), []
 
     async def deliver(self, work: Any) -> None:
-        await self._hang("hand over")
+        await self._hang("deliver")
 
     def give_up(self, work: Any, reason: str | None) -> None:
         """It is forgotten anyway."""
@@ -102,7 +102,7 @@ async def drain(engine: Engine[Any], consumer: Consumer) -> None:
     await rebalance.drain(LIMIT_S)
 
 
-@pytest.mark.parametrize("hangs", ["begin", "hand over", "settle"])
+@pytest.mark.parametrize("hangs", ["begin", "deliver", "settle"])
 async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
     """The stop ends within its limit, the commit is made, and nothing runs any more."""
     handler, consumer = Handler(hangs), Consumer(hangs=False)

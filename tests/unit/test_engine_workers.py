@@ -23,13 +23,13 @@ ENOUGH_TURNS: Final = 40
 
 @dataclass(eq=False)
 class Piece:
-    """One record, and how its hand-over goes."""
+    """One record, and how its delivery goes."""
 
     kind: Kind
     number: int
     answer: asyncio.Future[None]
     worker: asyncio.Task[None] | None = None
-    """Who hands it over now."""
+    """Who delivers it now."""
     ended: list[str] = field(default_factory=list)
     """How: `answered`, or what it was given up for."""
     cut_off: bool = False
@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 20))
     def cancelled_below(self, pick: int) -> None:
-        """Somebody cancels what the hand-over waits for."""
+        """Somebody cancels what the delivery waits for."""
         self._with_one(pick, lambda piece: self.cut_off(piece) and piece.answer.cancel())
 
     @rule(pick=st.integers(0, 20))
@@ -203,7 +203,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def everything_has_its_place(self) -> None:
-        """After some turns nothing waits that could be handed over: as many run as there are places for."""
+        """After some turns nothing waits that could be delivered: as many run as may."""
         self.run_turns(ENOUGH_TURNS)
         left = [piece for piece in self.pieces if piece not in self.finished]
         assert len(self.office.running) == min(self.most, len(left))
