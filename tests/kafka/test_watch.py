@@ -1,0 +1,198 @@
+"""On a real bus: the watch keeps what processes and operators say, also when it is killed, and every record is as the AsyncAPI document says."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from consumers.desk.operations import note
+from consumers.watch.store import Heard, all_operations, last_heartbeats, open_store
+from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.jars import java
+from infra.kafka.reading import read_all
+from producers.synthetic import messages
+from schemas import asyncapi, topics
+from schemas.errors import UsageError
+from schemas.heartbeats import ProcessKind
+from schemas.operations import Operation, OperatorAction
+from stadtbus.local.system import LocalSystem, Shape
+from stadtbus.processes import port_of
+from stadtbus.settings import CONFIG_VARIABLE
+from tests import asyncapi_contract
+from tests.kafka.helpers import committed
+from tests.kafka_service import free_system_offset
+
+try:
+    java()
+except UsageError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+OFFICE = "nuernberg.meldewesen"
+START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
+SHAPE = Shape(
+    processes=["gateway", OFFICE, "audit", "statistics", "watch"],
+    environment={"STADTBUS_DELIVERY__IMMEDIATE_RETRIES": "0", "STADTBUS_DELIVERY__FIRST_BACKOFF_S": "2"},
+)
+ALL = {"submission", "parkedCopy", "deadLetter", "statusEvent", "operation", "heartbeat"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalSystem]:
+    """A bus with a Kafka of its own."""
+    made = LocalSystem(tmp_path_factory.mktemp("bus"), port_offset=free_system_offset(), shape=SHAPE)
+    await made.start(fresh=True)
+    yield made
+    await made.stop()
+
+
+def heard(system: LocalSystem) -> dict[ProcessKind, Heard]:
+    """The last heartbeat of each process, as the watch has kept it."""
+    store = open_store(system.stores)
+    try:
+        return {one.heartbeat.process: one for one in store.read_now(last_heartbeats)}
+    finally:
+        store.close()
+
+
+def actors(system: LocalSystem) -> list[str]:
+    """Who has done something, as the watch has kept it."""
+    store = open_store(system.stores)
+    try:
+        return [one.operation.actor for one in store.read_now(all_operations)]
+    finally:
+        store.close()
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 45) -> None:
+    """Return as soon as the condition holds."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)
+
+
+async def send(system: LocalSystem, seed: int, number: int) -> None:
+    """Submit so many messages to the office."""
+    (entry,) = [one for one in system.portals if one.route.office == OFFICE]
+    portal = system.portal(entry)
+    await portal.send_all(itertools.islice(messages.messages(entry.route, entry.author, seed=seed, start=START), number))
+    assert not portal.book.rejected
+    await portal.close()
+
+
+def operation(actor: str) -> Operation:
+    """Something that an operator does."""
+    return Operation(at=datetime.now(UTC), actor=actor, action=OperatorAction.REPLAY, office=OFFICE, count=1)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_heartbeats_say_what_processes_do(system: LocalSystem) -> None:
+    """All processes are heard; the adapter says what is in flight and that its back office is down, and later that it is not."""
+    await until(lambda: set(heard(system)) == set(ProcessKind))
+    await system.set_mood(OFFICE, "away")
+    await send(system, seed=1, number=20)
+
+    def is_down() -> bool:
+        said = heard(system)[ProcessKind.ADAPTER].heartbeat
+        return bool(said.breaker and said.breaker.open and said.in_flight == 20)
+
+    await until(is_down)
+    said = heard(system)[ProcessKind.ADAPTER].heartbeat
+    assert (said.office, "office" in said.findings) == (OFFICE, True)
+    assert said.breaker is not None and said.breaker.since is not None  # noqa: PT018 - for the type checker
+    assert said.oldest_in_flight_since is not None
+    behind = [one for one in said.partitions.values() if one.oldest_since is not None]
+    assert behind
+    assert all((one.committed or 0) < one.position for one in behind)
+    await system.set_mood(OFFICE, "ok")
+
+    def is_done() -> bool:
+        said = heard(system)[ProcessKind.ADAPTER].heartbeat
+        return bool(said.breaker and not said.breaker.open and said.in_flight == 0)
+
+    await until(is_done)
+    said = heard(system)[ProcessKind.ADAPTER].heartbeat
+    read = {name: one for name, one in said.partitions.items() if topics.submissions(OFFICE) in name}
+    assert sum(one.position for one in read.values()) == 20
+    assert all(one.committed == one.position for one in read.values())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_clean_stop_is_said(system: LocalSystem) -> None:
+    """A process that is stopped says so; one that is killed does not."""
+    await system.supervisor.stop(["statistics"])
+    await until(lambda: heard(system)[ProcessKind.STATISTICS].heartbeat.stopping)
+    await system.supervisor.start([system.spec("statistics")])
+    await until(lambda: not heard(system)[ProcessKind.STATISTICS].heartbeat.stopping)
+    system.kill("statistics")
+    await asyncio.sleep(1)
+    assert not heard(system)[ProcessKind.STATISTICS].heartbeat.stopping
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_watch_says_since_when_it_is_up_to_date(system: LocalSystem) -> None:
+    """At `/readyz`, which is ready then."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{port_of(system.settings, 'watch')}/readyz")
+    assert (answer.status_code, answer.text.startswith("up to date: since 20")) == (200, True)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_killed_between_store_and_acknowledgement(system: LocalSystem) -> None:
+    """A record that was stored and not acknowledged comes again, and is there once."""
+    await system.supervisor.stop(["watch"])
+    await note(system.kafka, operation("before"))
+    environment = os.environ | {CONFIG_VARIABLE: str(system.config), "STADTBUS_CRASH_AT": "watch.stored:1"}
+    for _ in range(8):  # a batch of heartbeats may be first
+        before = await committed(system.kafka, topics.GROUP_WATCH, topics.OPERATIONS)
+        command = [sys.executable, "-m", "stadtbus", "run", "watch"]
+        done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, check=False, timeout=60)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        if actors(system) == ["before"]:
+            break
+    assert actors(system) == ["before"]
+    assert await committed(system.kafka, topics.GROUP_WATCH, topics.OPERATIONS) == before
+    await system.supervisor.start([system.spec("watch")])
+    await note(system.kafka, operation("after"))
+    await until(lambda: "after" in actors(system))
+    assert actors(system) == ["before", "after"]
+
+    async def acknowledged() -> int:
+        return sum((await committed(system.kafka, topics.GROUP_WATCH, topics.OPERATIONS)).values())
+
+    deadline = time.monotonic() + 30
+    while await acknowledged() < 2:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_records_are_as_the_document_says(system: LocalSystem, tmp_path: Path) -> None:
+    """Key, headers, content type and value of each record in each topic of this run: accepted, delivered, parked, dead, told, noted, beating."""
+    await system.set_mood(OFFICE, "busy")
+    await send(system, seed=2, number=3)
+    await asyncio.sleep(3)
+    await system.set_mood(OFFICE, "refuse")
+    await send(system, seed=3, number=3)
+    await asyncio.sleep(3)
+    document = asyncapi.document("1")
+    deadline = time.monotonic() + 60
+    while True:
+        seen: list[ConsumerRecord] = []
+        await read_all(system.kafka, [topic.name for topic in topics.all_topics(system.catalogue.offices)], seen.append)
+        if {asyncapi_contract.message_of(document, record.topic) for record in seen} == ALL or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(1)
+    assert {asyncapi_contract.check(document, record) for record in seen} == ALL
