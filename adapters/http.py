@@ -67,17 +67,18 @@ _PAGE_WITHIN_BYTES: Final = 1024
 
 
 class Login(Protocol):
-    """How we say who we are: the value of the header `Authorization`."""
+    """How we say who we are: the value of the header `Authorization`. Called by `HttpOffice`, for many requests at the same time."""
 
     async def header(self, refused: str = "") -> str:
-        """The value; another one than `refused`, where there can be another.
+        """The value. Called before each request, and once more, with the value that was refused, after a 401: where another one comes then,
+        the request is sent again with it. It may wait for a token endpoint, but must not block the loop.
 
         Raises:
-            DestinationDown: there is none to be had.
+            DestinationDown: there is none to be had; the request is not sent.
         """
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Give connections back. Called once, after the last request."""
 
 
 class HttpSettings(Part):

@@ -1,17 +1,23 @@
 """The contract between the bus and an adapter.
 
-An adapter hands one submission at a time to one back office. The bus calls it for many cases at once, but never twice at the
-same time for one case, and in the order of the case. The bus keeps the ledger; the adapter keeps no state of its own.
+An adapter hands one submission at a time to one back office of one city. It is made once per process (`stadtbus run adapter`), inside
+the event loop that calls it, as `Adapter class(Settings(...))`; the constructor connects nothing, so a back office that is away does
+not keep the process from starting. The bus keeps the ledger; the adapter keeps no state that an outcome depends on.
 
-- `translate` is pure: no I/O, no clock, no random; the same submission gives the same bytes.
-- `deliver` hands over once. It returns what the back office confirmed, or raises one of the four causes of
-  `schemas.errors.DeliveryFailure`. Anything else it raises counts as *unclear*, time-outs included, also a CancelledError
-  of something that it waited for and the SystemExit of a library: the bus asks `find` before it calls `deliver` again. `kit.NotTheOffice` is unclear too, but says that somebody else answered: no try counts, and the
-  office waits as for one that is down.
-- A DestinationDown may say for how long (`retry_after_s`); the bus leaves the office alone until then, at most for an hour.
-- `kit.UnclearAnswer` says why in a sentence that operators read; of other exceptions they read the class.
-- `find` says whether an earlier hand-over arrived. It tells the truth or raises; None means "certainly not there".
-- Reasons in failures, logs and references never contain personal data.
+What the methods raise decides what becomes of a submission (`schemas.errors.DeliveryFailure` and `consumers/delivery/decide.py`):
+
+| raised by `deliver`          | the back office      | what follows                                                            |
+|------------------------------|----------------------|-------------------------------------------------------------------------|
+| Blip                         | has not taken it     | some immediate retries; then the case is parked and tried later         |
+| DestinationDown              | has not taken it     | the whole office pauses, `retry_after_s` or as it thinks, at most 1 h   |
+| CaseNotReady                 | has not taken it     | the case is parked and tried later, its later submissions behind it     |
+| Refused                      | never will take it   | a dead letter                                                           |
+| `kit.NotTheOffice`           | may have taken it    | the office pauses as for DestinationDown; `find` before the next try    |
+| anything else                | may have taken it    | as for Blip, but `find` is asked before the next try                    |
+
+*Anything else* includes time-outs, a CancelledError of something that the adapter waited for, and the SystemExit of a library.
+Reasons of the four causes and of `kit.UnclearAnswer` are shown to operators as they are; of other exceptions only the class is.
+Reasons, references, names of documents and logs never contain personal data.
 """
 
 from __future__ import annotations
@@ -64,7 +70,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The back office has it; `reference` is its own number for it, which travels in events and must not hold a name.
+    """The back office has it. `reference` is its own number for it, which portals see and must not hold a name.
 
     Raises:
         ValueError: the reference is not short printable text, or has a letter that could not be read.
@@ -92,46 +98,62 @@ class Refusal:
 
 
 class CannotFind(Exception):
-    """This back office has no way to say whether a hand-over arrived; raised by `find`. A person has to find out then."""
+    """Raised by `find`: this back office has no way to say whether a submission arrived. The submission becomes a dead letter, and a
+    person has to find out.
+    """
 
 
 class Adapter(Protocol):
-    """One back office of one city. Instances are made once per process, inside its event loop."""
+    """One back office of one city. All methods are called in the event loop of the process."""
 
     max_concurrency: int
-    """How many hand-overs at the same time this back office bears."""
+    """How many calls of `deliver` and `find` this back office bears at the same time, each of another case. Read once, at the start; the
+    setting `delivery.max_concurrency` can only make it less.
+    """
 
     def translate(self, submission: Submission) -> Document:
-        """The document to hand over.
+        """The document to hand over. Called before each `deliver`, and by `stadtbus adapter try|check|diff`.
+
+        Pure: no I/O, no clock, no chance; the same submission gives the same bytes in every process. It runs in the event loop, which
+        it holds up, so it may not wait for anything.
 
         Raises:
             Refused: the submission has no form that this back office can take.
+            Exception: the same to the bus, since nothing has left yet: a dead letter.
         """
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:
-        """Hand over once; `attempt` counts from 1.
+        """Hand over once, and return what the back office confirmed; `attempt` counts from 1 for each submission, in all processes.
+
+        Called for many cases at the same time, for one case never twice at the same time, and in the order of the case. It may take as
+        long as the back office does, but must not block the loop. After `delivery.attempt_timeout_s`, or when a process that stops
+        can wait no longer, it is cancelled, and the outcome is unclear. So that a hand-over has one effect, nothing in it is sent twice.
 
         Raises:
-            Blip, DestinationDown, CaseNotReady, Refused: see above; anything else means that the outcome is unclear.
+            Blip, DestinationDown, CaseNotReady, Refused: certainly not taken, see above.
+            Exception: the outcome is unclear.
         """
 
     async def find(self, submission_id: UUID) -> Delivered | None:
-        """Did an earlier hand-over of this submission arrive?
+        """Whether an earlier hand-over of this submission arrived. Called in place of `deliver` when its outcome is unclear, perhaps in
+        another process; after None `deliver` follows at once, so None has to mean "certainly not there, and not on its way".
 
         Raises:
             CannotFind: this back office cannot say, ever.
-            Exception: it does not say now.
+            Refused: it arrived, and was refused: a dead letter.
+            DestinationDown: the office is paused, and it is asked again.
+            Exception: it does not say now; it is asked again later.
         """
 
     async def check(self) -> str:
-        """One line on reachability, version and clock of the back office, for people.
+        """One line on reachability, version and clock of the back office, for people. Called by `stadtbus adapter check`.
 
         Raises:
             DestinationDown: it does not answer.
         """
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Give connections back. Called once, when nothing else runs; whatever it raises is logged, and one that takes long is left."""
 
 
 @runtime_checkable
@@ -141,6 +163,9 @@ class AnswersLater(Protocol):
     async def outcome(self, reference: str) -> Accepted | Refusal | None:
         """What the back office has decided about what it has under this reference; None while it has not.
 
+        Called after `deliver`, for each submission again and again, after longer pauses each time, for many at the same time and beside
+        `deliver`; when it has answered, and the answer is written, not any more. It must not block the loop, and is cancelled after two minutes.
+
         Raises:
-            Exception: it does not say now.
+            Exception: it does not say now, and is asked again; a DestinationDown with `retry_after_s` keeps all questions off so long.
         """

@@ -1,4 +1,4 @@
-"""What every reading of an answer needs."""
+"""For methods of adapters that read an answer: its values, fit for events and logs, and what to raise where it does not say enough."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ _MOST_EXACT = 2**53
 
 
 class UnclearAnswer(Exception):
-    """The back office answered, but not whether it has the submission.
+    """To be raised by `deliver` or `find`: the back office answered, but not whether it has the submission. The outcome is unclear, and
+    `find` is asked before the next try.
 
-    The sentence goes to logs, dead letters and operators: it says what was looked for, and never what was there instead.
+    The text goes to logs, dead letters and operators: it says what was looked for, and never quotes what was there instead.
     """
 
 
 class NotTheOffice(UnclearAnswer):
-    """Something else answered in place of the back office: a maintenance page, a login page, a proxy.
+    """To be raised where something else answered in place of the back office: a maintenance page, a login page, a proxy.
 
-    It says nothing about the submission, so no try of it counts. The office waits as for one that is down; and because the hand-over may
-    have had its effect all the same, `find` is asked before anything is sent again.
+    The office pauses as for DestinationDown, and no try of the submission counts. Because the hand-over may have had its effect all
+    the same, `find` is asked before the next one.
     """
 
 
 def text(answered: object) -> str:
-    """What a back office answered as text, without blanks around it: a text or a whole number; empty for anything else."""
+    """A text or a whole number of an answer as text, without blanks around it; empty for anything else."""
     if isinstance(answered, float) and answered.is_integer() and abs(answered) <= _MOST_EXACT:
         answered = int(answered)
     if isinstance(answered, int) and not isinstance(answered, bool):
@@ -37,10 +38,11 @@ def text(answered: object) -> str:
 
 
 def delivered(answered: object, name: str) -> Delivered:
-    """What the back office has, by its own number as it answered it: text or a whole number. `name` is what the answer calls it.
+    """What `deliver` or `find` returns for the back office's own number as it answered it: text or a whole number. `name` is what the
+    answer calls it.
 
     Raises:
-        UnclearAnswer: there is none, or it is none.
+        UnclearAnswer: there is no number, or it is not fit for a reference.
     """
     reference = text(answered)
     if not reference:
@@ -54,11 +56,13 @@ def delivered(answered: object, name: str) -> Delivered:
 
 
 def reason_code(answered: object) -> str:
-    """A code that a back office answered, fit for logs; free text could quote the applicant and does not get through."""
+    """A code of an answer, fit for logs: up to 40 of A-Z, 0-9 and `_`. Anything else, which could quote the applicant, becomes
+    `UNREADABLE_CODE`.
+    """
     code = text(answered)
     return code if _CODE.fullmatch(code) else "UNREADABLE_CODE"
 
 
 def one_line(answered: object) -> str:
-    """What a back office says about itself, fit for a line that people read."""
+    """The first 80 characters of what a back office says about itself, without line ends and control characters; for `check`."""
     return "".join(character for character in str(answered)[:_LONGEST_STATE] if character.isprintable())

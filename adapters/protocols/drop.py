@@ -63,22 +63,29 @@ class Drop:
 
 
 class DropFiles(Protocol):
-    """The folders, wherever they are. Every failure is an OSError; only FileNotFoundError means that a file is not there."""
+    """The files of a drop, wherever its folders are; paths are relative to them. Called by `DropAdapter` in the event loop, for many
+    submissions at the same time, and must not block it. Every failure has to be an OSError, time-outs included; only
+    FileNotFoundError means that a file is not there.
+    """
 
     async def is_there(self, path: str) -> bool:
-        """Whether there is such a file or folder. "No permission" is a failure, not a no."""
+        """Whether there is such a file or folder. False only where that is certain: "no permission" raises."""
 
     async def read(self, path: str, limit_bytes: int) -> bytes:
-        """The first bytes of a file."""
+        """The first bytes of a file, which may be being written at this moment.
+
+        Raises:
+            FileNotFoundError: there is none; the acknowledgement is waited for.
+        """
 
     async def write(self, path: str, content: bytes) -> None:
-        """A whole new file, kept even if the machine stops now, where that can be had."""
+        """A whole new file; on a disk when this returns, where that can be had. What fails here was not handed over."""
 
     async def rename(self, path: str, target: str) -> None:
-        """Give a file its final name."""
+        """Give a file its final name, which hands it over. Called once for a file; what fails here leaves the outcome unclear."""
 
     async def remove(self, path: str) -> None:
-        """Remove a file."""
+        """Remove a refusal that answered an earlier hand-over. What fails here was not handed over."""
 
 
 class DropSettings(Part):
@@ -90,7 +97,7 @@ class DropSettings(Part):
 
 
 class DropAdapter:
-    """Hands over by files. A protocol says where the `files` is; a subclass of that says `drop` and `translate`."""
+    """Hands over by files. A protocol says where the `files` are; a subclass of that says `drop` and `translate`."""
 
     drop: ClassVar[Drop]
     max_concurrency = 50
@@ -99,10 +106,10 @@ class DropAdapter:
         self._limits = settings
 
     async def files(self) -> DropFiles:
-        """The folders.
+        """The folders. Called at the beginning of each hand-over and question; connects where that is needed.
 
         Raises:
-            OSError: they cannot be reached.
+            OSError: they cannot be reached, so the back office is down.
         """
         raise NotImplementedError
 
@@ -220,7 +227,7 @@ def _judge(line: str) -> Delivered:
 
 @contextlib.contextmanager
 def nothing_handed_over() -> Iterator[None]:
-    """What fails in here is the way to the back office, time-outs included."""
+    """Turns every OSError within, time-outs included, into DestinationDown: nothing was handed over yet."""
     try:
         yield
     except OSError as error:

@@ -37,13 +37,13 @@ class FileAdapter(DropAdapter):
 
 
 class LocalFiles:
-    """A `DropFiles` below one folder. A share can hang, so every call is made in a thread."""
+    """Files below one folder. A share can hang, so every call is made in a thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def is_there(self, path: str) -> bool:
-        """See `DropFiles`."""
+        """Whether there is such a file or folder."""
         try:
             await asyncio.to_thread((self._folder / path).stat)
         except FileNotFoundError:
@@ -51,7 +51,7 @@ class LocalFiles:
         return True
 
     async def read(self, path: str, limit_bytes: int) -> bytes:
-        """See `DropFiles`."""
+        """The first bytes of a file."""
         return await asyncio.to_thread(_read, self._folder / path, limit_bytes)
 
     async def write(self, path: str, content: bytes) -> None:
@@ -63,7 +63,7 @@ class LocalFiles:
         await asyncio.to_thread(_rename, self._folder / path, self._folder / target)
 
     async def remove(self, path: str) -> None:
-        """See `DropFiles`."""
+        """Remove a file."""
         await asyncio.to_thread((self._folder / path).unlink)
 
 

@@ -102,7 +102,7 @@ class _Line:
 
 
 class SftpFiles:
-    """A `DropFiles` in the home of an SFTP user."""
+    """Files in the home of an SFTP user."""
 
     def __init__(self, sftp: asyncssh.SFTPClient) -> None:
         self._sftp = sftp
@@ -117,24 +117,24 @@ class SftpFiles:
         return True
 
     async def read(self, path: str, limit_bytes: int) -> bytes:
-        """See `DropFiles`."""
+        """The first bytes of a file."""
         with _as_os_error():
             async with self._sftp.open(path, "rb") as file:
                 return cast("bytes", await file.read(limit_bytes))
 
     async def write(self, path: str, content: bytes) -> None:
-        """See `DropFiles`."""
+        """A whole new file."""
         with _as_os_error():
             async with self._sftp.open(path, "wb") as file:
                 await file.write(content)
 
     async def rename(self, path: str, target: str) -> None:
-        """See `DropFiles`."""
+        """Give a file its final name."""
         with _as_os_error():
             await self._sftp.rename(path, target)
 
     async def remove(self, path: str) -> None:
-        """See `DropFiles`."""
+        """Remove a file."""
         with _as_os_error():
             await self._sftp.remove(path)
 

@@ -94,7 +94,7 @@ class Guard:
         self.secret = site.password.get_secret_value()
 
     def turns_away(self, request: Request) -> bool:
-        """Whether the login is not the right one."""
+        """Whether the login is not the right one. Asked by the protocol for each request, before anything else."""
         raise NotImplementedError
 
     def office_settings(self) -> dict[str, object]:
@@ -106,11 +106,11 @@ class BasicGuard(Guard):
     """HTTP Basic."""
 
     def turns_away(self, request: Request) -> bool:
-        """See `Guard`."""
+        """Whether the login is not the right one."""
         return not compare_digest(request.headers.get("Authorization", ""), basic(self.site.user, self.site.password))
 
     def office_settings(self) -> dict[str, object]:
-        """See `Guard`."""
+        """What the adapter needs to log in."""
         return {"user": self.site.user, "password": self.secret}
 
 
@@ -118,11 +118,11 @@ class TokenGuard(Guard):
     """A fixed bearer token."""
 
     def turns_away(self, request: Request) -> bool:
-        """See `Guard`."""
+        """Whether the login is not the right one."""
         return not compare_digest(request.headers.get("Authorization", ""), f"Bearer {self.secret}")
 
     def office_settings(self) -> dict[str, object]:
-        """See `Guard`."""
+        """What the adapter needs to log in."""
         return {"token": self.secret}
 
 
@@ -136,12 +136,12 @@ class ClientGuard(Guard):
         self.routes = (Route("/oauth/token", self._issue, methods=["POST"]),)
 
     def turns_away(self, request: Request) -> bool:
-        """See `Guard`."""
+        """Whether the login is not the right one."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return self.tokens.get(token, 0) < time.monotonic()
 
     def office_settings(self) -> dict[str, object]:
-        """See `Guard`."""
+        """What the adapter needs to log in."""
         return {"client_id": self.site.user, "client_secret": self.secret}
 
     async def _issue(self, request: Request) -> Response:

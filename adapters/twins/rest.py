@@ -31,7 +31,7 @@ class RestTwin(HttpTwin):
     rest: ClassVar[Rest]
 
     def routes(self) -> list[Route]:
-        """See `HttpTwin`."""
+        """The protocol."""
         return [
             Route(f"/{self.rest.collection}", self.guarded(self._create), methods=["POST"]),
             Route(f"/{self.rest.collection}/{{number}}", self.guarded(self._show)),

@@ -30,7 +30,7 @@ class SoapTwin(HttpTwin):
     soap: ClassVar[Soap]
 
     def routes(self) -> list[Route]:
-        """See `HttpTwin`."""
+        """The protocol."""
         return [Route("/soap", self._call, methods=["POST"])]
 
     def office_settings(self) -> dict[str, object]:

@@ -27,15 +27,20 @@ class Twin(Protocol):
     """One simulated back office, made with a `Site`. `open` and `close` concern its protocol port; the book outlives both."""
 
     book: Book
+    """What it got, and its mood, which may change at any moment: the protocol looks before each answer."""
 
     async def open(self) -> None:
-        """Listen; OSError where the port is taken."""
+        """Listen. Called at the start, and when the mood is `away` no longer.
+
+        Raises:
+            OSError: the port is taken.
+        """
 
     async def close(self) -> None:
-        """Close port and connections; nothing happens where they are closed already."""
+        """Close port and connections, so that a client notices at once. Called at the end and for the mood `away`, also twice."""
 
     def office_settings(self) -> dict[str, object]:
-        """What the adapter needs to reach this twin, ready for JSON or TOML."""
+        """What the adapter needs to reach this twin, ready for JSON or TOML. A free port is known from `open` on."""
 
 
 def make_twin(office: str, site: Site) -> Twin:

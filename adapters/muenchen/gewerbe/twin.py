@@ -34,7 +34,7 @@ class MuenchenGewerbeTwin(RestTwin):
         """Submissions that it takes, and does not accept when it decides."""
 
     def routes(self) -> list[Route]:
-        """See `HttpTwin`."""
+        """The protocol."""
         return [*super().routes(), Route(f"/{DECISIONS}/{{number}}", self.guarded(self._decision))]
 
     async def _decision(self, request: Request) -> Response:
