@@ -14,19 +14,21 @@ log = structlog.get_logger()
 
 
 class Assignment:
-    """Where the assigned partitions started, and how many of their records were gone before they were read.
+    """Where the assigned partitions started, what is committed of them, and how many of their records were gone before they were read.
 
     It keeps what it knows when partitions are revoked, for the last commit and for whoever asks, until others are assigned.
     """
 
     def __init__(self) -> None:
+        self.committed: dict[TopicPartition, int] = {}
+        """What Kafka has taken of our commits since the partitions were assigned."""
         self.lost: dict[TopicPartition, int] = {}
         """By partition how many records were gone before they were read, since the last reset of offsets."""
         self.run_ended: str | None = None
         """Why the last run ended, for people; None as soon as partitions are assigned again."""
         self._starts: Mapping[TopicPartition, Start] = {}
 
-    def begin(self, starts: Mapping[TopicPartition, Start]) -> None:
+    def on_assigned(self, starts: Mapping[TopicPartition, Start]) -> None:
         """These partitions were assigned, and start here; what a person has to know of it is logged and counted."""
         for partition, start in starts.items():
             if start.newly_lost:
@@ -34,6 +36,7 @@ class Assignment:
             if start.moved:
                 _report_moved(partition, start)
         self._starts = starts
+        self.committed = {}
         self.lost = {partition: start.lost for partition, start in starts.items()}
         self.run_ended = None
 

@@ -36,14 +36,8 @@ class Commits:
         self._group = group
         self._handler = handler
         self._assignment = assignment
-        self.committed: dict[TopicPartition, int] = {}
-        """What Kafka has taken since the partitions were assigned."""
         self._one_at_a_time = asyncio.Lock()
         """So that an older commit never arrives after a newer one."""
-
-    def begin(self) -> None:
-        """Partitions were assigned: somebody else may have committed since."""
-        self.committed.clear()
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note and commit these, where they differ from what is committed.
@@ -54,7 +48,8 @@ class Commits:
             Exception: what comes out of the handler; nothing was committed.
         """
         async with self._one_at_a_time:
-            news = {partition: offset for partition, offset in self._first_ones_first(offsets).items() if self._is_new(partition, offset)}
+            committed = self._assignment.committed
+            news = {partition: offset for partition, offset in self._to_commit(offsets).items() if committed.get(partition) != offset}
             if not news:
                 return
             crashpoints.reached("commit.before")
@@ -66,7 +61,7 @@ class Commits:
             except (KafkaError, TimeoutError) as error:
                 log.warning("offset_commit_failed", group=self._group, error=type(error).__name__)
             else:
-                self.committed.update(news)
+                self._assignment.committed.update(news)
                 crashpoints.reached("commit.after")
 
     async def commit_last(self, offsets: Mapping[TopicPartition, int], limit_s: float) -> None:
@@ -77,18 +72,15 @@ class Commits:
         except TimeoutError:
             log.warning("offset_commit_failed", group=self._group, error=TimeoutError.__name__)
 
-    def _first_ones_first(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """What to commit: where a partition started goes before any other offset, until Kafka has taken it. The ledger is written before;
-        were it further on then, and Kafka without a commit, the group's offsets would seem lost.
+    def _to_commit(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """These offsets, but where Kafka has no commit of a partition yet, where it started: that has to be the first one. The ledger is
+        written before; were it further on then, and Kafka did not take the commit, the group's offsets would seem lost.
         """
         first = self._assignment.first_commits
         return {
-            partition: first[partition] if partition in first and partition not in self.committed else offset
+            partition: first[partition] if partition in first and partition not in self._assignment.committed else offset
             for partition, offset in offsets.items()
         }
-
-    def _is_new(self, partition: TopicPartition, offset: int) -> bool:
-        return self.committed.get(partition) != offset
 
     def _with_lost(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
         """Each offset with how many records of its partition were lost, for whoever looks from outside."""

@@ -9,8 +9,9 @@ FastStream hosts the process; this loop is ours, because batches, order per case
     settler     what came of it is made durable, and told to the core               settling.py
     committer   commits what the core has behind it                                 commits.py
 
-`core.py` decides order and what may be committed, `rebalance.py` what happens when partitions are assigned and revoked,
-`handler.py` says what all of this asks of the delivery.
+`core.py` decides about order and about what may be committed. `rebalance.py` says what happens when partitions are assigned and revoked,
+`starts.py` where they start then; `pipeline.py` holds the tasks in between. `assignment.py` and `topic_watch.py` keep what is known of
+partitions and topics. `handler.py` is the contract with the delivery.
 """
 
 from __future__ import annotations
@@ -66,11 +67,9 @@ class Engine(Generic[WorkT]):
         self._topics = TopicWatch(self._topic_names, self._assignment)
         self._polling: Polling | None = None
         """That of the last run."""
-        self._commits: Commits | None = None
-        """Those of the last run."""
         self.core: KafkaCore[WorkT] = Core(handler.make)
         self.pipeline: Pipeline[WorkT] = Pipeline(
-            self.core, handler, limits, group=group, begin_limit_s=settings.session_timeout_s / 2, may_read=self._may_read
+            self.core, handler, limits, group=group, wait_limit_s=settings.session_timeout_s / 2, may_read=self._may_read
         )
         self.progress = Progress(_STALL_LIMIT_S)
 
@@ -90,14 +89,10 @@ class Engine(Generic[WorkT]):
             self._assignment.run_ended = ended
             raise
 
-    def committed(self) -> Mapping[TopicPartition, int]:
-        """What Kafka has taken since the partitions were assigned."""
-        return {} if self._commits is None else self._commits.committed
-
     async def _run(self) -> None:
         consumer = await start_consumer(self._settings, self._group, f"{self._group}-engine")
         polling = self._polling = Polling(consumer, self._group)
-        commits = self._commits = Commits(consumer, self._group, self._handler, self._assignment)
+        commits = Commits(consumer, self._group, self._handler, self._assignment)
         reader = Reader(consumer, polling, self.core, self._handler, self._assignment, self._limits, may_read=self._may_read)
         limit_s = self._settings.rebalance_timeout_s * _SHARE_OF_REBALANCE
         rebalance = Rebalance(consumer, polling, self._handler, self.pipeline, commits, self._assignment, self._topics, limit_s=limit_s)
@@ -144,7 +139,11 @@ class Engine(Generic[WorkT]):
             await commits.commit(self.core.committable())
             self.pipeline.cancel_overdue()
 
-    # --- for health pages
+    # --- for health pages and heartbeats
+
+    def committed(self) -> Mapping[TopicPartition, int]:
+        """What Kafka has taken of our commits since the partitions were assigned."""
+        return self._assignment.committed
 
     def finding(self) -> str | None:
         """Why nothing is delivered, or not everything; None while all is well. Why a run has ended stands until partitions are assigned."""

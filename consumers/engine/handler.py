@@ -10,8 +10,9 @@ A record passes the handler in this order:
     committing               the commit is about to pass it
 
 One event loop calls all of them, so whatever does not return holds up the whole process, and whatever awaits only what is said here.
-"Ends the run" means: the exception comes out of `Engine.run` about a second later, when what ran was cut off and what is finished was
-committed. The process then runs the engine anew (`infra.tasks.in_background`), and every record that was not committed comes again.
+"Ends the run" means: within about a second the engine stops as it always does (`consumers.engine.rebalance`), but without waiting for
+what runs if dispatcher or settler have failed; then the exception comes out of `Engine.run`. The process runs the engine anew
+(`infra.tasks.in_background`), and every record that was not committed comes again.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ class TaskEnded(Exception):
 class Pipeline(Generic[WorkT]):
     """Dispatcher, workers and settler around the core, from an assignment to the next revocation.
 
-    Each assignment has all three anew, so nothing of an earlier one reaches a later one.
+    Each assignment has all three anew, so nothing of an earlier one reaches a later one. `Rebalance` calls `start`, `drain` and `close`;
+    the engine calls `wake` after each round of the reader, and `cancel_overdue` after each regular commit.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class Pipeline(Generic[WorkT]):
         limits: DeliverySettings,
         *,
         group: str,
-        begin_limit_s: float,
+        wait_limit_s: float,
         may_read: asyncio.Event,
     ) -> None:
-        """What has waited for a worker for `begin_limit_s` is not delivered any more. `may_read` is set when there may be room for more
+        """What has waited for a worker for `wait_limit_s` is not delivered any more. `may_read` is set when there may be room for more
         records.
         """
         self._core = core
@@ -51,7 +52,7 @@ class Pipeline(Generic[WorkT]):
         self._limits = limits
         self._group = group
         self._max_concurrency = min(limits.max_concurrency, handler.max_concurrency)
-        self._begin_limit_s = begin_limit_s
+        self._wait_limit_s = wait_limit_s
         self._may_read = may_read
         self._steps = Steps()
         self.tasks: Sequence[asyncio.Task[None]] = ()
@@ -63,7 +64,7 @@ class Pipeline(Generic[WorkT]):
         self._may_dispatch = asyncio.Event()
         self._settler = Settler(self._core, self._handler, self._steps, may_dispatch=self._may_dispatch, may_read=self._may_read)
         self._workers = Workers(
-            self._handler, self._settler.delivered, max_concurrency=self._max_concurrency, begin_limit_s=self._begin_limit_s
+            self._handler, self._settler.delivered, max_concurrency=self._max_concurrency, wait_limit_s=self._wait_limit_s
         )
         self._dispatcher = Dispatcher(self._core, self._handler, self._workers, self._settler, self._steps, may_dispatch=self._may_dispatch)
 

@@ -50,7 +50,7 @@ class Reader(Generic[WorkT]):
         self._may_read = may_read
 
     async def read(self) -> None:
-        """One round: poll once, or wait for room for about a second.
+        """One round: poll once, or wait for room for about a second. Called by the task of `Engine.run`, round after round.
 
         Raises:
             CannotTell: log-shortened.

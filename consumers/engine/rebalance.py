@@ -79,12 +79,11 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise
             self.failure = error if isinstance(error, Exception) else TaskEnded("on_assigned")
         else:
-            self._begin(starts, cases)
+            self._start(starts, cases)
             await self._commits.commit(self._assignment.first_commits)
 
-    def _begin(self, starts: Mapping[TopicPartition, Start], cases: Mapping[bytes, CaseState]) -> None:
-        self._commits.begin()
-        self._assignment.begin(starts)
+    def _start(self, starts: Mapping[TopicPartition, Start], cases: Mapping[bytes, CaseState]) -> None:
+        self._assignment.on_assigned(starts)
         offsets = {partition: start.offset for partition, start in starts.items()}
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)  # whatever was fetched for an earlier assignment comes again

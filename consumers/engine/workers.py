@@ -42,17 +42,17 @@ class Workers(Generic[WorkT]):
         done: Callable[[WorkT], None],
         *,
         max_concurrency: int,
-        begin_limit_s: float,
+        wait_limit_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`done` is called with each record whose delivery has ended, however; it must not raise. What has waited for a worker for
-        longer than `begin_limit_s` is given up undelivered: while it waited, or the machine slept, its partition may have gone to
+        longer than `wait_limit_s` is given up undelivered: while it waited, or the machine slept, its partition may have gone to
         another member, so the ledger has to be asked again.
         """
         self._handler = handler
         self._done = done
         self.max_concurrency = max_concurrency
-        self._begin_limit_s = begin_limit_s
+        self._wait_limit_s = wait_limit_s
         self._clock = clock
         self._waiting: deque[tuple[WorkT, float]] = deque()
         self._running: dict[WorkT, tuple[asyncio.Task[None], float]] = {}
@@ -121,9 +121,9 @@ class Workers(Generic[WorkT]):
         me = asyncio.current_task()
         assert me is not None  # noqa: S101 - it runs in one
         while self._waiting:
-            work, begun_s = self._waiting.popleft()
+            work, added_s = self._waiting.popleft()
             now_s = self._clock()
-            if now_s - begun_s > self._begin_limit_s:
+            if now_s - added_s > self._wait_limit_s:
                 self._handler.give_up(work, None)
             else:
                 await self._deliver(work, me, now_s)

@@ -143,7 +143,7 @@ async def test_the_ledger_is_not_ahead_of_the_first_commit() -> None:
     """Until Kafka has taken a first commit for a partition, the ledger says where it began: else its offsets seemed lost after a kill."""
     handler, consumer = Handler("nothing"), Consumer(hangs=False)
     assignment = Assignment()
-    assignment.begin({PARTITION: Start(0, None, first_commit=True)})
+    assignment.on_assigned({PARTITION: Start(0, None, first_commit=True)})
     commits = commits_of(handler, consumer, assignment)
     consumer.failures = [CommitFailedError(), CommitFailedError()]
     for offset in (0, 1):

@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         self.pieces: list[Piece] = []
         self.finished: list[Piece] = []
         self.workers: Workers[Piece] = Workers(
-            self.office, self.finished.append, max_concurrency=self.most, begin_limit_s=LIMIT_S, clock=lambda: self.now_s
+            self.office, self.finished.append, max_concurrency=self.most, wait_limit_s=LIMIT_S, clock=lambda: self.now_s
         )
 
     def soon(self, call: Callable[[], object]) -> None:
