@@ -14,16 +14,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _DELIVERY_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
-ACCEPTED = Counter("stadtbus_submissions_accepted_total", "Submissions taken into the outbox.", ["office", "portal"])
+ACCEPTED = Counter("stadtbus_submissions_accepted_total", "Submissions accepted: durable in the outbox.", ["office", "portal"])
 REJECTED = Counter("stadtbus_submissions_rejected_total", "Submissions refused at intake, by problem code.", ["code"])
 OUTBOX_PENDING = Gauge("stadtbus_outbox_pending", "Submissions in the outbox that are not on Kafka yet.", ["office"])
 RELAY_HELD = Gauge(
     "stadtbus_relay_held_cases", "Cases in the outbox of which Kafka refuses a submission, by its error. Alarm on any.", ["office", "error"]
 )
-DELIVERED = Counter("stadtbus_submissions_delivered_total", "Submissions that the back office confirmed.", ["office"])
-DELIVERY_SECONDS = Histogram(
-    "stadtbus_delivery_seconds", "Time from acceptance to confirmation by the back office.", ["office"], buckets=_DELIVERY_BUCKETS_S
-)
+DELIVERED = Counter("stadtbus_submissions_delivered_total", "Submissions that the back office has.", ["office"])
+DELIVERY_SECONDS = Histogram("stadtbus_delivery_seconds", "Time from acceptance to delivery.", ["office"], buckets=_DELIVERY_BUCKETS_S)
 DELIVERY_FAILURES = Counter("stadtbus_delivery_failures_total", "Hand-overs that did not succeed, by cause.", ["office", "cause"])
 PARKED = Counter("stadtbus_submissions_parked_total", "Submissions set aside in the retry topic, by cause.", ["office", "cause"])
 DEADLETTERS = Counter("stadtbus_deadletters_total", "Submissions that became dead letters, by cause.", ["office", "cause"])

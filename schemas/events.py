@@ -40,7 +40,7 @@ class State(StrEnum):
     DELIVERED = "delivered"
     """The back office has it. Where it does not decide later, this is the end."""
     ACCEPTED = "accepted"
-    """The back office has decided on what had been delivered, and took it."""
+    """Confirmed: the back office has decided on what had been delivered, and took it."""
     REJECTED = "rejected"
     """It came to nothing, with a reason: an operator discarded its dead letter, or the back office did not take what had been delivered."""
 

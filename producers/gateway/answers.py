@@ -115,6 +115,9 @@ def _ground(problem: Problem, where: str | None, detail: str) -> Ground:
 
 
 def _plain(text: str | None, longest: int) -> str | None:
-    """A text that XML can carry; None for one without a letter. Names in a place may come from a message, which can be JSON."""
+    """The first characters of a text as XML can carry them; None where nothing but blanks is left.
+
+    Names in a place may come from a form, and JSON can carry more.
+    """
     shown = "".join(letter if letter.isprintable() else " " for letter in (text or "")[:longest])
     return shown if shown.strip() else None

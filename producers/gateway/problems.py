@@ -43,7 +43,7 @@ async def _of_framework(_: Request, error: HTTPException) -> JSONResponse:
 
 async def _store_failed(_: Request, error: SQLAlchemyError) -> JSONResponse:
     log.error("store_failed", store="outbox", error=database.reason(error))
-    return _answer(Rejected(problems.STORE_UNREACHABLE, "it is not known whether the submission was taken: send the same again"))
+    return _answer(Rejected(problems.STORE_UNREACHABLE, "it is not known whether the submission was accepted: send the same again"))
 
 
 async def _caller_gone(_: Request, __: ClientDisconnect) -> Response:

@@ -86,7 +86,7 @@ def status_url(accepted: Accepted) -> str:
 
 
 def receipt(accepted: Accepted) -> Receipt:
-    """What was accepted."""
+    """The receipt of what was accepted; a repeat gets the same, whatever has become of it meanwhile."""
     return Receipt(**_told(accepted, State.SUBMITTED))
 
 

@@ -37,7 +37,7 @@ CATALOGUE_VERSION = "2026-04-30"
 """Date of the code lists (services, area keys) that the bus writes into messages."""
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_INTEGER: Final = 18
-"""In digits: what fits 64 bits."""
+"""In digits; such a number fits 64 bits."""
 
 
 Kind = Literal["application", "amendment", "withdrawal"]
@@ -156,7 +156,11 @@ def _of_kind(content: Any) -> list[Finding]:
 
 
 def _content(body: bytes) -> Any:
-    """What a JSON body holds. Numbers that no field can take become some float, which the model refuses where it stands."""
+    """What a JSON body holds. An integer that is too long becomes infinity, which the model refuses at its place.
+
+    Raises:
+        Rejected: form-invalid; it names the message where the form has an id that can be read.
+    """
     try:
         text = body.removeprefix(_BOM).decode()
         return json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_integer)

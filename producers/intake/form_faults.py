@@ -142,7 +142,10 @@ def _unwritable(content: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[st
 
 
 def in_shape(error: ValidationError, model: type[BaseModel], texts: list[Finding]) -> list[Finding]:
-    """What the model of the form does not take, after what is wrong with texts: for one of those it may not have read the JSON at all."""
+    """What is wrong with texts, and behind it what the model of the form refuses.
+
+    Because of a text the validator may not have read the JSON at all; then what it says would mislead.
+    """
     found = error.errors(include_url=False)
     if texts and found[0]["type"] == _NOT_READ:
         return texts
@@ -150,7 +153,7 @@ def in_shape(error: ValidationError, model: type[BaseModel], texts: list[Finding
 
 
 def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """The validator calls a list too short whose members it did not take."""
+    """Whether this fault only follows from another one: the validator calls a list too short whose members it refused."""
     place = one["loc"]
     return one["type"] == "too_short" and any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found)
 
@@ -207,7 +210,7 @@ def _finding(detail: str, steps: Sequence[str | int]) -> Finding:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Whatever refuses the message that stands for a form is told of the form."""
+    """Within this block a `Rejected` that refuses the message made of a form is changed so that it speaks of the form, and goes on."""
     try:
         yield
     except Rejected as error:

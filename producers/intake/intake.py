@@ -48,7 +48,7 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Intake:
-    """Takes submissions into the outbox or refuses them. For each call the gateway asks `admit`, then `submit`."""
+    """Accepts submissions into the outbox or refuses them. For each call the gateway asks `admit`, then `submit`."""
 
     def __init__(self, catalogue: Catalogue, schemas: SchemaSettings, portals: Portals, outbox: Outbox, *, accept_test: bool) -> None:
         """Workers start when they are first needed; whoever made it calls `close`."""

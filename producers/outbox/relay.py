@@ -39,48 +39,56 @@ log = structlog.get_logger()
 
 _BATCH: Final = 500
 _PAUSE_S: Final = 2.0
+"""After Kafka did not answer."""
 _LOOK_S: Final = 30.0
+"""So often the outbox is asked although nothing was accepted: an operator may have put something back."""
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 5.0
 """What was refused is soon tried again, because only a few records are: an operator who has mended something wants to see it."""
-_TRIED_AT_ONCE: Final = 20
+_CASES_RETRIED: Final = 20
 _TELL_S: Final = 60.0
+"""So often the log repeats what is refused."""
 _STALL_LIMIT_S: Final = 180
 """Longer than a send may take; a lane that waits for Kafka moves, and is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The first waiting submission of a case, which Kafka refuses."""
+    """The first pending submission of a case, which Kafka refuses; the later ones of the case are not sent before it."""
 
     seq: int
     error: str
 
 
 class Lane:
-    """The way of one office's submissions. One per office and outbox: a second one would break the order within a case."""
+    """Publishes the submissions of one office. One per office and outbox: a second one would break the order within a case.
+
+    The gateway runs `run` in the background and asks the others for its pages and heartbeats.
+    """
 
     def __init__(self, outbox: Outbox, kafka: KafkaSettings, office: str) -> None:
+        """Opens nothing: Kafka may be away."""
         self._store = outbox.store
         self._office = office
         self._sender = Sender(kafka, f"relay-{office}")
         self._filled = outbox.filled[office]
         self._held: dict[UUID, _Held] = {}
-        """By case; whoever was tried last stands last."""
+        """By case; the one that was tried last stands last."""
         self._since: datetime | None = None
-        """When the first of them was refused."""
+        """Since when anything is refused."""
         self._errors: Sequence[str] = ()
         self._waiting = 0
         self._after = 0
-        """Up to here everything has been sent or is held."""
+        """The row up to which everything has been sent or is held."""
         self._looked_s = 0.0
-        """When it was last looked for something that waits before there."""
+        """When rows before that one were looked at again, on the monotonic clock."""
         self._retry_s = _FIRST_RETRY_S
         self._retry_at_s = 0.0
         """When what is held is tried again, on the monotonic clock."""
         self._told: tuple[float, set[str]] = (0.0, set())
-        """When the log heard of refusals last, and of which."""
+        """When the log was told of refusals last, and of which."""
         self.progress = Progress(_STALL_LIMIT_S)
+        """Whether the loop moves; it does while it waits for Kafka."""
 
     def refused(self) -> str | None:
         """What Kafka refuses, since when, and how many wait, for people; None while it takes everything."""
@@ -90,11 +98,15 @@ class Lane:
         return f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}; {self._waiting} wait since {since}"
 
     def vitals(self) -> RelayLane:
-        """The same for the heartbeats of this process."""
+        """How many wait, and since when anything is refused, for the heartbeats of this process."""
         return RelayLane(office=self._office, waiting=self._waiting, refused_since=self._since)
 
     async def run(self) -> None:
-        """Send until cancelled. While Kafka does not take records the outbox holds them."""
+        """Send until cancelled. While Kafka does not answer, everything stays in the outbox and is tried again.
+
+        Raises:
+            SQLAlchemyError: the store does not answer. It may be run again: nothing is noted that Kafka does not have.
+        """
         try:
             while True:
                 self.progress.moved()
@@ -137,6 +149,7 @@ class Lane:
         return sent
 
     def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:
+        """Remember of each case the first that is refused, and why."""
         for one, refusal in refused:
             first = self._held.get(one.case_id)
             if not self._held:
@@ -146,9 +159,7 @@ class Lane:
                 self._held[one.case_id] = _Held(one.seq, refusal.error)
 
     async def _wait_for_more(self) -> None:
-        """Until something was accepted, or what is held is to be tried again, however much is accepted meanwhile; looking now and then all the
-        same costs one query.
-        """
+        """Until something was accepted, or `_LOOK_S` is over. What is held is tried when it is due, however much is accepted meanwhile."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._retry_at_s - time.monotonic()) if self._held else _LOOK_S):
                 await self._filled.wait()
@@ -156,8 +167,8 @@ class Lane:
             await self._try_held()
 
     async def _try_held(self) -> None:
-        """Try the first submissions of some cases. When one gets through, the cause is gone: all are sent again."""
-        tried = [held.seq for held in itertools.islice(self._held.values(), _TRIED_AT_ONCE)]
+        """Send the first held submissions of some cases. When one gets through, the cause is gone: nothing is held any more."""
+        tried = [held.seq for held in itertools.islice(self._held.values(), _CASES_RETRIED)]
         sent = await self._send(await pending.at(self._store, tried))
         if len(sent) < len(tried) or any(isinstance(one, Position) for one in sent):
             self._held.clear()
@@ -169,11 +180,12 @@ class Lane:
             self._after, self._looked_s = 0, time.monotonic()
 
     async def _count_waiting(self) -> None:
+        """Count what is pending, for metrics and heartbeats."""
         self._waiting = await pending.count(self._store, self._office)
         metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
 
     async def _count(self) -> None:
-        """Say what waits, in metrics, and in the log when something new is refused, and now and then."""
+        """Say what is pending and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""
         await self._count_waiting()
         refused = Counter(held.error for held in self._held.values())
         self._errors = sorted(refused)
@@ -192,5 +204,5 @@ class Lane:
 
 
 def record_of(one: Pending) -> Outgoing:
-    """A submission as it stands on its office's topic."""
+    """The record of a submission: to its office's topic, by its case, with the headers as they were stored."""
     return Outgoing(topics.submissions(one.office), str(one.case_id).encode(), one.content, headers.encode(one.headers))

@@ -197,7 +197,7 @@ TOWNS: Final = {
 }
 
 STREETS: Final = ("93047 Bahnhofstraße", "93047 Ludwigstraße", "93049 Prüfeninger Straße", "93051 Äußere Ringstraße", "93053 Am Mühlbach")
-"""For towns of which we know none."""
+"""Streets for any other town."""
 
 ELSEWHERE: Final = (
     ("Karl-Liebknecht-Straße", "04107", "Leipzig", None),

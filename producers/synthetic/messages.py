@@ -148,7 +148,7 @@ def _reader(route: Route) -> Authority:
 
 
 def _trust(rng: random.Random, route: Route) -> Trust:
-    """Just enough: not every account can have a higher level."""
+    """A login that is just good enough: not every account can have a higher level."""
     return Trust(level=route.offer.minimum_level, account=rng.choice(route.offer.accounts))
 
 

@@ -71,7 +71,7 @@ class SyntheticPortal:
             try:
                 response = await self._http.post("/v1/submissions", **request_of(one))  # type: ignore[arg-type]
             except httpx.TransportError:
-                pass  # the gateway is away: nobody knows whether it was taken, so it is sent again
+                pass  # the gateway is away: nobody knows whether it was accepted, so it is sent again
             else:
                 if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                     self._note(one.message_id, response)

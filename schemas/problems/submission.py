@@ -195,12 +195,15 @@ ID_CONFLICT = Problem(
 NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check the id; a portal sees its own submissions only.", 404)
 # --- the gateway itself
 INTAKE_FULL = Problem(
-    "intake-full", "The bus holds as much as it can", "Nothing was taken. Send the same message again after the time in Retry-After.", 503
+    "intake-full",
+    "The bus holds as much as it can",
+    "Nothing was accepted. Send the same message again after the time in Retry-After.",
+    503,
 )
 READING_STALLED = Problem(
     "reading-stalled",
     "The bus could not read the message in time",
-    "Nothing was taken. Send the same message again after the time in Retry-After; if it stays, tell the operator.",
+    "Nothing was accepted. Send the same message again after the time in Retry-After; if it stays, tell the operator.",
     503,
     exit_code=3,
 )

@@ -171,7 +171,7 @@ async def test_the_cause_is_told(box: Outbox, lane: Lane, kafka: Kafka) -> None:
 
 async def test_what_is_refused_for_good_costs_little(box: Outbox, lane: Lane, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many refused records only a few are tried at a time, each has its turn, and one that gets through lets all go."""
-    monkeypatch.setattr(relay, "_TRIED_AT_ONCE", 2)
+    monkeypatch.setattr(relay, "_CASES_RETRIED", 2)
     tried: list[bytes] = []
 
     def refuse(record: Outgoing) -> str | None:
