@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
+from faststream.kafka import KafkaBroker
+from faststream.kafka.publisher.producer import AioKafkaFastProducerImpl
 from pydantic import ValidationError
 
+from consumers.desk.operations import note
+from infra.settings import KafkaSettings
+from schemas.errors import CannotTell
 from schemas.operations import DISCARD_PATTERN, REASON_PATTERN, Operation, OperatorAction
 from tests.dead_letters import LYING, NOW, OFFICE
+
+OPERATION = Operation(at=NOW, actor="op", action=OperatorAction.REPLAY, office=OFFICE)
 
 
 @pytest.mark.parametrize("reason", ["no", "Frau Maier zog um", "zurückgezogen", "x" * 81, "two\nlines", "-dash"])
@@ -25,3 +33,32 @@ def test_operation_is_what_is_written() -> None:
     for wrong in ({"actor": "two words"}, {"actor": ""}, {"value": "x"}, {"reason": "a\nb"}):
         with pytest.raises(ValidationError):
             Operation.model_validate(operation.model_dump() | wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KafkaTimeoutError, "operation-not-recorded: action 'replay'$"),
+        (TimeoutError, "operation-not-recorded: action 'replay'$"),
+        (TopicAuthorizationFailedError, "operation-not-recorded: action 'replay': Kafka refuses it, TopicAuthorizationFailed$"),
+    ],
+)
+async def test_operation_that_is_not_recorded_is_an_error(error: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not certainly in Kafka counts as not recorded, with Kafka's reason where it refuses it."""
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(KafkaBroker, "start", nothing)
+    monkeypatch.setattr(AioKafkaFastProducerImpl, "publish", fail)
+    with pytest.raises(CannotTell, match=said):
+        await note(KafkaSettings(), OPERATION)
+
+
+async def test_operation_without_kafka_is_an_error() -> None:
+    """Where no broker answers it is said at once, and nothing is left open."""
+    with pytest.raises(CannotTell, match="kafka-unreachable"):
+        await note(KafkaSettings(bootstrap="127.0.0.1:1"), OPERATION)
