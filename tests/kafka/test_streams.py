@@ -25,6 +25,7 @@ from infra.kafka.streams import LastingBroker, subscribe
 from infra.settings import KafkaSettings
 from schemas import heartbeats, topics
 from schemas.errors import UsageError
+from schemas.headers import RawHeaders
 from schemas.heartbeats import ProcessKind
 from tests import kafka_service
 from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
@@ -57,7 +58,7 @@ async def test_any_headers_reach_the_handler(kafka_bootstrap: str) -> None:
     """Null and binary headers, repeated names, no value: each record is handed out and acknowledged."""
     kafka, group = settings_for(kafka_bootstrap), f"g{uuid.uuid4().hex}"
     topic = await new_topic(kafka)
-    strange = [[("x", None)], [("x", b"\xff\x00")], [("x", b"1"), ("x", b"2")], []]
+    strange: list[RawHeaders] = [[("x", None)], [("x", b"\xff\x00")], [("x", b"1"), ("x", b"2")], []]
     await fill(kafka, [Outgoing(topic, b"k", b"v", headers) for headers in strange])
     await fill(kafka, [Outgoing(topic, b"k", None)])
     got: list[ConsumerRecord] = []
