@@ -35,7 +35,7 @@ class Submissions:
         self._bus = bus
 
     def router(self) -> APIRouter:
-        """Their paths. What they promise is written in `producers.gateway.openapi`."""
+        """Their paths, and that of the schema of the message. What they promise is written in `producers.gateway.openapi`."""
         router = APIRouter()
         router.add_api_route("/v1/submissions", self.submit, methods=["POST"], status_code=202, response_model=views.Receipt)
         router.add_api_route("/v1/submissions/{submission_id}", self.status, methods=["GET"], response_model=views.SubmissionView)

@@ -68,7 +68,8 @@ class Intake:
             Rejected: unauthenticated; it is counted.
         """
         with _counted():
-            return self._portals.authenticate(authorization)  # 1
+            # 1. portal
+            return self._portals.authenticate(authorization)
 
     async def submit(self, portal: Portal, call: Call) -> Accepted:
         """Steps 2 to 9 for what a portal sends; the submission is durable when this returns.
@@ -79,14 +80,18 @@ class Intake:
             ClientDisconnect: the caller went away while the body was read.
         """
         with _counted():
-            sent = await receive(call)  # 2
+            # 2. size, time and type
+            sent = await receive(call)
+            # 3. known
             content_sha512 = await self._hash(sent)
-            known = await self._outbox.known(portal.id, content_sha512)  # 3
+            known = await self._outbox.known(portal.id, content_sha512)
             if known is not None:
                 return known
-            metadata, content = await self._open(sent, portal, call.headers)  # 4, 5, 6, 7, 8
+            # 4 to 8, in a worker: safe parse, schema, rules, route, trust
+            metadata, content = await self._open(sent, portal, call.headers)
+            # 9. store once
             candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
-            return await self._store(metadata, candidate)  # 9
+            return await self._store(metadata, candidate)
 
     async def _hash(self, sent: Sent) -> str:
         """What stands for the content of a body: of a form what it says, of a message its bytes."""

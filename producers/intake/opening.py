@@ -24,7 +24,8 @@ def open_message(body: bytes, declared: Declaration, author: Authority, *, accep
     Raises:
         Rejected: what refuses the message. It names the message where it has an id.
     """
-    examined = examine_prepared(body, accept_test=accept_test, claim=declared.claim)  # 4, 5, 6
+    # 4. safe parse, 5. schema, 6. rules
+    examined = examine_prepared(body, accept_test=accept_test, claim=declared.claim)
     return _require_deliverable(examined, body, declared, author)
 
 
@@ -34,12 +35,14 @@ def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Met
     Raises:
         Rejected: what refuses the form, told of the form. It names the message where the form has an id that can be read.
     """
-    sent = form.read(body)  # 4
+    # 4. safe parse
+    sent = form.read(body)
     try:
         with form_faults.told():
             route = catalogue_prepared().route(sent.service, sent.area)  # the message names the office
             content = message.write(sent.message(route, author))
-            examined = examine_prepared(content, accept_test=accept_test, route=route)  # 5, 6
+            # 5. schema, 6. rules
+            examined = examine_prepared(content, accept_test=accept_test, route=route)
             known = _require_deliverable(examined, content, Declaration(), author)
         return replace(known, warnings=tuple(map(form_faults.of_form, known.warnings))), content
     except Rejected as error:
@@ -54,9 +57,11 @@ def _require_deliverable(examined: Examined, body: bytes, declared: Declaration,
     try:
         known, route = _read(examined, body, declared)
         message_id = known.message_id
-        _require_author(known, author)  # 7
+        # 7. route
+        _require_author(known, author)
         _require_taken(known, route)
-        _require_trust(known, route)  # 8
+        # 8. trust
+        _require_trust(known, route)
         return known
     except Rejected as error:
         error.message_id = message_id

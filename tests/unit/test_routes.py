@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.calls import VALID
-from tests.gateway import Gateway, problem_of
+from producers.intake.portals import Portal, Portals
+from tests.calls import VALID, changed
+from tests.gateway import XML, Gateway, problem_of
 
 
 async def test_status_of_own_submission(bus: Gateway) -> None:
@@ -46,3 +47,18 @@ async def test_no_such_page(refusing: Gateway, method: str, path: str, status: i
     response = await refusing.call(method, path)
     assert problem_of(response) == (status, "method-not-allowed" if status == 405 else "no-such-page")
     assert ("Allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("body", [pytest.param(VALID, id="receipt"), pytest.param(changed("Schön", "Scho\u0308n"), id="rejection")])
+async def test_a_portal_is_authenticated_once_per_call(bus: Gateway, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Whoever was let in is known for the whole call: an answer in XML, which names its reader, does not ask again."""
+    asked: list[str | None] = []
+    authenticate = Portals.authenticate
+
+    def counted(portals: Portals, authorization: str | None) -> Portal:
+        asked.append(authorization)
+        return authenticate(portals, authorization)
+
+    monkeypatch.setattr(Portals, "authenticate", counted)
+    assert (await bus.post(body, accept=XML)).headers["Content-Type"] == XML
+    assert len(asked) == 1
