@@ -12,7 +12,7 @@ def is_cancelled() -> bool:
 
 
 def is_own_cancellation(error: BaseException) -> bool:
-    """Whether somebody wants this task or process to end. A CancelledError can also be of something that a library waited for, and
-    then means no more than any other failure; so does a SystemExit that comes out of code which was called for something else.
+    """Whether this is the cancellation of the current task, or Ctrl-C, so that it has to be raised on. False for the CancelledError of
+    something that a library waited for, and for the SystemExit of code that was called for something else: failures like others.
     """
     return isinstance(error, KeyboardInterrupt) or (isinstance(error, asyncio.CancelledError) and is_cancelled())

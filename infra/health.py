@@ -12,7 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from schemas.heartbeats import Vitals
 
 Check = Callable[[], str | None]
-"""Returns None when fine, else what is not."""
+"""None when all is well, else what is not, in a line for people without personal data.
+
+Called in the event loop at each request of a page and each heartbeat, so it answers at once, from what is known; what it raises makes the page fail.
+"""
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Progress:
         self.last_at = datetime.now(UTC)
 
     def moved(self) -> None:
-        """To be called in each round."""
+        """Called by the loop in each round."""
         self._last = time.monotonic()
         self.last_at = datetime.now(UTC)
 

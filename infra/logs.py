@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -41,6 +42,11 @@ def configure(settings: LogSettings, *, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    logging.basicConfig(handlers=[_of_libraries(shared, renderer)], level=logging.WARNING, force=True)
+
+
+def _of_libraries(shared: Sequence[structlog.typing.Processor], renderer: structlog.typing.Processor) -> logging.Handler:
+    """Writes what libraries log by Python's own module, as our events are written."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Throttle())
     handler.setFormatter(
@@ -49,18 +55,18 @@ def configure(settings: LogSettings, *, process: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    return handler
 
 
 class Seldom:
-    """Warns of what goes on for long: at once, then now and then, for each event and error."""
+    """Warns of what goes on for long: at once, then every 30 s at most, for each event and error."""
 
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self._log = log
         self._said_s: dict[tuple[str, str], float] = {}
 
     def warning(self, event: str, *, error: str, **more: object) -> None:
-        """Perhaps a line."""
+        """Log it, unless the same event and error was logged within the last 30 s."""
         now_s = time.monotonic()
         if now_s - self._said_s.get((event, error), -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
             self._said_s[event, error] = now_s

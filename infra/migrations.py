@@ -34,9 +34,8 @@ def open_database(settings: StoreSettings, name: str, tables: sa.MetaData, migra
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = database.connect(settings, name)
     try:
-        with engine.execution_options(
-            **{database.WRITES: True}
-        ).begin() as connection:  # beside another process that writes, it has its turn
+        writing = engine.execution_options(**{database.WRITES: True})
+        with writing.begin() as connection:  # beside another process that writes, it has its turn
             if engine.dialect.name == "postgresql":  # processes start together and must not create the same table twice
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
             tables.create_all(connection)

@@ -51,10 +51,11 @@ class CallLimits:
 
 
 class ProcessPool:
-    """Up to `size` processes that run functions; each starts when it is first needed.
+    """Up to `size` worker processes that run functions; each starts when it is first needed, and is replaced when it has ended.
 
-    `initialise` is run once in each worker, without limits, to load what all calls need. It and all functions must be importable by
-    name (a `functools.partial` of such is fine); arguments and results must be picklable.
+    `initialise` is called once in each worker, without limits, to load what all calls need; what it raises, the call raises that needed
+    the worker. It and all functions must be importable by name (a `functools.partial` of such is fine); arguments and results must be
+    picklable. Functions run alone in their process and may block; they are killed with it when they pass a limit.
     """
 
     def __init__(self, initialise: Callable[[], None], limits: CallLimits | None = None, *, size: int = 2) -> None:
@@ -65,7 +66,8 @@ class ProcessPool:
         _context.set_forkserver_preload([getattr(initialise, "func", initialise).__module__])
 
     async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
-        """What the function returns.
+        """What the function returns. Called in the event loop, which it does not block; calls beyond `size` wait for their turn. A function
+        whose worker ended is called once more, in another one.
 
         Raises:
             StadtbusError: as the function raises it.
@@ -76,7 +78,7 @@ class ProcessPool:
         return result
 
     def close(self) -> None:
-        """End all workers, after the calls that are under way."""
+        """End all workers. Blocks until the calls under way are done; those that wait are cancelled."""
         self._threads.shutdown(cancel_futures=True)
         while self._idle:
             self._idle.pop().end()

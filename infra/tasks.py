@@ -25,7 +25,11 @@ _FOR_A_PERSON: Final = (problems.LOG_SHORTENED, problems.OFFSETS_LOST, problems.
 
 @asynccontextmanager
 async def in_background(*works: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run these until the block is left; one that fails is logged, now and then, and begun again after a pause."""
+    """Run these until the block is left; then they are cancelled, and waited for.
+
+    Each is called with no arguments in a task of its own. One that raises an exception, or returns, is begun again after 2 s; after an error
+    that only a person can mend the pause grows to 30 s. A failure is logged at once, and every minute while it stays the same.
+    """
     tasks = [asyncio.create_task(_keep_going(work)) for work in works]
     try:
         yield

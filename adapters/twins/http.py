@@ -58,20 +58,7 @@ class HttpListener:
         # Connections inherit it. asyncio sets it only where the socket names its protocol, and this one does not.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=1,
-        )
-        config.load()
-        self._server = uvicorn.Server(config)
-        # `serve` would take over the signal handlers of the whole process, so its steps are called one by one.
-        self._server.lifespan = config.lifespan_class(config)
+        self._server = _server(self._app)
         await self._server.startup(sockets=[self._socket])
 
     async def close(self) -> None:
@@ -81,6 +68,24 @@ class HttpListener:
         self.closing.set()
         await self._server.shutdown(sockets=[self._socket])
         self._server = self._socket = None
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    """Ready for `startup`: `serve` would take over the signal handlers of the whole process, so its steps are called one by one."""
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
 
 
 class Guard:

@@ -57,7 +57,9 @@ class Trouble:
 
 
 class Polling:
-    """The reading side of one consumer."""
+    """The reading side of one consumer. Its reader calls `some` again and again, one call at a time; nobody else may fetch with the
+    consumer. `troubles` may be read at any time.
+    """
 
     def __init__(self, consumer: AIOKafkaConsumer, group: str) -> None:
         self._consumer = consumer
@@ -68,10 +70,13 @@ class Polling:
     async def some(
         self, places: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
-        """Records of these partitions, each wanted from this offset on; nothing, after a while, where there are none.
+        """Records of these assigned partitions, each wanted from this offset on; after `timeout_ms` none, where there are none. Where one
+        of them cannot be read, the others' records come all the same, some seconds later, and it is left out for a while.
+
+        The first record of a batch may be before the offset wanted: the log was cut, and the client went back to its first record.
 
         Raises:
-            KafkaError: it is not a partition that is the trouble.
+            KafkaError: the trouble is not of one partition; what was fetched is fetched again next time.
         """
         now_s = time.monotonic()
         self._begin_tries(places, now_s)
@@ -109,7 +114,7 @@ class Polling:
             return None
 
     def forget(self) -> None:
-        """Partitions move: whoever has them next finds out."""
+        """Forget which partitions cannot be read, because they move. Called when partitions are revoked."""
         self.troubles.clear()
         self._count()
 
@@ -151,7 +156,9 @@ class Polling:
         return records
 
     def leave_out(self, partition: TopicPartition, offset: int, error: str) -> None:
-        """This partition cannot be read on from this offset; it is tried again after a pause."""
+        """Leave this partition out from this offset on, and try it again after 5 s, then after pauses that double up to a minute. Called by
+        the reader, too, when it cannot store what the partition holds.
+        """
         before = self.troubles.get(partition)
         pause_s = _FIRST_PAUSE_S if before is None else min(_LONGEST_PAUSE_S, 2 * before.pause_s)
         since = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.since

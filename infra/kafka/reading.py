@@ -43,22 +43,16 @@ async def read_all(
     advance: Callable[[int, int], None] | None = None,
 ) -> None:
     """Give every record that these topics hold now, and perhaps some that come meanwhile, to `take`, each partition in its order.
-    Nothing of them is kept here.
+    Nothing of them is kept here. `advance` hears after each batch how many have been read so far, and of how many.
 
-    `advance` hears how many have been read so far, and of how many.
+    Both are called in the event loop, which they must not block; what they raise ends the reading.
 
     Raises:
         CannotTell: kafka-unreachable, at the start or on the way.
     """
     async with looking(settings, topics) as consumer:
-        partitions = sorted(consumer.assignment())
-        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        positions = {partition: starts[partition] for partition in partitions if starts[partition] < ends[partition]}
-        consumer.pause(*(set(partitions) - positions.keys()))
-        total = sum(ends[partition] - start for partition, start in positions.items())
-        read = 0
-        for partition, start in positions.items():
-            consumer.seek(partition, start)
+        positions, ends = await _to_the_start(consumer)
+        total, read = sum(ends[partition] - start for partition, start in positions.items()), 0
         while positions:
             batches, reached = await _some(settings, consumer, positions)
             for record in chain.from_iterable(batches.values()):
@@ -71,6 +65,17 @@ async def read_all(
                     consumer.pause(partition)
             if advance is not None:
                 advance(min(read, total), total)
+
+
+async def _to_the_start(consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Seek all partitions to their first records. Where those that have any stand, and where they end."""
+    partitions = sorted(consumer.assignment())
+    starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    positions = {partition: starts[partition] for partition in partitions if starts[partition] < ends[partition]}
+    consumer.pause(*(set(partitions) - positions.keys()))
+    for partition, start in positions.items():
+        consumer.seek(partition, start)
+    return positions, ends
 
 
 async def _some(
@@ -91,7 +96,9 @@ async def _some(
 
 
 class RecordFetcher:
-    """Takes single records of one topic by their places; quick where these rise."""
+    """Fetches single records of one topic by partition and offset; quick where the offsets rise. It uses the consumer alone, one call at
+    a time; whoever made the consumer has assigned the partitions to it.
+    """
 
     def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer, topic: str) -> None:
         self._settings = settings
@@ -103,7 +110,7 @@ class RecordFetcher:
         """The records at these rising offsets, without those that are gone.
 
         Raises:
-            CannotTell: kafka-unreachable.
+            CannotTell: kafka-unreachable, where they do not come within 20 s.
         """
         try:
             async with asyncio.timeout(_PATIENCE_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -56,25 +57,29 @@ def read_submission(record: ConsumerRecord) -> SubmissionRecord:
     if any("\0" in value for value in meta.values()):  # no database takes it
         raise UnreadableRecord("a header holds a NUL")
     try:
-        return SubmissionRecord(
-            submission=UUID(meta[Header.SUBMISSION]),
-            case=meta[Header.CASE],
-            city=meta[Header.CITY],
-            office=meta[Header.OFFICE],
-            service=meta[Header.SERVICE],
-            portal=meta[Header.PORTAL],
-            test=meta.get(Header.TEST) == "true",
-            accepted_at=_moment(meta[Header.ACCEPTED_AT]),
-            published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            size_bytes=len(record.value or b""),
-        )
+        return _submission(record, meta)
     except KeyError as error:
         raise UnreadableRecord(f"header {error} is missing") from None
     except (ValueError, OverflowError):
         raise UnreadableRecord("a header is malformed") from None
+
+
+def _submission(record: ConsumerRecord, meta: Mapping[str, str]) -> SubmissionRecord:
+    return SubmissionRecord(
+        submission=UUID(meta[Header.SUBMISSION]),
+        case=meta[Header.CASE],
+        city=meta[Header.CITY],
+        office=meta[Header.OFFICE],
+        service=meta[Header.SERVICE],
+        portal=meta[Header.PORTAL],
+        test=meta.get(Header.TEST) == "true",
+        accepted_at=_moment(meta[Header.ACCEPTED_AT]),
+        published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        size_bytes=len(record.value or b""),
+    )
 
 
 def _moment(text: str) -> datetime:

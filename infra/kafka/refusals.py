@@ -30,7 +30,9 @@ class _Wait:
 
 
 class Refusals:
-    """Told by log at the first of a kind and now and then, by a metric, and by a sentence; until all is taken."""
+    """Who waits because Kafka refuses what they write. It is said by log (at the first of a kind, then every 30 s), by a metric, and by
+    `finding`, until all is taken. The writer says each time what became of its record: `refused` or `taken`.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, _Wait] = {}
@@ -45,7 +47,7 @@ class Refusals:
         return bool(self._waiting)
 
     def refused(self, who: Hashable, refusal: KafkaRefusal) -> float:
-        """Kafka refuses what `who` writes; how many seconds to wait until it is tried again, longer each time."""
+        """Kafka has refused what `who` writes. How many seconds to wait until it is tried again: 1 at first, doubled each time, up to 10."""
         wait = self._waiting.setdefault(who, _Wait(refusal, 0))
         if wait.tries:
             self._count(wait.refusal, -1)
@@ -59,7 +61,7 @@ class Refusals:
         return float(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(wait.tries - 1, _MOST_DOUBLINGS)))
 
     def taken(self, who: Hashable) -> None:
-        """What `who` writes was taken."""
+        """What `who` writes was taken; nothing happens where it was not waiting."""
         wait = self._waiting.pop(who, None)
         if wait is not None:
             self._count(wait.refusal, -1)
@@ -69,7 +71,7 @@ class Refusals:
                 self._told_s.clear()
 
     def forget(self) -> None:
-        """Nobody here waits any more: the records are somebody else's now, or come again."""
+        """Forget all who wait. Called when partitions are revoked: their records are another process's now, or come again."""
         for refusal in self._kinds:
             self._count(refusal, -self._kinds[refusal])
         self._waiting.clear()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -47,6 +47,15 @@ _STALL_LIMIT_S: Final = 60
 
 class TakeEnded(Exception):
     """Taking partitions ended by a cancellation that was not ours; `run` raises it, and whoever runs the reader begins it again."""
+
+
+class _Step(NamedTuple):
+    """How far a partition is moved: from where we believe the stored offset is to the next one."""
+
+    start: int
+    end: int
+    mark: str | None
+    """Of the record before `end`; None where there is none."""
 
 
 class StoredReader(Generic[RowT]):
@@ -188,7 +197,8 @@ class StoredReader(Generic[RowT]):
         """Store one batch; the offset to go on with, or None where somebody else was ahead."""
         await self._mind_gap(consumer, partition, start, records[0].offset)
         rows, unreadable = self._decode_all(records)
-        end = await self._store_all(consumer, partition, start, records[-1].offset + 1, rows, unreadable, mark_of(records[-1]))
+        step = _Step(start, records[-1].offset + 1, mark_of(records[-1]))
+        end = await self._store_all(consumer, partition, step, rows, unreadable)
         if end is not None:
             metrics.RECORDED.labels(self._group).inc(len(records))
         if unreadable:
@@ -204,23 +214,16 @@ class StoredReader(Generic[RowT]):
             await self._assignment.take(consumer, [partition])
             return None
         await self._mind_gap(consumer, partition, start, position)
-        return await self._store_all(consumer, partition, start, position, [], {}, None)
+        return await self._store_all(consumer, partition, _Step(start, position, None), [], {})
 
     async def _store_all(
-        self,
-        consumer: AIOKafkaConsumer,
-        partition: TopicPartition,
-        start: int,
-        end: int,
-        rows: Sequence[RowT],
-        unreadable: Mapping[int, str],
-        mark: str | None,
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, step: _Step, rows: Sequence[RowT], unreadable: Mapping[int, str]
     ) -> int | None:
-        """One transaction: move the offset from `start` to `end`, note what was unreadable, store the rows."""
+        """One transaction: move the offset, note what was unreadable, store the rows. The new offset, or None where somebody was ahead."""
 
         def operation(connection: sa.Connection) -> None:
             topic_id = self._assignment.topic_ids.get(partition.topic)
-            self._offsets.move(connection, partition, start, topic_id, {"next_offset": end, "last_mark": mark})
+            self._offsets.move(connection, partition, step.start, topic_id, {"next_offset": step.end, "last_mark": step.mark})
             self._unread.note(connection, partition, unreadable)
             self._sink.apply(connection, rows)
 
@@ -229,9 +232,9 @@ class StoredReader(Generic[RowT]):
         except Overtaken:
             await self._assignment.take(consumer, [partition])
             return None
-        if self._assignment.next.get(partition) == start:  # else the partition moved meanwhile and starts from the store
-            self._assignment.next[partition] = end
-        return end
+        if self._assignment.next.get(partition) == step.start:  # else the partition moved meanwhile and starts from the store
+            self._assignment.next[partition] = step.end
+        return step.end
 
     async def _mind_gap(self, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, offset: int) -> None:
         """The log goes on at this offset. What lies before it within the log holds no records; what lies before the log is gone."""

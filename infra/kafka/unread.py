@@ -45,22 +45,26 @@ class Unread(Generic[RowT]):
         self._mine = (rows.c.consumer == group, rows.c.topic.in_(topics))
 
     def note(self, connection: sa.Connection, partition: TopicPartition, reasons: Mapping[int, str]) -> None:
-        """Keep the places of records that could not be read: by offset, why; within the transaction that moves past them."""
+        """Keep why records could not be read, by offset. Called within the transaction that moves past them."""
         place = {"consumer": self._group, "topic": partition.topic, "partition": partition.partition}
         insert_new(connection, self._rows, [place | {"record_offset": offset, "reason": why} for offset, why in reasons.items()])
 
     def forget(self, connection: sa.Connection, partition: TopicPartition) -> int:
-        """The log of a partition is another one: the places mean nothing any more. How many records can never be taken up by that."""
+        """Drop what is kept of a partition, because its log is another one. How many records can never be taken up because of that. Called
+        within the transaction that begins the partition anew.
+        """
         here = (*self._mine, self._rows.c.topic == partition.topic, self._rows.c.partition == partition.partition)
         kept = connection.execute(sa.select(sa.func.count()).where(*here, self._rows.c.gone.is_not(True))).scalar_one()
         connection.execute(self._rows.delete().where(*here))
         return int(kept)
 
     async def run(self) -> None:
-        """Take up what can be read now, for ever.
+        """Until cancelled: take up what can be read now, at once and every hour. It runs in the background of its reader, which begins it
+        again when it has raised.
 
         Raises:
-            CannotTell: kafka-unreachable. What has been taken up by then stays so.
+            CannotTell: kafka-unreachable, kafka-failed. What has been taken up by then stays so.
+            SQLAlchemyError: of the store.
         """
         while True:
             await self.take_up()
@@ -70,7 +74,7 @@ class Unread(Generic[RowT]):
         """Read again what could not be read. Beside another process that does the same, each record counts once.
 
         Raises:
-            CannotTell: kafka-unreachable. What has been taken up by then stays so.
+            CannotTell, SQLAlchemyError: as `run`.
         """
         await self.count()
         for partition, offsets in (await self._store.read(self._kept)).items():
