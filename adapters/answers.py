@@ -43,11 +43,11 @@ _TRANSFER_ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"base64": 
 
 
 class Unreadable(ValueError):
-    """An answer is not what it has to be; the text says what it is not, and quotes nothing."""
+    """Raised where an answer cannot be read; the text says what it is not, and quotes nothing of it."""
 
 
 class Foreign(Unreadable):
-    """An answer can be read, and is nothing that a back office answers."""
+    """Raised where an answer can be read, but is a page for people or another protocol, so it is not the back office's."""
 
 
 def text(content: bytes, content_type: str = "") -> str:

@@ -97,7 +97,7 @@ class HttpSettings(Part):
         return self
 
     def tls(self) -> ssl.SSLContext:
-        """Whom we trust, and our own certificate.
+        """The authorities that we trust, and our own certificate, for TLS.
 
         Raises:
             ValueError: a file does not hold what it should.
@@ -111,7 +111,7 @@ class HttpSettings(Part):
         return context
 
     def login(self) -> Login | None:
-        """Who we are to the back office; see `adapters.logins`."""
+        """How requests log in, called once for each adapter; None for requests without a login. `adapters.logins` has others."""
         return None
 
 
@@ -184,7 +184,7 @@ class HttpOffice:
 
 
 def _kind(error: BaseException) -> str:
-    """What the system below says, where it says something: an untrusted certificate is another matter than a closed port."""
+    """The class of what failed in the system below, where it is known: an untrusted certificate is another matter than a closed port."""
     kind, below = type(error), error.__cause__ or error.__context__
     while below is not None:
         if isinstance(below, OSError) and type(below) not in (OSError, TimeoutError):
@@ -194,7 +194,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _without_encoding(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
-    """The body is decoded already. As bytes, because a value may have letters that are not ASCII."""
+    """The headers without those that speak of the encoded body. As bytes, because a value may have letters that are not ASCII."""
     return [(name, value) for name, value in headers.raw if name.lower() not in _OF_THE_BODY]
 
 

@@ -83,7 +83,7 @@ class Fixed:
         self._header = header
 
     async def header(self, refused: str = "") -> str:  # noqa: ARG002 - there is no other
-        """Always the same."""
+        """The same each time, so a refused one is not tried again."""
         return self._header
 
     async def close(self) -> None:

@@ -94,7 +94,11 @@ def answers_later(office: str) -> bool:
 
 
 def _refuse_earlier_names(adapter: object, office: str) -> None:
-    """Of an adapter, or its class, that is written for an earlier version: else the limit of its back office would be passed over in silence."""
+    """Refuse an adapter, or its class, that is written for an earlier version: the limit that it names would be ignored without a word.
+
+    Raises:
+        UsageError: plug-in-broken.
+    """
     if hasattr(adapter, "at_once"):
         raise UsageError(problems.PLUG_IN_BROKEN, "its adapter has 'at_once', which is called 'max_concurrency' now", where=office)
 

@@ -44,7 +44,7 @@ _armed, _left = _parse(os.environ.get(VARIABLE))
 
 
 def reached(label: str) -> None:
-    """To be called at the place that the label names."""
+    """End the process where it was told to end at this label. Called at the place that the label names; costs a comparison otherwise."""
     global _left  # noqa: PLW0603 - a countdown of the whole process
     if label != _armed:
         return

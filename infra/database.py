@@ -57,7 +57,7 @@ Files = tuple[tuple[int, int] | None, ...]
 
 
 class StoreAway(sa.exc.SQLAlchemyError):
-    """No connection that writes can be had: nothing was done, and trying operations one by one is of no use."""
+    """No connection that writes can be had, so trying the operations of a group one by one is of no use."""
 
 
 class StoreMoved(sa.exc.SQLAlchemyError):

@@ -79,7 +79,7 @@ def has(text: str, charset: str) -> bool:
 
 
 def _space(character: str) -> str:
-    """What stands for blanks and line ends of another kind; of all else itself."""
+    """A blank for each kind of blank, a line end for each kind of line end; any other character as it is."""
     return " " if unicodedata.category(character) == "Zs" else "\n" if character in "\x85\u2028\u2029" else character
 
 
@@ -102,5 +102,5 @@ def _fit_one(character: str, charset: str) -> str:
 
 
 def _goes(character: str) -> bool:
-    """Marks, and what is not seen."""
+    """Whether a character is left out: a combining mark, or one of those that only control how text is shown."""
     return bool(unicodedata.combining(character)) or unicodedata.category(character) == "Cf"

@@ -67,7 +67,9 @@ Branches = Callable[[ContextNode, str, Missing], list[list[Filled]]]
 
 
 class Misfit(Refused):
-    """A message that has no form for this back office; `faults` are all that were found, for who mends the mapping."""
+    """A message that has no form for this back office; `faults` are all that were found, for who mends the mapping. Dead letters carry the
+    name of this class, so it stays.
+    """
 
     def __init__(self, reason: str, faults: Iterable[FieldFault]) -> None:
         super().__init__(reason)
@@ -225,11 +227,11 @@ def elements(read: Read, at: ContextNode, entry: CompiledField | str) -> Sequenc
 
 
 def misfit(entry: CompiledField | str, detail: str) -> Refused:
-    """What one field, or something else of a mapping, is to blame for."""
+    """The refusal of a message for which one field of a mapping, or something else of it, is to blame."""
     reason = f"{entry}: {detail}"
     return Refused(reason) if isinstance(entry, str) else Misfit(reason, [(entry, reason)])
 
 
 def _refusal(entry: CompiledField | str, error: Exception) -> Refused:
-    """Texts of lxml could quote a value."""
+    """A refusal with our own words: texts of lxml could quote a value."""
     return misfit(entry, str(error) if isinstance(error, UnfitError) else "its XPath cannot be evaluated")

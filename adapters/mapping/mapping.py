@@ -49,12 +49,12 @@ class Mapping:
 
     @property
     def media_type(self) -> str:
-        """Of the documents, with the character set where it is not UTF-8."""
+        """Content type of the documents, with the character set where it is not UTF-8."""
         return self._renderer.media_type
 
     @property
     def suffix(self) -> str:
-        """Of the names of the documents, without the dot."""
+        """How the names of the documents end, without the dot."""
         return self._renderer.suffix
 
     def values(self, document: Document) -> dict[str, str]:

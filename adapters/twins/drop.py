@@ -40,13 +40,13 @@ class DropTwin:
             self.take_up(path, Mood.OK)
 
     def forget_plans(self) -> None:
-        """Files that wait to be taken up stay in the inbox."""
+        """Drop what `after` has planned: files that were to be taken up later stay in the inbox until the next `prepare`."""
         for handle in self._later:
             handle.cancel()
         self._later.clear()
 
     def after(self, delay_s: float, action: Callable[[], object]) -> None:
-        """Do something later, unless the twin closes before."""
+        """Call `action` after this time, unless `forget_plans` is called before."""
         self._later.append(asyncio.get_running_loop().call_later(delay_s, action))
 
     def take_up(self, path: Path, mood: Mood) -> None:

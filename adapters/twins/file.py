@@ -42,7 +42,7 @@ class FileTwin(DropTwin):
         self._looking = asyncio.create_task(self._look())
 
     async def close(self) -> None:
-        """The folder is gone, as a share that is not mounted."""
+        """Move the folder away: to the adapter it is a share that is not mounted."""
         if self._looking is None:
             return
         self._looking.cancel()
@@ -54,7 +54,7 @@ class FileTwin(DropTwin):
         _move(self.root, self._away)
 
     def _arrange(self) -> None:
-        """Folders that are missing are how a drop says that it is out of order; acknowledgements are mended when the mood is good again."""
+        """Move the folder to where the mood wants it: away is how a drop is out of order. In a good mood spoilt acknowledgements are written anew."""
         mood = self.book.mood
         working = mood not in (Mood.FAIL, Mood.AWAY)
         _move(*((self._away, self.root) if working else (self.root, self._away)))
@@ -86,7 +86,7 @@ class FileTwin(DropTwin):
             self.take_up(path, Mood.OK)
 
     def take_up(self, path: Path, mood: Mood) -> None:
-        """In some moods the acknowledgement is something else first."""
+        """Take up a file in this mood, which decides what its acknowledgement is at first."""
         self._mood = mood
         super().take_up(path, mood)
 

@@ -17,7 +17,7 @@ _BOUNDARY: Final = "uuid:7c1f(teil)"
 
 
 async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve as the app does, with each answer in another dress."""
+    """Serve as the app does, but send each answer in ISO-8859-1, and XML as a part of several."""
     status, content_type, body = 200, "", b""
 
     async def keep(message: Message) -> None:

@@ -23,7 +23,7 @@ _FOR_EVER: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class TopicDifference:
-    """One thing about a topic. `why_not` says why `topics apply` leaves it as it is; None where it mends it."""
+    """One setting of a topic that is not as it has to be. `why_not` says why `topics apply` leaves it as it is; None where it mends it."""
 
     topic: str
     setting: str
