@@ -180,7 +180,7 @@ class Process:
 
     def refuse(self, work: Out) -> None:
         """An operator discarded it."""
-        self._end(work, states.REFUSED)
+        self._end(work, states.DISCARDED)
         self.core.finish(work)
 
     def park(self, work: Out) -> None:

@@ -41,7 +41,7 @@ class Breaker:
         """When it opened (UTC)."""
 
     def capacity(self, now_s: float, wanted: int) -> int:
-        """How many records may be delivered now: as many as wanted, none, or the probe."""
+        """How many records may be delivered now: all that are wanted while it is closed; else 1 (the probe) when that is due, or 0."""
         if self.reason is None:
             return wanted
         if self._probing or now_s < self._probe_at_s:
@@ -59,7 +59,9 @@ class Breaker:
         self._probing = False
 
     def note_answer(self, failure: Failure | None, now_s: float) -> None:
-        """What an attempt came to that reached the back office, or tried to; None for a delivery. It may open or close the breaker."""
+        """An attempt that reached the back office, or tried to, has ended: with this failure, or None for a delivery. It may open or close the
+        breaker.
+        """
         if failure is None or failure.cause in (Cause.CASE_NOT_READY, Cause.PERMANENT):  # the back office is at work
             self._close()
         elif failure.cause is Cause.CANNOT_FIND:  # it was not even asked

@@ -8,7 +8,7 @@ Whether the record was delivered at all the ledger has said before (`LedgerEntry
 | the attempt failed                                           | see below                                              |
 | the attempt was begun, and given up before it was made       | tried again, at once                                   |
 | the ledger knows what became of its submission               | known: that is told once more                          |
-| an operator has discarded it                                 | refused                                                |
+| an operator has discarded it                                 | discarded: its portal is told that it is rejected      |
 | an operator has found its submission at the back office      | delivered                                              |
 | an earlier record of its case is parked                      | parked                                                 |
 | an earlier record of its case is dead and holds the case     | dead, and holds it, too                                |
@@ -50,8 +50,8 @@ class Becomes(Enum):
     """What becomes of a record."""
 
     DELIVERED = "delivered"
-    REFUSED = "refused"
-    """Its submission is over without a delivery; the portal hears the reason that an operator has given."""
+    DISCARDED = "discarded"
+    """Its submission ends without a delivery, as rejected, for the reason that an operator has given."""
     PARKED = "parked"
     """A copy goes into the retry topic."""
     DEAD = "dead"
@@ -73,7 +73,7 @@ class Decision(NamedTuple):
     reference: str = ""
     """Of a delivery: under which the back office has it."""
     cause: str = ""
-    """Of what is refused, parked, dead or tried later."""
+    """Of what is discarded, parked, dead or tried later."""
     delay_s: float | None = 0.0
     """Until the next try; None of what is parked until an earlier record of its case is through."""
     holds: bool = False
@@ -107,9 +107,9 @@ def _without_attempt(job: Job, now_ms: int, settings: DeliverySettings) -> Decis
     if not job.open:
         return _KNOWN
     if job.discarded is not None:
-        return Decision(Becomes.REFUSED, cause=job.discarded)
-    if job.settled is not None:
-        return Decision(Becomes.DELIVERED, job.settled)
+        return Decision(Becomes.DISCARDED, cause=job.discarded)
+    if job.found_under is not None:
+        return Decision(Becomes.DELIVERED, job.found_under)
     if job.action is Action.PARK:
         return Decision(Becomes.PARKED, cause=Cause.CASE_PARKED, delay_s=None)
     if job.action is Action.HOLD:

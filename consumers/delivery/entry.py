@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from consumers.delivery.states import BUSY, DEAD, DELIVERED, NEW, NOT_TAKEN, PARKED, REFUSED, STARTED
+from consumers.delivery.states import BUSY, DEAD, DELIVERED, DISCARDED, NEW, NOT_TAKEN, PARKED, STARTED
 from consumers.engine.starts import TopicPartition
 
 OLDER_THAN_ALL: Final = -1
@@ -62,7 +62,7 @@ class LedgerEntry:
     @property
     def final(self) -> bool:
         """Nothing more will happen to it."""
-        return self.state in (DELIVERED, REFUSED)
+        return self.state in (DELIVERED, DISCARDED)
 
     def is_open(self, offset: int, *, retry: bool) -> bool:
         """Whether a record at this offset still has something to do for its submission.
@@ -100,9 +100,9 @@ class LedgerEntry:
         self.state, self.reference, self.ended_ms = DELIVERED, reference, now_ms
         self.cause = self.next_try_ms = self.unclear = None
 
-    def note_refused(self, reason: str, now_ms: int) -> None:
+    def note_discarded(self, reason: str, now_ms: int) -> None:
         """An operator has discarded it, for this reason (a code)."""
-        self.state, self.cause, self.ended_ms = REFUSED, reason, now_ms
+        self.state, self.cause, self.ended_ms = DISCARDED, reason, now_ms
 
     def note_not_taken(self, *, unclear: bool) -> None:
         """The attempt is over and has to be repeated."""

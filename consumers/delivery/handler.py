@@ -122,7 +122,7 @@ class Delivery(Handler[Job]):
                 job.origin = origin.offset if origin.topic == topics.submissions(self._office) else OLDER_THAN_ALL
 
     def capacity(self, wanted: int) -> int:
-        """None while the brake has stopped the office; else what the breaker lets through."""
+        """0 while the brake has stopped the office; else what the breaker lets through."""
         return 0 if self.brake.reason is not None else self.breaker.capacity(time.monotonic(), wanted)
 
     # --- 1. begin
@@ -208,8 +208,8 @@ class Delivery(Handler[Job]):
             case Becomes.DELIVERED:
                 entry.note_delivered(decision.reference, now_ms)
                 job.ledger_due, job.news = True, State.DELIVERED
-            case Becomes.REFUSED:
-                entry.note_refused(decision.cause, now_ms)
+            case Becomes.DISCARDED:
+                entry.note_discarded(decision.cause, now_ms)
                 if job.submission:  # else it could not be read, and nobody waits for it under an id
                     job.ledger_due, job.news = True, State.REJECTED
             case Becomes.PARKED:
@@ -374,7 +374,7 @@ def _tell_again(job: Job) -> None:
     match entry.state:
         case states.DELIVERED:
             job.news = State.DELIVERED
-        case states.REFUSED:
+        case states.DISCARDED:
             job.news = State.REJECTED
         case states.DEAD:
             job.news = State.DEAD_LETTER

@@ -46,7 +46,7 @@ class Job(KafkaWork):
     """Of a copy of ours: where the original stands."""
     discarded: str | None = None
     """An operator's reason for ending the submission."""
-    settled: str | None = None
+    found_under: str | None = None
     """The back office's own number, where an operator has found the submission there."""
     unreadable: Failure | None = None
     """Why its headers do not say what it is."""
@@ -105,7 +105,7 @@ class Job(KafkaWork):
     @property
     def wants_attempt(self) -> bool:
         """It is to be delivered, if the ledger has nothing against it."""
-        return self.action is Action.TRY and self.discarded is None and self.settled is None
+        return self.action is Action.TRY and self.discarded is None and self.found_under is None
 
     @property
     def open(self) -> bool:
@@ -145,7 +145,7 @@ class HeaderReader:
         if job.retry:
             job.earlier_copy = copy = take_apart(headers)
             job.origin_place = copy.origin
-            job.discarded, job.settled = copy.block.get(CopyHeader.DISCARDED), copy.block.get(CopyHeader.SETTLED)
+            job.discarded, job.found_under = copy.block.get(CopyHeader.DISCARDED), copy.block.get(CopyHeader.SETTLED)
         names = [name for name, _ in headers]
         if names != self._names:
             self._find(names)

@@ -7,7 +7,7 @@
 | `parked`    | its copy waits in the retry topic                                                                |
 | `dead`      | its copy is a dead letter                                                                        |
 | `delivered` | the back office has it                                                                           |
-| `refused`   | an operator discarded its dead letter                                                            |
+| `refused`   | an operator discarded its dead letter (`DISCARDED`)                                              |
 
 What portals are told is another list (`schemas.events.State`).
 """
@@ -21,7 +21,8 @@ NOT_TAKEN: Final = "not taken"
 PARKED: Final = "parked"
 DEAD: Final = "dead"
 DELIVERED: Final = "delivered"
-REFUSED: Final = "refused"
+DISCARDED: Final = "refused"
+"""An operator's doing; stored under an older word."""
 NEW: Final = ""
 """Never stored: there is no row."""
 BUSY: Final = "busy"

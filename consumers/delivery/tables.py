@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consumers.delivery.awaited import AWAITED
-from consumers.delivery.states import DEAD, DELIVERED, REFUSED
+from consumers.delivery.states import DEAD, DELIVERED, DISCARDED
 from infra.migrations import Migration, add_missing_columns
 
 LEDGER: Final = sa.MetaData()
@@ -37,9 +37,9 @@ ENTRIES: Final = sa.Table(
     sa.UniqueConstraint("office", "submission"),
 )
 """A row for each submission (`consumers.delivery.entry.LedgerEntry`)."""
-SET_ASIDE: Final = ENTRIES.c.partition.is_not(None) & ENTRIES.c.state.not_in((DELIVERED, REFUSED))
+SET_ASIDE: Final = ENTRIES.c.partition.is_not(None) & ENTRIES.c.state.not_in((DELIVERED, DISCARDED))
 """Entries that were parked or dead and have not come to an end since."""
-LIES_IN_RETRY: Final = ENTRIES.c.retry_offset.is_not(None) & ENTRIES.c.state.not_in((DEAD, DELIVERED, REFUSED))
+LIES_IN_RETRY: Final = ENTRIES.c.retry_offset.is_not(None) & ENTRIES.c.state.not_in((DEAD, DELIVERED, DISCARDED))
 """Entries whose copy waits in the retry topic, or is being tried."""
 sa.Index("delivery_set_aside", ENTRIES.c.office, ENTRIES.c.partition, sqlite_where=SET_ASIDE, postgresql_where=SET_ASIDE)
 POSITIONS: Final = sa.Table(

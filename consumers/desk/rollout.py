@@ -210,7 +210,7 @@ def _outcome(entry: LedgerEntry, offset: int) -> Outcome | None:
     """What the row says of the record at this offset of the retry topic; None while it says nothing."""
     if entry.state == states.DELIVERED:
         return Outcome.DELIVERED
-    if entry.state == states.REFUSED:
+    if entry.state == states.DISCARDED:
         return Outcome.REJECTED
     if entry.state != states.DEAD or not _taken_up(entry, offset):
         return None
