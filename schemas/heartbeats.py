@@ -53,7 +53,7 @@ class PartitionProgress(_Part):
     """How often this process has taken that record up."""
 
 
-class Breaker(_Part):
+class BreakerState(_Part):
     """Whether an office is paused because its back office is down."""
 
     open: bool
@@ -81,7 +81,7 @@ class Vitals(_Part):
     """Records read and not finished."""
     oldest_in_flight_since: AwareDatetime | None = None
     """The earliest `oldest_since` of its partitions."""
-    breaker: Breaker | None = None
+    breaker: BreakerState | None = None
     brake: Sentence | None = None
     """Why the office was stopped; None while it is not."""
     last_poll_at: AwareDatetime | None = None

@@ -13,7 +13,7 @@ from consumers.watch import lag
 from consumers.watch.lag import GroupLag
 from infra.kafka.client_errors import in_our_words
 from producers.outbox import accounting, tables
-from producers.outbox.accounting import Reach, Snapshot, Waiting
+from producers.outbox.accounting import PendingOfOffice, Reach, Snapshot
 from schemas import problems, topics
 from schemas.errors import CannotTell
 from stadtbus import readiness
@@ -35,7 +35,7 @@ class Observations:
     """By office or group; empty where Kafka cannot be asked."""
     readiness: Mapping[str, Readiness]
     """By process."""
-    waiting: Mapping[str, Waiting] | None
+    waiting: Mapping[str, PendingOfOffice] | None
     """What is in the outbox and not on Kafka, by office; None where the outbox cannot be looked into from here."""
     unaccounted: Mapping[str, int] = field(default_factory=dict)
     """By office, published submissions that nobody will deliver (docs/decisions/0019); empty where that cannot be told yet."""
@@ -59,7 +59,7 @@ async def observe(settings: Settings) -> Observations:
         (lags, kafka_fault), answers = await asyncio.gather(_ask_kafka(settings, offices), _ask_processes(settings, offices))
         if store is None or before is None:
             return Observations(lags, answers, None, kafka_fault=kafka_fault, outbox_fault=outbox_fault)
-        waiting = await asyncio.to_thread(accounting.waiting, store)
+        waiting = await asyncio.to_thread(accounting.pending_by_office, store)
         unaccounted = await asyncio.to_thread(_unaccounted, store, before, lags, offices)
         return Observations(lags, answers, waiting, unaccounted, kafka_fault)
     finally:

@@ -101,11 +101,11 @@ class Tracer:
         return self._all([wanted]) or self._all(self._by_case(wanted))
 
     def _by_code(self, code: str) -> list[UUID]:
-        accepted = [found.accepted.id for found in history.find_spoken(self._outbox, code)] if self._outbox else []
+        accepted = [found.accepted.id for found in history.find_by_code(self._outbox, code)] if self._outbox else []
         return accepted + (queries.submissions_of(self._audit, code=code) if self._audit else [])
 
     def _by_case(self, case: UUID) -> list[UUID]:
-        accepted = [found.accepted.id for found in history.find_case(self._outbox, case)] if self._outbox else []
+        accepted = [found.accepted.id for found in history.find_by_case(self._outbox, case)] if self._outbox else []
         return accepted + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
 
     def _all(self, submissions: Sequence[UUID]) -> list[Trace]:

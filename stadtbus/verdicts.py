@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from consumers.watch.lag import GroupLag
-from producers.outbox.accounting import Waiting
+from producers.outbox.accounting import PendingOfOffice
 from schemas import topics
 from stadtbus.observations import Observations
 from stadtbus.readiness import GATEWAY, Readiness
@@ -39,7 +39,7 @@ class LagVerdict:
     reasons: Sequence[str]
     """Why, in sentences, the gravest first."""
     lag: GroupLag | None = None
-    waiting: Waiting | None = None
+    waiting: PendingOfOffice | None = None
     unaccounted: int = 0
 
     @property
@@ -135,7 +135,7 @@ def _of_recorder(name: str, lag: GroupLag | None, readiness: Readiness, now: dat
 
 
 def _verdict(
-    name: str, findings: Sequence[_Finding], lag: GroupLag | None, readiness: Readiness, waiting: Waiting | None, unaccounted: int
+    name: str, findings: Sequence[_Finding], lag: GroupLag | None, readiness: Readiness, waiting: PendingOfOffice | None, unaccounted: int
 ) -> LagVerdict:
     state, reasons = (findings[0].state, [one.text for one in findings]) if findings else _without_findings(lag, readiness)
     return LagVerdict(name, state, not findings, reasons, lag, waiting, unaccounted)
@@ -180,7 +180,7 @@ def _by_kafka(lag: GroupLag | None, readiness: Readiness, now: datetime) -> Iter
         yield _Finding("late", f"the first in line waits since {_clock(lag.oldest_undelivered_at)}")
 
 
-def _by_readiness(lag: GroupLag | None, readiness: Readiness, waiting: Waiting | None) -> Iterable[_Finding]:
+def _by_readiness(lag: GroupLag | None, readiness: Readiness, waiting: PendingOfOffice | None) -> Iterable[_Finding]:
     if readiness.status is not None and not readiness.well:
         state = "degraded" if readiness.status == httpx.codes.OK else "not working"
         return [_Finding(state, line) for line in readiness.text.splitlines() or [f"its page answers {readiness.status}"]]
@@ -189,7 +189,7 @@ def _by_readiness(lag: GroupLag | None, readiness: Readiness, waiting: Waiting |
     return []
 
 
-def _in_outbox(office: str, waiting: Waiting | None, observed: Observations, now: datetime) -> Iterator[_Finding]:
+def _in_outbox(office: str, waiting: PendingOfOffice | None, observed: Observations, now: datetime) -> Iterator[_Finding]:
     """What waits before Kafka longer than the relay takes, or has no gateway that brings it there."""
     gateway = observed.readiness[GATEWAY]
     if waiting is None or (gateway.status is not None and (now - waiting.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):

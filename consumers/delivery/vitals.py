@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.engine import Engine
-from schemas.heartbeats import Breaker, PartitionProgress, Vitals, sentence
+from schemas.heartbeats import BreakerState, PartitionProgress, Vitals, sentence
 
 
 class VitalSigns:
@@ -22,7 +22,7 @@ class VitalSigns:
         """By partition the offset of its oldest unfinished record, and when that was first seen."""
 
     def __call__(self) -> Vitals:
-        """What is to be said now. Costs a look at each case in flight."""
+        """The vitals of this moment. Called by the heartbeats every few seconds; looks at each case in flight."""
         self._look(datetime.now(UTC))
         attempts = {(job.partition, job.offset): job.dispatches for job in self._engine.core.heads()}
         partitions = {
@@ -33,7 +33,7 @@ class VitalSigns:
             partitions=partitions,
             in_flight=self._engine.core.in_flight,
             oldest_in_flight_since=min((since for _, since in self._oldest.values()), default=None),
-            breaker=Breaker(
+            breaker=BreakerState(
                 open=breaker.reason is not None, since=None if breaker.since is None else datetime.fromisoformat(breaker.since)
             ),
             brake=None if brake is None else sentence(brake),

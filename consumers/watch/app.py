@@ -8,7 +8,7 @@ from functools import partial
 from faststream.asgi import AsgiFastStream
 
 from consumers.pages import pages
-from consumers.watch.currency import Currency
+from consumers.watch.freshness import Freshness
 from consumers.watch.store import open_store
 from consumers.watch.subscribers import add_subscribers
 from infra.health import Health
@@ -25,19 +25,19 @@ def watch_app(kafka: KafkaSettings, stores: StoreSettings, port: int) -> AsgiFas
     health = Health()
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.WATCH, port), health)
     broker = LastingBroker(kafka, f"{topics.GROUP_WATCH}-reader", reads_only=True)
-    currency = Currency([topics.HEARTBEATS, topics.OPERATIONS])
-    health.ready["records"] = currency.finding
-    health.facts["up to date"] = currency.fact
-    health.vitals = currency.vitals
+    freshness = Freshness([topics.HEARTBEATS, topics.OPERATIONS])
+    health.ready["records"] = freshness.finding
+    health.facts["up to date"] = freshness.fact
+    health.vitals = freshness.vitals
     work = AsyncExitStack()
 
     async def begin() -> None:
         store = open_store(stores)
         work.callback(store.close)
         health.ready["store"] = store.check
-        add_subscribers(broker, kafka, store, currency)
+        add_subscribers(broker, kafka, store, freshness)
         await work.enter_async_context(heartbeats.beating())
-        await work.enter_async_context(in_background(partial(currency.watch, broker)))
+        await work.enter_async_context(in_background(partial(freshness.watch, broker)))
         work.push_async_callback(broker.stop)  # its handlers end before the store is closed
 
     return AsgiFastStream(broker, heartbeats.broker, on_startup=[begin], on_shutdown=[work.aclose], asgi_routes=pages(health), logger=None)

@@ -44,23 +44,27 @@ _operation = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A heartbeat, and when Kafka took it: the clocks of the processes decide nothing."""
+class StoredHeartbeat:
+    """A heartbeat, and when Kafka wrote it: the clocks of the processes decide nothing."""
 
     heartbeat: Heartbeat
     written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """An operator's action, and when Kafka took it."""
+class StoredOperation:
+    """An operator's action, and when Kafka wrote it."""
 
     operation: Operation
     written_at: datetime
 
 
 def open_store(settings: StoreSettings) -> Store:
-    """The watch's store."""
+    """The watch's store, made or brought up to date where needed; to be closed by who opens it.
+
+    Raises:
+        CannotTell: store-unreachable.
+    """
     return Store(settings, _NAME, metadata)
 
 
@@ -86,17 +90,17 @@ def put_operations(connection: sa.Connection, noted: Sequence[tuple[ConsumerReco
     insert_new(connection, _operation, [_place(record) | {"value": _json(one)} for record, one in noted])
 
 
-def last_heartbeats(connection: sa.Connection) -> list[Heard]:
-    """The last heartbeat of each instance, by its name."""
+def last_heartbeats(connection: sa.Connection) -> list[StoredHeartbeat]:
+    """The last heartbeat of each instance, in the order of their names."""
     rows = connection.execute(sa.select(_heartbeat.c.value, _heartbeat.c.written_at).order_by(_heartbeat.c.instance))
-    return [Heard(heartbeats.read(value.encode()), written_at) for value, written_at in rows]
+    return [StoredHeartbeat(heartbeats.read(value.encode()), written_at) for value, written_at in rows]
 
 
-def all_operations(connection: sa.Connection) -> list[Noted]:
-    """What operators have done, in the order in which Kafka took it."""
+def all_operations(connection: sa.Connection) -> list[StoredOperation]:
+    """What operators have done, in the order in which Kafka wrote it."""
     order = (_operation.c.written_at, _operation.c.partition, _operation.c.offset)
     rows = connection.execute(sa.select(_operation.c.value, _operation.c.written_at).order_by(*order))
-    return [Noted(operations.read(value.encode()), written_at) for value, written_at in rows]
+    return [StoredOperation(operations.read(value.encode()), written_at) for value, written_at in rows]
 
 
 def _place(record: ConsumerRecord) -> dict[str, Any]:

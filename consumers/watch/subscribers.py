@@ -1,6 +1,6 @@
 """What the watch does with heartbeats and operations: FastStream hands out batches, and a batch is acknowledged when it is stored.
 
-Whatever is none of ours is passed over, told and counted: it stands in Kafka, and nobody waits for it.
+A record that cannot be read is passed over, logged and counted: it stays in Kafka, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from faststream.kafka.annotations import KafkaMessage
 from pydantic import BaseModel, ValidationError
 
 from consumers.watch import store as tables
-from consumers.watch.currency import Currency
+from consumers.watch.freshness import Freshness
 from infra import crashpoints, database, metrics
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.streams import LastingBroker, subscribe
@@ -35,20 +35,20 @@ _NO_TIME_MS: Final = 253_402_300_800_000
 
 
 class NotOurs(Exception):
-    """A record that says something else than it may; the text quotes nothing of it."""
+    """A record is none that the watch keeps: it is passed over. The text quotes nothing of it."""
 
 
-def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store, currency: Currency) -> None:
-    """Have both topics read into the store."""
-    intake = _Intake(store, currency)
+def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store, freshness: Freshness) -> None:
+    """Have `stadtbus.heartbeats` and `stadtbus.operations` read into the store. Called once, before the broker starts."""
+    recorder = _BatchRecorder(store, freshness)
 
     @subscribe(broker, topics.HEARTBEATS, topics.GROUP_WATCH, settings)
     async def heartbeats_of_processes(message: KafkaMessage) -> None:
-        await intake.take(message, _heartbeat, tables.put_heartbeats)
+        await recorder.take(message, _heartbeat, tables.put_heartbeats)
 
     @subscribe(broker, topics.OPERATIONS, topics.GROUP_WATCH, settings)
     async def operations_of_people(message: KafkaMessage) -> None:
-        await intake.take(message, lambda record: operations.read(record.value or b""), tables.put_operations)
+        await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations)
 
 
 def _heartbeat(record: ConsumerRecord) -> Heartbeat:
@@ -64,10 +64,10 @@ def _heartbeat(record: ConsumerRecord) -> Heartbeat:
     return heartbeat
 
 
-class _Intake:
-    def __init__(self, store: Store, currency: Currency) -> None:
+class _BatchRecorder:
+    def __init__(self, store: Store, freshness: Freshness) -> None:
         self._store = store
-        self._currency = currency
+        self._freshness = freshness
         self._say = Seldom(log)
 
     async def take(
@@ -78,7 +78,7 @@ class _Intake:
     ) -> None:
         """Store a batch and acknowledge it. It ends in no other way: what is not acknowledged, the next batch would pass."""
         records: Sequence[ConsumerRecord] = message.raw_message
-        with self._currency.busy():
+        with self._freshness.busy():
             models = [(record, model) for record in records if (model := self._read(record, read)) is not None]
             await self._store_until_done(lambda connection: put(connection, models))
             crashpoints.reached("watch.stored")
@@ -109,6 +109,6 @@ class _Intake:
         """A commit that fails is no loss: the records come again, and change nothing."""
         try:
             await message.ack()
-            self._currency.committed(message.raw_message)
+            self._freshness.committed(message.raw_message)
         except Exception as error:  # noqa: BLE001 - of Kafka's client: partitions have moved, or nobody answers
             self._say.warning("offset_commit_failed", group=topics.GROUP_WATCH, error=type(error).__name__)

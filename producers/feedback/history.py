@@ -62,13 +62,13 @@ def find(store: Store, submission_id: UUID) -> Found | None:
     return found[0] if found else None
 
 
-def find_spoken(store: Store, code: str) -> list[Found]:
+def find_by_code(store: Store, code: str) -> list[Found]:
     """The submissions with this hotline code, as somebody says or writes it: nearly always one. Blocks."""
     known = parse_hotline_code(code)
     return store.read_now(lambda connection: _find(connection, submission.c.hotline_code == known)) if known else []
 
 
-def find_case(store: Store, case_id: UUID) -> list[Found]:
+def find_by_case(store: Store, case_id: UUID) -> list[Found]:
     """The submissions of a case, in the order of acceptance. Blocks."""
     return store.read_now(lambda connection: _find(connection, submission.c.case_id == case_id))
 

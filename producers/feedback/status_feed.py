@@ -30,14 +30,14 @@ def status_feed(kafka: KafkaSettings, store: Store, cities: Iterable[str]) -> St
 
 
 def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> None:
-    """Store status events, each once, and let go of the content of what they settle.
+    """Store status events, each once, and let go of the content of what ends by them.
 
     Called by the reader within its transaction; the same events may come again.
     """
     insert_new(connection, status, [_row_of(record) for record in records])
-    settled = [record.event.data.submission for record in records if record.event.data.state.once]
-    if settled:
-        forget_content(connection, submission.c.id.in_(settled))
+    ended = [record.event.data.submission for record in records if record.event.data.state.once]
+    if ended:
+        forget_content(connection, submission.c.id.in_(ended))
 
 
 def _row_of(record: EventRecord) -> dict[str, object]:

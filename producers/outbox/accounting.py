@@ -1,4 +1,4 @@
-"""What operators ask of all submissions at once: how many wait for Kafka, and how many nobody will deliver. For `stadtbus lag`; all of it blocks."""
+"""What `stadtbus lag` asks of all submissions at once: how many are pending, and how many nobody will deliver. All of it blocks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _NOT_SET_ASIDE: Final = frozenset(state for state in State if state.once or stat
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What of one office is pending."""
+class PendingOfOffice:
+    """How many submissions of one office are pending, and since when the oldest is."""
 
     count: int
     oldest_accepted_at: datetime
@@ -29,7 +29,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far Kafka knows an office to have come, partition by partition of its submissions topic; of none where that is missing."""
+    """How far Kafka says that an office has come in each partition of its submissions topic; empty where the topic is missing."""
 
     passed: Mapping[int, int]
     """What lies before is done with or gone: nobody reads it any more."""
@@ -48,12 +48,12 @@ class Snapshot:
     """By office, the rows of those that wait in its retry topic, as far as anybody has said."""
 
 
-def waiting(store: Store) -> dict[str, Waiting]:
-    """By office, what is pending; offices of which nothing is are left out."""
+def pending_by_office(store: Store) -> dict[str, PendingOfOffice]:
+    """What is pending, by office; offices without any are left out."""
     columns = (submission.c.office, sa.func.count(), sa.func.min(submission.c.accepted_at))
     query = sa.select(*columns).where(is_pending).group_by(submission.c.office)
     rows = store.read_now(lambda connection: connection.execute(query).all())
-    return {office: Waiting(count, oldest_at) for office, count, oldest_at in rows}
+    return {office: PendingOfOffice(count, oldest_at) for office, count, oldest_at in rows}
 
 
 def snapshot(store: Store) -> Snapshot:

@@ -15,7 +15,7 @@ from infra.kafka import order
 from infra.kafka.outgoing import Position
 from infra.stores import Store
 from producers.outbox.pending import Pending, pending_of
-from producers.outbox.tables import is_of_submission, is_settled, is_unfinished, status, submission
+from producers.outbox.tables import has_ended, is_of_submission, is_unfinished, status, submission
 from schemas.events import State
 
 _ROWS_PER_STATEMENT: Final = 10_000
@@ -50,14 +50,14 @@ def unfinished(store: Store, office: str) -> list[Unfinished]:
 
 
 def published(store: Store, rows: Sequence[int]) -> list[tuple[Pending, Position]]:
-    """Those of these rows that were published and are not settled, and where they were. Blocks."""
-    query = sa.select(submission).where(is_unfinished, ~is_settled, submission.c.seq.in_(rows)).order_by(submission.c.seq)
+    """Those of these rows that were published and have not ended, and where they were. Blocks."""
+    query = sa.select(submission).where(is_unfinished, ~has_ended, submission.c.seq.in_(rows)).order_by(submission.c.seq)
     found = store.read_now(lambda connection: connection.execute(query).mappings().all())
     return [(pending_of(row), Position(row["partition"], row["record_offset"])) for row in found]
 
 
 async def put_back(store: Store, rows: Sequence[int]) -> int:
-    """Make these pending again, under their own ids, and say how many they are: those that have been settled meanwhile stay as they are.
+    """Make these pending again, under their own ids, and say how many they are: those that have ended meanwhile stay as they are.
 
     A gateway that runs sends them within half a minute, another one when it starts. Whoever has read them before drops them.
     """
@@ -65,7 +65,7 @@ async def put_back(store: Store, rows: Sequence[int]) -> int:
 
     def operation(connection: sa.Connection) -> int:
         parts = (rows[start : start + _ROWS_PER_STATEMENT] for start in range(0, len(rows), _ROWS_PER_STATEMENT))
-        again = (submission.update().where(is_unfinished, ~is_settled, submission.c.seq.in_(part)).values(values) for part in parts)
+        again = (submission.update().where(is_unfinished, ~has_ended, submission.c.seq.in_(part)).values(values) for part in parts)
         return sum(connection.execute(statement).rowcount for statement in again)
 
     return await store.write(operation)

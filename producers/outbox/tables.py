@@ -4,9 +4,9 @@ A row of `submission` is made when a submission is accepted, and stays: its id a
 
 1. pending: not on Kafka, as far as the relay has noted (`is_pending`);
 2. published: on Kafka, at `partition` and `record_offset`;
-3. settled: the status feed has read that it was delivered or rejected (`is_settled`).
+3. ended: the status feed has read that it was delivered or rejected (`has_ended`).
 
-The content leaves a row that is both published and settled, so a published one that has content is unfinished (`is_unfinished`).
+The content leaves a row that is both published and ended, so a published one that has content is unfinished (`is_unfinished`).
 A row of `status` is an event that the status feed has read.
 """
 
@@ -68,7 +68,7 @@ is_pending: Final = submission.c.published_at.is_(None)
 is_unfinished: Final = sa.and_(submission.c.published_at.is_not(None), submission.c.content.is_not(None))
 is_of_submission: Final = sa.and_(status.c.submission_id == submission.c.id, status.c.office == submission.c.office)
 """A row of `status` tells of this row of `submission`: it was its own office that spoke."""
-is_settled: Final = sa.exists().where(is_of_submission, status.c.state.in_([state.value for state in State if state.once]))
+has_ended: Final = sa.exists().where(is_of_submission, status.c.state.in_([state.value for state in State if state.once]))
 
 # --- indexes, and what earlier versions lack
 
@@ -106,8 +106,8 @@ def is_here(settings: StoreSettings) -> bool:
 
 
 def forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
-    """Let go of the content of those of these rows that are published and settled.
+    """Let go of the content of those of these rows that are published and ended.
 
     Called in the transaction that notes the one or the other, since either may be noted last.
     """
-    connection.execute(submission.update().where(rows, submission.c.published_at.is_not(None), is_settled).values(content=None))
+    connection.execute(submission.update().where(rows, submission.c.published_at.is_not(None), has_ended).values(content=None))

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from consumers.desk.operations import note
-from consumers.watch.store import Heard, all_operations, last_heartbeats, open_store
+from consumers.watch.store import StoredHeartbeat, all_operations, last_heartbeats, open_store
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.jars import java
 from infra.kafka.reading import read_all
@@ -57,7 +57,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
     await made.stop()
 
 
-def heard(system: LocalSystem) -> dict[ProcessKind, Heard]:
+def heard(system: LocalSystem) -> dict[ProcessKind, StoredHeartbeat]:
     """The last heartbeat of each process, as the watch has kept it."""
     store = open_store(system.stores)
     try:

@@ -20,17 +20,17 @@ from tests.outboxes import OFFICE
 
 async def test_operators_see_what_waits(box: Outbox) -> None:
     """By office, how many are not on Kafka and since when the oldest of them waits; what is on Kafka does not wait."""
-    assert accounting.waiting(box.store) == {}
+    assert accounting.pending_by_office(box.store) == {}
     first, second = outboxes.candidate(), outboxes.candidate()
     later = replace(second, accepted_at=outboxes.ACCEPTED_AT + timedelta(hours=1))
     for one in (first, later, replace(outboxes.candidate(), office="augsburg.gewerbe")):
         await box.accept(one)
-    assert accounting.waiting(box.store) == {
-        "muenchen.meldewesen": accounting.Waiting(2, outboxes.ACCEPTED_AT), "augsburg.gewerbe": accounting.Waiting(1, outboxes.ACCEPTED_AT)
+    assert accounting.pending_by_office(box.store) == {
+        "muenchen.meldewesen": accounting.PendingOfOffice(2, outboxes.ACCEPTED_AT), "augsburg.gewerbe": accounting.PendingOfOffice(1, outboxes.ACCEPTED_AT)
     }  # fmt: skip
     oldest = (await pending.oldest(box.store, first.office, 1))[0]
     await pending.note_published(box.store, [(oldest, Position(2, 7))])
-    assert accounting.waiting(box.store)[first.office] == accounting.Waiting(1, later.accepted_at)
+    assert accounting.pending_by_office(box.store)[first.office] == accounting.PendingOfOffice(1, later.accepted_at)
 
 
 async def published_at(box: Outbox, offsets: list[int], partition: int = 0) -> list[UUID]:

@@ -22,7 +22,7 @@ from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.streams import ModelCodec
 from infra.settings import KafkaSettings
 from schemas import heartbeats, topics
-from schemas.heartbeats import MOST_LETTERS, Breaker, Heartbeat, PartitionProgress, ProcessKind, Vitals
+from schemas.heartbeats import MOST_LETTERS, BreakerState, Heartbeat, PartitionProgress, ProcessKind, Vitals
 
 OFFICE = "muenchen.meldewesen"
 SINCE = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -36,7 +36,7 @@ FIRST = (
 VITALS = Vitals(
     partitions={f"{OFFICE}.submissions/0": PartitionProgress(position=12, committed=10)},
     in_flight=2,
-    breaker=Breaker(open=True, since=SINCE),
+    breaker=BreakerState(open=True, since=SINCE),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -68,7 +68,7 @@ def test_heartbeat_of_the_first_writer_is_read() -> None:
     """What was added since may be missing."""
     heartbeat = heartbeats.read(FIRST.encode())
     assert (heartbeat.process, heartbeat.office, heartbeat.in_flight, heartbeat.brake) == (ProcessKind.ADAPTER, OFFICE, 2, None)
-    assert heartbeat.breaker == Breaker(open=True, since=SINCE)
+    assert heartbeat.breaker == BreakerState(open=True, since=SINCE)
 
 
 @pytest.mark.parametrize(

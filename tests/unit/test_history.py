@@ -107,5 +107,5 @@ async def test_operators_find_a_submission(box: Outbox) -> None:
     assert found is not None
     assert (found.position, found.steps[-1].state) == (Position(0, 1), State.DELIVERED)
     spoken = accepted.hotline_code.lower().replace("-", " ")
-    assert history.find_spoken(box.store, spoken) == history.find_spoken(box.store, accepted.hotline_code) == [found]
-    assert (history.find(box.store, uuid4()), history.find_spoken(box.store, "0")) == (None, [])
+    assert history.find_by_code(box.store, spoken) == history.find_by_code(box.store, accepted.hotline_code) == [found]
+    assert (history.find(box.store, uuid4()), history.find_by_code(box.store, "0")) == (None, [])

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from faststream.kafka import TestKafkaBroker
 from faststream.kafka.message import FakeConsumer
 
-from consumers.watch.currency import Currency
+from consumers.watch.freshness import Freshness
 from consumers.watch.store import all_operations, last_heartbeats, open_store, put_heartbeats, put_operations
 from consumers.watch.subscribers import add_subscribers
 from infra import metrics
@@ -101,7 +101,7 @@ class Bus:
     """The watch's handlers in FastStream's test broker."""
 
     store: Store
-    currency: Currency = field(default_factory=lambda: Currency([]))
+    freshness: Freshness = field(default_factory=lambda: Freshness([]))
     broker: LastingBroker = field(default_factory=lambda: LastingBroker(KafkaSettings(bootstrap="127.0.0.1:1"), "test", reads_only=True))
     acknowledged: list[int] = field(default_factory=list)
     """How many heartbeats and operations were stored, at each acknowledgement."""
@@ -120,7 +120,7 @@ class Bus:
 async def bus(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
     """The handlers, with a store of their own."""
     made = Bus(store)
-    add_subscribers(made.broker, KafkaSettings(), store, made.currency)
+    add_subscribers(made.broker, KafkaSettings(), store, made.freshness)
     monkeypatch.setattr(FakeConsumer, "commit", lambda _: made.commit())
     async with TestKafkaBroker(made.broker):
         yield made
@@ -218,18 +218,18 @@ async def test_failed_acknowledgement_is_no_failure(bus: Bus, monkeypatch: pytes
 def test_since_when_it_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is once everything was read, stays so for moments behind, and is not any more when that lasts."""
     now_s = 1_000.0
-    monkeypatch.setattr("consumers.watch.currency.time.monotonic", lambda: now_s)
-    currency = Currency([])
-    assert (currency.finding(), currency.fact()) == ("not everything has been read yet", None)
-    currency.note(current=True)
-    since = currency.fact()
-    assert (currency.finding(), since is not None) == (None, True)
+    monkeypatch.setattr("consumers.watch.freshness.time.monotonic", lambda: now_s)
+    freshness = Freshness([])
+    assert (freshness.finding(), freshness.fact()) == ("not everything has been read yet", None)
+    freshness.note(current=True)
+    since = freshness.fact()
+    assert (freshness.finding(), since is not None) == (None, True)
     now_s += 14
-    currency.note(current=False)
-    assert (currency.finding(), currency.fact()) == (None, since)
+    freshness.note(current=False)
+    assert (freshness.finding(), freshness.fact()) == (None, since)
     now_s += 2
-    currency.note(current=False)
-    assert (currency.finding(), currency.fact()) == ("behind, or without an answer of Kafka, for 16 s", None)
+    freshness.note(current=False)
+    assert (freshness.finding(), freshness.fact()) == ("behind, or without an answer of Kafka, for 16 s", None)
 
 
 async def test_batch_under_way_is_not_read(bus: Bus) -> None:
@@ -240,11 +240,11 @@ async def test_batch_under_way_is_not_read(bus: Bus) -> None:
         highwater=lambda _: 5,
         last_poll_timestamp=lambda _: AT_MS,
     )
-    currency = Currency(["t"])
-    assert await currency._is_current([consumer])
-    assert currency.vitals().partitions["t/0"].position == 5
-    with currency.busy():
-        assert not await currency._is_current([consumer])
+    freshness = Freshness(["t"])
+    assert await freshness._is_current([consumer])
+    assert freshness.vitals().partitions["t/0"].position == 5
+    with freshness.busy():
+        assert not await freshness._is_current([consumer])
     consumer.highwater = lambda _: 6
-    assert not await currency._is_current([consumer])
-    assert not await Currency(["t", "u"])._is_current([consumer])
+    assert not await freshness._is_current([consumer])
+    assert not await Freshness(["t", "u"])._is_current([consumer])

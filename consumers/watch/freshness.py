@@ -21,8 +21,8 @@ _PATIENCE_S: Final = 15.0
 _POSITION_LIMIT_S: Final = 1.0
 
 
-class Currency:
-    """Looks at the consumers of a broker every half second."""
+class Freshness:
+    """Whether the watch has read all, found out by a look at the consumers of its broker every half second. All of it runs in the event loop."""
 
     def __init__(self, topics: Sequence[str]) -> None:
         self._topics = topics
@@ -37,7 +37,7 @@ class Currency:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """A batch is under way."""
+        """While the block runs a batch is being stored, so not all has been read."""
         self._busy += 1
         try:
             yield
@@ -45,17 +45,17 @@ class Currency:
             self._busy -= 1
 
     def committed(self, records: Iterable[ConsumerRecord]) -> None:
-        """These are acknowledged."""
+        """These records are acknowledged. Called by the subscribers."""
         self._committed.update({TopicPartition(record.topic, record.partition): record.offset + 1 for record in records})
 
     async def watch(self, broker: LastingBroker) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; raises nothing of Kafka's."""
         while True:
             self.note(current=await self._is_current(broker.consumers() if broker.up.is_set() else []))
             await asyncio.sleep(_LOOK_S)
 
     def note(self, *, current: bool) -> None:
-        """What a look has shown."""
+        """Note whether the last look found everything read."""
         if current:
             self._last_s = time.monotonic()
             self._since = self._since or datetime.now(UTC)
@@ -63,18 +63,18 @@ class Currency:
             self._since = None
 
     def finding(self) -> str | None:
-        """How long it has been behind; None while it is not."""
+        """For the health page: since how long the watch is behind; None while it is not."""
         if self._last_s is None:
             return "not everything has been read yet"
         behind_s = time.monotonic() - self._last_s
         return None if behind_s <= _PATIENCE_S else f"behind, or without an answer of Kafka, for {behind_s:.0f} s"
 
     def fact(self) -> str | None:
-        """Since when it is up to date; None where it is not."""
+        """For the health page: since when the watch is up to date; None where it is not."""
         return None if self._since is None or self.finding() is not None else f"since {self._since.isoformat(timespec='seconds')}"
 
     def vitals(self) -> Vitals:
-        """How far it has come, for the watch's own heartbeats."""
+        """How far the watch has read, for its own heartbeats."""
         polled = datetime.fromtimestamp(self._poll_ms / 1000, UTC) if self._poll_ms else None
         return Vitals(partitions=self._partitions, in_flight=self._busy, last_poll_at=polled)
 
