@@ -13,8 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from producers.gateway import answers
-from producers.gateway.views import Finding, Receipt, SubmissionView
+from producers.gateway import answers, views
 from producers.intake import declaration
 from producers.intake.form import SubmissionForm
 from schemas import message, problems
@@ -39,7 +38,9 @@ class ProblemDetails(BaseModel):
     where: str | None = Field(default=None, description="JSON Pointer into a form, XPath into a message, or the name of an HTTP header.")
     xoev: str | None = Field(default=None, description="Code of the XÖV error lists, where one fits.")
     message_id: str | None = Field(default=None, description="Id of the refused message, where it could be read.")
-    findings: list[Finding] = Field(default=[], description="Everything that was found in the message; the problem is the first error.")
+    findings: list[views.Finding] = Field(
+        default=[], description="Everything that was found in the message; the problem is the first error."
+    )
 
 
 EXAMPLE: Final[Mapping[str, Any]] = {
@@ -103,7 +104,7 @@ def document(version: str) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     models: list[tuple[type[BaseModel], Any]] = [(SubmissionForm, "validation")]
-    models += [(model, "serialization") for model in (Receipt, SubmissionView, ProblemDetails)]
+    models += [(model, "serialization") for model in (views.Receipt, views.SubmissionView, ProblemDetails)]
     found = models_json_schema(models, ref_template="#/components/schemas/{model}")[1]["$defs"]
     found["State"]["description"] = "What a submission has come to."
     return {name: _for_generators(schema) for name, schema in sorted(found.items())}
@@ -226,7 +227,7 @@ _SUBMIT: Final = {
     },
     "responses": {
         "202": _answer(
-            "Accepted, now or before", {_JSON: _media(_ref("schemas", Receipt.__name__))} | _in_xml(message.RECEIPT), "Location"
+            "Accepted, now or before", {_JSON: _media(_ref("schemas", views.Receipt.__name__))} | _in_xml(message.RECEIPT), "Location"
         ),
         **_refusals(*_AT_INTAKE, as_message=True),
     },
@@ -237,7 +238,7 @@ _STATUS: Final = {
     "description": "A portal sees its own submissions only.",
     "parameters": [_parameter("path", "submission_id", "The portal's own id of the submission.", format="uuid")],
     "responses": {
-        "200": _answer("What is known", {_JSON: _media(_ref("schemas", SubmissionView.__name__))} | _in_xml(message.STATUS)),
+        "200": _answer("What is known", {_JSON: _media(_ref("schemas", views.SubmissionView.__name__))} | _in_xml(message.STATUS)),
         **_refusals(*_ALWAYS, problems.NOT_FOUND),
     },
 }

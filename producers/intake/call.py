@@ -25,25 +25,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What a portal sent: a message, or a form."""
+class Body:
+    """The body of a call, which is a message or a form."""
 
-    body: bytes
+    content: bytes
     is_form: bool
 
 
-async def receive(call: Call) -> Sent:
+async def receive(call: Call) -> Body:
     """The body of a call, up to the limits of size and time.
 
     Raises:
         Rejected: unsupported-media-type, message-too-large or body-too-slow.
         ClientDisconnect: the caller went away.
     """
-    body = await _read_body(call)
+    content = await _read_body(call)
     kind = call.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in (*_XML_TYPES, _JSON_TYPE):
         raise Rejected(problems.MEDIA_TYPE, "this is neither XML nor JSON", where="Content-Type")
-    return Sent(body, kind == _JSON_TYPE)
+    return Body(content, kind == _JSON_TYPE)
 
 
 async def _read_body(call: Call) -> bytes:

@@ -31,7 +31,7 @@ from infra import metrics
 from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
 from producers.intake import form
-from producers.intake.call import Call, Sent, receive
+from producers.intake.call import Body, Call, receive
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
 from producers.intake.opening import open_form, open_message
@@ -81,28 +81,28 @@ class Intake:
         """
         with _counted():
             # 2. size, time and type
-            sent = await receive(call)
+            body = await receive(call)
             # 3. known
-            content_sha512 = await self._hash(sent)
+            content_sha512 = await self._hash(body)
             known = await self._outbox.known(portal.id, content_sha512)
             if known is not None:
                 return known
             # 4 to 8, in a worker: safe parse, schema, rules, route, trust
-            metadata, content = await self._open(sent, portal, call.headers)
+            metadata, content = await self._open(body, portal, call.headers)
             # 9. store once
             candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
             return await self._store(metadata, candidate)
 
-    async def _hash(self, sent: Sent) -> str:
-        """What stands for the content of a body: of a form what it says, of a message its bytes."""
-        return await self._workers.run(form.content_sha512, sent.body) if sent.is_form else hashlib.sha512(sent.body).hexdigest()
+    async def _hash(self, body: Body) -> str:
+        """The SHA-512 of what a portal sent: of a form by what it says, of a message by its bytes."""
+        return await self._workers.run(form.content_sha512, body.content) if body.is_form else hashlib.sha512(body.content).hexdigest()
 
-    async def _open(self, sent: Sent, portal: Portal, headers: Mapping[str, str]) -> tuple[Metadata, bytes]:
+    async def _open(self, body: Body, portal: Portal, headers: Mapping[str, str]) -> tuple[Metadata, bytes]:
         """The metadata of a message, and the message; that of a form is made of it."""
-        if sent.is_form:
-            return await self._workers.run(partial(open_form, accept_test=self._accept_test), sent.body, portal.author)
+        if body.is_form:
+            return await self._workers.run(partial(open_form, accept_test=self._accept_test), body.content, portal.author)
         opening = partial(open_message, accept_test=self._accept_test)
-        return await self._workers.run(opening, sent.body, Declaration.of(headers), portal.author), sent.body
+        return await self._workers.run(opening, body.content, Declaration.of(headers), portal.author), body.content
 
     async def _store(self, metadata: Metadata, candidate: Candidate) -> Accepted:
         """Store it, and count it if it is new."""
