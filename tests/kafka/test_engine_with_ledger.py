@@ -175,7 +175,7 @@ async def test_killed_process_repeats_no_more_than_was_in_flight(make_office: Ca
         await eventually(lambda: one.complete, 60)
     one.check()
     assert one.office.calls.count("find") == begun
-    assert 0 < begun <= 5 * victim.MAX_CONCURRENCY
+    assert 0 < begun <= 15 * victim.MAX_CONCURRENCY  # on a quiet machine 5; a slow disk makes rounds larger, but never all that was read
 
 
 def in_state(folder: Path, office: str, state: str) -> list[Any]:
