@@ -29,7 +29,7 @@ class Health:
     facts: dict[str, Check] = field(default_factory=dict)
     """Told there as well, and no fault."""
     vitals: Callable[[], Vitals] = Vitals
-    """What the process does at the moment, for its heartbeats."""
+    """What the process does at the moment, for its heartbeats. Called in the event loop every few seconds; must not block."""
 
     def findings(self, checks: dict[str, Check]) -> dict[str, str]:
         """What is not fine, by the name of the check."""

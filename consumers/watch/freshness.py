@@ -80,25 +80,25 @@ class Freshness:
 
     async def _is_current(self, consumers: Sequence[AIOKafkaConsumer]) -> bool:
         """Whether the consumers have all partitions of all topics, have read them to their ends, and nothing of it is under way."""
-        idle, positions, ends = not self._busy, {}, {}
+        idle, partitions, read, topics = not self._busy, {}, True, set()
         for consumer in consumers:
             for partition in consumer.assignment():
-                position = await _position(consumer, partition)
-                ends[partition] = consumer.highwater(partition)
+                position, end, poll_ms = await _look_at(consumer, partition)
+                topics.add(partition.topic)
+                read = read and position is not None and end is not None and position >= end
+                self._poll_ms = max(self._poll_ms, poll_ms)
                 if position is not None:
-                    positions[partition] = position
-                self._poll_ms = max(self._poll_ms, consumer.last_poll_timestamp(partition) or 0)
-        self._partitions = {
-            f"{topic}/{number}": PartitionProgress(position=offset, committed=self._committed.get(TopicPartition(topic, number)))
-            for (topic, number), offset in positions.items()
-        }
-        read = all(end is not None and positions.get(partition, -1) >= end for partition, end in ends.items())
-        return idle and not self._busy and read and {partition.topic for partition in ends} == set(self._topics)
+                    committed = self._committed.get(partition)
+                    partitions[f"{partition.topic}/{partition.partition}"] = PartitionProgress(position=position, committed=committed)
+        self._partitions = partitions
+        return idle and not self._busy and read and topics == set(self._topics)
 
 
-async def _position(consumer: AIOKafkaConsumer, partition: object) -> int | None:
+async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int | None, int | None, int]:
+    """Where the client goes on, where the partition ends, and when Kafka last answered (ms); nothing of it where that is not known now."""
     try:
         async with asyncio.timeout(_POSITION_LIMIT_S):
-            return int(await consumer.position(partition))
+            position = int(await consumer.position(partition))
+        return position, consumer.highwater(partition), consumer.last_poll_timestamp(partition) or 0
     except Exception:  # noqa: BLE001 - of Kafka's client: partitions move, or nobody answers; the next look finds out
-        return None
+        return None, None, 0

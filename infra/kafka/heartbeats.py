@@ -57,7 +57,7 @@ class Identity:
 
 
 class Heartbeats:
-    """Those of one process."""
+    """The heartbeats of one process, and the broker that publishes them."""
 
     def __init__(self, settings: KafkaSettings, identity: Identity, health: Health) -> None:
         self.broker = LastingBroker(settings, f"{identity.name}-heartbeats", reads_only=False)
@@ -70,7 +70,9 @@ class Heartbeats:
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
-        """Say it while the block runs, and at its end that the process stops."""
+        """Publish a heartbeat every five seconds until the block is left, and then one that says so, for up to two seconds. Raises nothing of
+        its own; of what cannot be published only the log and a metric hear.
+        """
         try:
             async with in_background(self._run):
                 yield
@@ -80,7 +82,7 @@ class Heartbeats:
 
     @asynccontextmanager
     async def hosted(self) -> AsyncIterator[None]:
-        """The same, where no FastStream app has the broker."""
+        """As `beating`, with the broker started before and stopped after, where no FastStream app does that."""
         await self.broker.start()
         try:
             async with self.beating():
@@ -89,7 +91,7 @@ class Heartbeats:
             await self.broker.stop()
 
     def now(self, *, stopping: bool = False) -> Heartbeat:
-        """What is to be said at this moment."""
+        """What is said at this moment. Asks every check of the process, and what it does (`Health.vitals`); does not block."""
         checks = {} if stopping else self._health.ready | self._health.degraded  # whoever has stopped reads nothing, and that is right
         return Heartbeat(
             at=datetime.now(UTC),

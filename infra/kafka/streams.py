@@ -90,7 +90,7 @@ class _Producer(AioKafkaFastProducerImpl):
 
 class LastingBroker(KafkaBroker):
     """A broker that connects in the background: `start` neither fails nor waits where Kafka is away, and what was lost is connected anew.
-    FastStream's own starts once, and an app whose broker did not start goes on serving pages without it.
+    FastStream's own starts once, and an app whose broker did not start goes on serving pages without it. With `reads_only` it has no producer.
     """
 
     def __init__(self, settings: KafkaSettings, client_id: str, *, reads_only: bool) -> None:
@@ -109,13 +109,13 @@ class LastingBroker(KafkaBroker):
             await self._background.enter_async_context(in_background(self._stay_connected))
 
     async def stop(self, exc_type: Any = None, exc_val: Any = None, exc_tb: Any = None) -> None:  # noqa: ARG002 - the signature is FastStream's
-        """Finish what handlers do, for some seconds, and disconnect."""
+        """Let handlers that run come to an end, for some seconds, and disconnect. What they have not acknowledged comes again."""
         if self._background is not None:
             background, self._background = self._background, None
             await background.aclose()
 
     def renew(self) -> None:
-        """Connect anew, without sending what still waits: a producer that failed once may fail for ever (aiokafka #1017)."""
+        """Connect anew soon, without sending what still waits: a producer that failed once may fail for ever (aiokafka #1017). Returns at once."""
         producer = self.config.producer
         if isinstance(producer, _Producer):
             producer.abandoned = True

@@ -143,10 +143,12 @@ async def test_clean_stop_is_said(system: LocalSystem) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_watch_says_since_when_it_is_up_to_date(system: LocalSystem) -> None:
-    """At `/readyz`, which is ready then."""
+    """At `/readyz`, which is ready then; and at `/asyncapi` what travels on the bus."""
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"http://127.0.0.1:{port_of(system.settings, 'watch')}/readyz")
+        document = (await client.get(f"http://127.0.0.1:{port_of(system.settings, 'watch')}/asyncapi")).json()
     assert (answer.status_code, answer.text.startswith("up to date: since 20")) == (200, True)
+    assert document["info"]["title"] == "Stadtbus"
 
 
 @pytest.mark.asyncio(loop_scope="module")
