@@ -32,7 +32,7 @@ from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
 from consumers.engine import FINISHED, CaseState, End, Engine, KafkaWork, Work
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from consumers.settings import DeliverySettings
 from infra import memory
 from infra.kafka.admin import create_topics
@@ -66,8 +66,10 @@ class Bare:
     def __init__(self, work_s: float = 0.0) -> None:
         self._work_s = work_s
 
-    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
-        return {partition: Known() for partition in partitions}, {}
+    async def on_assigned(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
+        return {partition: LedgerPosition() for partition in partitions}, {}
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """Nobody wants to know."""

@@ -105,11 +105,11 @@ def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) 
     """Let the health pages and metrics of the process ask engine and delivery."""
     health.alive["engine"] = engine.progress.check
     health.degraded["offsets"] = engine.notice
-    health.ready["engine"] = lambda: engine.finding() or engine.progress.check()
+    health.ready["engine"] = lambda: engine.check() or engine.progress.check()
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
     health.ready["steps"] = engine.stuck
-    health.ready["office"] = delivery.finding
-    health.ready["topics"] = delivery.refusals.finding
+    health.ready["office"] = delivery.check
+    health.ready["topics"] = delivery.refusals.check
     health.vitals = VitalSigns(engine, delivery)
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)

@@ -20,7 +20,7 @@ Called in the event loop at each request of a page and each heartbeat, so it ans
 
 @dataclass
 class Health:
-    """Named checks of one process."""
+    """Named checks of one process. They are asked in its event loop, at each call of its pages and for each heartbeat: none may block or raise."""
 
     ready: dict[str, Check] = field(default_factory=dict)
     alive: dict[str, Check] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Health:
     """What the process does at the moment, for its heartbeats. Called in the event loop every few seconds; must not block."""
 
     def findings(self, checks: dict[str, Check]) -> dict[str, str]:
-        """What is not fine, by the name of the check."""
+        """What those of these checks say that are not fine, by their names."""
         return {name: finding for name, check in checks.items() if (finding := check()) is not None}
 
 
@@ -50,7 +50,7 @@ class Progress:
         self.last_at = datetime.now(UTC)
 
     def check(self) -> str | None:
-        """A finding when the loop has not moved for longer than its limit."""
+        """How long the loop has not moved, where that is longer than its limit; else None."""
         age_s = time.monotonic() - self._last
         return None if age_s <= self._limit_s else f"no progress for {age_s:.0f} s"
 

@@ -26,7 +26,7 @@ from infra.kafka.admin import require_topics
 from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.group_offsets import GroupOffsets
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Written
 from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.kafka.sender import Sender
@@ -114,7 +114,7 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
 
 
 async def _send_copies(
-    kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int], copy_of: Callable[[Pending, Position], Outgoing]
+    kafka: KafkaSettings, sender: Sender, store: Store, rows: Sequence[int], copy_of: Callable[[Pending, Written], Outgoing]
 ) -> int:
     """Write copies of these outbox rows, as the engine makes them; how many.
 
@@ -133,13 +133,13 @@ async def _send_copies(
     return count
 
 
-def _parked_copy(pending: Pending, at: Position) -> Outgoing:
+def _parked_copy(pending: Pending, at: Written) -> Outgoing:
     record = record_of(pending)
     block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {})
     return record._replace(topic=topics.retry(pending.office), headers=block, partition=at.partition)
 
 
-def _dead_letter(pending: Pending, at: Position) -> Outgoing:
+def _dead_letter(pending: Pending, at: Written) -> Outgoing:
     """Why it died went with the lost one; the ledger may know, and `deadletters show` says it."""
     record = record_of(pending)
     block = headers_of_copy(record.headers, Place(record.topic, at.partition, at.offset), {CopyHeader.ERROR_CLASS: CAUSE_GONE})

@@ -19,7 +19,7 @@ from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
 from consumers.engine import Again, CaseState, Core, Dead, End, Parked, Waits
 from consumers.settings import DeliverySettings
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Sent, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import message, problems, topics
@@ -160,12 +160,12 @@ class Wire(Sender):
         sent = [KafkaRefusal(one.topic, error) if (error := self.refuses(one)) else self._keep(one) for one in records]
         return [None] * len(records) if trouble == "unknown" else list(sent)
 
-    def _keep(self, one: Outgoing) -> Position:
+    def _keep(self, one: Outgoing) -> Written:
         assert one.partition is not None
         self.sent.append(one)
         offset = self._ends[one.topic, one.partition]
         self._ends[one.topic, one.partition] = offset + 1
-        return Position(one.partition, offset)
+        return Written(one.partition, offset)
 
     def of(self, topic: str) -> list[Outgoing]:
         """What is in a topic."""

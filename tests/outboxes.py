@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.settings import StoreSettings
 from producers.feedback import status_feed
 from producers.outbox import pending, tables
@@ -71,7 +71,7 @@ def event(submission_id: UUID, state: State = State.DELIVERED) -> StatusEvent:
 async def publish(box: Outbox) -> None:
     """Note everything that waits as published."""
     waiting = await builders.waiting(box)
-    await pending.note_published(box.store, [(one, Position(partition=0, offset=one.seq)) for one in waiting])
+    await pending.note_published(box.store, [(one, Written(partition=0, offset=one.seq)) for one in waiting])
 
 
 async def hear(box: Outbox, *events: StatusEvent) -> None:

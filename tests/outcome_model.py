@@ -14,7 +14,7 @@ from adapters.interface import Accepted, Refusal
 from consumers.delivery.awaited import AWAITED, Awaited, note_awaited
 from consumers.delivery.outcomes import OutcomePoller
 from consumers.settings import DeliverySettings
-from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position
+from infra.kafka.outgoing import KafkaRefusal, KnownResult, Outgoing, Written
 from infra.kafka.refusals import Refusals
 from infra.stores import Store
 from schemas.events import StatusEvent
@@ -65,13 +65,13 @@ class EventsTopic:
         self.failures: list[Exception] = []
         self.refuses: str | None = None
 
-    async def send_until_known(self, records: Sequence[Outgoing]) -> list[Known]:
+    async def send_until_known(self, records: Sequence[Outgoing]) -> list[KnownResult]:
         if self.failures:
             raise self.failures.pop()
         if self.refuses is not None:
             return [KafkaRefusal("muenchen.events", self.refuses)] * len(records)
         self.sent.extend(records)
-        return [Position(0, number) for number, _ in enumerate(records)]
+        return [Written(0, number) for number, _ in enumerate(records)]
 
     @property
     def events(self) -> list[StatusEvent]:

@@ -36,7 +36,7 @@ from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.news import News
 from consumers.engine import FINISHED, Again, CaseState, Dead, End, Handler, Parked, Waits
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from consumers.settings import DeliverySettings
 from infra import crashpoints, database, metrics
 from infra.kafka.outgoing import KafkaRefusal
@@ -92,7 +92,9 @@ class Delivery(Handler[Job]):
 
     # --- partitions, and what is read of them
 
-    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         """Fence off earlier owners in the ledger, and read what it knows. Probes and refused records of before are nobody's any more."""
         self.breaker.forget_probe()
         self.refusals.forget()
@@ -318,7 +320,7 @@ class Delivery(Handler[Job]):
         self._delivered.inc(len(jobs))
         metrics.observe_all(self._seconds, [max(0.0, now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp()) for job in jobs])
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """For the health page: why nothing is delivered, in a sentence; None while it is. Does not block."""
         if self.brake.reason is not None:
             return f"stopped: {self.brake.reason}; mend the cause, then start this process anew"

@@ -23,7 +23,7 @@ from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
 from consumers.delivery.states import BUSY, DEAD, DELIVERED, NOT_TAKEN, STARTED
 from consumers.delivery.tables import ENTRIES, LEDGER, LIES_IN_RETRY, MIGRATIONS, POSITIONS, SET_ASIDE
 from consumers.engine.core import CaseState
-from consumers.engine.starts import Known, Start, TopicPartition
+from consumers.engine.starts import LedgerPosition, Start, TopicPartition
 from infra import crashpoints
 from infra.rows import change_rows, put_new, put_rows
 from infra.settings import StoreSettings
@@ -56,12 +56,12 @@ class Ledger:
         self._epochs: Mapping[TopicPartition, int] = {}
         self._ask_before: Mapping[TopicPartition, int] = {}
 
-    async def take_over(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Known]:
+    async def take_over(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LedgerPosition]:
         """Fence off whoever had these partitions; what is known of each. To be called at each assignment, before anything else: from here
         on writes for other partitions are refused, and those of an earlier owner.
         """
 
-        def operation(connection: sa.Connection) -> dict[TopicPartition, tuple[int, Known]]:
+        def operation(connection: sa.Connection) -> dict[TopicPartition, tuple[int, LedgerPosition]]:
             found = {}
             for topic, partition in sorted(partitions):
                 row = (POSITIONS.c.office == self._office, POSITIONS.c.topic == topic, POSITIONS.c.partition == partition)
@@ -243,7 +243,7 @@ class Ledger:
         """For an operator's command: the entries of these submissions, without those that have none. Blocks."""
         return self._store.read_now(lambda connection: self._find(connection, submissions))
 
-    def positions(self) -> dict[TopicPartition, Known]:
+    def positions(self) -> dict[TopicPartition, LedgerPosition]:
         """For an operator's command: how far the office is known to have come. Blocks."""
         mine = sa.select(POSITIONS).where(POSITIONS.c.office == self._office, POSITIONS.c.next_offset.is_not(None))
         found = self._store.read_now(lambda connection: connection.execute(mine).all())
@@ -291,8 +291,8 @@ def _positions_of(starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition
     return {place: (start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()}
 
 
-def _known(row: Any) -> Known:
-    return Known(row.next_offset, row.topic_id, row.ask_before or 0, row.lost or 0)
+def _known(row: Any) -> LedgerPosition:
+    return LedgerPosition(row.next_offset, row.topic_id, row.ask_before or 0, row.lost or 0)
 
 
 def _now_ms() -> int:

@@ -54,7 +54,7 @@ POSITIONS: Final = sa.Table(
     sa.Column("ask_before", sa.BigInteger),
     sa.Column("lost", sa.BigInteger),
 )
-"""A row for each partition: whose turn it is (`epoch`), and how far the office has come (`consumers.engine.starts.Known`)."""
+"""A row for each partition: whose turn it is (`epoch`), and how far the office has come (`consumers.engine.starts.LedgerPosition`)."""
 AWAITED.to_metadata(LEDGER)
 
 

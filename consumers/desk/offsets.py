@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from aiokafka import TopicPartition
 
 from consumers.delivery.ledger import Ledger
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from infra.kafka import group_offsets
 from infra.kafka.cluster import Log
 from infra.settings import KafkaSettings
@@ -66,7 +66,8 @@ async def plan_reset(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[
         raise UsageError(problems.GROUP_HAS_MEMBERS, f"the group has {group.members} members", where=office)
     known = ledger.positions()
     resets = [
-        _reset_of(place, group.committed[place], known.get((place.topic, place.partition), Known()), log) for place, log in logs.items()
+        _reset_of(place, group.committed[place], known.get((place.topic, place.partition), LedgerPosition()), log)
+        for place, log in logs.items()
     ]
     copies_gone = {reset.partition.partition for reset in resets if topics.is_retry(reset.partition.topic) and reset.log_differs}
     return [
@@ -77,7 +78,7 @@ async def plan_reset(kafka: KafkaSettings, ledger: Ledger, office: str) -> list[
     ]
 
 
-def _reset_of(partition: TopicPartition, committed: int | None, known: Known, log: Log) -> PartitionReset:
+def _reset_of(partition: TopicPartition, committed: int | None, known: LedgerPosition, log: Log) -> PartitionReset:
     reset = PartitionReset(
         partition, committed, known.offset, None, log.topic_id, known.ask_before, _reason(committed, known, log), known.lost
     )
@@ -91,7 +92,7 @@ def _reset_of(partition: TopicPartition, committed: int | None, known: Known, lo
     return replace(reset, to=max(known.offset, log.first), ask_before=max(known.ask_before, log.end) if ahead else known.ask_before)
 
 
-def _reason(committed: int | None, known: Known, log: Log) -> str:
+def _reason(committed: int | None, known: LedgerPosition, log: Log) -> str:
     """What the engine stands for (`consumers.engine.starts`)."""
     if known.is_of_another(log.topic_id):
         return problems.TOPIC_REPLACED.code

@@ -145,11 +145,11 @@ class Engine(Generic[WorkT]):
         """What Kafka has taken of our commits since the partitions were assigned."""
         return self._assignment.committed
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """Why nothing is delivered, or not everything; None while all is well. Why a run has ended stands until partitions are assigned."""
         if self._assignment.run_ended is not None:
             return self._assignment.run_ended
-        return self._topics.finding() or (None if self._polling is None else self._polling.finding())
+        return self._topics.check() or (None if self._polling is None else self._polling.check())
 
     def notice(self) -> str | None:
         """What a person has to know while work goes on: records that are gone, and offsets that somebody moved."""

@@ -24,7 +24,7 @@ from typing import Final, Protocol, TypeVar
 from aiokafka import TopicPartition
 
 from consumers.engine.core import CaseState, Core, Work
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from infra.kafka.consumer_record import ConsumerRecord
 
 KafkaWork = Work[TopicPartition, ConsumerRecord]
@@ -106,7 +106,9 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
     def make(self) -> Callable[[TopicPartition, ConsumerRecord, int, bool], WorkT]:
         """The class of its works, called for each record that was read. Read once, when the engine is made."""
 
-    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         """Fence off whoever had these partitions before, and say what is known of each, and which of their cases have parked or dead
         records, by record key.
 

@@ -19,7 +19,7 @@ from consumers.engine.commits import Commits
 from consumers.engine.core import CaseState
 from consumers.engine.handler import Handler
 from consumers.engine.pipeline import Pipeline, TaskEnded
-from consumers.engine.starts import Known, Start, start_of
+from consumers.engine.starts import LedgerPosition, Start, start_of
 from consumers.engine.topic_watch import TopicWatch
 from infra.cancellation import is_own_cancellation
 from infra.kafka.cluster import logs_of
@@ -90,7 +90,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         self._pipeline.start(offsets, [partition for partition in offsets if topics.is_retry(partition.topic)], cases)
 
     async def _find_starts(
-        self, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, Known]
+        self, partitions: Sequence[TopicPartition], known: Mapping[TopicPartition, LedgerPosition]
     ) -> dict[TopicPartition, Start]:
         """Where each partition starts, by what the handler, the group's commits and the logs say (`consumers.engine.starts`).
 

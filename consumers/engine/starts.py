@@ -19,8 +19,8 @@ TopicPartition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows of a partition."""
+class LedgerPosition:
+    """What the ledger knows of a partition: how far the office has come there."""
 
     offset: int | None = None
     """All records before it are finished; None where it has never heard of the partition."""
@@ -44,7 +44,7 @@ class Start:
     topic_id: str | None
     """Kafka's id of the topic; None where neither Kafka nor the ledger knows it."""
     ask_before: int = 0
-    """Records before this offset are unclear, as in `Known`, or because somebody moved the commit."""
+    """Records before this offset are unclear, as in `LedgerPosition`, or because somebody moved the commit."""
     lost: int = 0
     """Records that were gone before they were read, since the last reset of offsets."""
     newly_lost: int = 0
@@ -55,7 +55,7 @@ class Start:
     """Kafka has no commit for the partition."""
 
 
-def start_of(partition: TopicPartition, known: Known, committed: int | None, log: Log) -> Start:
+def start_of(partition: TopicPartition, known: LedgerPosition, committed: int | None, log: Log) -> Start:
     """Where a partition starts, by what the ledger knows, what Kafka has as the group's commit (None for nothing), and its log.
 
     Raises:

@@ -52,6 +52,6 @@ class TopicWatch:
                 if None not in (before := ids.get(name), topic.id) and before != topic.id:
                     raise CannotTell(problems.TOPIC_REPLACED, "it was made anew while it was read", where=name)
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """Which topics do not exist, for people; None while all do."""
         return f"{problems.TOPICS_MISSING.code}: {', '.join(self._missing)}" if self._missing else None

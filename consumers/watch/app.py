@@ -26,7 +26,7 @@ def watch_app(kafka: KafkaSettings, stores: StoreSettings, port: int) -> AsgiFas
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.WATCH, port), health)
     broker = LastingBroker(kafka, f"{topics.GROUP_WATCH}-reader", reads_only=True)
     freshness = Freshness([topics.HEARTBEATS, topics.OPERATIONS])
-    health.ready["records"] = freshness.finding
+    health.ready["records"] = freshness.check
     health.facts["up to date"] = freshness.fact
     health.vitals = freshness.vitals
     work = AsyncExitStack()

@@ -59,10 +59,10 @@ class Freshness:
         if current:
             self._last_s = time.monotonic()
             self._since = self._since or datetime.now(UTC)
-        elif self.finding() is not None:
+        elif self.check() is not None:
             self._since = None
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """For the health page: since how long the watch is behind; None while it is not."""
         if self._last_s is None:
             return "not everything has been read yet"
@@ -71,7 +71,7 @@ class Freshness:
 
     def fact(self) -> str | None:
         """For the health page: since when the watch is up to date; None where it is not."""
-        return None if self._since is None or self.finding() is not None else f"since {self._since.isoformat(timespec='seconds')}"
+        return None if self._since is None or self.check() is not None else f"since {self._since.isoformat(timespec='seconds')}"
 
     def vitals(self) -> Vitals:
         """How far the watch has read, for its own heartbeats."""

@@ -23,8 +23,8 @@ class Outgoing(NamedTuple):
     """None: the time of writing."""
 
 
-class Position(NamedTuple):
-    """Where a record was written."""
+class Written(NamedTuple):
+    """A record is written and replicated: where it stands in its topic."""
 
     partition: int
     offset: int
@@ -40,9 +40,9 @@ class KafkaRefusal(NamedTuple):
     """As Kafka calls it, for example MessageSizeTooLarge."""
 
 
-Known = Position | KafkaRefusal
+KnownResult = Written | KafkaRefusal
 """What certainly became of a record: written, and replicated as the topic asks; or refused, and not written."""
-Sent = Known | None
+Sent = KnownResult | None
 """None: not known. The record may be there, or still come."""
 
 

@@ -96,7 +96,7 @@ class Polling:
             self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
             return {}
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """Which partitions cannot be read, since when and why; None where all can."""
         named = [
             f"{topic}/{number} cannot be read at offset {trouble.offset} since {trouble.since} ({trouble.error})"

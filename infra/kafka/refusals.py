@@ -31,7 +31,7 @@ class _Wait:
 
 class Refusals:
     """Who waits because Kafka refuses what they write. It is said by log (at the first of a kind, then every 30 s), by a metric, and by
-    `finding`, until all is taken. The writer says each time what became of its record: `refused` or `taken`.
+    `check`, until all is taken. The writer says each time what became of its record: `refused` or `taken`.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Refusals:
         self._told_s.clear()
         self._since = None
 
-    def finding(self) -> str | None:
+    def check(self) -> str | None:
         """Which topics refuse what, since when and how many wait, for people; None while everything is taken."""
         if self._since is None:
             return None

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 
 from infra.kafka.client_errors import is_refusal, name_of, refuses_all
 from infra.kafka.clients import abandon_producer, start_producer, stop_producer
-from infra.kafka.outgoing import KafkaRefusal, Known, Outgoing, Position, SendRefused, SendUnknown, Sent, partition_in
+from infra.kafka.outgoing import KafkaRefusal, KnownResult, Outgoing, SendRefused, SendUnknown, Sent, Written, partition_in
 from infra.logs import Seldom
 from infra.settings import KafkaSettings
 from schemas.errors import CannotTell
@@ -75,7 +75,7 @@ class Sender:
         self._most: dict[str, int] = {}
         """By topic how many records go into one batch: Kafka refuses a batch as a whole, for its size or for one record in it."""
 
-    async def send(self, record: Outgoing) -> Position:
+    async def send(self, record: Outgoing) -> Written:
         """Write one record; it is replicated when this returns.
 
         Raises:
@@ -115,7 +115,7 @@ class Sender:
                     sent[number] = sent[number] or KafkaRefusal(record.topic, name_of(error))
         return sent
 
-    async def send_until_known(self, records: Sequence[Outgoing]) -> list[Known]:
+    async def send_until_known(self, records: Sequence[Outgoing]) -> list[KnownResult]:
         """Write records and return when it is known what became of each, while no broker answers also for hours: only cancelling ends
         it before. What may have been written is written again, so a record can stand on Kafka twice.
         """
@@ -185,7 +185,7 @@ class Sender:
             else:
                 self._most[lane.topic] = most + 1
                 for place, number in enumerate(part):
-                    sent[number] = Position(lane.partition, first.offset + place)
+                    sent[number] = Written(lane.partition, first.offset + place)
                 del lane.numbers[: len(part)]
 
     def _note_failed(self, error: Exception, lane: _Lane, part: list[int], records: Sequence[Outgoing], sent: list[Sent]) -> None:

@@ -21,7 +21,7 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class ResumePoint:
     """Where a partition is read on."""
 
     offset: int
@@ -31,15 +31,15 @@ class GoOn:
     """Records that are gone and were never stored."""
 
 
-def go_on(offset: int, topic_id: str | None, log: Log, *, was_cut: bool = False) -> GoOn:
+def resume_point(offset: int, topic_id: str | None, log: Log, *, was_cut: bool = False) -> ResumePoint:
     """Where to read on, when this offset in this topic (None where it is not known which) was stored. `was_cut`: another record stands
     before the offset than the one that was read there. Pure.
     """
     if None not in (topic_id, log.topic_id) and topic_id != log.topic_id:
-        return GoOn(log.first, problems.TOPIC_REPLACED.code, log.first)
+        return ResumePoint(log.first, problems.TOPIC_REPLACED.code, log.first)
     if was_cut or offset > log.end:
-        return GoOn(log.first, problems.LOG_SHORTENED.code)
-    return GoOn(max(offset, log.first), missing=max(0, log.first - offset))
+        return ResumePoint(log.first, problems.LOG_SHORTENED.code)
+    return ResumePoint(max(offset, log.first), missing=max(0, log.first - offset))
 
 
 def mark_of(record: ConsumerRecord) -> str:

@@ -23,13 +23,13 @@ from aiokafka.errors import KafkaError
 from infra import metrics
 from infra.cancellation import is_own_cancellation
 from infra.health import Progress
-from infra.kafka.assignment import Assignment
 from infra.kafka.clients import Contact, leave, start_consumer
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.polling import Polling
 from infra.kafka.sink import RowT, Sink, UnreadableRecord
+from infra.kafka.stored_assignment import StoredAssignment
 from infra.kafka.stored_offsets import Overtaken, StoredOffsets, mark_of
-from infra.kafka.unread import Unread
+from infra.kafka.unreadable import UnreadableRecords
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from infra.tasks import in_background
@@ -71,8 +71,8 @@ class StoredReader(Generic[RowT]):
         self._group = group
         self._topics = topics
         self._offsets = StoredOffsets(sink.tables.offsets, group)
-        self._unread = Unread(settings, store, sink, group=group, topics=topics)
-        self._assignment = Assignment(settings, store, sink, self._unread, group, topics)
+        self._unreadable = UnreadableRecords(settings, store, sink, group=group, topics=topics)
+        self._assignment = StoredAssignment(settings, store, sink, self._unreadable, group, topics)
         self._polling: Polling | None = None
         self._failure: Exception | None = None
         """What went wrong while partitions were assigned: the client swallows what its listener raises."""
@@ -92,7 +92,7 @@ class StoredReader(Generic[RowT]):
             findings.append("no partition is assigned")
         if untaken := [f"{topic}/{number}" for topic, number in self._assignment.untaken()]:
             findings.append(f"not read: {', '.join(untaken)}")
-        if self._polling is not None and (unreadable := self._polling.finding()):
+        if self._polling is not None and (unreadable := self._polling.check()):
             findings.append(unreadable)
         return "; ".join(findings) or None
 
@@ -126,7 +126,7 @@ class StoredReader(Generic[RowT]):
         try:
             consumer.subscribe(list(self._topics), listener=_Rebalances(self, consumer))
             contact = Contact(self._settings)
-            async with in_background(self._unread.run, lambda: self._assignment.watch(consumer)):
+            async with in_background(self._unreadable.run, lambda: self._assignment.watch(consumer)):
                 while True:
                     await self._round(consumer, polling)
                     contact.check(consumer)
@@ -202,7 +202,7 @@ class StoredReader(Generic[RowT]):
         if end is not None:
             metrics.RECORDED.labels(self._group).inc(len(records))
         if unreadable:
-            await self._unread.count()
+            await self._unreadable.count()
         return end
 
     async def _follow(self, consumer: AIOKafkaConsumer, polling: Polling, partition: TopicPartition, start: int) -> int | None:
@@ -224,7 +224,7 @@ class StoredReader(Generic[RowT]):
         def operation(connection: sa.Connection) -> None:
             topic_id = self._assignment.topic_ids.get(partition.topic)
             self._offsets.move(connection, partition, step.start, topic_id, {"next_offset": step.end, "last_mark": step.mark})
-            self._unread.note(connection, partition, unreadable)
+            self._unreadable.note(connection, partition, unreadable)
             self._sink.apply(connection, rows)
 
         try:

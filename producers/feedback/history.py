@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra.kafka import order
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox.outbox import Accepted, accepted_of
 from producers.outbox.tables import is_of_submission, status, submission
@@ -39,7 +39,7 @@ class Found:
     portal: str
     published_at: datetime | None
     """When Kafka took it; None while it is pending."""
-    position: Position | None
+    written: Written | None
     """Where it is on the office's topic."""
     steps: Sequence[Step]
     """What became of it, as its portal is told, from `submitted` on; the last one is its state."""
@@ -79,8 +79,8 @@ def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> lis
 
 
 def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
-    position = None if row["record_offset"] is None else Position(row["partition"], row["record_offset"])
-    return Found(accepted_of(row), row["portal"], row["published_at"], position, steps)
+    written = None if row["record_offset"] is None else Written(row["partition"], row["record_offset"])
+    return Found(accepted_of(row), row["portal"], row["published_at"], written, steps)
 
 
 def _steps(connection: sa.Connection, row: sa.RowMapping) -> list[Step]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox.tables import forget_content, is_pending, submission
 
@@ -83,7 +83,7 @@ def pending_of(row: sa.RowMapping) -> Pending:
     return Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"])
 
 
-async def note_published(store: Store, done: Sequence[tuple[Pending, Position]]) -> None:
+async def note_published(store: Store, done: Sequence[tuple[Pending, Written]]) -> None:
     """Note that these are on Kafka, replicated, and where. Called by the relay after Kafka's acknowledgement; durable when it returns."""
     statement = (
         submission.update()

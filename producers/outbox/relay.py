@@ -25,7 +25,7 @@ import structlog
 
 from infra import crashpoints, metrics
 from infra.health import Progress
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Sent, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.outbox import pending
@@ -140,7 +140,7 @@ class Lane:
             return [None] * len(batch)
         crashpoints.reached("relay.acknowledged")
         outcomes = list(zip(batch, sent, strict=True))
-        known = [(one, position) for one, position in outcomes if isinstance(position, Position)]
+        known = [(one, position) for one, position in outcomes if isinstance(position, Written)]
         if known:
             await pending.note_published(self._store, known)
         self._hold([(one, refusal) for one, refusal in outcomes if isinstance(refusal, KafkaRefusal)])
@@ -170,7 +170,7 @@ class Lane:
         """Send the first held submissions of some cases. When one gets through, the cause is gone: nothing is held any more."""
         tried = [held.seq for held in itertools.islice(self._held.values(), _CASES_RETRIED)]
         sent = await self._send(await pending.at(self._store, tried))
-        if len(sent) < len(tried) or any(isinstance(one, Position) for one in sent):
+        if len(sent) < len(tried) or any(isinstance(one, Written) for one in sent):
             self._held.clear()
             self._after, self._retry_s = 0, _FIRST_RETRY_S
             return

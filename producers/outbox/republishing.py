@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from infra.kafka import order
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox.pending import Pending, pending_of
 from producers.outbox.tables import has_ended, is_of_submission, is_unfinished, status, submission
@@ -49,11 +49,11 @@ def unfinished(store: Store, office: str) -> list[Unfinished]:
     return store.read_now(operation)
 
 
-def published(store: Store, rows: Sequence[int]) -> list[tuple[Pending, Position]]:
+def published(store: Store, rows: Sequence[int]) -> list[tuple[Pending, Written]]:
     """Those of these rows that were published and have not ended, and where they were. Blocks."""
     query = sa.select(submission).where(is_unfinished, ~has_ended, submission.c.seq.in_(rows)).order_by(submission.c.seq)
     found = store.read_now(lambda connection: connection.execute(query).mappings().all())
-    return [(pending_of(row), Position(row["partition"], row["record_offset"])) for row in found]
+    return [(pending_of(row), Written(row["partition"], row["record_offset"])) for row in found]
 
 
 async def put_back(store: Store, rows: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import httpx
 
-from infra.kafka.outgoing import Outgoing, Position
+from infra.kafka.outgoing import Outgoing, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.intake import intake, metadata
@@ -183,9 +183,9 @@ class Lane:
             positions = await self._sender.send_all([record for _, record in batch])
         except CannotTell:
             return False
-        again = [one for one, position in zip(batch, positions, strict=True) if not isinstance(position, Position)]
+        again = [one for one, position in zip(batch, positions, strict=True) if not isinstance(position, Written)]
         for (sent, _), position in zip(batch, positions, strict=True):
-            if isinstance(position, Position):
+            if isinstance(position, Written):
                 sent.acknowledged(position.partition, position.offset)
             else:
                 sent.unknown_tries += 1

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from consumers.engine import FINISHED, Again, CaseState, End, Engine, KafkaWork, Parked
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from consumers.settings import DeliverySettings
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
@@ -46,7 +46,7 @@ class NotingHandler:
         self.away = False
         self.stuck: set[bytes] = set()
         self.parked: list[int] = []
-        self.known: dict[TopicPartition, Known] = {}
+        self.known: dict[TopicPartition, LedgerPosition] = {}
         self._failed: set[Attempt] = set()
         self._fail_share = fail_share
         self._delay_s = delay_s
@@ -60,11 +60,15 @@ class NotingHandler:
     def disordered(self) -> dict[bytes, list[int]]:
         return {key: values for key, values in self.cases.items() if values != sorted(values)}
 
-    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
-        return {partition: self.known.get(partition, Known()) for partition in partitions}, {}
+    async def on_assigned(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
+        return {partition: self.known.get(partition, LedgerPosition()) for partition in partitions}, {}
 
     async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
-        self.known.update({place: Known(start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()})
+        self.known.update(
+            {place: LedgerPosition(start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()}
+        )
 
     def recognise(self, works: Sequence[Attempt]) -> None:
         """Nothing is known of them."""

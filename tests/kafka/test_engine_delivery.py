@@ -120,10 +120,10 @@ async def test_partition_that_cannot_be_read_stops_no_other(kafka: KafkaSettings
     office = NotingHandler()
     engine = engine_of(kafka, topic, office)
     async with running(engine):
-        await eventually(lambda: f"{topic}/1 cannot be read at offset 0" in (engine.finding() or ""))
+        await eventually(lambda: f"{topic}/1 cannot be read at offset 0" in (engine.check() or ""))
         await fill(kafka, [Outgoing(topic, b"good", str(number).encode(), partition=2 * (number % 2)) for number in range(20)])
         await eventually(lambda: len(office.cases[b"good"]) == 20)
         assert office.cases[b"bad"] == []
         monkeypatch.undo()
         await eventually(lambda: office.cases[b"bad"] == [0])
-        await eventually(lambda: engine.finding() is None)
+        await eventually(lambda: engine.check() is None)

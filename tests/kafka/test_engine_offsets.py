@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from consumers.engine.starts import Known
+from consumers.engine.starts import LedgerPosition
 from infra import metrics
 from infra.kafka.admin import count_records, create_topics
 from infra.kafka.clients import outside
@@ -32,7 +32,7 @@ async def test_commits_that_are_gone_are_noticed(kafka: KafkaSettings) -> None:
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, 10))
     office = NotingHandler()
-    office.known[TopicPartition(topic, 0)] = Known(3)
+    office.known[TopicPartition(topic, 0)] = LedgerPosition(3)
     error = await end_of(engine_of(kafka, topic, office))
     assert isinstance(error, CannotTell)
     assert (error.problem.code, error.where, office.calls) == ("offsets-lost", topic, 0)
@@ -46,14 +46,14 @@ async def test_topic_that_was_made_anew_is_noticed(kafka: KafkaSettings) -> None
     engine = engine_of(kafka, topic, office)
     async with running(engine):
         await eventually(lambda: office.got == 30)
-        assert engine.finding() is None
+        assert engine.check() is None
     await delete_topic(kafka, topic)
     await created_again(kafka, topic)
     await fill(kafka, records(topic, 60))
     error = await end_of(engine)
     assert isinstance(error, CannotTell)
     assert (error.problem.code, error.where, office.got) == ("topic-replaced", topic, 30)
-    assert (engine.finding() or "").startswith("topic-replaced: partition")  # held until there is work again
+    assert (engine.check() or "").startswith("topic-replaced: partition")  # held until there is work again
 
 
 async def test_topic_that_is_made_anew_while_it_is_read_is_noticed(kafka: KafkaSettings) -> None:
@@ -65,7 +65,7 @@ async def test_topic_that_is_made_anew_while_it_is_read_is_noticed(kafka: KafkaS
     ended = asyncio.create_task(end_of(engine, 60))
     await eventually(lambda: office.got == 30)
     await delete_topic(kafka, topic)
-    await eventually(lambda: engine.finding() == f"topics-missing: {topic}", 20)
+    await eventually(lambda: engine.check() == f"topics-missing: {topic}", 20)
     await created_again(kafka, topic)
     await fill(kafka, records(topic, 60))
     error = await ended

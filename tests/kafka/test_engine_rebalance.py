@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from consumers.delivery.ledger import Fenced
 from consumers.engine import CaseState
-from consumers.engine.starts import Known
+from consumers.engine.starts import LedgerPosition
 from infra.settings import KafkaSettings
 from tests.kafka.helpers import committed, eventually, fill, new_topic
 from tests.kafka.noting_handler import NotingHandler, end_of, engine_of, records, running
@@ -112,10 +112,10 @@ async def test_what_the_handler_raises_ends_the_run(kafka: KafkaSettings, method
     engine = engine_of(kafka, topic, office)
     assert isinstance(await end_of(engine), Fenced)
     assert (list(engine.core.partitions), engine.pipeline.tasks, office.under_way) == ([], (), 0)
-    assert engine.finding() == "Fenced; begun anew in a moment"
+    assert engine.check() == "Fenced; begun anew in a moment"
     async with running(engine):
         await eventually(lambda: {value for case in office.cases.values() for value in case} == set(range(20)))
-        await eventually(lambda: engine.finding() is None)
+        await eventually(lambda: engine.check() is None)
 
 
 class Reluctant(NotingHandler):
@@ -131,7 +131,9 @@ class Reluctant(NotingHandler):
             raise Fenced
         return wanted
 
-    async def on_assigned(self, partitions: Sequence[TopicPartition]) -> tuple[Mapping[TopicPartition, Known], Mapping[bytes, CaseState]]:
+    async def on_assigned(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         if not self.asked.is_set():
             self.asked.set()
             await self.may_go.wait()

@@ -97,14 +97,14 @@ async def test_office_that_is_down_loses_nothing_and_no_tries(make_office: Calla
     await one.create()
     await one.submit(200, cases=200)
     async with one.process() as (_, delivery):
-        await eventually(lambda: delivery.finding() is not None)
+        await eventually(lambda: delivery.check() is not None)
         await asyncio.sleep(2)
         probes = len(office.calls) - office.calls.count("deliver 1")
         assert probes <= 2 * min(one.office.max_concurrency, 200) + 5
         assert await committed(one.kafka, one.name, one.topics[0]) == {}
         office.away = False
         await eventually(lambda: one.complete)
-        assert delivery.finding() is None
+        assert delivery.check() is None
     one.check()
     assert await count_records(one.kafka, [topics.retry(one.name), topics.deadletters(one.name)]) == 0
 
@@ -192,8 +192,8 @@ async def test_a_topic_that_refuses_copies_holds_up_one_case(make_office: Callab
     await limit_of(kafka, dead, 500)
     await one.submit(1)
     async with one.process() as (_, delivery):
-        await eventually(lambda: delivery.refusals.finding() is not None)
-        assert f"{dead} refuses records: MessageSizeTooLarge" in (delivery.refusals.finding() or "")
+        await eventually(lambda: delivery.refusals.check() is not None)
+        assert f"{dead} refuses records: MessageSizeTooLarge" in (delivery.refusals.check() or "")
         await one.submit(30)
         await eventually(lambda: len(one.office.effects) == 30)
         began_s = time.monotonic()
@@ -201,9 +201,9 @@ async def test_a_topic_that_refuses_copies_holds_up_one_case(make_office: Callab
     assert await count_records(kafka, [topics.events(one.name.partition(".")[0])]) == 30
     one.office.before = [Refused("x")]
     async with one.process() as (_, delivery):
-        await eventually(lambda: delivery.refusals.finding() is not None)
+        await eventually(lambda: delivery.refusals.check() is not None)
         await limit_of(kafka, dead, 1024 * 1024)
-        await eventually(lambda: delivery.refusals.finding() is None)
+        await eventually(lambda: delivery.refusals.check() is None)
     assert await count_records(kafka, [dead]) == 1
     assert len(one.office.effects) == len(set(one.office.effects)) == 30
 

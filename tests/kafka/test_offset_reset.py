@@ -78,6 +78,6 @@ async def stood(town: Town) -> str | None:
     """What an adapter stands for that is started now."""
     async with town.adapter() as engine:
         async with asyncio.timeout(30):
-            while engine.finding() is None:
+            while engine.check() is None:
                 await asyncio.sleep(0.1)
-        return engine.finding()
+        return engine.check()

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from infra.kafka import differences
 from infra.kafka.admin import config_of, connected, count_records, create_topics, require_topics
-from infra.kafka.outgoing import Outgoing, Position
+from infra.kafka.outgoing import Outgoing, Written
 from infra.kafka.reading import read_all
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
@@ -114,7 +114,7 @@ async def test_no_clock_of_a_sender_decides_how_long_a_record_is_kept(kafka_boot
     sender = Sender(kafka, "test")
     sent = await sender.send_all([Outgoing(one.name, b"k", b"x", timestamp_ms=max(0, now_ms + hours * 3_600_000)) for one in wanted])
     await sender.stop()
-    assert all(isinstance(one, Position) for one in sent)
+    assert all(isinstance(one, Written) for one in sent)
     found: list[Any] = []
     await read_all(kafka, [one.name for one in wanted], found.append)
     assert len(found) == 2

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from producers.outbox import accounting, pending, tables
 from producers.outbox.accounting import Snapshot
 from producers.outbox.outbox import Outbox
@@ -29,7 +29,7 @@ async def test_operators_see_what_waits(box: Outbox) -> None:
         "muenchen.meldewesen": accounting.PendingOfOffice(2, outboxes.ACCEPTED_AT), "augsburg.gewerbe": accounting.PendingOfOffice(1, outboxes.ACCEPTED_AT)
     }  # fmt: skip
     oldest = (await pending.oldest(box.store, first.office, 1))[0]
-    await pending.note_published(box.store, [(oldest, Position(2, 7))])
+    await pending.note_published(box.store, [(oldest, Written(2, 7))])
     assert accounting.pending_by_office(box.store)[first.office] == accounting.PendingOfOffice(1, later.accepted_at)
 
 
@@ -39,7 +39,7 @@ async def published_at(box: Outbox, offsets: list[int], partition: int = 0) -> l
     for one in sent:
         await box.accept(one)
     waiting = await builders.waiting(box)
-    await pending.note_published(box.store, [(one, Position(partition, offset)) for one, offset in zip(waiting, offsets, strict=True)])
+    await pending.note_published(box.store, [(one, Written(partition, offset)) for one, offset in zip(waiting, offsets, strict=True)])
     return [one.id for one in sent]
 
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from infra.kafka import clients
 from infra.kafka import sender as sender_module
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, SendUnknown, Sent, partition_in, partition_of
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, SendUnknown, Sent, Written, partition_in, partition_of
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import problems
@@ -48,7 +48,7 @@ class Lossy(Sender):
         answer = self.answers.pop(0)
         if answer is None:
             raise CannotTell(problems.KAFKA_UNREACHABLE)
-        return [Position(0, len(self.sent) * 10 + number) if arrived else None for number, arrived in enumerate(answer)]
+        return [Written(0, len(self.sent) * 10 + number) if arrived else None for number, arrived in enumerate(answer)]
 
 
 def numbered(count: int) -> list[Outgoing]:
@@ -200,7 +200,7 @@ async def test_what_is_refused_takes_only_its_case_with_it(
     for record, one in zip(records, sent, strict=True):
         partition = partition_in(record, partitions)
         lane = (record.topic, record.key or b"", partition)
-        if isinstance(one, Position):
+        if isinstance(one, Written):
             assert one.partition == partition
             assert broker.log[record.topic, partition][one.offset] == (record.key, record.value)
             assert one.offset > last.get((record.topic, partition), -1)
@@ -211,7 +211,7 @@ async def test_what_is_refused_takes_only_its_case_with_it(
             assert len(record.value or b"") > record_bytes or lane in behind
             if record.key is not None:
                 behind.add(lane)
-    assert sum(len(log) for log in broker.log.values()) == sum(isinstance(one, Position) for one in sent)
+    assert sum(len(log) for log in broker.log.values()) == sum(isinstance(one, Written) for one in sent)
 
 
 async def test_one_refused_record_costs_few_tries() -> None:
@@ -219,7 +219,7 @@ async def test_one_refused_record_costs_few_tries() -> None:
     broker = Broker(refuses_larger(1, BATCH_BYTES))
     records = [Outgoing("t", str(number).encode(), b"xx" if number == 33 else b"x", partition=0) for number in range(64)]
     sent = await To(broker).send_all(records)
-    assert [number for number, one in enumerate(sent) if not isinstance(one, Position)] == [33]
+    assert [number for number, one in enumerate(sent) if not isinstance(one, Written)] == [33]
     assert len(broker.batches) < 20
 
 
@@ -248,9 +248,9 @@ async def test_a_topic_that_is_not_there_is_named_and_holds_up_no_other(monkeypa
     records = [Outgoing("gone", b"k", b"x"), Outgoing("t", b"k", b"x")]
     gone, there = await sender.send_all(records)
     assert gone == KafkaRefusal("gone", "UnknownTopicOrPartition")
-    assert isinstance(there, Position)
+    assert isinstance(there, Written)
     broker.partitions["gone"] = 3
-    assert all(isinstance(one, Position) for one in await sender.send_all(records))
+    assert all(isinstance(one, Written) for one in await sender.send_all(records))
 
 
 async def test_records_of_a_partition_that_is_not_there_share_one_that_is() -> None:
@@ -258,9 +258,9 @@ async def test_records_of_a_partition_that_is_not_there_share_one_that_is() -> N
     broker = Broker(lambda _: None)
     sender = To(broker)
     record = Outgoing("t", b"k", b"x", partition=4)
-    assert [one.partition for one in await sender.send_all([record, record]) if isinstance(one, Position)] == [1, 1]
+    assert [one.partition for one in await sender.send_all([record, record]) if isinstance(one, Written)] == [1, 1]
     broker.partitions["t"] = 6
-    assert [one.partition for one in await sender.send_all([record]) if isinstance(one, Position)] == [4]
+    assert [one.partition for one in await sender.send_all([record]) if isinstance(one, Written)] == [4]
 
 
 def slow_sender(gate: asyncio.Event) -> To:
@@ -288,7 +288,7 @@ async def test_a_failed_send_leaves_others_their_answers() -> None:
     assert await sender.send_all([Outgoing("t", b"k", b"xx")]) == [KafkaRefusal("t", "MessageSizeTooLarge")]
     await asyncio.sleep(0.01)
     gate.set()
-    assert isinstance((await slow)[0], Position)
+    assert isinstance((await slow)[0], Written)
 
 
 async def test_a_send_does_not_wait_for_another_one_that_failed() -> None:
@@ -298,10 +298,10 @@ async def test_a_send_does_not_wait_for_another_one_that_failed() -> None:
     slow = asyncio.create_task(sender.send_all([Outgoing("slow", b"k", b"x"), Outgoing("t", b"k", b"xx")]))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(10):
-        assert isinstance((await sender.send_all([Outgoing("t", b"j", b"x")]))[0], Position)
+        assert isinstance((await sender.send_all([Outgoing("t", b"j", b"x")]))[0], Written)
     gate.set()
     there, refused = await slow
-    assert isinstance(there, Position)
+    assert isinstance(there, Written)
     assert refused == KafkaRefusal("t", "MessageSizeTooLarge")
 
 
@@ -312,7 +312,7 @@ async def test_brokers_that_are_gone_are_looked_for_anew(monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(sender_module, "_count_partitions", AsyncMock(side_effect=KafkaConnectionError))
         assert await sender.send_all(numbered(1)) == [None]
-    assert isinstance((await sender.send_all(numbered(1)))[0], Position)
+    assert isinstance((await sender.send_all(numbered(1)))[0], Written)
     assert broker.producers == 2
 
 
@@ -320,7 +320,7 @@ async def test_what_did_not_arrive_is_sent_again() -> None:
     """Only records whose outcome is unknown are sent again, however often; positions come back in the order asked for."""
     sender = Lossy(None, [False, True, False], None, [False, True], [True])
     positions = await sender.send_until_known(numbered(3))
-    assert positions == [Position(0, 50), Position(0, 21), Position(0, 41)]
+    assert positions == [Written(0, 50), Written(0, 21), Written(0, 41)]
     assert sender.sent == [[b"0", b"1", b"2"], [b"0", b"1", b"2"], [b"0", b"2"], [b"0", b"2"], [b"0"]]
 
 
@@ -339,7 +339,7 @@ async def test_one_record_that_may_have_arrived() -> None:
     """Whoever sends one record hears that its outcome is unknown."""
     with pytest.raises(SendUnknown):
         await Lossy([False]).send(numbered(1)[0])
-    assert await Lossy([True]).send(numbered(1)[0]) == Position(0, 10)
+    assert await Lossy([True]).send(numbered(1)[0]) == Written(0, 10)
 
 
 async def test_no_broker_is_told_as_such() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from aiokafka import TopicPartition
 
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.settings import StoreSettings
 from producers.feedback import history, status_feed
 from producers.feedback.history import Step
@@ -105,7 +105,7 @@ async def test_operators_find_a_submission(box: Outbox) -> None:
     await outboxes.hear(box, outboxes.event(sent.id))
     found = history.find(box.store, sent.id)
     assert found is not None
-    assert (found.position, found.steps[-1].state) == (Position(0, 1), State.DELIVERED)
+    assert (found.written, found.steps[-1].state) == (Written(0, 1), State.DELIVERED)
     spoken = accepted.hotline_code.lower().replace("-", " ")
     assert history.find_by_code(box.store, spoken) == history.find_by_code(box.store, accepted.hotline_code) == [found]
     assert (history.find(box.store, uuid4()), history.find_by_code(box.store, "0")) == (None, [])

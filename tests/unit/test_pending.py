@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from producers.outbox import pending, relay, tables
 from producers.outbox.outbox import Outbox
 from schemas.headers import Header
@@ -27,7 +27,7 @@ async def test_published_leaves_pending(box: Outbox) -> None:
     for one in sent:
         await box.accept(one)
     first, second, third = (await builders.waiting(box))[:3]
-    await pending.note_published(box.store, [(first, Position(0, 7)), (third, Position(1, 7))])
+    await pending.note_published(box.store, [(first, Written(0, 7)), (third, Written(1, 7))])
     assert (await builders.waiting(box))[:3] == [second]
     assert len(await builders.waiting(box)) == 1
 

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from infra import metrics
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Position, Sent
+from infra.kafka.outgoing import KafkaRefusal, Outgoing, Sent, Written
 from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox import relay
 from producers.outbox.outbox import Candidate, Outbox
@@ -55,7 +55,7 @@ class Kafka:
                 sent.append(held[record.key])
                 continue
             self.taken.append((record.key, record.value))
-            sent.append(Position(0, len(self.taken) - 1))
+            sent.append(Written(0, len(self.taken) - 1))
         return sent
 
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.engine.starts import Known, Start, start_of
+from consumers.engine.starts import LedgerPosition, Start, start_of
 from infra.kafka.cluster import Log
 from schemas.errors import CannotTell
 
@@ -22,32 +22,40 @@ def start(offset: int, **more: object) -> Start:
 @pytest.mark.parametrize(
     ("known", "committed", "log", "expected"),
     [
-        pytest.param(Known(), None, Log(HERE, 0, 0), start(0, first_commit=True), id="new topic"),
-        pytest.param(Known(), None, Log(HERE, 0, 9), start(0, first_commit=True), id="new office, records wait"),
-        pytest.param(Known(), None, Log(HERE, 6, 9), start(6, lost=6, newly_lost=6, first_commit=True), id="deleted before anybody came"),
-        pytest.param(Known(), 0, Log(HERE, 0, 9), start(0), id="set to the first record"),
-        pytest.param(Known(), 6, Log(HERE, 6, 9), start(6), id="somebody set it behind what is gone"),
-        pytest.param(Known(), 9, Log(HERE, 0, 9), start(0, moved=9, ask_before=9), id="new office or no ledger, and committed"),
-        pytest.param(Known(), 9, Log(HERE, 2, 12), start(2, moved=7, ask_before=12), id="no ledger: all that is there is asked for"),
-        pytest.param(Known(5, HERE), 5, Log(HERE, 0, 9), start(5), id="both agree"),
-        pytest.param(Known(5, HERE), 5, Log(HERE, 5, 5), start(5), id="all is delivered and deleted"),
-        pytest.param(Known(5, HERE), 3, Log(HERE, 0, 9), start(3), id="killed before the commit, or set back"),
-        pytest.param(Known(5, HERE), 0, Log(HERE, 0, 9), start(0), id="set to the earliest"),
-        pytest.param(Known(5, HERE), 9, Log(HERE, 0, 9), start(5, moved=4, ask_before=9), id="set to the latest, or an older ledger"),
-        pytest.param(Known(5, HERE), 7, Log(HERE, 0, 9), start(5, moved=2, ask_before=9), id="set forward"),
-        pytest.param(Known(5, HERE), 99, Log(HERE, 0, 9), start(5, moved=94, ask_before=99), id="set beyond the end"),
-        pytest.param(Known(5, HERE), 9, Log(HERE, 7, 9), start(7, moved=4, ask_before=9, lost=2, newly_lost=2), id="forward and gone"),
-        pytest.param(Known(5, HERE), 5, Log(HERE, 7, 9), start(7, lost=2, newly_lost=2), id="gone while stopped"),
-        pytest.param(Known(5, HERE), 3, Log(HERE, 4, 9), start(4), id="what is gone was delivered"),
-        pytest.param(Known(5, HERE, lost=2), 5, Log(HERE, 5, 9), start(5, lost=2), id="what was lost stays said"),
-        pytest.param(Known(5, HERE, ask_before=8), 5, Log(HERE, 0, 9), start(5, ask_before=8), id="what is unclear stays so"),
-        pytest.param(Known(5, HERE), None, Log(HERE, 5, 9), start(5, first_commit=True), id="offsets gone, and records with them"),
-        pytest.param(Known(0, HERE), None, Log(HERE, 0, 9), start(0, first_commit=True), id="killed before the first commit"),
-        pytest.param(Known(5), 5, Log(HERE, 0, 9), start(5), id="from before ids were kept"),
-        pytest.param(Known(5, HERE), 5, Log(None, 0, 9), start(5), id="a broker that tells no ids"),
+        pytest.param(LedgerPosition(), None, Log(HERE, 0, 0), start(0, first_commit=True), id="new topic"),
+        pytest.param(LedgerPosition(), None, Log(HERE, 0, 9), start(0, first_commit=True), id="new office, records wait"),
+        pytest.param(
+            LedgerPosition(), None, Log(HERE, 6, 9), start(6, lost=6, newly_lost=6, first_commit=True), id="deleted before anybody came"
+        ),
+        pytest.param(LedgerPosition(), 0, Log(HERE, 0, 9), start(0), id="set to the first record"),
+        pytest.param(LedgerPosition(), 6, Log(HERE, 6, 9), start(6), id="somebody set it behind what is gone"),
+        pytest.param(LedgerPosition(), 9, Log(HERE, 0, 9), start(0, moved=9, ask_before=9), id="new office or no ledger, and committed"),
+        pytest.param(
+            LedgerPosition(), 9, Log(HERE, 2, 12), start(2, moved=7, ask_before=12), id="no ledger: all that is there is asked for"
+        ),
+        pytest.param(LedgerPosition(5, HERE), 5, Log(HERE, 0, 9), start(5), id="both agree"),
+        pytest.param(LedgerPosition(5, HERE), 5, Log(HERE, 5, 5), start(5), id="all is delivered and deleted"),
+        pytest.param(LedgerPosition(5, HERE), 3, Log(HERE, 0, 9), start(3), id="killed before the commit, or set back"),
+        pytest.param(LedgerPosition(5, HERE), 0, Log(HERE, 0, 9), start(0), id="set to the earliest"),
+        pytest.param(
+            LedgerPosition(5, HERE), 9, Log(HERE, 0, 9), start(5, moved=4, ask_before=9), id="set to the latest, or an older ledger"
+        ),
+        pytest.param(LedgerPosition(5, HERE), 7, Log(HERE, 0, 9), start(5, moved=2, ask_before=9), id="set forward"),
+        pytest.param(LedgerPosition(5, HERE), 99, Log(HERE, 0, 9), start(5, moved=94, ask_before=99), id="set beyond the end"),
+        pytest.param(
+            LedgerPosition(5, HERE), 9, Log(HERE, 7, 9), start(7, moved=4, ask_before=9, lost=2, newly_lost=2), id="forward and gone"
+        ),
+        pytest.param(LedgerPosition(5, HERE), 5, Log(HERE, 7, 9), start(7, lost=2, newly_lost=2), id="gone while stopped"),
+        pytest.param(LedgerPosition(5, HERE), 3, Log(HERE, 4, 9), start(4), id="what is gone was delivered"),
+        pytest.param(LedgerPosition(5, HERE, lost=2), 5, Log(HERE, 5, 9), start(5, lost=2), id="what was lost stays said"),
+        pytest.param(LedgerPosition(5, HERE, ask_before=8), 5, Log(HERE, 0, 9), start(5, ask_before=8), id="what is unclear stays so"),
+        pytest.param(LedgerPosition(5, HERE), None, Log(HERE, 5, 9), start(5, first_commit=True), id="offsets gone, and records with them"),
+        pytest.param(LedgerPosition(0, HERE), None, Log(HERE, 0, 9), start(0, first_commit=True), id="killed before the first commit"),
+        pytest.param(LedgerPosition(5), 5, Log(HERE, 0, 9), start(5), id="from before ids were kept"),
+        pytest.param(LedgerPosition(5, HERE), 5, Log(None, 0, 9), start(5), id="a broker that tells no ids"),
     ],
 )
-def test_start(known: Known, committed: int | None, log: Log, expected: Start) -> None:
+def test_start(known: LedgerPosition, committed: int | None, log: Log, expected: Start) -> None:
     """The lesser of both positions; what lies between is unclear; what is gone is counted once."""
     assert start_of(PLACE, known, committed, log) == expected
 
@@ -55,16 +63,16 @@ def test_start(known: Known, committed: int | None, log: Log, expected: Start) -
 @pytest.mark.parametrize(
     ("known", "committed", "log", "code"),
     [
-        pytest.param(Known(5, HERE), None, Log(HERE, 0, 9), "offsets-lost", id="Kafka has forgotten"),
-        pytest.param(Known(5, OTHER), 5, Log(HERE, 0, 9), "topic-replaced", id="another topic, longer"),
-        pytest.param(Known(5, OTHER), None, Log(HERE, 0, 2), "topic-replaced", id="another topic, shorter"),
-        pytest.param(Known(0, OTHER), 0, Log(HERE, 0, 9), "topic-replaced", id="another topic, all of the old one waited"),
-        pytest.param(Known(5, HERE), 5, Log(HERE, 0, 4), "log-shortened", id="the same topic, shorter"),
-        pytest.param(Known(5, HERE), 2, Log(HERE, 0, 4), "log-shortened", id="an older copy of Kafka"),
-        pytest.param(Known(5), None, Log(HERE, 0, 4), "log-shortened", id="from before ids were kept"),
+        pytest.param(LedgerPosition(5, HERE), None, Log(HERE, 0, 9), "offsets-lost", id="Kafka has forgotten"),
+        pytest.param(LedgerPosition(5, OTHER), 5, Log(HERE, 0, 9), "topic-replaced", id="another topic, longer"),
+        pytest.param(LedgerPosition(5, OTHER), None, Log(HERE, 0, 2), "topic-replaced", id="another topic, shorter"),
+        pytest.param(LedgerPosition(0, OTHER), 0, Log(HERE, 0, 9), "topic-replaced", id="another topic, all of the old one waited"),
+        pytest.param(LedgerPosition(5, HERE), 5, Log(HERE, 0, 4), "log-shortened", id="the same topic, shorter"),
+        pytest.param(LedgerPosition(5, HERE), 2, Log(HERE, 0, 4), "log-shortened", id="an older copy of Kafka"),
+        pytest.param(LedgerPosition(5), None, Log(HERE, 0, 4), "log-shortened", id="from before ids were kept"),
     ],
 )
-def test_what_a_person_has_to_see(known: Known, committed: int | None, log: Log, code: str) -> None:
+def test_what_a_person_has_to_see(known: LedgerPosition, committed: int | None, log: Log, code: str) -> None:
     """Where what is known is not said of this log, or Kafka knows nothing, the office stands and says why and where."""
     with pytest.raises(CannotTell) as caught:
         start_of(PLACE, known, committed, log)
@@ -72,12 +80,12 @@ def test_what_a_person_has_to_see(known: Known, committed: int | None, log: Log,
 
 
 OFFSETS = st.integers(0, 6)
-KNOWN = st.builds(Known, st.none() | OFFSETS, st.sampled_from([HERE, OTHER, None]), OFFSETS, OFFSETS)
+KNOWN = st.builds(LedgerPosition, st.none() | OFFSETS, st.sampled_from([HERE, OTHER, None]), OFFSETS, OFFSETS)
 LOGS = st.builds(lambda topic_id, first, more: Log(topic_id, first, first + more), st.sampled_from([HERE, None]), OFFSETS, OFFSETS)
 
 
 @given(known=KNOWN, committed=st.none() | st.integers(0, 14), log=LOGS)
-def test_nothing_is_skipped_and_nothing_is_repeated_unasked(known: Known, committed: int | None, log: Log) -> None:
+def test_nothing_is_skipped_and_nothing_is_repeated_unasked(known: LedgerPosition, committed: int | None, log: Log) -> None:
     """Whatever the three say, only what the ledger has behind it is skipped, and what Kafka alone has behind it is asked for."""
     try:
         start = start_of(PLACE, known, committed, log)
@@ -91,5 +99,5 @@ def test_nothing_is_skipped_and_nothing_is_repeated_unasked(known: Known, commit
     if committed is not None and committed > max(at, log.first):
         assert start.ask_before >= max(committed, log.end)
     assert start.lost == known.lost + start.newly_lost
-    again = start_of(PLACE, Known(start.offset, start.topic_id, start.ask_before, start.lost), start.offset, log)
+    again = start_of(PLACE, LedgerPosition(start.offset, start.topic_id, start.ask_before, start.lost), start.offset, log)
     assert (again.offset, again.newly_lost, again.moved) == (start.offset, 0, 0)

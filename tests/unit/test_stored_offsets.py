@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import TopicPartition
 
-from infra.kafka import assignment
+from infra.kafka import stored_assignment
 from infra.kafka.cluster import Log
 from infra.kafka.sink import Sink, Tables
-from infra.kafka.stored_offsets import GoOn, go_on
+from infra.kafka.stored_offsets import ResumePoint, resume_point
 from infra.kafka.stored_reader import StoredReader, TakeEnded
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
@@ -26,20 +26,20 @@ HERE, OTHER = "topic", "another"
 @pytest.mark.parametrize(
     ("offset", "topic_id", "log", "expected"),
     [
-        pytest.param(5, HERE, Log(HERE, 0, 9), GoOn(5), id="as it was"),
-        pytest.param(9, HERE, Log(HERE, 9, 9), GoOn(9), id="all was read and is gone"),
-        pytest.param(5, HERE, Log(HERE, 7, 9), GoOn(7, missing=2), id="gone before it was read"),
-        pytest.param(5, None, Log(HERE, 0, 9), GoOn(5), id="from before ids were kept"),
-        pytest.param(5, HERE, Log(None, 0, 9), GoOn(5), id="a broker that tells no ids"),
-        pytest.param(5, OTHER, Log(HERE, 0, 9), GoOn(0, "topic-replaced"), id="another topic, longer"),
-        pytest.param(5, OTHER, Log(HERE, 2, 4), GoOn(2, "topic-replaced", 2), id="another topic, some of it gone"),
-        pytest.param(5, HERE, Log(HERE, 1, 4), GoOn(1, "log-shortened"), id="the same topic, shorter"),
-        pytest.param(5, None, Log(HERE, 0, 4), GoOn(0, "log-shortened"), id="shorter, from before ids were kept"),
+        pytest.param(5, HERE, Log(HERE, 0, 9), ResumePoint(5), id="as it was"),
+        pytest.param(9, HERE, Log(HERE, 9, 9), ResumePoint(9), id="all was read and is gone"),
+        pytest.param(5, HERE, Log(HERE, 7, 9), ResumePoint(7, missing=2), id="gone before it was read"),
+        pytest.param(5, None, Log(HERE, 0, 9), ResumePoint(5), id="from before ids were kept"),
+        pytest.param(5, HERE, Log(None, 0, 9), ResumePoint(5), id="a broker that tells no ids"),
+        pytest.param(5, OTHER, Log(HERE, 0, 9), ResumePoint(0, "topic-replaced"), id="another topic, longer"),
+        pytest.param(5, OTHER, Log(HERE, 2, 4), ResumePoint(2, "topic-replaced", 2), id="another topic, some of it gone"),
+        pytest.param(5, HERE, Log(HERE, 1, 4), ResumePoint(1, "log-shortened"), id="the same topic, shorter"),
+        pytest.param(5, None, Log(HERE, 0, 4), ResumePoint(0, "log-shortened"), id="shorter, from before ids were kept"),
     ],
 )
-def test_where_a_reader_goes_on(offset: int, topic_id: str | None, log: Log, expected: GoOn) -> None:
+def test_where_a_reader_goes_on(offset: int, topic_id: str | None, log: Log, expected: ResumePoint) -> None:
     """At the stored offset in the same log, else at the first record: nothing is skipped, and what is gone is counted."""
-    assert go_on(offset, topic_id, log) == expected
+    assert resume_point(offset, topic_id, log) == expected
 
 
 @pytest.fixture
@@ -58,6 +58,6 @@ async def test_a_foreign_end_does_not_end_the_client(reader: StoredReader[Any], 
     async def ends(*_: object) -> dict[str, Any]:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(assignment, "topics_of", ends)
+    monkeypatch.setattr(stored_assignment, "topics_of", ends)
     await reader.on_assigned(SimpleNamespace(_client=None), [TopicPartition("t", 0)])
     assert isinstance(reader._failure, TakeEnded)

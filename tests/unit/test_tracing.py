@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from consumers.audit import recorder, tables
-from infra.kafka.outgoing import Position
+from infra.kafka.outgoing import Written
 from infra.kafka.records import SubmissionRecord
 from infra.settings import StoreSettings
 from infra.stores import Store
@@ -72,7 +72,7 @@ def accept(settings: Settings, *states: State, submission: UUID = ID, published:
     async def work() -> None:
         await box.accept(Candidate(submission, "portal", digest, OFFICE, CASE, AT, {Header.SUBMISSION: str(submission)}, b"x"))
         if published:
-            await pending.note_published(box.store, [(one, Position(0, 7)) for one in await builders.waiting(box)])
+            await pending.note_published(box.store, [(one, Written(0, 7)) for one in await builders.waiting(box)])
         events = builders.records(*(builders.event(submission, state, office=OFFICE) for state in states))
         await box.store.write(partial(status_feed.store_events, records=events))
 

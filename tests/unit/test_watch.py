@@ -220,16 +220,16 @@ def test_since_when_it_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 1_000.0
     monkeypatch.setattr("consumers.watch.freshness.time.monotonic", lambda: now_s)
     freshness = Freshness([])
-    assert (freshness.finding(), freshness.fact()) == ("not everything has been read yet", None)
+    assert (freshness.check(), freshness.fact()) == ("not everything has been read yet", None)
     freshness.note(current=True)
     since = freshness.fact()
-    assert (freshness.finding(), since is not None) == (None, True)
+    assert (freshness.check(), since is not None) == (None, True)
     now_s += 14
     freshness.note(current=False)
-    assert (freshness.finding(), freshness.fact()) == (None, since)
+    assert (freshness.check(), freshness.fact()) == (None, since)
     now_s += 2
     freshness.note(current=False)
-    assert (freshness.finding(), freshness.fact()) == ("behind, or without an answer of Kafka, for 16 s", None)
+    assert (freshness.check(), freshness.fact()) == ("behind, or without an answer of Kafka, for 16 s", None)
 
 
 async def test_batch_under_way_is_not_read(bus: Bus) -> None:

@@ -141,7 +141,7 @@ async def test_brake_stops_the_office(ledger: Ledger, wire: Wire) -> None:
     assert ([isinstance(end, Again) for end in ends], len(wire.dead)) == ([False] * 3 + [True] * 3, 3)
     process.wait()
     assert (process.delivery.capacity(9), await process.turn(), process.core.committable()[MAIN]) == (0, [], 3)
-    assert (process.delivery.finding() or "").startswith("stopped: 3 dead letters in a row")
+    assert (process.delivery.check() or "").startswith("stopped: 3 dead letters in a row")
     await run(ledger, office, wire, *records)
     assert (len(office.effects), len(wire.dead)) == (3, 3)
 
@@ -153,4 +153,4 @@ async def test_brake_counts_only_what_follows_each_other(small_ledger: Ledger, w
         process.office.before = [Refused("x")] * (offset % 2)
         process.fetch(record_of(builders.application(), offset))
         await process.turn()
-    assert (len(wire.dead), process.delivery.finding()) == (3, None)
+    assert (len(wire.dead), process.delivery.check()) == (3, None)

@@ -8,7 +8,7 @@ from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
 from consumers.engine import FINISHED, CaseState
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from infra.kafka.outgoing import Outgoing
 from schemas import topics
 from schemas.errors import CaseNotReady, Refused
@@ -60,7 +60,7 @@ async def test_restart_knows_its_cases(ledger: Ledger, wire: Wire) -> None:
     await run(ledger, Office(before=[CaseNotReady("x")] * 99), wire, *case_records(2), turns=3)
     delivery = Process(ledger, Office(), wire).delivery
     known, cases = await delivery.on_assigned([MAIN])
-    assert (known, cases) == ({MAIN: Known()}, {CASE: CaseState(parked_through=1)})
+    assert (known, cases) == ({MAIN: LedgerPosition()}, {CASE: CaseState(parked_through=1)})
 
 
 async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
@@ -68,7 +68,7 @@ async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
     process = await Process(ledger, Office(), wire).start()
     await process.delivery.committing({MAIN: 4}, {})
     known, _ = await process.delivery.on_assigned([MAIN])
-    assert known == {MAIN: Known(4)}
+    assert known == {MAIN: LedgerPosition(4)}
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -100,4 +100,4 @@ def test_delivery_begins_quietly(small_ledger: Ledger, wire: Wire) -> None:
     """A process that has done nothing yet finds nothing wrong."""
     process = Process(small_ledger, Office(), wire)
     assert isinstance(process.delivery, Delivery)
-    assert (process.delivery.finding(), process.delivery.capacity(3), LedgerEntry(b"").final) == (None, 3, False)
+    assert (process.delivery.check(), process.delivery.capacity(3), LedgerEntry(b"").final) == (None, 3, False)

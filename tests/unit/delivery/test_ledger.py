@@ -14,7 +14,7 @@ from consumers.delivery import states
 from consumers.delivery.entry import OLDER_THAN_ALL, AttemptRequest, LedgerEntry
 from consumers.delivery.ledger import Fenced, Ledger, str_id
 from consumers.engine.core import CaseState
-from consumers.engine.starts import Known, Start
+from consumers.engine.starts import LedgerPosition, Start
 from infra import rows
 from infra.settings import StoreSettings
 from tests.builders import first_ledger
@@ -273,7 +273,7 @@ async def test_the_rest_is_still_ours(opened: Open, ledger: Ledger) -> None:
     await ledger.note_offsets({RETRY: 4}, {})
     with pytest.raises(Fenced):
         await ledger.note_offsets({RETRY: 5, MAIN: 1}, {})
-    assert ledger.positions() == {RETRY: Known(4)}
+    assert ledger.positions() == {RETRY: LedgerPosition(4)}
 
 
 async def test_partition_that_was_never_ours(opened: Open) -> None:
@@ -290,7 +290,7 @@ async def test_committed_offsets_are_known(opened: Open, ledger: Ledger) -> None
     await ledger.note_starts({MAIN: Start(1, "topic", ask_before=5, lost=1)})
     await ledger.note_offsets({MAIN: 3}, {MAIN: 1})
     await ledger.note_offsets({MAIN: 7}, {MAIN: 2})
-    assert await opened().take_over(sorted(BOTH)) == {MAIN: Known(7, "topic", 5, 2), RETRY: Known()}
+    assert await opened().take_over(sorted(BOTH)) == {MAIN: LedgerPosition(7, "topic", 5, 2), RETRY: LedgerPosition()}
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -326,7 +326,7 @@ async def test_parked_submissions_whose_copies_are_gone_begin_anew(ledger: Ledge
     assert [(row(ledger, one).state, row(ledger, one).retry_offset) for one in (parked, begun, dead)] == [
         ("not taken", None), ("started", None), ("dead", None),
     ]  # fmt: skip
-    assert ledger.positions() == {MAIN: Known(5, "topic"), RETRY: Known(0, "new")}
+    assert ledger.positions() == {MAIN: LedgerPosition(5, "topic"), RETRY: LedgerPosition(0, "new")}
     assert [(await begin_one(ledger, begin(one, 7)))[1] for one in (parked, begun, dead)] == [True, True, False]
 
 

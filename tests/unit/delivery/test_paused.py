@@ -21,11 +21,11 @@ async def test_office_that_is_down_is_paused(small_ledger: Ledger, wire: Wire, c
     await process.turn()
     process.wait()
     assert (process.delivery.capacity(9), wire.sent) == (0, [])
-    assert (process.delivery.finding() or "").startswith("the back office is down: refused; since 20")
+    assert (process.delivery.check() or "").startswith("the back office is down: refused; since 20")
     clock.now_s += 1
     assert (process.delivery.capacity(9), await process.turn()) == (1, [FINISHED])
     await process.go_on()
-    assert (process.delivery.finding(), wire.states) == (None, ["delivered"] * 3)
+    assert (process.delivery.check(), wire.states) == (None, ["delivered"] * 3)
 
 
 async def test_one_record_tries_it_out(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
@@ -63,12 +63,12 @@ async def test_somebody_else_answers_for_hours(ledger: Ledger, wire: Wire, clock
     process.fetch(record_of(APPLICATION, 0))
     for _ in range(32):
         await process.turn()
-        assert (process.delivery.finding() or "").startswith("the back office is down: HTTP 200 with a page for people; since")
+        assert (process.delivery.check() or "").startswith("the back office is down: HTTP 200 with a page for people; since")
         process.wait()
         clock.now_s += 60
     assert (office.calls, wire.sent) == (["deliver 1", *["find"] * 31, "deliver 32"], [])
     await process.go_on()
-    assert (len(office.effects), wire.states, process.delivery.finding()) == (1, ["delivered"], None)
+    assert (len(office.effects), wire.states, process.delivery.check()) == (1, ["delivered"], None)
 
 
 async def test_an_office_waits_as_it_says(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:

@@ -139,11 +139,11 @@ async def test_the_wait_grows_and_is_told(small_ledger: Ledger) -> None:
     assert waits == [1, 2, 4, 8, 10, 10, 10, 10, 10]
     assert [(line["topic"], line["error"]) for line in logs if line["event"] == "record_refused"] == [(DEAD, "MessageSizeTooLarge")]
     gauge = metrics.REFUSED.labels(DEAD, "MessageSizeTooLarge")
-    finding = process.delivery.refusals.finding() or ""
+    finding = process.delivery.refusals.check() or ""
     assert (gauge._value.get(), DEAD in finding, "MessageSizeTooLarge" in finding) == (1, True, True)
     mend(wire)
     assert FINISHED not in await process.settle_again()  # it holds its case
-    assert (gauge._value.get(), process.delivery.refusals.finding()) == (0, None)
+    assert (gauge._value.get(), process.delivery.refusals.check()) == (0, None)
 
 
 def test_each_refusal_counts_once_under_its_last_error() -> None:
@@ -153,7 +153,7 @@ def test_each_refusal_counts_once_under_its_last_error() -> None:
         refusals.refused(who, kinds[kind])
     assert [metrics.REFUSED.labels(*kind)._value.get() for kind in kinds] == [1, 1]
     refusals.taken(2)
-    assert "MessageSizeTooLarge" not in (refusals.finding() or "")
+    assert "MessageSizeTooLarge" not in (refusals.check() or "")
     refusals.taken(1)
     assert [metrics.REFUSED.labels(*kind)._value.get() for kind in kinds] == [0, 0]
 
@@ -184,7 +184,7 @@ def test_a_thousand_refusals_are_one_line() -> None:
     assert len(logs) == 1
     for number in range(1_000):
         refusals.taken(number)
-    assert refusals.finding() is None
+    assert refusals.check() is None
 
 
 def test_what_somebody_else_has_now_is_not_counted_here() -> None:
@@ -192,7 +192,7 @@ def test_what_somebody_else_has_now_is_not_counted_here() -> None:
     refusals, refusal = Refusals(), KafkaRefusal("moved", "InvalidTimestamp")
     refusals.refused(1, refusal)
     refusals.forget()
-    assert (refusals.finding(), metrics.REFUSED.labels(*refusal)._value.get()) == (None, 0)
+    assert (refusals.check(), metrics.REFUSED.labels(*refusal)._value.get()) == (None, 0)
 
 
 async def test_copies_and_events_of_a_case_stay_together(small_ledger: Ledger) -> None:

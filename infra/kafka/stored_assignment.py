@@ -18,8 +18,8 @@ from infra.kafka.clients import outside
 from infra.kafka.cluster import Log, TopicState, logs_of, topics_of
 from infra.kafka.reading import RecordFetcher
 from infra.kafka.sink import Sink
-from infra.kafka.stored_offsets import GoOn, StoredOffsets, go_on, mark_of
-from infra.kafka.unread import Unread
+from infra.kafka.stored_offsets import ResumePoint, StoredOffsets, mark_of, resume_point
+from infra.kafka.unreadable import UnreadableRecords
 from infra.settings import KafkaSettings
 from infra.stores import Store
 
@@ -29,17 +29,17 @@ _LOOK_S: Final = 5.0
 _PATIENCE_S: Final = 10.0
 
 
-class Assignment:
+class StoredAssignment:
     """The assigned partitions of one reader. All methods but those of a transaction run in the event loop."""
 
     def __init__(
-        self, settings: KafkaSettings, store: Store, sink: Sink[Any], unread: Unread[Any], group: str, topics: Sequence[str]
+        self, settings: KafkaSettings, store: Store, sink: Sink[Any], unreadable: UnreadableRecords[Any], group: str, topics: Sequence[str]
     ) -> None:
         self._settings = settings
         self._store = store
         self._offsets = StoredOffsets(sink.tables.offsets, group)
         self._begin_again = sink.begin_again
-        self._unread = unread
+        self._unreadable = unreadable
         self._group = group
         self._topics = topics
         self.partitions: list[TopicPartition] = []
@@ -116,7 +116,7 @@ class Assignment:
             logs = await logs_of(consumer, partitions, found)
         for partition, seen in logs.items():
             was_cut = await self._was_cut(consumer, partition, seen)
-            start = await self._store.write(partial(self._go_on, partition=partition, seen=seen, was_cut=was_cut))
+            start = await self._store.write(partial(self._resume_point, partition=partition, seen=seen, was_cut=was_cut))
             if generation != self.generation or partition not in consumer.assignment():
                 return
             consumer.seek(partition, start.offset)
@@ -142,14 +142,14 @@ class Assignment:
             records = await RecordFetcher(self._settings, beside, partition.topic).fetch(partition.partition, [last])
         return [mark_of(record) for record in records] != [stored.last_mark]
 
-    def _go_on(self, connection: sa.Connection, partition: TopicPartition, seen: Log, *, was_cut: bool) -> GoOn:
+    def _resume_point(self, connection: sa.Connection, partition: TopicPartition, seen: Log, *, was_cut: bool) -> ResumePoint:
         """Within a transaction: where to go on, as the store says it from now on. What was never read starts at its first record."""
         self._offsets.insert(connection, partition, seen)
         stored = self._offsets.stored(connection, partition)
         assert stored is not None  # noqa: S101 - it was inserted
-        start = go_on(stored.next_offset, stored.topic_id, seen, was_cut=was_cut)
+        start = resume_point(stored.next_offset, stored.topic_id, seen, was_cut=was_cut)
         if start.anew is not None:
-            start = replace(start, missing=start.missing + self._unread.forget(connection, partition))
+            start = replace(start, missing=start.missing + self._unreadable.forget(connection, partition))
             self._begin_again(connection, partition)
         mark = stored.last_mark if start.offset == stored.next_offset else None
         self._offsets.set(connection, partition, {"next_offset": start.offset, "topic_id": seen.topic_id, "last_mark": mark})
@@ -161,7 +161,7 @@ class Assignment:
             metrics.MISSING.labels(self._group, partition.topic).inc(count)
             log.error("records_missing", group=self._group, topic=partition.topic, partition=partition.partition, count=count)
 
-    def _say_replaced(self, partition: TopicPartition, start: GoOn) -> None:
+    def _say_replaced(self, partition: TopicPartition, start: ResumePoint) -> None:
         metrics.LOGS_REPLACED.labels(self._group, partition.topic).inc()
         log.error(
             "log_replaced", group=self._group, topic=partition.topic, partition=partition.partition, code=start.anew, start=start.offset,

@@ -32,7 +32,7 @@ _EVERY_S: Final = 3600.0
 _AT_ONCE: Final = 500
 
 
-class Unread(Generic[RowT]):
+class UnreadableRecords(Generic[RowT]):
     """The unreadable records of one reader."""
 
     def __init__(self, settings: KafkaSettings, store: Store, sink: Sink[RowT], *, group: str, topics: Sequence[str]) -> None:
