@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
@@ -114,6 +115,16 @@ async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
     assert time.monotonic() - began_s > LIMIT_S / 2
     assert list(consumer.committed) == [PARTITION]
     assert not engine.pipeline._workers
+
+
+async def test_operators_read_of_partitions_and_of_what_is_cut_off() -> None:
+    """The log says when partitions were assigned, and how many deliveries were cut off when they went."""
+    handler = Handler("deliver")
+    with structlog.testing.capture_logs() as logs:
+        engine = engine_with(handler)
+        await handler.begun.wait()
+        await drain(engine, Consumer(hangs=False))
+    assert [(line["event"], line["group"], line["count"]) for line in logs] == [("partitions_assigned", "g", 1), ("work_cancelled", "g", 1)]
 
 
 @pytest.mark.parametrize(("hangs", "client_hangs"), [("committing", False), ("nothing", True)])
