@@ -130,8 +130,8 @@ class Adapter(Protocol):
         can wait no longer, it is cancelled, and the outcome is unclear. So that a hand-over has one effect, nothing in it is sent twice.
 
         Raises:
-            Blip, DestinationDown, CaseNotReady, Refused: certainly not taken, see above.
-            Exception: the outcome is unclear.
+            Blip, DestinationDown, CaseNotReady, Refused: certainly not taken; the table above says what follows, for each of them.
+            Exception: the outcome is unclear; see the table, too.
         """
 
     async def find(self, submission_id: UUID) -> Delivered | None:

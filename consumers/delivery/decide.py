@@ -1,6 +1,6 @@
 """What becomes of a record that was dispatched. It is decided here and nowhere else, and `Delivery.settle` does what follows.
 
-Whether the record was delivered at all the ledger has said before (`LedgerEntry.begin`). The first line that is true counts:
+Whether an attempt was made at all, `LedgerEntry.begin` has said before. The first line that is true counts:
 
 | what is known of the record                                  | what becomes of it                                     |
 |--------------------------------------------------------------|--------------------------------------------------------|
