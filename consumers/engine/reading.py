@@ -65,7 +65,7 @@ class Reader(Generic[WorkT]):
             self._consumer.resume(*self._consumer.paused())
         generation = self._core.generation
         positions = {partition: self._core.position(partition) for partition in readable}
-        batches = await self._polling.some(positions, timeout_ms=_POLL_MS, max_records=_BATCH)
+        batches = await self._polling.poll(positions, timeout_ms=_POLL_MS, max_records=_BATCH)
         for partition, records in batches.items():
             await self._offer(partition, records, generation)
         for partition in positions.keys() - batches.keys():

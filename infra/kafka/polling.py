@@ -57,7 +57,7 @@ class Trouble:
 
 
 class Polling:
-    """The reading side of one consumer. Its reader calls `some` again and again, one call at a time; nobody else may fetch with the
+    """The reading side of one consumer. Its reader calls `poll` again and again, one call at a time; nobody else may fetch with the
     consumer. `troubles` may be read at any time.
     """
 
@@ -67,8 +67,8 @@ class Polling:
         self._one_by_one_until_s = 0.0
         self.troubles: dict[TopicPartition, Trouble] = {}
 
-    async def some(
-        self, places: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int
+    async def poll(
+        self, positions: Mapping[TopicPartition, int], *, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
         """Records of these assigned partitions, each wanted from this offset on; after `timeout_ms` none, where there are none. Where one
         of them cannot be read, the others' records come all the same, some seconds later, and it is left out for a while.
@@ -76,15 +76,15 @@ class Polling:
         The first record of a batch may be before the offset wanted: the log was cut, and the client went back to its first record.
 
         Raises:
-            KafkaError: the trouble is not of one partition; what was fetched is fetched again next time.
+            KafkaError: the trouble is not of one partition. Records may be lost to this consumer; the caller begins anew with another one.
         """
         now_s = time.monotonic()
-        self._begin_tries(places, now_s)
-        partitions = [partition for partition in places if self._is_wanted(partition)]
+        self._begin_tries(positions, now_s)
+        partitions = [partition for partition in positions if self._is_wanted(partition)]
         if not partitions:  # the client leaves its group when nobody asks it for minutes
             return dict(await self._consumer.getmany(_NOWHERE, timeout_ms=timeout_ms))
         if now_s < self._one_by_one_until_s:
-            return await self._one_by_one(partitions, places, timeout_ms, max_records)
+            return await self._one_by_one(partitions, positions, timeout_ms, max_records)
         self._forget_mended()
         try:
             return dict(await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records))
@@ -92,7 +92,7 @@ class Polling:
             if not _of_a_partition(error):
                 raise
             for partition in partitions:
-                self._seek(partition, places[partition])
+                self._seek(partition, positions[partition])
             self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
             return {}
 
@@ -118,23 +118,23 @@ class Polling:
         self.troubles.clear()
         self._count()
 
-    def _begin_tries(self, places: Mapping[TopicPartition, int], now_s: float) -> None:
+    def _begin_tries(self, positions: Mapping[TopicPartition, int], now_s: float) -> None:
         """Those whose pause is over are read again."""
         for partition, trouble in self.troubles.items():
-            if partition in places and not trouble.trying and now_s >= trouble.again_s:
+            if partition in positions and not trouble.trying and now_s >= trouble.again_s:
                 trouble.trying = True
-                self._seek(partition, places[partition])
+                self._seek(partition, positions[partition])
                 self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
 
     def _is_wanted(self, partition: TopicPartition) -> bool:
         return partition not in self.troubles or self.troubles[partition].trying
 
     async def _one_by_one(
-        self, partitions: Sequence[TopicPartition], places: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
+        self, partitions: Sequence[TopicPartition], positions: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
         batches = {}
         for partition in partitions:
-            if records := await self._up_to_trouble(partition, places[partition], max_records):
+            if records := await self._up_to_trouble(partition, positions[partition], max_records):
                 batches[partition] = records
         if not batches:
             await asyncio.sleep(timeout_ms / 1000)

@@ -1,4 +1,4 @@
-"""Reading topics from outside, without a group: whole ones from beginning to end, and single records by their places."""
+"""Reading topics from outside, without a group: whole ones from beginning to end, and single records by partition and offset."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class StoredReader(Generic[RowT]):
 
     async def _round(self, consumer: AIOKafkaConsumer, polling: Polling) -> None:
         starts, generation = dict(self._assignment.next), self._assignment.generation
-        batches = await polling.some(starts, timeout_ms=_POLL_MS, max_records=_BATCH)
+        batches = await polling.poll(starts, timeout_ms=_POLL_MS, max_records=_BATCH)
         if self._failure is not None:
             raise self._failure
         if generation != self._assignment.generation:

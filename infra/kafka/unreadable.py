@@ -1,6 +1,6 @@
-"""Records that a reader could not read: kept by their places, and taken up again by a version that can read them.
+"""Records that a reader could not read: noted by partition and offset, and taken up again by a version that can read them.
 
-A newer writer may be there before its readers (docs/decisions/0016). What they cannot read must not stop them, so they note its place and go
+A newer writer may be there before its readers (docs/decisions/0016). What they cannot read must not stop them, so they note where it stands and go
 on; the content stays in Kafka, where it is private and kept long enough for an upgrade. At each start, and now and then, it is
 read again. What Kafka no longer has by then is lost to this store, and said to be.
 """
