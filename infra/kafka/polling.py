@@ -86,15 +86,7 @@ class Polling:
         if now_s < self._one_by_one_until_s:
             return await self._one_by_one(partitions, positions, timeout_ms, max_records)
         self._forget_mended()
-        try:
-            return dict(await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records))
-        except Exception as error:
-            if not _of_a_partition(error):
-                raise
-            for partition in partitions:
-                self._seek(partition, positions[partition])
-            self._one_by_one_until_s = now_s + _ONE_BY_ONE_S
-            return {}
+        return await self._all_at_once(partitions, positions, timeout_ms, max_records)
 
     def check(self) -> str | None:
         """Which partitions cannot be read, since when and why; None where all can."""
@@ -128,6 +120,20 @@ class Polling:
 
     def _is_wanted(self, partition: TopicPartition) -> bool:
         return partition not in self.troubles or self.troubles[partition].trying
+
+    async def _all_at_once(
+        self, partitions: Sequence[TopicPartition], positions: Mapping[TopicPartition, int], timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, Sequence[ConsumerRecord]]:
+        began_s = time.monotonic()
+        try:
+            return dict(await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records))
+        except Exception as error:
+            if not _of_a_partition(error):
+                raise
+            for partition in partitions:
+                self._seek(partition, positions[partition])
+            self._one_by_one_until_s = began_s + _ONE_BY_ONE_S
+            return {}
 
     async def _one_by_one(
         self, partitions: Sequence[TopicPartition], positions: Mapping[TopicPartition, int], timeout_ms: int, max_records: int

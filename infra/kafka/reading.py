@@ -23,6 +23,11 @@ _PATIENCE_S: Final = 20.0
 _READ_ON: Final = 500
 """So many records are rather read past than sought: seeking throws away what was fetched ahead."""
 
+Take = Callable[[ConsumerRecord], None]
+"""Given each record, in the event loop, which it must not block; what it raises ends the reading."""
+Advance = Callable[[int, int], None]
+"""Told after each batch how many records have been read so far, and of how many; as `Take`."""
+
 
 @asynccontextmanager
 async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIterator[AIOKafkaConsumer]:
@@ -36,16 +41,9 @@ async def looking(settings: KafkaSettings, topics: Collection[str]) -> AsyncIter
         yield consumer
 
 
-async def read_all(
-    settings: KafkaSettings,
-    topics: Collection[str],
-    take: Callable[[ConsumerRecord], None],
-    advance: Callable[[int, int], None] | None = None,
-) -> None:
+async def read_all(settings: KafkaSettings, topics: Collection[str], take: Take, advance: Advance | None = None) -> None:
     """Give every record that these topics hold now, and perhaps some that come meanwhile, to `take`, each partition in its order.
-    Nothing of them is kept here. `advance` hears after each batch how many have been read so far, and of how many.
-
-    Both are called in the event loop, which they must not block; what they raise ends the reading.
+    Nothing of them is kept here.
 
     Raises:
         CannotTell: kafka-unreachable, at the start or on the way.
@@ -57,8 +55,8 @@ async def read_all(
             batches, reached = await _some(settings, consumer, positions)
             for record in chain.from_iterable(batches.values()):
                 take(record)
+            read += sum(position - positions[partition] for partition, position in reached.items())
             for partition, position in reached.items():
-                read += position - positions[partition]
                 positions[partition] = position
                 if position >= ends[partition]:
                     del positions[partition]
