@@ -26,7 +26,8 @@ LABELS: Final = frozenset(
         "outbox.stored",  # a submission is in the outbox, the portal has no answer
         "relay.before",  # about to send what waits in the outbox
         "relay.acknowledged",  # Kafka has it, the outbox does not say so
-        "watch.stored",  # heartbeats or operations are stored, not acknowledged
+        "watch.heard",  # heartbeats are stored, not acknowledged
+        "watch.noted",  # operations are stored, not acknowledged
     }
 )
 

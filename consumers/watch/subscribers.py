@@ -44,11 +44,11 @@ def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store
 
     @subscribe(broker, topics.HEARTBEATS, topics.GROUP_WATCH, settings)
     async def heartbeats_of_processes(message: KafkaMessage) -> None:
-        await recorder.take(message, _heartbeat, tables.put_heartbeats)
+        await recorder.take(message, _heartbeat, tables.put_heartbeats, "watch.heard")
 
     @subscribe(broker, topics.OPERATIONS, topics.GROUP_WATCH, settings)
     async def operations_of_people(message: KafkaMessage) -> None:
-        await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations)
+        await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations, "watch.noted")
 
 
 def _heartbeat(record: ConsumerRecord) -> Heartbeat:
@@ -75,13 +75,14 @@ class _BatchRecorder:
         message: KafkaMessage,
         read: Callable[[ConsumerRecord], ModelT],
         put: Callable[[sa.Connection, Sequence[tuple[ConsumerRecord, ModelT]]], None],
+        stored: str,
     ) -> None:
-        """Store a batch and acknowledge it. It ends in no other way: what is not acknowledged, the next batch would pass."""
+        """Store a batch, pass the crash point `stored`, and acknowledge it. It ends in no other way: what is not acknowledged, the next batch would pass."""
         records: Sequence[ConsumerRecord] = message.raw_message
         with self._freshness.busy():
             models = [(record, model) for record in records if (model := self._read(record, read)) is not None]
             await self._store_until_done(lambda connection: put(connection, models))
-            crashpoints.reached("watch.stored")
+            crashpoints.reached(stored)
             await self._acknowledge(message)
 
     def _read(self, record: ConsumerRecord, read: Callable[[ConsumerRecord], ModelT]) -> ModelT | None:
