@@ -71,7 +71,7 @@ class Bare:
     ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         return {partition: LedgerPosition() for partition in partitions}, {}
 
-    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+    async def note_starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """Nobody wants to know."""
 
     def recognise(self, works: Sequence[KafkaWork]) -> None:
@@ -93,7 +93,7 @@ class Bare:
     async def settle(self, works: Sequence[KafkaWork]) -> list[End]:
         return [FINISHED] * len(works)
 
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+    async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """Nobody wants to know."""
 
 

@@ -124,7 +124,7 @@ def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str
 
 
 def statistics_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str], port: int) -> AsgiFastStream:
-    """The process that counts."""
+    """The process that counts each submission once, for the statistics."""
     identity = Identity(ProcessKind.STATISTICS, port)
     return _recorder(identity, kafka, lambda: facts.open_store(stores), lambda store: facts.reader(kafka, store, offices))
 

@@ -1,4 +1,4 @@
-"""Settings of the portal side."""
+"""Settings of the gateway and of the portals that may call it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.codelists import AuthorityKey
 
 
 class GatewaySettings(Part):
-    """The portals' door."""
+    """The gateway: where it listens, how much it takes, and who it says that it is."""
 
     port: int = Field(default=8080, ge=1, le=65_535, description="Port of the HTTP API.")
     outbox_limit: int = Field(

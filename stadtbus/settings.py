@@ -39,7 +39,7 @@ _MEANS_ELSE: Final = {"delivery.quick_tries": ", and counts only the tries after
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """Everything that can be set. Made by `load`, which says what is wrong in our words."""
 
     model_config = SettingsConfigDict(env_prefix="STADTBUS_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -83,15 +83,27 @@ class Settings(BaseSettings):
         return shown
 
     def load_catalogue(self) -> Catalogue:
-        """The catalogue in force."""
+        """The catalogue in force, held against the code lists in force.
+
+        Raises:
+            UsageError: catalogue-invalid, plug-in-broken; settings-invalid, where a code list cannot be used.
+        """
         return catalogue.load(self.catalogue, self.load_codelists())
 
     def load_codelists(self) -> CodeLists:
-        """The code lists in force that others than us keep."""
+        """The published code lists in force: those of Stadtbus, or newer ones of the operator.
+
+        Raises:
+            UsageError: settings-invalid.
+        """
         return codelists.load(self.schemas.codelists)
 
     def load_schemas(self) -> SchemaTable:
-        """The schema table in force."""
+        """The schema table in force.
+
+        Raises:
+            UsageError: settings-invalid.
+        """
         return schema_table.load(self.schemas.folder)
 
 

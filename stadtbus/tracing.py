@@ -84,7 +84,7 @@ class Tracer:
         return store
 
     def close(self) -> None:
-        """Close both."""
+        """Close the audit and the outbox."""
         self._opened.close()
 
     def places(self) -> str:

@@ -12,7 +12,7 @@ import structlog.testing
 
 
 class Said:
-    """What was said."""
+    """The texts that were said while `listening` was on."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -26,7 +26,7 @@ class Said:
         self._texts += [repr(error), *traceback.format_exception(error)]
 
     def text(self) -> str:
-        """All of it."""
+        """All of them, a line or more each."""
         return "\n".join(self._texts)
 
 

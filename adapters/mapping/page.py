@@ -168,7 +168,7 @@ class Draft:
         return Spot(name, page.line_of(known))
 
     def add(self, rule: str, detail: str, *path: PathStep) -> None:
-        """One more thing that is wrong."""
+        """Note one more flaw, at the line that this path leads to."""
         self.flaws.append(Flaw(rule, self.spot(*path), detail, _HINT))
 
 

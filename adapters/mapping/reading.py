@@ -46,7 +46,7 @@ class Paths:
         self._wanted: _Wanted = {}
 
     def add(self, path: str) -> None:
-        """One more of them."""
+        """Have one more path read."""
         wanted, names = self._wanted, path.split("/")
         for end, name in enumerate(names, start=1):
             _, wanted = wanted.setdefault(name, ("/".join(names[:end]), {}))

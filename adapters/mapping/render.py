@@ -33,7 +33,7 @@ _FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?!\d*([.,]\d+)?\Z)")
 
 
 class Renderer(Protocol):
-    """A format with its settings."""
+    """One format of documents, with its settings; made by `renderer`, once for a mapping."""
 
     media_type: str
     suffix: str

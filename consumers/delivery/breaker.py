@@ -111,7 +111,7 @@ class Brake:
         """Why the office is stopped; it stays so until the process is started anew."""
 
     def note_delivered(self) -> None:
-        """A submission was delivered."""
+        """A submission was delivered, which ends a row of dead letters."""
         self._in_a_row = 0
         self._recent.append(False)
 
@@ -121,7 +121,7 @@ class Brake:
         self._recent.append(True)
 
     def stop(self, reason: str) -> None:
-        """Nothing is delivered from now on, for this reason of `too_many`."""
+        """Stop the office until the process is started anew, for this reason of `too_many`."""
         self.reason = reason
 
     def too_many(self) -> str | None:

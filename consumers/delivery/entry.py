@@ -61,7 +61,7 @@ class LedgerEntry:
 
     @property
     def final(self) -> bool:
-        """Nothing more will happen to it."""
+        """Its submission has ended: it was delivered, or an operator discarded it."""
         return self.state in (DELIVERED, DISCARDED)
 
     def is_open(self, offset: int, *, retry: bool) -> bool:
@@ -101,11 +101,11 @@ class LedgerEntry:
         self.cause = self.next_try_ms = self.unclear = None
 
     def note_discarded(self, reason: str, now_ms: int) -> None:
-        """An operator has discarded it, for this reason (a code)."""
+        """An operator has discarded its dead letter, for this reason (a code)."""
         self.state, self.cause, self.ended_ms = DISCARDED, reason, now_ms
 
     def note_not_taken(self, *, unclear: bool) -> None:
-        """The attempt is over and has to be repeated."""
+        """An attempt has failed, or was not made, and the submission is tried again; `unclear`: an attempt may have had its effect."""
         self.state, self.unclear = NOT_TAKEN, unclear
 
     def note_try_failed(self, cause: str, next_try_ms: int | None) -> None:

@@ -101,11 +101,11 @@ class Delivery(Handler[Job]):
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
 
-    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+    async def note_starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """Note in the ledger where the partitions start."""
         await self._stored(lambda: self._ledger.note_starts(starts))
 
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+    async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """Note in the ledger what is about to be committed."""
         await self._stored(lambda: self._ledger.note_offsets(offsets, lost))
 

@@ -24,7 +24,7 @@ class CauseGroup:
     """Timestamp of the oldest original."""
 
     def add(self, letter: DeadLetter, state: DeadLetterState) -> None:
-        """One more."""
+        """Count one more dead letter of this cause."""
         first = not self.letters
         self.letters.append((letter, state))
         self.open += state is DeadLetterState.OPEN

@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def cases(self) -> int:
-        """How many."""
+        """How many cases the dead letters belong to."""
         return len({letter.case for letter in self.letters})
 
     @property

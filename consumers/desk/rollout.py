@@ -87,17 +87,17 @@ class Tally:
 
     @property
     def known(self) -> int:
-        """With an outcome."""
+        """How many have an outcome."""
         return self.outcomes.total()
 
     @property
     def waiting(self) -> int:
-        """Sent, and nobody knows yet."""
+        """How many were sent and have no outcome yet."""
         return self.sent - self.known - self.unwatched
 
     @property
     def failed_percent(self) -> float:
-        """Of those that were tried; what was held up says nothing."""
+        """The share that has failed of those that were tried; what was held back untried does not count."""
         tried = self.known - self.outcomes[Outcome.HELD]
         return 100.0 * self.outcomes[Outcome.FAILED] / tried if tried else 0.0
 

@@ -53,7 +53,7 @@ class Commits:
             if not news:
                 return
             crashpoints.reached("commit.before")
-            await self._handler.committing(news, self._assignment.lost)
+            await self._handler.note_offsets(news, self._assignment.lost)
             crashpoints.reached("commit.noted")
             try:
                 async with asyncio.timeout(_TIMEOUT_S):

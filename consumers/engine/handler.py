@@ -2,12 +2,12 @@
 
 A record passes the handler in this order:
 
-    on_assigned, starts      its partition was assigned
-    recognise                it was read
-    capacity, begin          it is its turn
-    deliver, or give_up      a worker has it
-    settle                   what comes of it: Finished, Parked, Dead, Again or Waits
-    committing               the commit is about to pass it
+    on_assigned, note_starts  its partition was assigned
+    recognise                 it was read
+    capacity, begin           it is its turn
+    deliver, or give_up       a worker has it
+    settle                    what comes of it: Finished, Parked, Dead, Again or Waits
+    note_offsets              the commit is about to pass it
 
 One event loop calls all of them, so whatever does not return holds up the whole process, and whatever awaits only what is said here.
 "Ends the run" means: within about a second the engine stops as it always does (`consumers.engine.rebalance`), but without waiting for
@@ -116,7 +116,7 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
         runs any more. It may wait for its store: nothing is read meanwhile, and a next rebalance waits. An exception ends the run.
         """
 
-    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+    async def note_starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         """Note durably where the partitions start. Called right after `on_assigned`, before anything is read; the same holds for it."""
 
     def recognise(self, works: Sequence[WorkT], /) -> None:
@@ -149,7 +149,7 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
         ends the run, and none of these is finished.
         """
 
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+    async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         """Note durably the offsets that are about to be committed, and how many records of each partition were gone before.
 
         Called by `Commits` before each commit, one call at a time; the commit waits for it. At the last commit, when partitions go, it

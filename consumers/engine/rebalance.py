@@ -73,7 +73,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             known, cases = await self._handler.on_assigned(partitions)
             starts = await self._find_starts(partitions, known)
-            await self._handler.starts(starts)
+            await self._handler.note_starts(starts)
         except BaseException as error:
             if is_own_cancellation(error):
                 raise

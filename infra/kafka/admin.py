@@ -39,7 +39,7 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A topic as it is."""
+    """A topic as it is in the cluster."""
 
     leaders: Mapping[int, int]
     """By partition, the broker that leads it, or -1."""
@@ -48,7 +48,7 @@ class Existing:
 
     @property
     def with_leader(self) -> list[int]:
-        """Partitions that can be asked."""
+        """Its partitions that have a leader: only they can be read and asked for offsets."""
         return sorted(number for number, broker in self.leaders.items() if broker >= 0)
 
 

@@ -37,7 +37,7 @@ def columns() -> list[sa.Column[Any]]:
 
 
 def values(record: EventRecord) -> dict[str, int | None]:
-    """What these columns hold."""
+    """What the columns of `columns` hold of a record."""
     return {"attempt": record.event.data.attempt, "partition": record.partition, "record_offset": record.offset}
 
 

@@ -22,7 +22,7 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a partition is read on."""
+    """Where reading of a partition goes on, and what is wrong with the offset that was stored."""
 
     offset: int
     anew: str | None = None
@@ -74,7 +74,7 @@ class StoredOffsets:
         insert_new(connection, self._table, [row | {"next_offset": log.first, "topic_id": log.topic_id}])
 
     def set(self, connection: sa.Connection, partition: TopicPartition, now: Mapping[str, Any]) -> None:
-        """Set the row, wherever it is."""
+        """Set the row of a partition, whatever it says now."""
         connection.execute(self._table.update().where(*self._row_of(partition)).values(now))
 
     def _row_of(self, partition: TopicPartition) -> tuple[sa.ColumnElement[bool], ...]:

@@ -82,7 +82,7 @@ class UnreadableRecords(Generic[RowT]):
         await self.count()
 
     async def count(self) -> None:
-        """Say how many there are."""
+        """Set the metrics of how many are kept, and how many of them Kafka no longer has."""
         query = sa.select(self._rows.c.gone.is_(True), sa.func.count()).where(*self._mine).group_by(self._rows.c.gone.is_(True))
         counts = {bool(gone): count for gone, count in await self._store.read(lambda connection: connection.execute(query).all())}
         metrics.UNREADABLE.labels(self._group).set(counts.get(False, 0))

@@ -39,7 +39,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asked for. `ags` and `city_name` are for a city that the catalogue does not have."""
+    """What `stadtbus adapter new` is asked for. `ags` and `city_name` are for a city that the catalogue does not have."""
 
     office: str
     protocol: str

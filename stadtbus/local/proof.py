@@ -141,7 +141,7 @@ class Prover:
         return sum(one.behind for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices))
 
     def close(self) -> None:
-        """Close the stores."""
+        """Close the stores of the audit and the statistics."""
         self._audit.close()
         self._statistics.close()
 

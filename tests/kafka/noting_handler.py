@@ -65,7 +65,7 @@ class NotingHandler:
     ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         return {partition: self.known.get(partition, LedgerPosition()) for partition in partitions}, {}
 
-    async def starts(self, starts: Mapping[TopicPartition, Start]) -> None:
+    async def note_starts(self, starts: Mapping[TopicPartition, Start]) -> None:
         self.known.update(
             {place: LedgerPosition(start.offset, start.topic_id, start.ask_before, start.lost) for place, start in starts.items()}
         )
@@ -110,7 +110,7 @@ class NotingHandler:
             return Again(self._random.random() / 20)
         return FINISHED
 
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+    async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         for place, offset in offsets.items():
             self.known[place] = replace(self.known[place], offset=offset, lost=lost.get(place, 0))
 

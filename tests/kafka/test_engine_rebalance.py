@@ -94,7 +94,7 @@ async def test_engine_that_fails_during_an_assignment_leaves_nothing_behind(kafk
         await eventually(lambda: office.got == 20, 30)
 
 
-@pytest.mark.parametrize("method", ["on_assigned", "starts", "recognise", "capacity", "begin", "settle", "committing"])
+@pytest.mark.parametrize("method", ["on_assigned", "note_starts", "recognise", "capacity", "begin", "settle", "note_offsets"])
 async def test_what_the_handler_raises_ends_the_run(kafka: KafkaSettings, method: str) -> None:
     """As the contract says: it comes out of the run, nothing is left running, and the next run delivers what is not committed."""
     topic = await new_topic(kafka)
@@ -103,7 +103,7 @@ async def test_what_the_handler_raises_ends_the_run(kafka: KafkaSettings, method
     as_usual = getattr(office, method)
 
     def fail_once(*args: Any) -> Any:
-        if method == "committing" and not any(args[0].values()):
+        if method == "note_offsets" and not any(args[0].values()):
             return as_usual(*args)  # what the first commit raises is logged by the client
         setattr(office, method, as_usual)
         raise Fenced

@@ -59,7 +59,7 @@ class Handler:
         await self._hang("settle")
         return [FINISHED for _ in works]
 
-    async def committing(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
+    async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         self.noted |= offsets
         await self._hang("committing")
 

@@ -66,7 +66,7 @@ async def test_restart_knows_its_cases(ledger: Ledger, wire: Wire) -> None:
 async def test_committed_offsets_are_noted(ledger: Ledger, wire: Wire) -> None:
     """What is about to be committed is in the ledger, so that a commit that is gone, or that somebody else made, is noticed."""
     process = await Process(ledger, Office(), wire).start()
-    await process.delivery.committing({MAIN: 4}, {})
+    await process.delivery.note_offsets({MAIN: 4}, {})
     known, _ = await process.delivery.on_assigned([MAIN])
     assert known == {MAIN: LedgerPosition(4)}
 
@@ -78,7 +78,7 @@ async def test_record_that_others_may_have_delivered_is_asked_for(ledger: Ledger
     if arrived:
         office.effects.append(APPLICATION.message_id)
     process = await Process(ledger, office, wire).start()
-    await process.delivery.starts({MAIN: Start(0, "topic", ask_before=1, moved=1)})
+    await process.delivery.note_starts({MAIN: Start(0, "topic", ask_before=1, moved=1)})
     process.fetch(record_of(APPLICATION, 0), record_of(FOLLOWING[0], 1))
     await process.go_on()
     assert office.calls == ["find", *(["deliver 1"] * (1 if arrived else 2))]
