@@ -1,1 +1,1 @@
-"""Back-office side: the delivery engine, the adapter runner, audit and statistics."""
+"""What reads the bus: the engine, the delivery to back offices, the desk of dead letters, audit, statistics and the watch."""

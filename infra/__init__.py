@@ -1,1 +1,1 @@
-"""Everything that runs it: settings, Kafka, stores, logs, metrics, health, lag."""
+"""What everything runs on: settings, Kafka, stores, logs, metrics, health, worker processes."""

@@ -1,1 +1,1 @@
-"""Portal side: gateway, intake, outbox and relay, status, synthetic portals."""
+"""The portals' side: gateway, intake, outbox and relay, what became of submissions, synthetic portals."""

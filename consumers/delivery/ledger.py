@@ -124,7 +124,7 @@ class Ledger:
             self._check(connection, epochs, partitions)
             same = {"office": self._office, "state": STARTED, "attempt": 1, "started_ms": now_ms}
             if put_new(connection, ENTRIES, "submission", submissions, unique=_KEY, same=same) < len(submissions):
-                raise _NotAllNew  # undoes it
+                raise _NotAllNew  # the transaction is undone
 
         try:
             await self._store.write(operation)

@@ -16,7 +16,7 @@ LEDGER: Final = sa.MetaData()
 ENTRIES: Final = sa.Table(
     "delivery",
     LEDGER,
-    # Numbered rows stay together in the file as they are written; only the index has to be found its place at random.
+    # Numbered rows are stored in the order of writing; only the index by submission is written at random places.
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("office", sa.Text, nullable=False),
     sa.Column("submission", sa.LargeBinary(16), nullable=False),

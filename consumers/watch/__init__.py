@@ -1,1 +1,1 @@
-"""The lag watch: what waits for each group, since when."""
+"""The watch: what waits for each group and since when (`lag`); and the process that keeps heartbeats and operations."""

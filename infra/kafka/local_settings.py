@@ -12,22 +12,22 @@ DETOUR_WAY: Final = 20  # ... and tells clients that come by it to come this far
 _RETENTION_MINUTES: Final = 90 * 24 * 60  # positions of groups outlive every stay of a record
 
 
-def cluster_settings(copies: int) -> dict[str, object]:
+def cluster_settings(brokers: int) -> dict[str, object]:
     """What every small Kafka of ours is set to, wherever it runs; addresses and folders are not part of it.
 
-    `copies` is the number of brokers and of copies of each record.
+    `brokers` is their number; each of them has a copy of every record.
     """
-    in_sync = min(2, copies)
+    in_sync = min(2, brokers)
     return {
         "auto.create.topics.enable": "false",
-        "default.replication.factor": copies,
+        "default.replication.factor": brokers,
         "min.insync.replicas": in_sync,
         "unclean.leader.election.enable": "false",
-        "offsets.topic.replication.factor": copies,
+        "offsets.topic.replication.factor": brokers,
         "offsets.retention.minutes": _RETENTION_MINUTES,
-        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.replication.factor": brokers,
         "transaction.state.log.min.isr": in_sync,
-        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.replication.factor": brokers,
         "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from lxml import etree
 from pydantic import ValidationError
 
-from producers.intake import form_faults
+from producers.intake import form_faults, message_faults
 from producers.intake.declaration import Declaration
 from schemas import message, moments, problems
 from schemas.errors import Rejected
@@ -75,7 +75,7 @@ def read_filing(root: etree._Element) -> Filing:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         names = [step for step in first["loc"] if isinstance(step, str)]
-        where = form_faults.element(names[-1]) if names else _ROOT
+        where = message_faults.element(names[-1]) if names else _ROOT
         raise Rejected(problems.NOT_VALID, form_faults.sentence(first), where=where) from None
     if not isinstance(found, Filing):
         raise Rejected(problems.UNKNOWN_MESSAGE, "this is an answer of the bus; portals send antrag, nachtrag and ruecknahme", where=_ROOT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from producers.intake import declaration, form, form_faults, metadata
+from producers.intake import declaration, form, message_faults, metadata
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
 from schemas import ids, message, problems
@@ -38,13 +38,13 @@ def open_form(body: bytes, author: Authority, *, accept_test: bool) -> tuple[Met
     # 4. safe parse
     sent = form.read(body)
     try:
-        with form_faults.told():
+        with message_faults.told_of_form():
             route = catalogue_prepared().route(sent.service, sent.area)  # the message names the office
             content = message.write(sent.message(route, author))
             # 5. schema, 6. rules
             examined = examine_prepared(content, accept_test=accept_test, route=route)
             known = _require_deliverable(examined, content, Declaration(), author)
-        return replace(known, warnings=tuple(map(form_faults.of_form, known.warnings))), content
+        return replace(known, warnings=tuple(map(message_faults.of_form, known.warnings))), content
     except Rejected as error:
         error.message_id = sent.id if ids.identifies(sent.id) else None
         raise

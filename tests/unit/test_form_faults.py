@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 from pydantic_core import core_schema
 
-from producers.intake import form, form_faults
+from producers.intake import form, form_faults, message_faults
 from producers.intake.form import SubmissionForm
 from schemas import message
 from schemas.errors import Rejected
@@ -219,7 +219,7 @@ async def test_faults_of_content_are_told_of_the_form(bus: Gateway, change: tupl
 def test_every_member_of_the_form_has_its_element() -> None:
     """Of each element that is written for a form the member is known, so that no fault is told of more than it is in."""
     written = [one for name in (message.APPLICATION, message.WITHDRAWAL) for one in xsd.fields(name)]
-    found = {form_faults._place("/e:x/" + field.path) for field in written}
+    found = {message_faults._place("/e:x/" + field.path) for field in written}
     members = {
         re.sub(r"/\d+", "/0", form_faults.pointer(steps)) for steps in places(SubmissionForm.of(builders.application()).model_dump())
     }
