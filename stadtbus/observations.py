@@ -35,7 +35,7 @@ class Observations:
     """By office or group; empty where Kafka cannot be asked."""
     readiness: Mapping[str, Readiness]
     """By process."""
-    waiting: Mapping[str, PendingOfOffice] | None
+    pending: Mapping[str, PendingOfOffice] | None
     """What is in the outbox and not on Kafka, by office; None where the outbox cannot be looked into from here."""
     unaccounted: Mapping[str, int] = field(default_factory=dict)
     """By office, published submissions that nobody will deliver (docs/decisions/0019); empty where that cannot be told yet."""
@@ -59,9 +59,9 @@ async def observe(settings: Settings) -> Observations:
         (lags, kafka_fault), answers = await asyncio.gather(_ask_kafka(settings, offices), _ask_processes(settings, offices))
         if store is None or before is None:
             return Observations(lags, answers, None, kafka_fault=kafka_fault, outbox_fault=outbox_fault)
-        waiting = await asyncio.to_thread(accounting.pending_by_office, store)
+        pending = await asyncio.to_thread(accounting.pending_by_office, store)
         unaccounted = await asyncio.to_thread(_unaccounted, store, before, lags, offices)
-        return Observations(lags, answers, waiting, unaccounted, kafka_fault)
+        return Observations(lags, answers, pending, unaccounted, kafka_fault)
     finally:
         if store is not None:
             await asyncio.to_thread(store.close)

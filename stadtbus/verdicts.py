@@ -39,13 +39,13 @@ class LagVerdict:
     reasons: Sequence[str]
     """Why, in sentences, the gravest first."""
     lag: GroupLag | None = None
-    waiting: PendingOfOffice | None = None
+    pending: PendingOfOffice | None = None
     unaccounted: int = 0
 
     @property
     def waits(self) -> int:
         """What was accepted and is not delivered, parked ones apart; for a recorder, what is not recorded."""
-        return (self.lag.behind if self.lag else 0) + (self.waiting.count if self.waiting else 0)
+        return (self.lag.behind if self.lag else 0) + (self.pending.count if self.pending else 0)
 
     @property
     def lost(self) -> int:
@@ -54,7 +54,7 @@ class LagVerdict:
 
     def oldest_at(self) -> datetime | None:
         """Since when the first in line waits, on Kafka or before it."""
-        known = (self.lag.oldest_undelivered_at if self.lag else None, self.waiting.oldest_accepted_at if self.waiting else None)
+        known = (self.lag.oldest_undelivered_at if self.lag else None, self.pending.oldest_accepted_at if self.pending else None)
         return min((at for at in known if at is not None), default=None)
 
     def as_dict(self, now: datetime) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class LagVerdict:
             "said": list(self.reasons),
             "waits": self.waits,
             "behind": lag and lag.behind,
-            "in_outbox": self.waiting.count if self.waiting else 0,
+            "in_outbox": self.pending.count if self.pending else 0,
             "parked": lag and lag.parked,
             "expired": lag and lag.expired,
             "unaccounted": self.unaccounted,
@@ -106,20 +106,20 @@ class _Finding(NamedTuple):
 
 def _of_office(observed: Observations, office: str, now: datetime) -> LagVerdict:
     lag, readiness = observed.lags.get(office), observed.readiness[office]
-    waiting, unaccounted = (observed.waiting or {}).get(office), observed.unaccounted.get(office, 0)
+    pending, unaccounted = (observed.pending or {}).get(office), observed.unaccounted.get(office, 0)
     findings = [
         *_lost(office, lag, unaccounted),
         *_by_kafka(lag, readiness, now),
-        *_by_readiness(lag, readiness, waiting),
-        *_in_outbox(office, waiting, observed, now),
+        *_by_readiness(lag, readiness, pending),
+        *_in_outbox(office, pending, observed, now),
     ]
-    return _verdict(office, findings, lag, readiness, waiting, unaccounted)
+    return _verdict(office, findings, lag, readiness, pending, unaccounted)
 
 
 def _of_gateway(observed: Observations) -> LagVerdict:
     readiness = observed.readiness[GATEWAY]
     # A gateway of another machine cannot be asked from here, nor its outbox be looked into: nothing is known to be wrong with it.
-    elsewhere = readiness.status is None and observed.waiting is None
+    elsewhere = readiness.status is None and observed.pending is None
     if readiness.status is None:
         findings = [_Finding("no process", f"no process answers at {readiness.address}")]
     else:
@@ -135,10 +135,10 @@ def _of_recorder(name: str, lag: GroupLag | None, readiness: Readiness, now: dat
 
 
 def _verdict(
-    name: str, findings: Sequence[_Finding], lag: GroupLag | None, readiness: Readiness, waiting: PendingOfOffice | None, unaccounted: int
+    name: str, findings: Sequence[_Finding], lag: GroupLag | None, readiness: Readiness, pending: PendingOfOffice | None, unaccounted: int
 ) -> LagVerdict:
     state, reasons = (findings[0].state, [one.text for one in findings]) if findings else _without_findings(lag, readiness)
-    return LagVerdict(name, state, not findings, reasons, lag, waiting, unaccounted)
+    return LagVerdict(name, state, not findings, reasons, lag, pending, unaccounted)
 
 
 def _without_findings(lag: GroupLag | None, readiness: Readiness) -> tuple[str, Sequence[str]]:
@@ -157,7 +157,7 @@ def _without_findings(lag: GroupLag | None, readiness: Readiness) -> tuple[str, 
 
 
 def _lost(name: str, lag: GroupLag | None, unaccounted: int) -> Iterator[_Finding]:
-    """What is gone is the gravest, and stays so."""
+    """What is gone: the gravest of all, and it does not pass."""
     if lag is not None and lag.expired:
         yield _Finding("lost", f"{lag.expired} records were gone from Kafka before it had read them")
     if unaccounted:
@@ -180,19 +180,19 @@ def _by_kafka(lag: GroupLag | None, readiness: Readiness, now: datetime) -> Iter
         yield _Finding("late", f"the first in line waits since {_clock(lag.oldest_undelivered_at)}")
 
 
-def _by_readiness(lag: GroupLag | None, readiness: Readiness, waiting: PendingOfOffice | None) -> Iterable[_Finding]:
+def _by_readiness(lag: GroupLag | None, readiness: Readiness, pending: PendingOfOffice | None) -> Iterable[_Finding]:
     if readiness.status is not None and not readiness.well:
         state = "degraded" if readiness.status == httpx.codes.OK else "not working"
         return [_Finding(state, line) for line in readiness.text.splitlines() or [f"its page answers {readiness.status}"]]
-    if readiness.status is None and lag is not None and not lag.members and (lag.used or waiting):
+    if readiness.status is None and lag is not None and not lag.members and (lag.used or pending):
         return [_Finding("no process", f"no process answers at {readiness.address}, and none is in the group")]
     return []
 
 
-def _in_outbox(office: str, waiting: PendingOfOffice | None, observed: Observations, now: datetime) -> Iterator[_Finding]:
+def _in_outbox(office: str, pending: PendingOfOffice | None, observed: Observations, now: datetime) -> Iterator[_Finding]:
     """What waits before Kafka longer than the relay takes, or has no gateway that brings it there."""
     gateway = observed.readiness[GATEWAY]
-    if waiting is None or (gateway.status is not None and (now - waiting.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):
+    if pending is None or (gateway.status is not None and (now - pending.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):
         return
     if gateway.status is None:
         relay = ["the gateway does not run"]
@@ -202,10 +202,10 @@ def _in_outbox(office: str, waiting: PendingOfOffice | None, observed: Observati
         lines = (line.partition(": ") for line in gateway.text.splitlines())
         relay = [text for name, _, text in lines if name == f"relay of {office}"]
     why = f": {'; '.join(relay)}" if relay else ""
-    since = _clock(waiting.oldest_accepted_at)
-    yield _Finding("not on Kafka", f"{waiting.count} accepted and not on Kafka, the oldest since {since}{why}")
+    since = _clock(pending.oldest_accepted_at)
+    yield _Finding("not on Kafka", f"{pending.count} accepted and not on Kafka, the oldest since {since}{why}")
 
 
 def _clock(moment: datetime | None) -> str:
-    """As on the wall."""
+    """As a clock of this machine shows it."""
     return "" if moment is None else moment.astimezone().strftime("%d.%m. %H:%M:%S")

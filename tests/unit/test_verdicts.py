@@ -62,7 +62,7 @@ WELL = [
     pytest.param(observed(process=AWAY), "not asked", id="runs on another machine"),
     pytest.param(observed(replace(FINE, behind=9, oldest_undelivered_at=ago(9)), AWAY), "not asked", id="works elsewhere"),
     pytest.param(observed(replace(FINE, members=0, used=False), AWAY), "not in use", id="nothing was ever sent to it"),
-    pytest.param(observed(waiting=PendingOfOffice(3, ago(RELAY_LIMIT_S - 1))), "works", id="on its way to Kafka"),
+    pytest.param(observed(pending=PendingOfOffice(3, ago(RELAY_LIMIT_S - 1))), "works", id="on its way to Kafka"),
 ]
 
 
@@ -99,12 +99,12 @@ NOT_WELL = [
         observed(GroupLag(OFFICE, faults=["Kafka does not tell how far it is: x"])), "unknown", "does not tell", id="cannot be told"
     ),
     pytest.param(
-        observed(waiting=PendingOfOffice(3, ago(RELAY_LIMIT_S + 1))), "not on Kafka", "3 accepted", id="the relay does not get them there"
+        observed(pending=PendingOfOffice(3, ago(RELAY_LIMIT_S + 1))), "not on Kafka", "3 accepted", id="the relay does not get them there"
     ),
     pytest.param(
-        observed(waiting=PendingOfOffice(3, ago(1)), gateway=AWAY), "not on Kafka", "gateway does not run", id="nobody brings them to Kafka"
+        observed(pending=PendingOfOffice(3, ago(1)), gateway=AWAY), "not on Kafka", "gateway does not run", id="nobody brings them to Kafka"
     ),
-    pytest.param(observed(None, waiting=PendingOfOffice(3, ago(60))), "not on Kafka", "Kafka does not answer", id="Kafka is away"),
+    pytest.param(observed(None, pending=PendingOfOffice(3, ago(60))), "not on Kafka", "Kafka does not answer", id="Kafka is away"),
     pytest.param(observed(None, STOPPED), "not working", "stopped", id="Kafka is away, the process says why it stands"),
 ]
 
@@ -118,13 +118,13 @@ def test_what_is_not_well_is_named(given: Observations, state: str, said: str) -
 
 def test_the_gravest_comes_first() -> None:
     """One state is shown, that of what cannot be made good by itself; everything that is known is said."""
-    one = office(observed(replace(FINE, expired=2, held_back=["x/0"]), STOPPED, waiting=PendingOfOffice(1, ago(99)), unaccounted=1))
+    one = office(observed(replace(FINE, expired=2, held_back=["x/0"]), STOPPED, pending=PendingOfOffice(1, ago(99)), unaccounted=1))
     assert (one.state, len(one.reasons), one.lost) == ("lost", 6, 2)
 
 
 def test_what_waits_is_on_kafka_and_before_it() -> None:
     """Accepted and not delivered counts the outbox, and the oldest is that of both."""
-    one = office(observed(replace(FINE, behind=2, oldest_undelivered_at=ago(9)), waiting=PendingOfOffice(3, ago(30))))
+    one = office(observed(replace(FINE, behind=2, oldest_undelivered_at=ago(9)), pending=PendingOfOffice(3, ago(30))))
     assert (one.waits, one.oldest_at()) == (5, ago(30))
     assert {"waits": 5, "behind": 2, "in_outbox": 3, "oldest_age_s": 30.0}.items() <= one.as_dict(NOW).items()
 
