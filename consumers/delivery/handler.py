@@ -32,7 +32,7 @@ from consumers.delivery.decide import Becomes, Decision, decide
 from consumers.delivery.deliver import deliver
 from consumers.delivery.entry import OLDER_THAN_ALL, LedgerEntry
 from consumers.delivery.failures import Cause, Failure, Stage
-from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
+from consumers.delivery.job import HeaderReader, Job, Unreadable
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.news import News
 from consumers.engine import FINISHED, Again, CaseState, Dead, End, Handler, Parked, Waits
@@ -116,7 +116,7 @@ class Delivery(Handler[Job]):
         for job in jobs:
             try:
                 self._headers.read(job)
-            except UnreadableHeaders as error:
+            except Unreadable as error:
                 job.unreadable = Failure.of(error, Stage.PARSE)
             if job.retry:
                 origin = job.first_place

@@ -23,8 +23,10 @@ _TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 _READ: Final = (Header.SUBMISSION, Header.OFFICE, Header.CASE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT)
 
 
-class UnreadableHeaders(Refused):
-    """The headers do not say what the record is; the text names a header, never a value."""
+class Unreadable(Refused):
+    """The headers do not say what the record is; the text names a header, never a value. Dead letters have the name of this class, so it
+    stays as it is.
+    """
 
 
 class Job(KafkaWork):
@@ -139,7 +141,7 @@ class HeaderReader:
         """Put what the headers say into the job. Called once for each record, when it was fetched; does not block.
 
         Raises:
-            UnreadableHeaders: a header is missing or malformed, or the record is another office's.
+            Unreadable: a header is missing or malformed, or the record is another office's.
         """
         headers: RawHeaders = job.record.headers
         if job.retry:
@@ -152,11 +154,11 @@ class HeaderReader:
         try:
             submission, office, *codes = [headers[place][1].decode() for place in self._places]  # type: ignore[union-attr] # a null header is caught
         except (AttributeError, UnicodeDecodeError):
-            raise UnreadableHeaders("a header is not text") from None
+            raise Unreadable("a header is not text") from None
         if office != self._office:
-            raise UnreadableHeaders(f"header {Header.OFFICE} names another office")
+            raise Unreadable(f"header {Header.OFFICE} names another office")
         if not (_UUID.fullmatch(submission) and _CODES.fullmatch("\n".join(codes))):
-            raise UnreadableHeaders("a header is malformed")
+            raise Unreadable("a header is malformed")
         job.submission = submission
         job.case_id, job.service, job.portal, job.accepted_at = codes
         if self._trace is not None and _TRACE.fullmatch(trace := headers[self._trace][1] or b""):
@@ -166,5 +168,5 @@ class HeaderReader:
         """Where the headers stand that we read; of repeated names the first counts."""
         first = {name: place for place, name in reversed(list(enumerate(names)))}
         if missing := [name for name in _READ if name not in first]:
-            raise UnreadableHeaders(f"header {missing[0]} is missing")
+            raise Unreadable(f"header {missing[0]} is missing")
         self._names, self._places, self._trace = names, [first[name] for name in _READ], first.get(Header.TRACEPARENT)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from aiokafka import TopicPartition
 
 from consumers.delivery.failures import Cause
-from consumers.delivery.job import HeaderReader, Job, UnreadableHeaders
+from consumers.delivery.job import HeaderReader, Job, Unreadable
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
@@ -195,7 +195,7 @@ def _submission(record: ConsumerRecord, office: str) -> str:
     job = Job(TopicPartition(record.topic, record.partition), record, 0, True)  # noqa: FBT003 - from the retry topic, or as if
     try:
         HeaderReader(office).read(job)
-    except UnreadableHeaders:
+    except Unreadable:
         return ""
     return job.submission
 

@@ -34,6 +34,7 @@ async def test_unreadable_record_is_a_dead_letter(ledger: Ledger, wire: Wire, ch
     (letter,) = wire.dead
     assert (list(block(letter).original), letter.value) == (foreign.headers, foreign.value)
     assert block(letter).block[CopyHeader.MESSAGE] == says
+    assert block(letter).block[CopyHeader.EXCEPTION] == block(letter).block[CopyHeader.SPRING_EXCEPTION] == "Unreadable"
     assert CANARY not in str(block(letter).block)
     assert (wire.states, process.core.committable()[MAIN], ledger.entries([APPLICATION.message_id.bytes])) == (["delivered"], 2, {})
 
