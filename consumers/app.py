@@ -159,7 +159,9 @@ def _app(kafka: KafkaSettings, identity: Identity, lifespan: Lifespan, health: H
     work = AsyncExitStack()
 
     async def begin() -> None:
-        await work.enter_async_context(heartbeats.beating())
-        await work.enter_async_context(lifespan())
+        async with AsyncExitStack() as begun:  # FastStream calls no hook to end what has not begun
+            await begun.enter_async_context(heartbeats.beating())
+            await begun.enter_async_context(lifespan())
+            work.push_async_exit(begun.pop_all())
 
     return AsgiFastStream(heartbeats.broker, on_startup=[begin], on_shutdown=[work.aclose], asgi_routes=pages(health), logger=None)

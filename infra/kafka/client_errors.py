@@ -82,6 +82,6 @@ def refuses_all(error: Exception, batch: Sequence[Outgoing]) -> bool:
     return isinstance(error, _OF_TOPIC)
 
 
-def name_of(error: Exception) -> str:
+def name_of(error: BaseException) -> str:
     """Of a broker's error Kafka's own name, of others the class; never the text, because texts of libraries quote values."""
     return type(error).__name__.removesuffix("Error")

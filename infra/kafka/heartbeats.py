@@ -18,6 +18,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from infra import metrics
+from infra.cancellation import is_own_cancellation
 from infra.health import Health
 from infra.kafka.client_errors import name_of
 from infra.kafka.streams import LastingBroker
@@ -116,7 +117,9 @@ class Heartbeats:
             heartbeat = self.now(stopping=stopping)
             async with asyncio.timeout(patience_s):
                 await self._publisher.publish(heartbeat, key=heartbeat.instance.encode())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not disturb the work
+        except BaseException as error:  # whatever it is, it must not disturb the work; aiokafka may let out a cancellation of its own tasks
+            if is_own_cancellation(error):
+                raise
             metrics.HEARTBEATS_DROPPED.inc()
             self._say.warning("heartbeat_dropped", error=name_of(error))
             if isinstance(error, KafkaError | TimeoutError):
