@@ -41,12 +41,10 @@ class VitalSigns:
         )
 
     def _look(self, now: datetime) -> None:
-        core = self._engine.core
-        unfinished = {partition: offset for partition, offset in core.committable().items() if offset < core.position(partition)}
         before = self._oldest
         self._oldest = {
             partition: before[partition] if partition in before and before[partition][0] == offset else (offset, now)
-            for partition, offset in unfinished.items()
+            for partition, offset in self._engine.core.oldest().items()
         }
 
     def _progress(self, partition: TopicPartition, attempts: dict[tuple[TopicPartition, int], int]) -> PartitionProgress:

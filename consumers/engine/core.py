@@ -348,11 +348,17 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
             self._wake(work.case)
 
     def committable(self) -> dict[PartitionT, int]:
-        """Per assigned partition the offset of the oldest unfinished record; where none is, that of the next record to read."""
+        """Per assigned partition the offset to commit: all records before it are finished. It is that of the oldest unfinished record, or lies
+        before it where there are only offsets without a record between; where none is unfinished, that of the next record to read.
+        """
         return {partition: state.committable for partition, state in self._partitions.items()}
 
+    def oldest(self) -> dict[PartitionT, int]:
+        """Per partition with unfinished records the offset of the oldest of them."""
+        return {partition: state.open[0] for partition, state in self._partitions.items() if state.open}
+
     def heads(self) -> list[WorkT]:
-        """The first unfinished record of each case, from each topic: the oldest record of a partition is one of them."""
+        """The first unfinished record of each case, from each topic. Only these can be handed out; whatever stands behind one never was."""
         return [*self._chains.values(), *self._retry_chains.values()]
 
     def gaps(self, behind: int) -> set[tuple[PartitionT, int]]:
