@@ -119,7 +119,8 @@ class Adapter(Protocol):
 
         Raises:
             Refused: the submission has no form that this back office can take.
-            Exception: the same to the bus, since nothing has left yet: a dead letter.
+            Exception: the same to the bus, since nothing has left yet: a dead letter. Blip, DestinationDown and CaseNotReady mean here what
+                they mean in `deliver`, and have no place here: nobody was asked.
         """
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:

@@ -5,14 +5,15 @@ Whether an attempt was made at all, `LedgerEntry.begin` has said before. The fir
 | what is known of the record                                  | what becomes of it                                     |
 |--------------------------------------------------------------|--------------------------------------------------------|
 | the back office has it, as it says to `deliver` or `find`    | delivered                                              |
-| the attempt failed                                           | see below                                              |
+| the attempt failed, or the headers cannot be read            | see below; the headers: as permanent                   |
 | the attempt was begun, and given up before it was made       | tried again, at once                                   |
 | the ledger knows what became of its submission               | known: that is told once more                          |
 | an operator has discarded it                                 | discarded: its portal is told that it is rejected      |
 | an operator has found its submission at the back office      | delivered                                              |
 | an earlier record of its case is parked                      | parked                                                 |
 | an earlier record of its case is dead and holds the case     | dead, and holds it, too                                |
-| it is parked, and its time has not come                      | not due                                                |
+| it is parked, and its time has not come; or another record   | not due                                                |
+| of its submission was dispatched together with it            |                                                        |
 
 | cause of the failure | from the submissions topic                | from the retry topic                                       |
 |----------------------|-------------------------------------------|------------------------------------------------------------|

@@ -66,8 +66,8 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, stage: Stage) -> Failure:
-        """The failure of whatever an adapter raised. Beyond the four causes everything is `unclear`; while reading or translating nothing has
-        left, so whatever goes wrong there is permanent.
+        """The failure of whatever an adapter raised. Beyond the exceptions that say their cause everything is `unclear`, or permanent while
+        reading or translating, because nothing has left yet.
         """
         otherwise = Cause.UNCLEAR if stage is Stage.DELIVER else Cause.PERMANENT
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), otherwise)

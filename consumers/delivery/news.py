@@ -21,7 +21,7 @@ _iso = lru_cache(maxsize=256)(events.iso)
 class News:
     """Makes the events of one office. All events of a case go to one partition, that with the number of its records.
 
-    Pure: the same step has the same event, with the same id, however often it is told.
+    Pure. However often a step is told, its event has the same id, by which readers drop repeats; of one that is no end, another time.
     """
 
     def __init__(self, office: str, *, answers_later: bool) -> None:

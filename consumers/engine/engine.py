@@ -78,7 +78,9 @@ class Engine(Generic[WorkT]):
 
         Raises:
             CannotTell: kafka-unreachable, at the start or when no broker was to be had for long; offsets-lost; log-shortened; topic-replaced.
-            Exception: what came out of the handler, for example that somebody else has our partitions (`Fenced`); run it anew.
+            UsageError: topics-missing, of partitions that were assigned.
+            Exception: what came out of the handler, for example that somebody else has our partitions (`Fenced`); of Kafka's client, and not
+                because of one partition; OffsetWentBack; TaskEnded. Whatever it was, it can be run again.
         """
         memory.keep_freed()
         try:

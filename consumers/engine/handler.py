@@ -113,7 +113,8 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
         records, by record key.
 
         Called by the client's own task when Kafka has assigned partitions; these are all that we have, and nothing of earlier ones
-        runs any more. It may wait for its store: nothing is read meanwhile, and a next rebalance waits. An exception ends the run.
+        runs any more, but for deliveries that took no notice when they were cancelled. It may wait for its store: nothing is read
+        meanwhile, and a next rebalance waits. An exception ends the run.
         """
 
     async def note_starts(self, starts: Mapping[TopicPartition, Start]) -> None:
@@ -131,7 +132,7 @@ class Handler(Delivers[WorkT], Protocol[WorkT]):
         """How many records may be begun now, at most as many as wanted; 0 while the office is paused. Then nothing is read either.
 
         Called by the reader and by the dispatcher in each of their rounds, and while partitions are drained, so it has to be quick. An
-        exception ends the run.
+        exception ends the run; while partitions are drained it ends that, and what is finished is not committed once more.
         """
 
     async def begin(self, works: Sequence[WorkT], /) -> tuple[list[WorkT], list[WorkT]]:

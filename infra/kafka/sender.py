@@ -91,7 +91,8 @@ class Sender:
         return sent
 
     async def send_all(self, records: Sequence[Outgoing]) -> list[Sent]:
-        """Write records, those of one key in this order, and say of each what became of it. Kafka has a minute to answer.
+        """Write records, those of one key in this order, and say of each what became of it. Kafka has a minute to answer each time
+        that it is asked: for the topics, and for each round of writing; after a refusal there is another one.
 
         A refused record holds up only the later ones of its key and topic: they are not written, and have the same refusal.
         Where the outcome of one is unknown (None), nothing more is written to its partition, and the later ones there are None too.
