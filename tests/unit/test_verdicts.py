@@ -38,14 +38,14 @@ def observed(
     process: Readiness = WORKS,
     *,
     gateway: Readiness = WORKS,
-    waiting: PendingOfOffice | None = None,
+    pending: PendingOfOffice | None = None,
     unaccounted: int = 0,
 ) -> Observations:
     """A bus where all is well but for what is said of one office."""
     lags = {} if lag is None else dict.fromkeys(GROUPS, FINE) | {OFFICE: lag}
     readiness = dict.fromkeys(PROCESSES, WORKS) | {OFFICE: process, "gateway": gateway}
     kafka = unreachable(KafkaSettings()) if lag is None else None
-    return Observations(lags, readiness, {OFFICE: waiting} if waiting else {}, {OFFICE: unaccounted} if unaccounted else {}, kafka)
+    return Observations(lags, readiness, {OFFICE: pending} if pending else {}, {OFFICE: unaccounted} if unaccounted else {}, kafka)
 
 
 def office(given: Observations) -> LagVerdict:
