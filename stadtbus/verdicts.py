@@ -49,7 +49,7 @@ class LagVerdict:
 
     @property
     def lost(self) -> int:
-        """What is gone or passed over."""
+        """How many are gone, or were passed over."""
         return max(self.lag.expired if self.lag else 0, self.unaccounted)
 
     def oldest_at(self) -> datetime | None:

@@ -144,7 +144,7 @@ class Delivery(Handler[Job]):
         return to_deliver, [job for job in works if not job.begun]
 
     def _look_new(self, jobs: Sequence[Job]) -> bool:
-        """Whether all of these are read for the first time, as far as one can see without the ledger."""
+        """Whether all of these are read for the first time, as far as can be seen without asking the ledger."""
         return all(
             not job.retry and job.wants_attempt and job.dispatches == 1 and not self._ledger.has_to_ask(job.partition, job.offset)
             for job in jobs

@@ -292,16 +292,14 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         """What has to be done with a record whose case has parked or dead ones."""
         if not work.retry and case.parked_through >= 0:
             return Action.PARK
-        # Where the submissions topic was made anew, its own row is older than all, and so are the others of that time: they hold it not.
+        # Dead submissions of a topic that was made anew since count as older than all (-1): none of them holds another one of that time.
         place = min(work.origin, case.held.get(work.held_as, work.origin))
         if any(origin < place for origin in case.held.values()):
             return Action.HOLD
         return Action.TRY
 
     def drain(self) -> None:
-        """Before partitions go: from now on hand out only records that lie before one handed out already. When they are finished, all of it
-        can be committed, and nothing that was delivered comes again. `assign` and `revoke_all` end it.
-        """
+        """Before partitions go: hand out only what lies before a record that was handed out, so that all that was delivered can be committed."""
         self._draining = True
 
     def finish(self, *works: WorkT) -> None:
@@ -340,9 +338,7 @@ class Core(Generic[PartitionT, RecordT, WorkT]):
         self.ready += 1
 
     def defer(self, work: WorkT) -> None:
-        """A record that was handed out stays in flight and will be requeued later. Until then a record of its case from the other topic
-        may be handed out.
-        """
+        """A record that was handed out stays in flight until it is requeued; one of its case from the other topic may go first."""
         if work.generation == self.generation:
             work.out, work.action = False, Action.TRY
             self._wake(work.case)
