@@ -78,7 +78,7 @@ class StoreSettings(Part):
         return self.url is not None or (self.folder / f"{store}.sqlite").exists()
 
     def shown(self, store: str) -> str:
-        """The same for people, without anything that may be a secret."""
+        """The URL as people may see it, without anything that may be a secret."""
         return shown_url(self.url_of(store))
 
 

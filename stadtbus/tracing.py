@@ -15,7 +15,7 @@ from consumers.audit import queries
 from consumers.audit import tables as audit_tables
 from consumers.audit.queries import TraceStep
 from producers.feedback import history
-from producers.feedback.history import Found
+from producers.feedback.history import SubmissionHistory
 from producers.outbox import tables as outbox_tables
 from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
@@ -141,7 +141,7 @@ class Tracer:
         return [TraceStep(WAITS, last.at, f"{process}: {why}{next_try}", last.office)]
 
 
-def _unrecorded(found: Found, recorded: Sequence[TraceStep]) -> list[TraceStep]:
+def _unrecorded(found: SubmissionHistory, recorded: Sequence[TraceStep]) -> list[TraceStep]:
     """What the gateway knows and the audit does not (yet)."""
     known = {(step.what, step.at) for step in recorded}
     accepted = found.accepted
@@ -159,5 +159,5 @@ def _unrecorded(found: Found, recorded: Sequence[TraceStep]) -> list[TraceStep]:
     return steps
 
 
-def _step(found: Found, what: str, at: datetime, where: str) -> TraceStep:
+def _step(found: SubmissionHistory, what: str, at: datetime, where: str) -> TraceStep:
     return TraceStep(what, at, where, found.accepted.office)

@@ -11,7 +11,7 @@ from lxml import etree
 from adapters.mapping import functions
 from adapters.mapping.functions import META, UnfitError, Value
 from adapters.mapping.page import Draft, Spec, TargetField
-from adapters.mapping.reading import ContextNode, Failed, Paths, Read, compile_xpath
+from adapters.mapping.reading import CompiledXPath, ContextNode, Failed, Paths, compile_xpath
 from schemas.errors import Refused
 from schemas.message import NAMESPACE
 
@@ -32,11 +32,11 @@ class CompiledField:
     paths: Paths
     """Those of the fields below."""
     below: tuple[CompiledField, ...]
-    value: Read | None = None
-    each: Read | None = None
-    at: Read | None = None
-    when: Read | None = None
-    required: Read | None = None
+    value: CompiledXPath | None = None
+    each: CompiledXPath | None = None
+    at: CompiledXPath | None = None
+    when: CompiledXPath | None = None
+    required: CompiledXPath | None = None
     fill: Fill = field(init=False)
 
     def is_needed(self, at: ContextNode) -> bool:
@@ -106,7 +106,7 @@ class Compiler:
             self._draft.add("unset", f"{entry} has neither value nor fields nor default", *entry.place)
         return entry
 
-    def xpath(self, text: str, paths: Paths, *place: str) -> Read:
+    def xpath(self, text: str, paths: Paths, *place: str) -> CompiledXPath:
         """One XPath; one that finds nothing where it cannot be used."""
         return compile_xpath("/.." if list(self._noted(text, place)) else text, paths, PREFIXES, self._extensions)
 
@@ -192,11 +192,11 @@ def _here(entry: CompiledField) -> Branches:
     return lambda at, said, missing: [[one(at, said, missing) for one in below]]
 
 
-def _at_one(entry: CompiledField, read: Read) -> Branches:
+def _at_one(entry: CompiledField, xpath: CompiledXPath) -> Branches:
     context, here = entry.paths.context, _here(entry)
 
     def branches(at: ContextNode, said: str, missing: Missing) -> list[list[Filled]]:
-        found = elements(read, at, entry)
+        found = elements(xpath, at, entry)
         if len(found) > 1:
             raise misfit(entry, "several elements where there can be one")
         return here(context(found[0]), said, missing) if found else []
@@ -204,24 +204,24 @@ def _at_one(entry: CompiledField, read: Read) -> Branches:
     return branches
 
 
-def _at_each(entry: CompiledField, read: Read) -> Branches:
+def _at_each(entry: CompiledField, xpath: CompiledXPath) -> Branches:
     context, here = entry.paths.context, _here(entry)
 
     def branches(at: ContextNode, _: str, missing: Missing) -> list[list[Filled]]:
-        found = enumerate(elements(read, at, entry), start=1)
+        found = enumerate(elements(xpath, at, entry), start=1)
         return [branch for number, one in found for branch in here(context(one), f" of number {number}", missing)]
 
     return branches
 
 
-def elements(read: Read, at: ContextNode, entry: CompiledField | str) -> Sequence[etree._Element]:
+def elements(xpath: CompiledXPath, at: ContextNode, entry: CompiledField | str) -> Sequence[etree._Element]:
     """The elements that an XPath selects.
 
     Raises:
         Refused: it selects something else, or cannot be evaluated on this message.
     """
     try:
-        return read.elements(at)
+        return xpath.elements(at)
     except Failed as error:
         raise _refusal(entry, error) from None
 

@@ -56,7 +56,7 @@ class UnfitError(Exception):
     """A value that a function cannot take; the text says what is wanted, and never the value."""
 
 
-class Moment:
+class CurrentSubmission:
     """The submission that is being translated, with its form fields read once."""
 
     def __init__(self, submission: Submission) -> None:
@@ -71,17 +71,17 @@ class Moment:
 
 META: Final = ("id", "case", "accepted_at", "test")
 
-_moment: ContextVar[Moment] = ContextVar("moment")
+_current: ContextVar[CurrentSubmission] = ContextVar("submission")
 
 
 @contextmanager
 def translating(submission: Submission) -> Iterator[None]:
-    """In here, functions speak of this submission."""
-    token = _moment.set(Moment(submission))
+    """While the block runs, the functions `feld` and `meta` speak of this submission."""
+    token = _current.set(CurrentSubmission(submission))
     try:
         yield
     finally:
-        _moment.reset(token)
+        _current.reset(token)
 
 
 def texts(selected: Selected) -> list[Value]:
@@ -197,12 +197,12 @@ def _one(selected: Selected) -> str:
 
 def feld(_: Any, field_id: str) -> list[etree._Element]:
     """The `wert` elements of a field that are not blank."""
-    return _moment.get().fields.get(field_id, [])
+    return _current.get().fields.get(field_id, [])
 
 
 def meta(_: Any, name: str) -> Value:
     """What the bus knows of the submission."""
-    return _moment.get().meta[name]
+    return _current.get().meta[name]
 
 
 def _date(_: Any, selected: Selected, pattern: str) -> str:

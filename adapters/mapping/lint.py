@@ -31,7 +31,7 @@ from adapters.mapping.compiled import XPATHS, CompiledField, Misfit
 from adapters.mapping.exemplars import exemplars
 from adapters.mapping.mapping import Mapping
 from adapters.mapping.proofread import Steps, flaw, written
-from adapters.mapping.reading import ContextNode, Failed, Read
+from adapters.mapping.reading import CompiledXPath, ContextNode, Failed
 from schemas.catalogue import Service
 from schemas.errors import Refused
 from schemas.findings import Flaw
@@ -53,17 +53,17 @@ def check(path: Path, services: Sequence[Service]) -> list[Flaw]:
 
 def flaws(mapping: Mapping, services: Sequence[Service]) -> list[Flaw]:
     """What is wrong with a mapping that loads, each thing once."""
-    cases = [Case(service, list(exemplars(kind, service))) for service in services for kind in mapping.spec.messages]
-    never = list(_never(mapping, cases))
+    sets = [Exemplars(service, list(exemplars(kind, service))) for service in services for kind in mapping.spec.messages]
+    never = list(_never(mapping, sets))
     known = {one.spot for one in never}
     found = [*never, *(one for one in proofread.flaws(mapping, services) if one.spot not in known)]
-    found += chain.from_iterable(_on(mapping, group) for case in cases for group in case.groups)
+    found += chain.from_iterable(_on(mapping, group) for one in sets for group in one.groups)
     return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """Messages of one kind for one service, in groups that differ in their applicants."""
+class Exemplars:
+    """The exemplars of one kind of message for one service, in groups that differ in their applicants."""
 
     service: Service
     groups: list[list[etree._Element]]
@@ -77,9 +77,9 @@ class Case:
 # --- never
 
 
-def _never(mapping: Mapping, cases: Sequence[Case]) -> Iterator[Flaw]:
+def _never(mapping: Mapping, sets: Sequence[Exemplars]) -> Iterator[Flaw]:
     dead = set[Steps]()
-    pending = _pending(mapping, cases)
+    pending = _pending(mapping, sets)
     for place, text in written(mapping):
         around = (place[:end] for end in range(len(place)))
         if place in pending and not any((*one, key) in dead for one in around for key in ("each", "at")):
@@ -87,20 +87,20 @@ def _never(mapping: Mapping, cases: Sequence[Case]) -> Iterator[Flaw]:
             yield flaw(mapping, "never", f"{text} finds nothing in any message", *place)
 
 
-def _pending(mapping: Mapping, cases: Sequence[Case]) -> set[Steps]:
+def _pending(mapping: Mapping, sets: Sequence[Exemplars]) -> set[Steps]:
     """The places of XPaths that find nothing: in no complete message, in none that lacks a part, in none that is filled in otherwise."""
     pending = dict(written(mapping))
-    for root in _tried(pending, cases):
+    for root in _tried(pending, sets):
         with functions.translating(_submission(root)):
             for place in _found(mapping, root):
                 pending.pop(place, None)
     return set(pending)
 
 
-def _tried(pending: dict[Steps, str], cases: Sequence[Case]) -> Iterator[etree._Element]:
+def _tried(pending: dict[Steps, str], sets: Sequence[Exemplars]) -> Iterator[etree._Element]:
     """Messages, as long as there are XPaths that have found nothing."""
-    yield from (root for case in cases for group in case.groups for root in group)
-    firsts = [(root, case.service) for case in cases for root in case.firsts]
+    yield from (root for one in sets for group in one.groups for root in group)
+    firsts = [(root, one.service) for one in sets for root in one.firsts]
     for root, service in firsts:
         if pending:
             yield from variants.incomplete(root, service)
@@ -129,17 +129,17 @@ def _found_below(below: tuple[CompiledField, ...], at: ContextNode) -> Iterator[
             yield from _found_below(entry.below, one)
 
 
-def _finds(read: Read, at: ContextNode) -> bool:
+def _finds(xpath: CompiledXPath, at: ContextNode) -> bool:
     try:
-        found = read.select(at)
+        found = xpath.select(at)
     except Failed:  # something is there, but not what is wanted; that is told otherwise
         return True
     return functions.holds(found)
 
 
-def _selected(read: Read, at: ContextNode) -> Sequence[etree._Element]:
+def _selected(xpath: CompiledXPath, at: ContextNode) -> Sequence[etree._Element]:
     try:
-        return compiled.elements(read, at, "")
+        return compiled.elements(xpath, at, "")
     except Refused:
         return ()
 

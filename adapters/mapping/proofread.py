@@ -40,7 +40,7 @@ def written(mapping: Mapping) -> Iterator[tuple[Steps, str]]:
 
 
 def flaws(mapping: Mapping, services: Sequence[Service]) -> Iterator[Flaw]:
-    """All of it, for an office that takes these services."""
+    """All that is certainly wrong, for an office that takes these services."""
     yield from _unknown_fields(mapping, services)
     yield from _unknown_codes(mapping, services)
     for place, text in written(mapping):

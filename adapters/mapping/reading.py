@@ -68,29 +68,31 @@ def _find(element: etree._Element, wanted: _Wanted, found: dict[str, list[etree.
                 _find(child, below, found)
 
 
-class Read(Protocol):
-    """A compiled XPath. All of its methods raise one of `Failed` where it cannot be evaluated or a function cannot take a value."""
+class CompiledXPath(Protocol):
+    """One XPath of a mapping, compiled once. All methods are called for each message, and raise one of `Failed` where it cannot be
+    evaluated or a function cannot take a value.
+    """
 
     def select(self, context: ContextNode) -> Any:
-        """What it gives: elements and attributes, or one value."""
+        """What it selects at a context node: elements and attributes, or one value."""
 
     def elements(self, context: ContextNode) -> Sequence[etree._Element]:
-        """The same, where it has to be elements.
+        """The elements that it selects.
 
         Raises:
-            UnfitError: it is not.
+            UnfitError: it selects something else.
         """
 
     def values(self, context: ContextNode) -> Sequence[Value]:
-        """The values in that, without blank ones.
+        """The values of what it selects, without blank ones.
 
         Raises:
             UnfitError: a number that cannot be read.
         """
 
 
-def compile_xpath(text: str, paths: Paths, prefixes: Mapping[str, str], extensions: Mapping[Any, Callable[..., Any]]) -> Read:
-    """Compile an XPath that has no flaws, for the context nodes of these paths."""
+def compile_xpath(text: str, paths: Paths, prefixes: Mapping[str, str], extensions: Mapping[Any, Callable[..., Any]]) -> CompiledXPath:
+    """Compile an XPath without flaws, for the context nodes of these paths: as one of the simple kinds, where it is one."""
     if literal := _LITERAL.fullmatch(text):
         return _Constant(literal.group(1))
     if call := _CALL.fullmatch(text):

@@ -54,7 +54,7 @@ def _xml_values(root: etree._Element) -> Iterator[tuple[str, str]]:
 
 
 def json_values(content: bytes) -> dict[str, str]:
-    """The same for JSON.
+    """What stands where in a document of JSON, by paths of names.
 
     Raises:
         ValueError: it cannot be read.
@@ -85,5 +85,5 @@ def values(content: bytes, content_type: str) -> dict[str, str]:
 
 
 def line_values(content: bytes, charset: str) -> dict[str, str]:
-    """The same for anything else: its lines."""
+    """The lines of any other document, by their numbers."""
     return {f"line {number}": line for number, line in enumerate(content.decode(charset, "backslashreplace").splitlines(), start=1)}

@@ -140,7 +140,7 @@ class DeadLetters:
 
     @property
     def open(self) -> list[DeadLetter]:
-        """Those that somebody has to look after."""
+        """Those that were neither replayed, discarded nor settled since they died, in the order of their partitions."""
         return [letter for letter in self.all if self.state_of(letter) is DeadLetterState.OPEN]
 
     def _take_letter(self, record: ConsumerRecord) -> None:

@@ -22,7 +22,7 @@ class Selection:
 
     @property
     def named(self) -> bool:
-        """Something is named, so that somebody has thought of it."""
+        """Whether it names a cause or a submission; else all open ones are meant."""
         return bool(self.fingerprint or self.submission)
 
     def of(self, letters: DeadLetters) -> list[DeadLetter]:

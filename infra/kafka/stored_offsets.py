@@ -43,7 +43,7 @@ def resume_point(offset: int, topic_id: str | None, log: Log, *, was_cut: bool =
 
 
 def mark_of(record: ConsumerRecord) -> str:
-    """The same for the same record; another one hardly has the same time and content."""
+    """What tells a record from another one at the same offset: its time, and a checksum of key and value."""
     return f"{record.timestamp}:{zlib.crc32(record.value or b'', zlib.crc32(record.key or b''))}"
 
 

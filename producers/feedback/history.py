@@ -32,8 +32,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A submission as the gateway knows it."""
+class SubmissionHistory:
+    """A submission as the gateway knows it: what was accepted, where it is on Kafka, and what became of it."""
 
     accepted: Accepted
     portal: str
@@ -45,7 +45,7 @@ class Found:
     """What became of it, as its portal is told, from `submitted` on; the last one is its state."""
 
 
-async def find_own(store: Store, submission_id: UUID, portal: str) -> Found | None:
+async def find_own(store: Store, submission_id: UUID, portal: str) -> SubmissionHistory | None:
     """A portal's own submission; None for one that is not there, and for one that another portal sent.
 
     Raises:
@@ -56,31 +56,31 @@ async def find_own(store: Store, submission_id: UUID, portal: str) -> Found | No
     return found[0] if found else None
 
 
-def find(store: Store, submission_id: UUID) -> Found | None:
+def find(store: Store, submission_id: UUID) -> SubmissionHistory | None:
     """A submission by its id, whichever portal sent it. Blocks."""
     found = store.read_now(lambda connection: _find(connection, submission.c.id == submission_id))
     return found[0] if found else None
 
 
-def find_by_code(store: Store, code: str) -> list[Found]:
+def find_by_code(store: Store, code: str) -> list[SubmissionHistory]:
     """The submissions with this hotline code, as somebody says or writes it: nearly always one. Blocks."""
     known = parse_hotline_code(code)
     return store.read_now(lambda connection: _find(connection, submission.c.hotline_code == known)) if known else []
 
 
-def find_by_case(store: Store, case_id: UUID) -> list[Found]:
+def find_by_case(store: Store, case_id: UUID) -> list[SubmissionHistory]:
     """The submissions of a case, in the order of acceptance. Blocks."""
     return store.read_now(lambda connection: _find(connection, submission.c.case_id == case_id))
 
 
-def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Found]:
+def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[SubmissionHistory]:
     rows = connection.execute(sa.select(submission).where(*conditions).order_by(submission.c.seq)).mappings().all()
     return [_found(row, _steps(connection, row)) for row in rows]
 
 
-def _found(row: sa.RowMapping, steps: Sequence[Step]) -> Found:
+def _found(row: sa.RowMapping, steps: Sequence[Step]) -> SubmissionHistory:
     written = None if row["record_offset"] is None else Written(row["partition"], row["record_offset"])
-    return Found(accepted_of(row), row["portal"], row["published_at"], written, steps)
+    return SubmissionHistory(accepted_of(row), row["portal"], row["published_at"], written, steps)
 
 
 def _steps(connection: sa.Connection, row: sa.RowMapping) -> list[Step]:

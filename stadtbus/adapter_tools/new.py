@@ -59,8 +59,8 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The files that have been written."""
+class NewPackage:
+    """The package of an adapter that has been written: its folder and files, and what is still to be added to pages of the catalogue."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -72,7 +72,7 @@ class Made:
         return {"folder": str(self.folder), "files": [str(file) for file in self.files], "to_add": self.to_add}
 
 
-def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
+def write(wish: Wish, catalogue: Catalogue, parent: Path) -> NewPackage:
     """Write the package of an adapter into a new folder.
 
     Raises:
@@ -94,7 +94,7 @@ def write(wish: Wish, catalogue: Catalogue, parent: Path) -> Made:
     to_add = (
         "" if wish.office in catalogue.offices or wish.city not in catalogue.cities else to_add_for(wish.office, wish.service, catalogue)
     )
-    return Made(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())), to_add)
+    return NewPackage(folder, tuple(sorted(path for path in folder.rglob("*") if path.is_file())), to_add)
 
 
 def to_add_for(office: str, service: str, catalogue: Catalogue) -> str:

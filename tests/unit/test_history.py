@@ -100,7 +100,7 @@ async def test_operators_find_a_submission(box: Outbox) -> None:
     sent = outboxes.candidate()
     accepted = await box.accept(sent)
     found = history.find(box.store, sent.id)
-    assert found == history.Found(accepted, "portal", None, None, [Step(State.SUBMITTED, outboxes.ACCEPTED_AT, final=False)])
+    assert found == history.SubmissionHistory(accepted, "portal", None, None, [Step(State.SUBMITTED, outboxes.ACCEPTED_AT, final=False)])
     await outboxes.publish(box)
     await outboxes.hear(box, outboxes.event(sent.id))
     found = history.find(box.store, sent.id)
