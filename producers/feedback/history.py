@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from infra.kafka import order
 from infra.kafka.outgoing import Written
 from infra.stores import Store
-from producers.outbox.outbox import Accepted, accepted_of
+from producers.outbox.outbox import AcceptedSubmission, accepted_of
 from producers.outbox.tables import is_of_submission, status, submission
 from schemas.events import State
 from schemas.hotline import parse_hotline_code
@@ -35,7 +35,7 @@ class Step:
 class SubmissionHistory:
     """A submission as the gateway knows it: what was accepted, where it is on Kafka, and what became of it."""
 
-    accepted: Accepted
+    accepted: AcceptedSubmission
     portal: str
     published_at: datetime | None
     """When Kafka took it; None while it is pending."""

@@ -14,7 +14,7 @@ from uuid import uuid4, uuid5
 
 from producers.feedback.history import Step
 from producers.gateway.views import Awaiting, awaiting
-from producers.outbox.outbox import Accepted
+from producers.outbox.outbox import AcceptedSubmission
 from schemas import message, problems
 from schemas.errors import Rejected
 from schemas.events import State
@@ -47,7 +47,7 @@ def is_rejection(error: Rejected) -> bool:
     return error.problem != problems.UNAUTHENTICATED and error.problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def receipt(accepted: Accepted, author: Authority, reader: Authority) -> bytes:
+def receipt(accepted: AcceptedSubmission, author: Authority, reader: Authority) -> bytes:
     """`einreichung.quittung.0180` for what was accepted."""
     return message.write(
         Receipt(
@@ -66,7 +66,7 @@ def receipt(accepted: Accepted, author: Authority, reader: Authority) -> bytes:
     )
 
 
-def status(accepted: Accepted, steps: Sequence[Step], author: Authority, reader: Authority) -> bytes:
+def status(accepted: AcceptedSubmission, steps: Sequence[Step], author: Authority, reader: Authority) -> bytes:
     """`einreichung.status.0170` for the last of these steps."""
     last = steps[-1]
     numbers = [step.reference for step in steps if step.reference and step.reference.strip()]

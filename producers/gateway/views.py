@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from producers.feedback.history import Step
-from producers.outbox.outbox import Accepted
+from producers.outbox.outbox import AcceptedSubmission
 from schemas.events import State
 from schemas.findings import Severity
 
@@ -80,24 +80,24 @@ def awaiting(last: Step) -> Awaiting | None:
     return {State.DELIVERED: Awaiting.DECISION, State.DEAD_LETTER: Awaiting.OPERATOR}.get(last.state, Awaiting.DELIVERY)
 
 
-def status_url(accepted: Accepted) -> str:
+def status_url(accepted: AcceptedSubmission) -> str:
     """Where to ask what became of it."""
     return f"/v1/submissions/{accepted.id}"
 
 
-def receipt(accepted: Accepted) -> Receipt:
+def receipt(accepted: AcceptedSubmission) -> Receipt:
     """The receipt of what was accepted; a repeat gets the same, whatever has become of it meanwhile."""
     return Receipt(**_told(accepted, State.SUBMITTED))
 
 
-def status(accepted: Accepted, steps: Sequence[Step]) -> SubmissionView:
+def status(accepted: AcceptedSubmission, steps: Sequence[Step]) -> SubmissionView:
     """What became of it; the state is that of the last of these steps."""
     last = steps[-1]
     views = [StepView(**asdict(step)) for step in steps]
     return SubmissionView(**_told(accepted, last.state), final=last.final, awaiting=awaiting(last), steps=views)
 
 
-def _told(accepted: Accepted, state: State) -> dict[str, Any]:
+def _told(accepted: AcceptedSubmission, state: State) -> dict[str, Any]:
     return {
         "id": accepted.id,
         "hotline_code": accepted.hotline_code,

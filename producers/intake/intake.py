@@ -36,7 +36,7 @@ from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
 from producers.intake.opening import open_form, open_message
 from producers.intake.portals import Portal, Portals
-from producers.outbox.outbox import Accepted, Candidate, Outbox
+from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, StadtbusError
 from schemas.examination import examine
@@ -71,7 +71,7 @@ class Intake:
             # 1. portal
             return self._portals.authenticate(authorization)
 
-    async def submit(self, portal: Portal, call: Call) -> Accepted:
+    async def submit(self, portal: Portal, call: Call) -> AcceptedSubmission:
         """Steps 2 to 9 for what a portal sends; the submission is durable when this returns.
 
         Raises:
@@ -104,7 +104,7 @@ class Intake:
         opening = partial(open_message, accept_test=self._accept_test)
         return await self._workers.run(opening, body.content, Declaration.of(headers), portal.author), body.content
 
-    async def _store(self, metadata: Metadata, candidate: Candidate) -> Accepted:
+    async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
         """Store it, and count it if it is new."""
         try:
             accepted = await self._outbox.accept(candidate)

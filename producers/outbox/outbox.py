@@ -40,7 +40,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedSubmission:
     """What the portal is told of a submission that is stored; a repeat gets the same."""
 
     id: UUID
@@ -67,7 +67,7 @@ class Outbox:
         self._room = 0
         """How many may still be accepted before the rows have to be counted again; only the store's writing thread touches it."""
 
-    async def known(self, portal: str, content_sha512: str) -> Accepted | None:
+    async def known(self, portal: str, content_sha512: str) -> AcceptedSubmission | None:
         """What a portal was told when it sent this content; None where the outbox does not know that it did.
 
         Raises:
@@ -77,7 +77,7 @@ class Outbox:
         row = await self.store.read(lambda connection: connection.execute(sent).mappings().first())
         return None if row is None else accepted_of(row, repeated=True)
 
-    async def accept(self, candidate: Candidate) -> Accepted:
+    async def accept(self, candidate: Candidate) -> AcceptedSubmission:
         """Store a submission once; it is durable when this returns.
 
         Raises:
@@ -91,7 +91,7 @@ class Outbox:
         finally:
             self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
 
-    def _accept(self, connection: sa.Connection, candidate: Candidate) -> Accepted:
+    def _accept(self, connection: sa.Connection, candidate: Candidate) -> AcceptedSubmission:
         known = connection.execute(sa.select(submission).where(submission.c.id == candidate.id)).mappings().one_or_none()
         if known is not None:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
@@ -130,9 +130,9 @@ def _row_of(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def accepted_of(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> Accepted:
+def accepted_of(row: Mapping[str, Any] | sa.RowMapping, *, repeated: bool = False) -> AcceptedSubmission:
     """What a row of `submission` tells its portal."""
-    return Accepted(
+    return AcceptedSubmission(
         row["id"],
         row["hotline_code"],
         row["office"],
