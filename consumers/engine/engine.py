@@ -43,8 +43,8 @@ from schemas.errors import StadtbusError
 _COMMIT_INTERVAL_S: Final = 0.5
 _STALL_LIMIT_S: Final = 60
 _STOP_LIMIT_S: Final = 15
-"""For all that a stopping process has to finish. With leaving the group and closing producer, adapter and store it stays below the 30 s
-after which a platform kills (compose.yaml, `stadtbus.local.supervisor`)."""
+"""For all that a stopping process has to finish. With leaving the group, closing producer, adapter and store, and the last heartbeat it stays below
+the 30 s after which a platform kills (compose.yaml, `stadtbus.local.supervisor`)."""
 _SHARE_OF_REBALANCE: Final = 1 / 3
 """For draining revoked partitions: the other members wait, and the next owner and the client's own steps need their time, too."""
 _COLLECT_AFTER: Final = (500_000, 10, 10)

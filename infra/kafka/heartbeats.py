@@ -32,8 +32,8 @@ log = structlog.get_logger()
 
 _PATIENCE_S: Final = 10.0
 """For one heartbeat: longer than leadership of a partition takes to move (9 s). Others do not queue up behind it."""
-_LAST_PATIENCE_S: Final = 2.0
-"""For the last one: the process ends."""
+_LAST_PATIENCE_S: Final = 1.0
+"""For the last one: the process ends, and its stop has a budget (docs/decisions/0014)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Heartbeats:
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
-        """Publish a heartbeat every five seconds until the block is left, and then one that says so, for up to two seconds. Raises nothing of
+        """Publish a heartbeat every five seconds until the block is left, and then one that says so, for up to a second. Raises nothing of
         its own; of what cannot be published only the log and a metric hear.
         """
         try:

@@ -40,8 +40,13 @@ MODEL_CONTENT_TYPE: Final = "application/json"
 _BATCH: Final = 500
 _LOOK_S: Final = 1.0
 _STOP_LIMIT_S: Final = 5.0
+_ABANDON_LIMIT_S: Final = 0.2
 _GRACE_S: Final = 3.0
 """For a handler that runs when its broker stops; what it has not acknowledged comes again."""
+
+
+_ending: set[asyncio.Task[None]] = set()
+"""Producers that were abandoned, on their way out; held here, because the event loop keeps only weak references to tasks."""
 
 
 class Renewed(Exception):
@@ -84,7 +89,13 @@ class _Producer(AioKafkaFastProducerImpl):
         """FastStream would first send what waits, for as long as that takes."""
         if (producer := getattr(self, "client", None)) is not None:
             self.client = None
-            await (abandon_producer(producer) if self.abandoned else stop_producer(producer))
+            if self.abandoned:  # it may wait for an answer that does not come, and nobody waits for it
+                ending = asyncio.create_task(abandon_producer(producer))
+                _ending.add(ending)
+                ending.add_done_callback(_ending.discard)
+                await asyncio.wait([ending], timeout=_ABANDON_LIMIT_S)
+            else:
+                await stop_producer(producer)
         await super().disconnect()
 
 

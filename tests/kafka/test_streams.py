@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -150,4 +151,28 @@ async def test_kafka_that_comes_later_and_goes(tmp_path: Path) -> None:
             await asyncio.to_thread(server.start_one, 0)
             await more_than(before + 1)
     finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def test_kafka_that_hangs_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    """Where Kafka stops answering just before a process ends, the last heartbeat costs it a second, and the connection nothing."""
+    try:
+        java()
+    except UsageError as error:
+        pytest.skip(str(error))
+    server = LocalKafka(tmp_path, port=kafka_service.free_port(1))
+    kafka = settings_for(server.bootstrap)
+    process = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, 8080), Health())
+    try:
+        await asyncio.to_thread(server.start, outlive=False, say=print)
+        await create_topics(kafka, topics.of_bus())
+        async with process.hosted():
+            async with asyncio.timeout(60):
+                await process.broker.up.wait()
+            await asyncio.sleep(1)
+            server.kill(0, signal.SIGSTOP)
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 2.5
+    finally:
+        server.kill(0, signal.SIGCONT)
         await asyncio.to_thread(server.stop)
