@@ -202,7 +202,7 @@ def check_taken(response: httpx.Response, code: str = "") -> None:
     """Return when a hand-over was taken. `code` is the back office's own, fit for logs (`kit.reason_code`), where it gave one.
 
     Raises:
-        Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: as in the table above.
+        Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer, NotTheOffice: as in the table above.
     """
     reason = f"HTTP {response.status_code} {code}".strip()
     if response.is_success:

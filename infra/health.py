@@ -37,7 +37,7 @@ class Health:
 
 
 class Progress:
-    """Says when a loop last moved, by a clock that nobody sets."""
+    """When a loop last moved, by the monotonic clock."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s

@@ -67,7 +67,11 @@ async def failures_of(bench: Bench, document: Document) -> dict[str, BaseExcepti
 
 
 async def expect_found(adapter: Adapter, document: Document) -> None:
-    """Go on where `find` says in the end that it is there; until then it may fail, but never say that there is nothing."""
+    """Go on where `find` says in the end that it is there; until then it may fail, but never say that there is nothing.
+
+    Raises:
+        Broken: it says that there is nothing, or does not say it in time.
+    """
     ends = time.monotonic() + ANSWER_S
     while time.monotonic() < ends:
         found = await asked(adapter, document.submission_id)

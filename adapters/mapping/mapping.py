@@ -21,7 +21,7 @@ IGNORED: Final = "ignored"
 
 
 class Mapping:
-    """Loaded and compiled once. It opens nothing: neither files nor network are within reach of an XPath."""
+    """One mapping, made by `load`: compiled once, used for every submission. Neither files nor network are within reach of its XPaths."""
 
     def __init__(self, draft: Draft) -> None:
         if draft.spec is None:

@@ -243,7 +243,7 @@ def unwrap(body: bytes, content_type: str = "") -> etree._Element:
     """The payload of an envelope.
 
     Raises:
-        Unreadable: it is not an envelope, or cannot be read.
+        Unreadable: it cannot be read, or is empty; Foreign where it is no envelope.
     """
     root = answers.element(body, content_type)
     for envelope in _ENVELOPES:

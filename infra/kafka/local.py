@@ -69,6 +69,11 @@ class LocalKafka:
     """
 
     def __init__(self, data: Path, brokers: int = 1, port: int = 9092, *, detour: bool = False) -> None:
+        """Starts nothing.
+
+        Raises:
+            UsageError: settings-invalid, where it is neither 1 broker nor 3.
+        """
         if brokers not in (1, 3):
             raise UsageError(problems.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
         self.data = data.absolute()

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, tell, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, tell, to_people
 
 adapter_app = typer.Typer(no_args_is_help=True, help="Adapters to back offices: make, try, check.")
 
@@ -22,7 +22,7 @@ def list_adapters(*, as_json: AsJson = False) -> None:
     from stadtbus.adapter_tools.listing import known
     from stadtbus.commands import adapter_views as show
 
-    rows = known(quiet().load_catalogue())
+    rows = known(load_quietly().load_catalogue())
     if as_json:
         print_json(rows)
     else:
@@ -39,7 +39,7 @@ def check_adapter(office: Annotated[str, typer.Argument(metavar="CITY.OFFICE|all
     from stadtbus.adapter_tools.check import AdapterReport, check
     from stadtbus.commands import adapter_views as show
 
-    catalogue, reports = quiet().load_catalogue(), list[AdapterReport]()
+    catalogue, reports = load_quietly().load_catalogue(), list[AdapterReport]()
     for one in registry.names() if office == ALL else [office]:
         with show.progress(to_people, one, 1 + len(CHECKS)) as step:
             reports.append(asyncio.run(check(one, catalogue, step)))
@@ -66,7 +66,7 @@ def new_adapter(
     from stadtbus.adapter_tools import new
 
     wish = new.Wish(office, protocol, service, ags, name)
-    made = new.write(wish, quiet().load_catalogue(), folder)
+    made = new.write(wish, load_quietly().load_catalogue(), folder)
     edit = [f"next: {made.to_add}"] if made.to_add else []
     next_steps = f"next: pip install --no-build-isolation -e {made.folder} && stadtbus adapter check {office}"
     tell("\n".join([*map(str, made.files), *edit, next_steps]), made.as_dict(), as_json=as_json)
@@ -87,7 +87,7 @@ def try_adapter(
     from stadtbus.adapter_tools import trial
     from stadtbus.commands import adapter_views as show
 
-    quiet()
+    load_quietly()
     outcome = asyncio.run(trial.translate(adapter, file))
     if html is not None:
         _write(html, show.as_html(show.trial_view(outcome)))
@@ -117,7 +117,7 @@ def record_samples(office: Office, *, as_json: AsJson = False) -> None:
     """
     from stadtbus.adapter_tools.record import record
 
-    quiet()
+    load_quietly()
     found = record(office)
     written = [str(one.written) for one in found if one.written]
     wrong = {str(one.sample): one.wrong for one in found if one.wrong}
@@ -138,7 +138,7 @@ def diff_mapping(
     from stadtbus.adapter_tools.diff import diff
     from stadtbus.commands import adapter_views as show
 
-    quiet()
+    load_quietly()
     found = diff(office, against)
     if as_json:
         print_json([{"sample": one.sample, "diff": one.lines} for one in found])

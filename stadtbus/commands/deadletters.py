@@ -13,7 +13,7 @@ import typer
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
 from stadtbus.commands.operators import Actor, Go, OfficeArgument, offices_named, open_desk
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, progress_bar, quiet
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, progress_bar
 
 if TYPE_CHECKING:
     from consumers.desk.deadletters import DeadLetters
@@ -45,7 +45,7 @@ def list_letters(
     from consumers.desk.causes import by_cause
     from stadtbus.commands import deadletters_views as show
 
-    loaded = quiet()
+    loaded = load_quietly()
     letters, now = _read(open_desk(loaded, None), offices_named(loaded, office, city)), datetime.now(UTC)
     groups = [group for group in by_cause(letters.values(), everything=everything) if fingerprint in (None, group.cause.fingerprint)]
     if fingerprint is not None and not groups:
@@ -75,7 +75,7 @@ def show_letter(
 
     if reveal and not re.fullmatch(REASON_PATTERN, reason or ""):
         raise UsageError(problems.REASON, _REVEAL_REASON)
-    loaded = quiet()
+    loaded = load_quietly()
     desk = open_desk(loaded, actor)
     detail = asyncio.run(desk.show(_read(desk, offices_named(loaded, _office_of(wanted))), wanted))
     value = asyncio.run(desk.reveal(detail.letter, reason or "")) if reveal else None
@@ -177,7 +177,7 @@ def _planned(office: str, selection: Selection, actor: str | None, *, tried: boo
     """
     from consumers.desk.plan import plan_end, plan_replay
 
-    loaded = quiet()
+    loaded = load_quietly()
     desk = open_desk(loaded, actor)
     letters = _read(desk, offices_named(loaded, office))[office]
     return desk, (plan_replay if tried else plan_end)(letters, selection)

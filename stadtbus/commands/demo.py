@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stadtbus.commands.terminal import AsJson, console, quiet, to_people
+from stadtbus.commands.terminal import AsJson, console, load_quietly, to_people
 
 
 def demo(
@@ -25,5 +25,5 @@ def demo(
     from stadtbus.local.demo import DemoOptions, run
 
     options = DemoOptions(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
-    quiet()
+    load_quietly()
     raise typer.Exit(asyncio.run(run(options, to_people if as_json else console)))

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
 from stadtbus.display import ago, printable
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def lag(*, as_json: AsJson = False) -> None:
     """
     from stadtbus import observations, verdicts
 
-    loaded = quiet()
+    loaded = load_quietly()
     observed = asyncio.run(observations.observe(loaded))
     now = datetime.now(UTC)
     judged = verdicts.judge(observed, loaded.load_catalogue().offices, now)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stadtbus.commands.operators import Actor, Go, OfficeArgument, offices_named, open_desk
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json
 from stadtbus.display import counted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ offsets_app = typer.Typer(no_args_is_help=True, help="How far an office has come
 @offsets_app.command("reset")
 def reset(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
     """Let a stopped adapter go on after offsets-lost, topic-replaced or log-shortened; exit code 1 when there is something to set."""
-    loaded = quiet()
+    loaded = load_quietly()
     desk = open_desk(loaded, actor)
     offices_named(loaded, office)
     resets: list[PartitionReset] = asyncio.run(desk.reset_offsets(office, go=go))

@@ -13,7 +13,7 @@ from rich.text import Text
 from schemas import problems
 from schemas.errors import CannotTell
 from stadtbus.commands.operators import Actor, Go, OfficeArgument, offices_named, recorded_name
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, progress_bar, quiet
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, progress_bar
 from stadtbus.display import counted, facts_view
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ outbox_app = typer.Typer(no_args_is_help=True, help="What the gateway has accept
 @outbox_app.command("republish")
 def republish(office: OfficeArgument, *, go: Go = False, actor: Actor = None, as_json: AsJson = False) -> None:
     """Send again what Kafka has lost and the outbox still has; exit code 1 when there is something to send."""
-    loaded = quiet()
+    loaded = load_quietly()
     name = recorded_name(actor)
     offices_named(loaded, office)
     with progress_bar("reading") as advance:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
-from stadtbus.commands.terminal import AsJson, console, print_json, quiet
+from stadtbus.commands.terminal import AsJson, console, load_quietly, print_json
 from stadtbus.display import ago
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def statistics_show(
     """Submissions per city, office, service, portal and hour, with delivery times and sums."""
     from consumers.statistics import facts
 
-    loaded = quiet()
+    loaded = load_quietly()
     catalogue = loaded.load_catalogue()
     if city is not None and city not in catalogue.cities:
         raise UsageError(problems.OFFICE_UNKNOWN, f"there is no city '{city}'; known: {', '.join(catalogue.cities)}", where="--city")

@@ -46,7 +46,7 @@ def load() -> Settings:
     return settings.load()
 
 
-def quiet() -> Settings:
+def load_quietly() -> Settings:
     """Switch off all logging of this process, ours and that of libraries, and load the settings: for commands that print a result.
 
     Raises:

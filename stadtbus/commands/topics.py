@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from schemas import topics
-from stadtbus.commands.terminal import FINDINGS, AsJson, quiet, tell, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, load_quietly, tell, to_people
 
 if TYPE_CHECKING:
     from infra.kafka.differences import TopicDifference
@@ -21,7 +21,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="The topics of the bus, from
 @topics_app.command("plan")
 def topics_plan(*, as_json: AsJson = False) -> None:
     """Which topics are missing or differ from what they have to be, setting by setting; exit code 1 when there are any."""
-    loaded = quiet()
+    loaded = load_quietly()
     missing, differences = _topics_now(loaded)
     lines = [f"+ {one.name}  key: {one.key}; {one.partitions} partitions; kept {one.retention_ms // topics.DAY_MS} days" for one in missing]
     text = "\n".join([*lines, *map(_difference, differences)]) or "all topics exist and are as they have to be"
@@ -36,7 +36,7 @@ def topics_apply(*, as_json: AsJson = False) -> None:
     from infra.kafka.admin import create_topics
     from infra.kafka.differences import mend
 
-    loaded = quiet()
+    loaded = load_quietly()
     missing, differences = _topics_now(loaded)
     asyncio.run(create_topics(loaded.kafka, missing))
     if loaded.kafka.replication == 1 and missing:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from schemas import problems
 from schemas.errors import Rejected
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, quiet, to_people
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
 from stadtbus.display import ago, printable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def trace(
     from stadtbus.tracing import Tracer, parse_wanted
 
     parsed = parse_wanted(wanted)
-    with closing(Tracer(quiet())) as tracer:
+    with closing(Tracer(load_quietly())) as tracer:
         traces = asyncio.run(tracer.with_reasons(tracer.find(parsed)))
         places = tracer.places()
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, print_json, progress_bar, quiet
+from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, progress_bar
 
 if TYPE_CHECKING:
     from schemas.findings import Finding
@@ -48,7 +48,7 @@ def validate(files: Files, *, reveal: Reveal = False, as_json: AsJson = False) -
     """
     from stadtbus import validation
 
-    loaded = quiet()
+    loaded = load_quietly()
     counts = asyncio.run(_run(list(validation.message_files(files)), loaded, reveal=reveal, as_json=as_json))
     if counts.refused:
         raise typer.Exit(FINDINGS)

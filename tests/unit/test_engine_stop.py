@@ -61,7 +61,7 @@ class Handler:
 
     async def note_offsets(self, offsets: Mapping[TopicPartition, int], lost: Mapping[TopicPartition, int]) -> None:
         self.noted |= offsets
-        await self._hang("committing")
+        await self._hang("note_offsets")
 
 
 class Consumer:
@@ -127,7 +127,7 @@ async def test_operators_read_of_partitions_and_of_what_is_cut_off() -> None:
     assert [(line["event"], line["group"], line["count"]) for line in logs] == [("partitions_assigned", "g", 1), ("work_cancelled", "g", 1)]
 
 
-@pytest.mark.parametrize(("hangs", "client_hangs"), [("committing", False), ("nothing", True)])
+@pytest.mark.parametrize(("hangs", "client_hangs"), [("note_offsets", False), ("nothing", True)])
 async def test_the_last_commit_has_a_limit(hangs: str, client_hangs: bool) -> None:
     """A store or a broker that does not answer in the end keeps nobody waiting: the records come again and the ledger knows them."""
     engine = engine_with(Handler(hangs))
