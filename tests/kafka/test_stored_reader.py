@@ -191,7 +191,7 @@ async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
     def fail(*_: object, **__: object) -> int:
         raise OSError("no space")
 
-    monkeypatch.setattr(sick._assignment, "_go_on", fail)
+    monkeypatch.setattr(sick._assignment, "_resume_point", fail)
     result = (await asyncio.gather(asyncio.wait_for(sick.run(), 30), return_exceptions=True))[0]
     assert (type(result), sick.check()) == (OSError, "OSError")
     store.close()
