@@ -49,16 +49,19 @@ class Settler(Generic[WorkT]):
         Raises:
             Exception: what comes out of the handler, or of the core; nobody settles then.
         """
-        while True:
-            await self._any_due.wait()
-            self._any_due.clear()
-            works, self._due = self._due, []
-            with self._steps.step("settle"):
-                ends = await self._handler.settle(works)
-            self.last_round = len(works)
-            self._apply(works, ends)
-            self._may_read.set()
-            self._may_dispatch.set()
+        try:
+            while True:
+                await self._any_due.wait()
+                self._any_due.clear()
+                works, self._due = self._due, []
+                with self._steps.step("settle"):
+                    ends = await self._handler.settle(works)
+                self.last_round = len(works)
+                self._apply(works, ends)
+                self._may_read.set()
+                self._may_dispatch.set()
+        finally:
+            self._due.clear()  # timers of parked records may hold this settler for an hour, and it should not hold messages so long
 
     def _apply(self, works: Sequence[WorkT], ends: Sequence[End]) -> None:
         """First those that are finished, nearly all, in one go."""

@@ -117,6 +117,21 @@ async def test_what_does_not_come_back_is_cut_off(hangs: str) -> None:
     assert not engine.pipeline._workers
 
 
+async def test_nothing_that_waited_to_be_settled_is_kept() -> None:
+    """Timers of parked records may hold the settler of partitions that went for an hour; it lets go of the messages that were due."""
+    handler, consumer = Handler("settle"), Consumer(hangs=False)
+    engine = engine_with(handler)
+    await handler.begun.wait()
+    settler = engine.pipeline._settler
+    engine.core.offer(PARTITION, [SimpleNamespace(offset=1, key=b"other", value=b"v")])
+    engine.pipeline.wake()
+    async with asyncio.timeout(30):
+        while not settler:
+            await asyncio.sleep(0.001)
+        await drain(engine, consumer)
+    assert len(settler) == 0
+
+
 async def test_operators_read_of_partitions_and_of_what_is_cut_off() -> None:
     """The log says when partitions were assigned, and how many deliveries were cut off when they went."""
     handler = Handler("deliver")
