@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import random
 import shutil
@@ -33,7 +34,6 @@ IN_CONTAINER = {
 SYSTEM_PORTS: tuple[int, ...] = (*range(8080, 8095), 9092, 9142, *range(9180, 9195))
 SHARE, SPAN = 2_000, 1_200
 """How many ports a run of tests has, and how far those of one system or cluster lie apart at most."""
-_held: list[socket.socket] = []
 
 
 def description() -> str:
@@ -122,7 +122,7 @@ def _ports() -> range:
         except OSError:
             holder.close()
             continue
-        _held.append(holder)
+        atexit.register(holder.close)
         return share[: SHARE - SPAN]
     raise RuntimeError("other runs of the tests hold all ports from 20000 to 32000")
 
