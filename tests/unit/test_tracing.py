@@ -36,7 +36,7 @@ from tests import builders
 OFFICE = "muenchen.meldewesen"
 ID = UUID("00000000-0000-4000-8000-000000000001")
 CODE = "GTJ2-EXBT"
-CASE = uuid4()
+CASE = UUID("5c1f7a40-3b0e-4d7c-9a55-0f6f2f0c8d11")
 AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 RECORD = SubmissionRecord(
     submission=ID, case=str(CASE), city="muenchen", office=OFFICE, service="s", portal="portal", test=False, accepted_at=AT,
