@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from schemas import topics
 from schemas.events import EVENT_CONTENT_TYPE, StatusEvent
-from schemas.headers import CopyHeader, Header
+from schemas.headers import FORMS, MOMENT, UUID, CopyHeader, Header
 from schemas.heartbeats import HEARTBEAT_CONTENT_TYPE, INSTANCE_PATTERN, Heartbeat
 from schemas.operations import ACTOR_PATTERN, OPERATION_CONTENT_TYPE, Operation
 from schemas.topics import Topic
@@ -22,34 +22,34 @@ Json = dict[str, Any]
 
 SUBMISSION_CONTENT_TYPE: Final = "application/xml"
 _BINDING: Final = "0.5.0"
-_UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-_MOMENT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
-_NAME: Final = "[a-z][a-z0-9-]{1,39}"
+_UUID: Final = f"^{UUID}$"
+_MOMENT: Final = f"^{MOMENT}$"
 _NUMBER: Final = "^[0-9]+$"
 _WORD: Final = r"^\S+$"
 _TOPIC: Final = "^[a-zA-Z0-9._-]{1,249}$"
 _ANY: Final = ""
 
-_HEADERS: Final[Mapping[Header, tuple[str, str]]] = {
-    Header.SPECVERSION: (r"^1\.0$", "Version of CloudEvents."),
-    Header.MESSAGE_ID: (_UUID, "Id of the message; a record that comes twice has the same."),
-    Header.SOURCE: ("^//", "The portal, as a URI reference."),
-    Header.TYPE: (_WORD, "Which message it is."),
-    Header.TIME: (_MOMENT, "When the message was made, as it says."),
-    Header.SUBJECT: (_UUID, "Id of the submission."),
-    Header.DATASCHEMA: (_WORD, "Namespace of the message."),
-    Header.CONTENT_TYPE: ("^application/xml$", "Content type of the value."),
-    Header.TRACEPARENT: ("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", "The portal's trace (W3C Trace Context)."),
-    Header.SUBMISSION: (_UUID, "Id of the submission."),
-    Header.CASE: (_UUID, "Id of its case; the record's key."),
-    Header.CITY: (f"^{_NAME}$", "The city."),
-    Header.OFFICE: (rf"^{_NAME}\.{_NAME}$", "The office that it goes to."),
-    Header.SERVICE: ("^99[0-9]{12}$", "The service, by its LeiKa key."),
-    Header.PORTAL: (_WORD, "The portal that submitted it."),
-    Header.TRUST: ("^[1-4]$", "The lowest level of trust among its applicants."),
-    Header.TEST: ("^true$", "There only where the message is marked as a test."),
-    Header.ACCEPTED_AT: (_MOMENT, "When the gateway took it."),
+_MEANINGS: Final[Mapping[Header, str]] = {
+    Header.SPECVERSION: "Version of CloudEvents.",
+    Header.MESSAGE_ID: "Id of the message; a record that comes twice has the same.",
+    Header.SOURCE: "The portal, as a URI reference.",
+    Header.TYPE: "Which message it is: its name, or, where the schema table does not know it, its number.",
+    Header.TIME: "When the message was made, as it says.",
+    Header.SUBJECT: "Id of the submission.",
+    Header.DATASCHEMA: "Namespace of the message.",
+    Header.CONTENT_TYPE: "Content type of the value.",
+    Header.TRACEPARENT: "The portal's trace (W3C Trace Context).",
+    Header.SUBMISSION: "Id of the submission.",
+    Header.CASE: "Id of its case; the record's key.",
+    Header.CITY: "The city.",
+    Header.OFFICE: "The office that it goes to.",
+    Header.SERVICE: "The service, by its LeiKa key.",
+    Header.PORTAL: "The portal that submitted it.",
+    Header.TRUST: "The lowest level of trust among its applicants.",
+    Header.TEST: "There only where the message is marked as a test.",
+    Header.ACCEPTED_AT: "When the gateway took it.",
 }
+_HEADERS: Final = {header: (f"^{FORMS[header]}$", meaning) for header, meaning in _MEANINGS.items()}
 _OPTIONAL: Final = frozenset({Header.TEST, Header.TRACEPARENT})
 _COPY_HEADERS: Final[Mapping[CopyHeader, tuple[str, str]]] = {
     CopyHeader.TOPIC: (_TOPIC, "Where the original stood."),

@@ -11,6 +11,7 @@ sentences for values that a model does not take; a page's become flaws, those of
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -108,6 +109,22 @@ def path_of(element: etree._Element) -> str:
         position = 1 + sum(1 for _ in before)
         steps.append(f"{_name(step)}[{position}]" if position > 1 or next(after, None) is not None else _name(step))
     return "/" + "/".join(reversed(steps))
+
+
+def in_known_names(path: str, known: Container[str]) -> str:
+    """A path with `*` for each name of an element or attribute that is not known, and without prefixes that are not: whoever sends a
+    message may write anything there, and a path is told and stored.
+    """
+    elements, _, attribute = path.partition("/@")
+    steps = "/".join(_in_known_names(step, known) for step in elements.split("/"))
+    return f"{steps}/@{attribute if attribute in known else '*'}" if attribute else steps
+
+
+def _in_known_names(step: str, known: Container[str]) -> str:
+    prefix, _, name = step.rpartition(":")
+    if name and name.partition("[")[0] not in known:
+        return "*"
+    return f"{prefix}:{name}" if prefix in known else name
 
 
 def _name(element: etree._Element) -> str:

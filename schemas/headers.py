@@ -1,13 +1,17 @@
-"""Kafka record headers: the closed list of names that may travel, and how they are written and read.
+"""Kafka record headers: the closed list of names that may travel, the form of each value, and how they are written and read.
 
 CloudEvents Kafka binding 1.0, binary mode (`ce_…`), W3C Trace Context, and ours (`bus_…`). Never personal data:
-whatever is not on this list is not written, and a test holds the list against every record the bus writes.
+whatever is not on this list is not written, and a test holds the list against every record the bus writes. Each value has an alphabet and
+a length (`FORMS`); intake holds what it writes against them, so that nothing from outside stands there in words of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 RawHeaders = Sequence[tuple[str, bytes | None]]
 """As Kafka has them: any bytes, or none; names may repeat."""
@@ -63,6 +67,48 @@ class CopyHeader(StrEnum):
     SPRING_GROUP = "kafka_dlt-original-consumer-group"
     SPRING_EXCEPTION = "kafka_dlt-exception-fqcn"
     SPRING_MESSAGE = "kafka_dlt-exception-message"
+
+
+UUID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+MOMENT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+PORTAL: Final = "[A-Za-z0-9][A-Za-z0-9._:+-]{0,99}"
+"""The id of a portal: its key in the settings."""
+_NAME: Final = "[a-z][a-z0-9-]{1,39}"
+
+FORMS: Final[Mapping[Header, str]] = MappingProxyType(
+    {
+        Header.SPECVERSION: r"1\.0",
+        Header.MESSAGE_ID: UUID,
+        Header.SOURCE: rf"//stadtbus\.example/portals/{PORTAL}",
+        Header.TYPE: "[A-Za-z0-9._-]{1,200}",
+        Header.TIME: MOMENT,
+        Header.SUBJECT: UUID,
+        Header.DATASCHEMA: "[!-~]{1,250}",
+        Header.CONTENT_TYPE: "application/xml",
+        Header.TRACEPARENT: "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+        Header.SUBMISSION: UUID,
+        Header.CASE: UUID,
+        Header.CITY: _NAME,
+        Header.OFFICE: rf"{_NAME}\.{_NAME}",
+        Header.SERVICE: "99[0-9]{12}",
+        Header.PORTAL: PORTAL,
+        Header.TRUST: "[1-4]",
+        Header.TEST: "true",
+        Header.ACCEPTED_AT: MOMENT,
+    }
+)
+"""By header of a submission the whole of what its value may be, as a regular expression: ASCII, and of limited length."""
+_COMPILED: Final = {header: re.compile(form) for header, form in FORMS.items()}
+
+
+def fits(header: Header, value: str) -> bool:
+    """Whether a value has the form of its header."""
+    return _COMPILED[header].fullmatch(value) is not None
+
+
+def misfit(headers: Mapping[Header, str]) -> Header | None:
+    """The first header whose value is not of its form; None where each is. Asked by intake before anything is stored."""
+    return next((header for header, value in headers.items() if not fits(header, value)), None)
 
 
 def encode(headers: Mapping[Header, str] | Mapping[str, str]) -> RawHeaders:

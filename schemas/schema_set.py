@@ -28,6 +28,7 @@ MAX_FINDINGS: Final = 100
 # Of libxml2's texts only names are taken, from places where no value can stand.
 _ATTRIBUTE = re.compile(r"Element '[^']*'(?:, attribute |: The attribute )'(?:\{[^}']*\})?([^'{}]*)'")
 _EXPECTED = re.compile(r" Expected is (?:one of )?\( ([^()]*) \)\.$")
+_DECLARED = re.compile(rb"""\b(?:xmlns:([\w.-]+)\s*=|name\s*=\s*["']([^"']+)["'])""")
 _LOCAL_NAME = re.compile(r"(?:\{[^}]*\})?([\w.-]+)")
 
 _CONTENT: Final = "SCHEMAV_ELEMENT_CONTENT"
@@ -61,6 +62,7 @@ class SchemaSet:
         self.folders = (*folders, STUBS) if stubs else tuple(folders)
         self._lock = Lock()
         self._compiled: etree.XMLSchema | None = None
+        self._names: frozenset[str] = frozenset()
 
     def compile(self) -> None:
         """Compile now, so that a broken schema is found before the first message needs it.
@@ -70,6 +72,13 @@ class SchemaSet:
         """
         with self._lock:
             self._schema()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name and prefix that its files declare. Compiles when it is the first to be asked, and raises as that does."""
+        with self._lock:
+            self._schema()
+            return self._names
 
     def findings(self, root: etree._Element) -> list[Finding]:
         """What in a message breaks the XSD, at most MAX_FINDINGS, with line, path and libxml2's name of the rule.
@@ -91,23 +100,24 @@ class SchemaSet:
 
     def _schema(self) -> etree.XMLSchema:
         if self._compiled is None:
-            self._compiled = _compile(self.entry, self.folders)
+            self._compiled, self._names = _compile(self.entry, self.folders)
         return self._compiled
 
 
-def _compile(entry: str, folders: Sequence[Path]) -> etree.XMLSchema:
+def _compile(entry: str, folders: Sequence[Path]) -> tuple[etree.XMLSchema, frozenset[str]]:
+    """The schema, and the names and prefixes that its files declare."""
     resolver = _Folders(folders)
     parser = etree.XMLParser(resolve_entities="internal", no_network=True)  # type: ignore[arg-type] # the stubs know only bool
     parser.resolvers.add(resolver)
     try:
         path = resolver.find(entry)
-        schema = etree.XMLSchema(etree.fromstring(path.read_bytes(), parser, base_url=str(path)))
+        schema = etree.XMLSchema(etree.fromstring(resolver.read(path.name), parser, base_url=str(path)))
     except (OSError, etree.LxmlError) as error:
         # An import that fails is told by the resolver, which knows why; libxml2 only knows that.
         raise _broken(entry, folders, resolver.refused or [_reason(error)]) from None
     if resolver.refused:  # libxml2 passes over an import of which it needs nothing
         raise _broken(entry, folders, resolver.refused)
-    return schema
+    return schema, frozenset(resolver.names)
 
 
 def _broken(entry: str, folders: Sequence[Path], reasons: Sequence[str]) -> UsageError:
@@ -128,14 +138,21 @@ class _Folders(etree.Resolver):
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self.refused: list[str] = []
+        self.names: set[str] = set()
+        """That the files declare which were read."""
 
     def resolve(self, system_url: str, _public_id: str | None, context: Any) -> Any:  # type: ignore[override] # the stubs lack the context
         try:
-            content = self.find(PurePosixPath(unquote(urlsplit(system_url).path)).name).read_bytes()
+            content = self.read(PurePosixPath(unquote(urlsplit(system_url).path)).name)
             return self.resolve_string(content, context, base_url=system_url)  # by its address libxml2 knows what it has already
         except (OSError, ValueError) as error:
             self.refused.append(str(error))
             raise
+
+    def read(self, name: str) -> bytes:
+        content = self.find(name).read_bytes()
+        self.names.update(found.decode(errors="replace") for pair in _DECLARED.findall(content) for found in pair if found)
+        return content
 
     def find(self, name: str) -> Path:
         for folder in self._folders:

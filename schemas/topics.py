@@ -17,6 +17,8 @@ DEADLETTER_DAYS: Final = 120
 RETRY_DAYS: Final = 150
 """Copies keep the original timestamp, by which Kafka counts retention: 30 days on the way in, 90 as a dead letter, 30 to be
 replayed. A shorter time would delete a replayed record before its adapter has read it (docs/decisions/0006)."""
+LONGEST_BLOCK_BYTES: Final = 64 * 1024
+"""No copy of a record has more error headers than this (`schemas.copies`): two reasons of 300 letters, a trace of 8 KiB, names and times."""
 BROKERS_CLOCK: Final = "LogAppendTime"
 """`message.timestamp.type` of all but copies: a record's time is when the broker wrote it, so that no sender's clock decides how long it is kept."""
 ORIGINAL: Final = "CreateTime"
@@ -96,6 +98,12 @@ def of_office(office: str) -> list[Topic]:
         _of_copies(retry(office), "the same record, parked; only this adapter reads it", RETRY_DAYS),
         _of_copies(deadletters(office), "the same record with its error headers", DEADLETTER_DAYS),
     ]
+
+
+def submission_limit_bytes(office: str) -> int:
+    """How large a submission's record may be (`infra.kafka.outgoing.size_bytes`): its topic takes it, and so do those of its copies."""
+    first, *of_copies = of_office(office)
+    return min(first.max_message_bytes, *(topic.max_message_bytes - LONGEST_BLOCK_BYTES for topic in of_copies))
 
 
 def _of_copies(name: str, content: str, days: int) -> Topic:

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.headers import FORMS, PORTAL, Header
 from schemas.yamllines import PathStep
 
 _NONE: Final = type(None)
@@ -72,6 +73,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
 _PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z][a-z0-9-]{1,39}$": "expected a name of 2 to 40 small letters, digits and '-', a letter first: [a-z][a-z0-9-]*",
     r"\S": "is blank",
+    f"^{PORTAL}$": "expected the id of a portal: up to 100 letters, digits, '.', '_', ':', '+' and '-', a letter or digit first",
+    f"^{FORMS[Header.DATASCHEMA]}$": "expected up to 250 characters of ASCII, without blanks",
+    f"^{FORMS[Header.TYPE]}$": "expected up to 200 letters, digits, '.', '_' and '-'",
     r"^99[0-9]{12}$": "expected a LeiKa key: 14 digits in quotes, 99 first",
     r"^[0-9]{8}$": "expected 8 digits in quotes",
     r"^[0-9]{12}$": "expected 12 digits in quotes",

@@ -35,7 +35,7 @@ from infra.settings import KafkaSettings
 from infra.stores import Store
 from producers.outbox import republishing
 from producers.outbox.pending import Pending
-from producers.outbox.relay import record_of
+from producers.outbox.record import record_of
 from producers.outbox.republishing import Unfinished
 from schemas import headers, problems, topics
 from schemas.copies import Place, headers_of_copy

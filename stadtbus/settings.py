@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
 from adapters.twins.settings import TwinsSettings
@@ -24,6 +24,7 @@ from schemas.codelists import CodeLists
 from schemas.errors import UsageError
 from schemas.examination import schema_table
 from schemas.examination.schema_table import SchemaTable
+from schemas.headers import PORTAL
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 RENAMED: Final = {
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
     http: ListenSettings = ListenSettings()
     gateway: GatewaySettings = GatewaySettings()
     delivery: DeliverySettings = DeliverySettings()
-    portals: dict[str, PortalSettings] = Field(default_factory=dict)
+    portals: dict[Annotated[str, StringConstraints(pattern=f"^{PORTAL}$")], PortalSettings] = Field(default_factory=dict)
     offices: dict[str, dict[str, dict[str, Any]]] = Field(
         default_factory=dict, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
     )

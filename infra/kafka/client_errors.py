@@ -23,12 +23,24 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownProducerId,
     UnknownTopicOrPartitionError,
+    kafka_errors,
 )
 
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell
+
+
+class InvalidRecordError(BrokerResponseError):
+    """A broker does not take a record as it is. The client has no name for this answer of Kafka's and would call it unknown."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "This record has failed the validation on the broker and hence is rejected."
+
+
+kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
 
 _OF_BROKER_OR_PRODUCER: Final = (
     BrokerNotAvailableError,

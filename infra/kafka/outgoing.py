@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aiokafka.partitioner import murmur2
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from schemas.headers import RawHeaders
 from schemas.topics import PARTITIONS
@@ -56,6 +57,17 @@ class SendRefused(Exception):
     def __init__(self, refusal: KafkaRefusal) -> None:
         super().__init__(f"{refusal.topic}: {refusal.error}")
         self.refusal = refusal
+
+
+def size_bytes(record: Outgoing) -> int:
+    """How large a record is for Kafka: a batch of it alone, with its header, uncompressed, as `max.message.bytes` counts it.
+
+    The sender never puts more than 256 KiB into a batch, but for one record that is larger than that alone.
+    """
+    batch = DefaultRecordBatchBuilder(
+        magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=0
+    )
+    return batch.size() + batch.size_in_bytes(0, 0, record.key, record.value, list(record.headers))
 
 
 def partition_of(key: bytes | None) -> int:

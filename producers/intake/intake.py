@@ -4,8 +4,8 @@
  2. size, time and type of the body         7. route: the portal is the author, and the office that service
  3. known: same portal and content, same       and area lead to takes this kind of message
     answer, and nothing further             8. trust: each login is good enough for that office
- 4. safe parse                              9. store once: an id stands for one content, and there is room
- 5. schema
+ 4. safe parse                              9. store once: Kafka will take its record, its id stands for
+ 5. schema                                      one content, and there is room
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
 told so (docs/decisions/0017). Steps 4 to 8 ask for nothing but the message; they run in a worker (`producers.intake.opening`), under limits
@@ -36,6 +36,7 @@ from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
 from producers.intake.opening import open_form, open_message
 from producers.intake.portals import Portal, Portals
+from producers.intake.publishable import require_publishable
 from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, StadtbusError
@@ -107,6 +108,7 @@ class Intake:
     async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
         """Store it, and count it if it is new."""
         try:
+            require_publishable(candidate)
             accepted = await self._outbox.accept(candidate)
         except Rejected as error:
             error.message_id = metadata.message_id
@@ -155,7 +157,7 @@ def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha
 
 
 def _headers(metadata: Metadata, portal_id: str, accepted_at: datetime) -> dict[Header, str]:
-    """The headers of the record on Kafka; nothing in them is personal."""
+    """The headers of the record on Kafka; nothing in them is personal (`schemas.headers.FORMS`)."""
     submission_id = str(metadata.message_id)
     headers = {
         Header.SPECVERSION: "1.0",

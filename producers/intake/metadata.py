@@ -94,14 +94,17 @@ def of_genuine(examined: Examined, root: etree._Element, body: bytes, office: st
     Raises:
         Rejected: call-incomplete or id-identifies-nothing, for what the portal declared.
     """
-    head, name = examined.head, etree.QName(root)
+    head, row = examined.head, examined.row
+    named = None if row is None else row.type_of(root)
+    if row is None or named is None:
+        raise LookupError("an examination without errors has found a row, and what the message is")
     message_id = examined.message_id or uuid5(NAMESPACE_OID, sha512(body).hexdigest())  # without a header: the same bytes, the same id
     return Metadata(
         own=False,
         message_id=message_id,
         case_id=declared.case_id() or message_id,
-        type=name.localname,
-        namespace=name.namespace or "",
+        type=named,
+        namespace=row.namespace,
         author=head.author if head else None,
         created_at=_moment(head.created) if head else None,
         service=declared.require_claim().service,

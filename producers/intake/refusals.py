@@ -55,6 +55,12 @@ REFUSERS: Final = (
         (problems.UNKNOWN_VERSION, problems.UNKNOWN_MESSAGE),
     ),
     Refuser(
+        5,
+        "Where its row has no schemas, its root element has one of the names that the row lists, or a number.",
+        "schemas/examination/examine.py",
+        (problems.NAME_NOT_CARRIED,),
+    ),
+    Refuser(
         5, "What is inside the root of a message of our own is in no namespace.", "schemas/examination/examine.py", (problems.NOT_VALID,)
     ),
     Refuser(5, "It is valid against the XSD.", "schemas/schema_set.py", (problems.UNKNOWN_MESSAGE, problems.NOT_VALID)),
@@ -88,6 +94,12 @@ REFUSERS: Final = (
         "Each login is good enough for the office.",
         "schemas/catalogue/routing.py",
         (problems.ACCOUNT_NOT_ACCEPTED, problems.TRUST_TOO_LOW),
+    ),
+    Refuser(
+        9,
+        "Kafka will take its record: the whole of it fits the topic, and each header has its form.",
+        "producers/intake/publishable.py",
+        (problems.NAME_NOT_CARRIED, problems.TOO_LARGE),
     ),
     Refuser(
         9,

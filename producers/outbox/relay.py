@@ -5,7 +5,7 @@ Kafka's acknowledgement and our note sends a record twice under the same message
 
 Kafka may refuse a record for good: it is larger than the topic now takes, or nobody may write there. Then its case is held, because the
 later ones may build on it, and everything else goes on. Held cases are tried again a few at a time; as soon as one of them gets through,
-all may.
+all may. Intake stores nothing that a topic as `schemas.topics` has it would refuse; but topics are changed, and rows may be older than that.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ import structlog
 
 from infra import crashpoints, metrics
 from infra.health import Progress
-from infra.kafka.outgoing import KafkaRefusal, Outgoing, Sent, Written
+from infra.kafka.outgoing import KafkaRefusal, Sent, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.outbox import pending
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
-from schemas import headers, topics
+from producers.outbox.record import record_of
+from schemas import topics
 from schemas.errors import CannotTell
 from schemas.heartbeats import RelayLane
 
@@ -45,7 +46,8 @@ _LOOK_S: Final = 30.0
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 5.0
 """What was refused is soon tried again, because only a few records are: an operator who has mended something wants to see it."""
-_CASES_RETRIED: Final = 20
+_CASES_RETRIED: Final = 4
+"""At a time; each may be a megabyte that Kafka does not take."""
 _TELL_S: Final = 60.0
 """So often the log repeats what is refused."""
 _STALL_LIMIT_S: Final = 180
@@ -91,11 +93,12 @@ class Lane:
         """Whether the loop moves; it does while it waits for Kafka."""
 
     def refused(self) -> str | None:
-        """What Kafka refuses, since when, and how many wait, for people; None while it takes everything."""
+        """What Kafka refuses and how it calls that, since when, how many wait, and what to do, for people; None while it takes everything."""
         if self._since is None:
             return None
         since = self._since.isoformat(timespec="seconds")
-        return f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}; {self._waiting} wait since {since}"
+        refusal = f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}"
+        return f"{refusal}; {self._waiting} wait since {since}; compare with `stadtbus topics plan`"
 
     def vitals(self) -> RelayLane:
         """How many wait, and since when anything is refused, for the heartbeats of this process."""
@@ -201,8 +204,3 @@ class Lane:
         elif told and not refused:
             log.info("relay_goes_on", office=self._office)
             self._told = (0.0, set())
-
-
-def record_of(one: Pending) -> Outgoing:
-    """The record of a submission: to its office's topic, by its case, with the headers as they were stored."""
-    return Outgoing(topics.submissions(one.office), str(one.case_id).encode(), one.content, headers.encode(one.headers))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +24,7 @@ from schemas.errors import Rejected
 from schemas.examination import rules, schema_table
 from schemas.examination.rules.subject import Claim, Subject
 from schemas.examination.schema_table import Row, SchemaTable
-from schemas.findings import Finding, Severity, line_of, path_of
+from schemas.findings import Finding, Severity, in_known_names, line_of, path_of
 from schemas.message.header import MessageHeader, read_header
 from schemas.schema_set import MAX_FINDINGS
 
@@ -100,13 +100,13 @@ def examine(
     except Rejected as error:
         return Examined((_of(error),))
     if row.own and len(root) and root[0].tag.startswith("{"):  # 3
-        return Examined((_in_namespace(root),), root, row)
+        return Examined(_in_known_names((_in_namespace(root),), row), root, row)
     head = read_header(root)
     subject = Subject(root, body, head, row.own, catalogue, now, today, accept_test, claim, not row.own and row.needs_header, route)
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
-    found = _ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject)])  # 6
-    return Examined(found, root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
+    found = _ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject), *_unnamed(root, row)])  # 6
+    return Examined(_in_known_names(found, row), root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -115,6 +115,19 @@ def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     for finding in findings:
         first.setdefault((finding.severity, finding.path), finding)
     return tuple(sorted(first.values(), key=lambda finding: finding.severity)[:MAX_FINDINGS])
+
+
+def _unnamed(root: etree._Element, row: Row) -> list[Finding]:
+    """The finding that a message is not what its row can name; the last of all, because most others say more."""
+    if row.type_of(root) is not None:
+        return []
+    expected = f"expected: {', '.join(row.roots)}" if row.roots else "the root element's name does not end in a number"
+    return [Finding(problems.NAME_NOT_CARRIED, "name", expected, line_of(root), path_of(root))]
+
+
+def _in_known_names(found: Iterable[Finding], row: Row) -> tuple[Finding, ...]:
+    """The findings with paths that tell nothing of a sender's own words."""
+    return tuple(replace(finding, path=in_known_names(finding.path, row.names)) for finding in found)
 
 
 def _of(error: Rejected) -> Finding:

@@ -17,15 +17,18 @@ from typing import Annotated, Final, Literal, Self
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from schemas import message, problems, validation_errors, yamllines
+from schemas import headers, message, problems, validation_errors, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.findings import Finding, Severity
-from schemas.message.header import STANDARDS
+from schemas.headers import FORMS, Header
+from schemas.message.header import NAMES, STANDARDS
 from schemas.schema_set import PACKAGE_XSD, SchemaSet
 from schemas.yamllines import Day, YamlPage
 
 PAGE: Final = "schemas.yaml"
 # Namespaces of XÖV follow no single scheme, but end in the version: xbau/2/6, xmeld2511a, gewerbesteuer_1.4, V1_0_0.
+_NUMBERED: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,190}\.([0-9]{4,8})")
+"""Names of XÖV messages, for example `baugenehmigung.antrag.0200`: the number at their end is unique in a standard."""
 _VERSION = re.compile(r"[vV]?\d+[a-z]?([._/-]\d+[a-z]?)*$")
 
 
@@ -44,6 +47,8 @@ class Row:
     valid_from: date | None = None
     valid_to: date | None = None
     header: Literal["required", "optional"] | None = None
+    roots: tuple[str, ...] = ()
+    """Names of root elements, where the operator has listed them instead of giving schemas."""
 
     @property
     def needs_header(self) -> bool:
@@ -60,6 +65,23 @@ class Row:
     def taken_on(self, day: date) -> bool:
         """Whether the day lies in the window of this version."""
         return (self.valid_from or day) <= day <= (self.valid_to or day)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of elements, attributes and prefixes that come from the standard and may be told; any other is the sender's own."""
+        return NAMES.union(self.roots, self.schema_set.names if self.schema_set else ())
+
+    def type_of(self, root: etree._Element) -> str | None:
+        """What a message is, as its record says it, in no word of the sender: the name of the root element where schemas or the row have
+        it, else the number that the name ends in. None where it has neither; such a message is refused. Of a message that the schemas
+        refuse it means nothing.
+        """
+        name = etree.QName(root).localname
+        if self.schema_set is not None or self.roots:
+            known = self.schema_set is not None or name in self.roots
+            return name if known and headers.fits(Header.TYPE, name) else None
+        numbered = _NUMBERED.fullmatch(name)
+        return numbered[1] if numbered else None
 
     def findings(self, root: etree._Element) -> list[Finding]:
         """What breaks the XSD of the row; one warning where it has none.
@@ -94,7 +116,7 @@ class SchemaTable:
         row = self._by_namespace.get(namespace)
         if row is not None and row.taken_on(on):
             return row
-        where = f"namespace {namespace}" if namespace else "the root element has no namespace"
+        where = "namespace of the root element" if namespace else "the root element has no namespace"
         family = [one for one in self.rows if one.family == _family(namespace)]
         if family:
             raise Rejected(problems.UNKNOWN_VERSION, f"accepted: {_names(family, on) or 'no version today'}", where=where)
@@ -118,12 +140,13 @@ class _RowEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(min_length=1)]
-    namespace: Annotated[str, StringConstraints(min_length=1)]
+    namespace: Annotated[str, StringConstraints(pattern=f"^{FORMS[Header.DATASCHEMA]}$")]
     schema_choice: Literal["none"] | None = Field(default=None, alias="schema")
     folder: Path | None = None
     entry: Annotated[str, StringConstraints(pattern=r"^[^/\\]+\.xsd$")] | None = None
     imports: tuple[Path, ...] = ()
     stubs: bool = False
+    roots: tuple[Annotated[str, StringConstraints(pattern=f"^{FORMS[Header.TYPE]}$")], ...] = ()
     valid_from: Day | None = None
     valid_to: Day | None = None
     header: Literal["required", "optional"] | None = None
@@ -135,6 +158,8 @@ class _RowEntry(BaseModel):
                 raise ValueError("'schema: none' stands alone, without folder, entry, imports and stubs")
         elif self.folder is None or self.entry is None:
             raise ValueError("give folder and entry; or say 'schema: none', and the body is not checked")
+        if self.roots and self.schema_choice is None:
+            raise ValueError("'roots' stands beside 'schema: none': else the schemas say which root elements there are")
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
             raise ValueError("valid_to lies before valid_from")
         return self
@@ -144,7 +169,7 @@ class _RowEntry(BaseModel):
         if self.folder is not None and self.entry is not None:
             schema_set = SchemaSet(self.entry, [base / folder for folder in (self.folder, *self.imports)], stubs=self.stubs)
         days = {"valid_from": self.valid_from, "valid_to": self.valid_to}
-        return Row(self.name, self.namespace, own=False, schema_set=schema_set, header=self.header, **days)
+        return Row(self.name, self.namespace, own=False, schema_set=schema_set, header=self.header, roots=self.roots, **days)
 
 
 def load(folder: Path | None = None) -> SchemaTable:

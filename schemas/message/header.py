@@ -39,6 +39,11 @@ _PATHS: Final = (
 )
 _LEGACY_KEY: Final = ("behoerdenkennung/praefix/code", "behoerdenkennung/kennung/code")
 _NO_LEGACY_KEY: Final = ":"
+NAMES: Final = frozenset(
+    ["nachrichtenkopf", "nachrichtenkopf.g2g", "leser", "autor", "kennung", "test", "standard", "version"]
+    + [name for path in (*_PATHS, *_LEGACY_KEY) for name in path.split("/")]
+)
+"""Names that headers of the three generations have, as far as they are read."""
 _SEPARATOR: Final = "\n"
 """Between the texts, which one XPath reads; normalize-space leaves none in them."""
 

@@ -78,6 +78,13 @@ TYPE_MISMATCH = Problem(
     "Set nachrichtentyp/code to the number of the root element, name (if sent) to its full name.",
     xoev="V001",
 )
+NAME_NOT_CARRIED = Problem(
+    "name-not-carried",
+    "The bus does not write the name of this message beside it",
+    "Send a root element that the standard has: its name ends in a dot and the number of the message. For a standard that names its messages "
+    "otherwise the operator lists them, under `roots` in its row of `schemas.yaml`.",
+    xoev="V001",
+)
 TIME_INCOMPLETE = Problem(
     "time-incomplete",
     "erstellungszeitpunkt cannot be used",

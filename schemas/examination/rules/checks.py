@@ -38,6 +38,7 @@ _NO_HEADER: Final = (
     "the first element is none of the headers that the bus reads (nachrichtenkopf.g2g, or nachrichtenkopf with behoerdenkennung)"
 )
 _MESSAGE_ID: Final = "identifikation.nachricht/nachrichtenUUID"
+_TYPE: Final = "identifikation.nachricht/nachrichtentyp"
 _KEY: Final = ("", "/kennung", "/behoerdenkennung", "/behoerdenkennung/praefix", "/behoerdenkennung/kennung")
 _ONCE: Final = ("", "identifikation.nachricht", _MESSAGE_ID, *(party + part for party in ("leser", "autor") for part in _KEY))
 """What a header says once: who reads it could choose another one than we do. The empty path is the header itself."""
@@ -153,9 +154,10 @@ def type_matches_root(subject: Subject) -> Iterator[Breach]:
         return
     name = str(subject.root.tag).rpartition("}")[2]
     number = name.rpartition(".")[2]
-    for place, sent, expected in (("code", subject.head.type_code, number), ("name", subject.head.type_name, name)):
-        if sent and sent != expected:
-            yield from subject.in_header(f"identifikation.nachricht/nachrichtentyp/{place}", f"expected {expected}")
+    if subject.head.type_code not in ("", number):
+        yield from subject.in_header(f"{_TYPE}/code", "expected the number that the name of the root element ends in")
+    if subject.head.type_name not in (None, name):
+        yield from subject.in_header(f"{_TYPE}/name", "expected the name of the root element")
 
 
 def time_complete(subject: Subject) -> Iterator[Breach]:
