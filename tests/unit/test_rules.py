@@ -256,7 +256,9 @@ def test_a_standard_with_a_header_needs_it(name: str) -> None:
 def test_the_row_says_whether_a_header_is_needed(namespace: str, header: Any, severity: Severity) -> None:
     """Needed by default in the standards that are known to have one; elsewhere a warning says what was not checked."""
     known = schema_table.SchemaTable([schema_table.Row("X", namespace, own=False, schema_set=None, header=header)])
-    found = examine(f'<x:a xmlns:x="{namespace}"/>'.encode(), known, catalogue.load(), NOW, claim=Claim("99012008000000", "095640000000"))
+    found = examine(
+        f'<x:a.0100 xmlns:x="{namespace}"/>'.encode(), known, catalogue.load(), NOW, claim=Claim("99012008000000", "095640000000")
+    )
     assert (severity, "header-not-read") in {(one.severity, one.problem.code) for one in found.findings}
     assert bool(found.errors) == (severity is Severity.ERROR)
 
