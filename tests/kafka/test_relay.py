@@ -16,11 +16,15 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.kafka import sender
 from infra.kafka.admin import connected, count_records, create_topics
+from infra.kafka.outgoing import size_bytes
 from infra.settings import KafkaSettings, StoreSettings
+from producers.intake.publishable import require_publishable
 from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
+from producers.outbox.record import record_of
 from producers.outbox.relay import Lane
 from schemas import topics
+from schemas.errors import Rejected
 from schemas.headers import Header
 from tests.kafka.helpers import eventually, settings_for
 
@@ -144,6 +148,32 @@ async def test_topic_that_refuses_a_record_takes_the_others(kafka_bootstrap: str
     found = await everything(kafka, topics.submissions(office), topics.PARTITIONS)
     assert len(found) == 23
     assert [record.value[:1] for record in found if record.key == str(case).encode()] == [b"0", b"2"]
+
+
+async def test_the_largest_that_intake_takes_is_published(kafka_bootstrap: str, box: Outbox) -> None:
+    """A record that fits to the byte gets to a topic as the plan has it; one byte more is refused at intake, and Kafka refuses it too."""
+    kafka = settings_for(kafka_bootstrap)
+    office = new_office()
+    await create(kafka, office)
+    room = topics.submission_limit_bytes(office) - size_bytes(record_of(candidate_for(office, bytes(1_000_000))))
+    largest, larger = candidate_for(office, bytes(1_000_000 + room)), candidate_for(office, bytes(1_000_001 + room))
+    require_publishable(largest)
+    with pytest.raises(Rejected, match="message-too-large"):
+        require_publishable(larger)
+    await box.accept(candidate_for(office, b"<x/>"))
+    await box.accept(largest)
+    lane = Lane(box, kafka, office)
+    task = asyncio.create_task(lane.run())
+    await drained(box, office)
+    await box.accept(larger)
+    await eventually(lambda: "MessageSizeTooLarge; 1 wait" in (lane.refused() or ""))
+    await stop(task)
+    assert await count_records(kafka, [topics.submissions(office)]) == 2
+
+
+def candidate_for(office: str, content: bytes) -> Candidate:
+    """What intake is about to store."""
+    return Candidate(uuid4(), "portal", "0", office, uuid4(), datetime.now(UTC), {Header.OFFICE: office}, content)
 
 
 async def accept_one(box: Outbox, office: str, case: UUID, content: bytes) -> None:

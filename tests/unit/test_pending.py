@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from infra.kafka.outgoing import Written
-from producers.outbox import pending, relay, tables
+from producers.outbox import pending, tables
 from producers.outbox.outbox import Outbox
+from producers.outbox.record import record_of
 from schemas.headers import Header
 from tests import builders, outboxes
 
@@ -39,4 +40,4 @@ async def test_row_of_a_newer_version_is_sent_as_it_is(box: Outbox) -> None:
     stored = {Header.SUBMISSION: str(sent.id), "bus_language": "de"}
     await box.store.write(lambda connection: connection.execute(tables.submission.update().values(headers=json.dumps(stored))))
     (pending,) = await builders.waiting(box)
-    assert relay.record_of(pending).headers == [("bus_submission", str(sent.id).encode()), ("bus_language", b"de")]
+    assert record_of(pending).headers == [("bus_submission", str(sent.id).encode()), ("bus_language", b"de")]

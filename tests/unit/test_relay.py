@@ -129,6 +129,23 @@ async def test_what_can_go_goes(box: Outbox, lane: Lane, kafka: Kafka) -> None:
         await until(lambda: lane._waiting == 9)
 
 
+async def test_more_than_a_batch_of_megabytes_stops_nobody(box: Outbox, lane: Lane, kafka: Kafka) -> None:
+    """Nine records of a megabyte that Kafka never takes, the oldest ones, keep no other back, also after a restart, and are told."""
+    for number in range(9):
+        await accept(box, b"large %d" % number + bytes(1_000_000))
+    await accept(box, b"small")
+    kafka.refuses = large
+    async with running(lane):
+        await until(lambda: [value for _, value in kafka.taken] == [b"small"])
+        await until(lambda: "MessageSizeTooLarge; 9 wait since" in (lane.refused() or ""))
+    again = Lane(box, KafkaSettings(), OFFICE)
+    again._sender = kafka  # type: ignore[assignment]
+    await accept(box, b"new")
+    async with running(again):
+        await until(lambda: [value for _, value in kafka.taken] == [b"small", b"new"])
+        await until(lambda: again.vitals().waiting == 9 and again.vitals().refused_since is not None)
+
+
 async def test_a_case_keeps_its_order(box: Outbox, lane: Lane, kafka: Kafka) -> None:
     """The later submissions of a case wait behind one that is refused, also those that come later; then they go in their order, once."""
     one, other = uuid4(), uuid4()
@@ -160,6 +177,7 @@ async def test_the_cause_is_told(box: Outbox, lane: Lane, kafka: Kafka) -> None:
             await until(lambda: lane._waiting == 2 and kafka.calls > 5)
             told = lane.refused() or ""
             assert told.startswith(f"{TOPIC} refuses records: MessageSizeTooLarge; 2 wait since 20")
+            assert told.endswith("; compare with `stadtbus topics plan`")
             assert metrics.RELAY_HELD.labels(OFFICE, "MessageSizeTooLarge")._value.get() == 2
             kafka.refuses = lambda _: None
             await until(lambda: len(kafka.taken) == 3 and lane.refused() is None)

@@ -24,6 +24,11 @@ AWAY = Readiness("127.0.0.1:8084")
 WORKS = Readiness("127.0.0.1:8084", 200, "ok")
 STOPPED = Readiness("127.0.0.1:8084", 503, "office: stopped: 20 dead letters in a row; mend the cause\npartitions: x")
 DEGRADED = Readiness("127.0.0.1:8080", 200, "relay: muenchen.gewerbe: MessageSizeTooLargeError")
+REFUSED = Readiness(
+    "127.0.0.1:8080",
+    200,
+    "relay of muenchen.gewerbe: muenchen.gewerbe.submissions refuses records: MessageSizeTooLarge; 9 wait since 2026-03-01T11:59:00+00:00",
+)
 FINE = GroupLag(OFFICE, group_state="Stable", members=1, complete=True, used=True, offsets=GroupOffsets("Stable", 1, {}, {}, {}, {}, {}))
 """A group with a member, of which nothing waits."""
 
@@ -103,6 +108,12 @@ NOT_WELL = [
     ),
     pytest.param(
         observed(pending=PendingOfOffice(3, ago(1)), gateway=AWAY), "not on Kafka", "gateway does not run", id="nobody brings them to Kafka"
+    ),
+    pytest.param(
+        observed(pending=PendingOfOffice(9, ago(60)), gateway=REFUSED),
+        "not on Kafka",
+        "muenchen.gewerbe.submissions refuses records: MessageSizeTooLarge; 9 wait since",
+        id="Kafka refuses them for good",
     ),
     pytest.param(observed(None, pending=PendingOfOffice(3, ago(60))), "not on Kafka", "Kafka does not answer", id="Kafka is away"),
     pytest.param(observed(None, STOPPED), "not working", "stopped", id="Kafka is away, the process says why it stands"),
