@@ -85,12 +85,12 @@ async def _running(
 
 def _checks(outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Health:
     """Without its store nothing can be accepted. Kafka being away is no reason to be taken out of service: accepting goes on. Nor is one
-    office's topic that refuses records: the others would suffer for it.
+    office's topic that refuses records: the others would suffer for it. What waits in the outbox for either is told.
     """
     moving = {f"relay of {office}": lane.progress.check for office, lane in lanes.items()}
-    refusing = {f"relay of {office}": lane.refused for office, lane in lanes.items()}
+    waiting = {f"relay of {office}": lane.check for office, lane in lanes.items()}
     ready = moving | {"store": outbox.store.check}
-    degraded = refusing | {"status feed": feed.check}
+    degraded = waiting | {"status feed": feed.check}
     return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes, feed))
 
 

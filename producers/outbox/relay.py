@@ -50,6 +50,8 @@ _CASES_RETRIED: Final = 4
 """At a time; each may be a megabyte that Kafka does not take."""
 _TELL_S: Final = 60.0
 """So often the log repeats what is refused."""
+_SOON_S: Final = 10.0
+"""An election among brokers takes less; what has no answer for longer is told."""
 _STALL_LIMIT_S: Final = 180
 """Longer than a send may take; a lane that waits for Kafka moves, and is alive."""
 
@@ -79,6 +81,8 @@ class Lane:
         self._since: datetime | None = None
         """Since when anything is refused."""
         self._errors: Sequence[str] = ()
+        self._unanswered_since: datetime | None = None
+        """Since when Kafka has not answered for something that was sent."""
         self._waiting = 0
         self._after = 0
         """The row up to which everything has been sent or is held."""
@@ -99,6 +103,17 @@ class Lane:
         since = self._since.isoformat(timespec="seconds")
         refusal = f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}"
         return f"{refusal}; {self._waiting} wait since {since}; compare with `stadtbus topics plan`"
+
+    def unanswered(self) -> str | None:
+        """How many wait because Kafka does not answer, and since when; None while it does, and for the first seconds."""
+        since = self._unanswered_since
+        if since is None or (datetime.now(UTC) - since).total_seconds() < _SOON_S:
+            return None
+        return f"Kafka does not answer for {topics.submissions(self._office)}; {self._waiting} wait since {since.isoformat(timespec='seconds')}"
+
+    def check(self) -> str | None:
+        """What keeps submissions in the outbox, for the gateway's pages; None while they get to Kafka."""
+        return self.refused() or self.unanswered()
 
     def vitals(self) -> RelayLane:
         """How many wait, and since when anything is refused, for the heartbeats of this process."""
@@ -130,6 +145,7 @@ class Lane:
                 return False
             self._after = batch[-1].seq if self._held else 0
             self.progress.moved()
+        self._unanswered_since = None
         await self._count()
         return True
 
@@ -140,6 +156,7 @@ class Lane:
             sent = await self._sender.send_all([record_of(one) for one in batch])
         except CannotTell as error:
             log.warning("relay_waits", office=self._office, error=error.problem.code)
+            self._unanswered_since = self._unanswered_since or datetime.now(UTC)
             return [None] * len(batch)
         crashpoints.reached("relay.acknowledged")
         outcomes = list(zip(batch, sent, strict=True))
@@ -149,6 +166,7 @@ class Lane:
         self._hold([(one, refusal) for one, refusal in outcomes if isinstance(refusal, KafkaRefusal)])
         if None in sent:
             log.warning("relay_waits", office=self._office, unknown=sent.count(None))
+            self._unanswered_since = self._unanswered_since or datetime.now(UTC)
         return sent
 
     def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:

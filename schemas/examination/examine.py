@@ -121,8 +121,11 @@ def _unnamed(root: etree._Element, row: Row) -> list[Finding]:
     """The finding that a message is not what its row can name; the last of all, because most others say more."""
     if row.type_of(root) is not None:
         return []
-    expected = f"expected: {', '.join(row.roots)}" if row.roots else "the root element's name does not end in a number"
-    return [Finding(problems.NAME_NOT_CARRIED, "name", expected, line_of(root), path_of(root))]
+    if row.schema_set is not None:
+        detail = "the name of the root element has other characters than letters of ASCII, digits, '.', '_' and '-', or more than 200"
+    else:
+        detail = f"expected: {', '.join(row.roots)}" if row.roots else "the name of the root element does not end in a number"
+    return [Finding(problems.NAME_NOT_CARRIED, "name", detail, line_of(root), path_of(root))]
 
 
 def _in_known_names(found: Iterable[Finding], row: Row) -> tuple[Finding, ...]:

@@ -239,12 +239,14 @@ async def test_what_has_no_answer_goes_before_what_follows(box: Outbox, lane: La
     assert [value for _, value in kafka.taken] == [b"a", b"b", b"c", b"d", b"e"]
 
 
-async def test_kafka_away_holds_nothing(box: Outbox, lane: Lane, kafka: Kafka) -> None:
-    """While no broker answers nothing counts as refused; afterwards everything goes."""
+async def test_kafka_away_holds_nothing(box: Outbox, lane: Lane, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While no broker answers nothing counts as refused, and after some seconds it is told what waits; afterwards everything goes."""
     kafka.away = True
     await accept(box, b"a")
     async with running(lane):
         await until(lambda: kafka.calls > 2)
-        assert lane.refused() is None
+        assert (lane.refused(), lane.check()) == (None, None)
+        monkeypatch.setattr(relay, "_SOON_S", 0.0)
+        assert (lane.check() or "").startswith(f"Kafka does not answer for {TOPIC}; 1 wait since 20")
         kafka.away = False
-        await until(lambda: len(kafka.taken) == 1)
+        await until(lambda: len(kafka.taken) == 1 and lane.check() is None)
