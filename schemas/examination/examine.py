@@ -10,7 +10,7 @@ What 1 to 3 refuse is the only finding, because what follows would mislead. From
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,9 +128,10 @@ def _unnamed(root: etree._Element, row: Row) -> list[Finding]:
     return [Finding(problems.NAME_NOT_CARRIED, "name", detail, line_of(root), path_of(root))]
 
 
-def _in_known_names(found: Iterable[Finding], row: Row) -> tuple[Finding, ...]:
+def _in_known_names(found: Sequence[Finding], row: Row) -> tuple[Finding, ...]:
     """The findings with paths that tell nothing of a sender's own words."""
-    return tuple(replace(finding, path=in_known_names(finding.path, row.names)) for finding in found)
+    names = row.names if found else frozenset()
+    return tuple(replace(finding, path=in_known_names(finding.path, names)) for finding in found)
 
 
 def _of(error: Rejected) -> Finding:
