@@ -32,7 +32,7 @@ from schemas import problems
 from schemas.errors import CannotTell
 
 
-class InvalidRecordError(BrokerResponseError):
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc] # the client has no types
     """A broker does not take a record as it is. The client has no name for this answer of Kafka's and would call it unknown."""
 
     errno = 87

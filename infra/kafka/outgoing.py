@@ -67,7 +67,8 @@ def size_bytes(record: Outgoing) -> int:
     batch = DefaultRecordBatchBuilder(
         magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=0
     )
-    return batch.size() + batch.size_in_bytes(0, 0, record.key, record.value, list(record.headers))
+    size: int = batch.size() + batch.size_in_bytes(0, 0, record.key, record.value, list(record.headers))
+    return size
 
 
 def partition_of(key: bytes | None) -> int:

@@ -7,9 +7,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from consumers.delivery import failures
 from infra.kafka.outgoing import Outgoing, size_bytes
-from producers.intake import publishable
 from producers.outbox.record import record_of
-from schemas import topics, xml
+from schemas import headers, topics, xml
 from schemas.copies import Place, headers_of_copy
 from schemas.headers import CopyHeader, Header
 from tests import builders, outboxes
@@ -29,12 +28,12 @@ LONGEST = {
 
 
 @pytest.mark.parametrize("value", [None, b"", b"x", b"x" * 63, b"x" * 64, b"x" * 8_191, b"x" * 8_192, b"x" * 1_100_000])
-@pytest.mark.parametrize("headers", [(), (("a", b"1"), ("b", None), ("ü" * 70, b"x" * 70))])
-def test_a_record_is_as_large_as_its_batch(value: bytes | None, headers: tuple[tuple[str, bytes | None], ...]) -> None:
+@pytest.mark.parametrize("with_headers", [(), (("a", b"1"), ("b", None), ("ü" * 70, b"x" * 70))])
+def test_a_record_is_as_large_as_its_batch(value: bytes | None, with_headers: tuple[tuple[str, bytes | None], ...]) -> None:
     """The size is that of a batch with the record alone, byte for byte."""
     batch = BatchBuilder(256 * 1024, 0, is_transactional=False, key_serializer=None, value_serializer=None)
-    batch.append(timestamp=None, key=b"key", value=value, headers=list(headers))
-    assert size_bytes(Outgoing("t", b"key", value, headers)) == batch.size()
+    batch.append(timestamp=None, key=b"key", value=value, headers=list(with_headers))
+    assert size_bytes(Outgoing("t", b"key", value, with_headers)) == batch.size()
 
 
 @pytest.mark.parametrize(("body", "content_type"), [(VALID, XML), (VALID_JSON, JSON)], ids=["message", "form"])
@@ -70,7 +69,7 @@ def test_copies_of_the_largest_record_fit() -> None:
 
 async def test_no_header_of_any_length_is_stored(bus: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a header ever say what it may not, the submission is refused before it is stored, and the answer names the header only."""
-    monkeypatch.setattr(publishable.headers, "misfit", lambda _: Header.TYPE)
+    monkeypatch.setattr(headers, "misfit", lambda _: Header.TYPE)
     response = await bus.post(VALID)
     assert (problem_of(response), "ce_type" in response.text) == ((422, "name-not-carried"), True)
     assert await builders.waiting(bus.box) == []
