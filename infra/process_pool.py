@@ -32,7 +32,11 @@ Result = TypeVar("Result")
 
 _START_TIMEOUT_S: Final = 60.0
 _TRIES: Final = 2
-"""A worker may end without fault of its input, for example by the kernel's choice when memory is short."""
+"""A worker may be killed without fault of its input, for example by the kernel's choice when memory is short. What passes a limit of its
+own is not tried again: it would cost as much once more.
+"""
+_OF_LIMITS: Final = (signal.SIGXCPU, None)
+"""How a worker ends that has used up its processor time, or what is left of its memory: then Python itself gives up."""
 _context = multiprocessing.get_context("forkserver")
 _starting = threading.Lock()
 """`multiprocessing` keeps its list of children without a lock."""
@@ -67,11 +71,11 @@ class ProcessPool:
 
     async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
         """What the function returns. Called in the event loop, which it does not block; calls beyond `size` wait for their turn. A function
-        whose worker ended is called once more, in another one.
+        whose worker was killed is called once more, in another one, unless it was for passing a limit.
 
         Raises:
             StadtbusError: as the function raises it.
-            Rejected: message-too-complex, when the call passes a limit or its worker ends twice; reading-stalled, when it gets no time.
+            Rejected: message-too-complex, when the call passes a limit or its worker is killed twice; reading-stalled, when it gets no time.
             RuntimeError: the function raised something else. Class and place are told, not its text, which may quote the input.
         """
         result: Result = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, pickle.dumps((function, args)))
@@ -89,8 +93,10 @@ class ProcessPool:
             try:
                 answer = worker.ask(request)
             except (EOFError, OSError):
-                worker.end()
-                log.warning("worker_ended")
+                signal_number = worker.end()
+                log.warning("worker_ended", signal=signal_number)
+                if signal_number in _OF_LIMITS:
+                    break
                 continue
             if isinstance(answer, _Spent):
                 worker.end()
@@ -147,12 +153,14 @@ class _Worker:
         """Whether an idle worker is gone: nobody asked, so all there is to read is the end."""
         return self._connection.poll()
 
-    def end(self) -> None:
-        """Kill the process."""
+    def end(self) -> int | None:
+        """Kill the process; the signal that ended it, which is another one where it had ended before. None: it ended by itself."""
         with _starting:
             self._process.kill()
             self._process.join()
         self._connection.close()
+        code = self._process.exitcode
+        return -code if code is not None and code < 0 else None
 
     def _require_start(self) -> None:
         try:

@@ -1,19 +1,20 @@
 """DIN 91379:2022-08: does a text hold only the characters and sequences that its datatype, A to E, allows?
 
 The norm knows 930 entries: single characters and sequences of a letter and marks; a mark alone is in no datatype. Text is read in Unicode
-form NFC, from the left, the longest entry first. What was sent is never changed here. The empty text fits every datatype.
+form NFC, from the left, the longest entry first; one with more marks in a row than `schemas.nfc` takes fits none, and is read as it was sent. What was sent is
+never changed here. The empty text fits every datatype.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
 from schemas.din91379_tables import CHARACTERS, SEARCH_FORM, SEQUENCES
+from schemas.nfc import nfc
 
 Datatype = Literal["A", "B", "C", "D", "E"]
 """A names of persons, B places and other names, C the general string, D legal persons and products, E everything."""
@@ -50,7 +51,7 @@ def disallowed(text: str, datatype: Datatype) -> Iterator[DisallowedCharacter]:
     pattern = _pattern(datatype)
     if pattern.fullmatch(text):  # every entry is NFC and begins with a character that joins no other: what fits as sent is NFC too
         return
-    text = unicodedata.normalize("NFC", text)
+    text = nfc(text)
     position = 0
     while (position := _end_of_fitting(pattern, text, position)) < len(text):
         yield DisallowedCharacter(position, f"U+{ord(text[position]):04X}", _group_of().get(text[position], "in no type"))
@@ -73,7 +74,7 @@ def looks_like_mojibake(text: str) -> bool:
 
 def search_form(text: str) -> str:
     """The form in which names are compared, never stored: `Müller` and `MUELLER` become the same; what is no Latin letter stays."""
-    return _search_pattern().sub(lambda letter: _search_table()[letter[0]], unicodedata.normalize("NFC", text))
+    return _search_pattern().sub(lambda letter: _search_table()[letter[0]], nfc(text))
 
 
 def _end_of_fitting(pattern: re.Pattern[str], text: str, begin: int) -> int:

@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from lxml import etree
 
 from schemas.problems import Problem
+
+_LONGEST_NAME: Final = 100
+"""In characters. No standard has an element with such a name."""
 
 
 class Severity(StrEnum):
@@ -101,14 +104,33 @@ def line_of(element: etree._Element) -> int | None:
     return element.sourceline  # type: ignore[return-value] # the stubs have it wrong
 
 
+class Paths:
+    """The paths of elements of one message, which does not change meanwhile. Siblings are counted once, however many of them are asked for."""
+
+    def __init__(self) -> None:
+        self._steps: dict[etree._Element, str] = {}
+
+    def of(self, element: etree._Element) -> str:
+        """The place of an element as names with prefix, and positions where several siblings have the name."""
+        return "/" + "/".join(reversed([self._step(one) for one in (element, *element.iterancestors())]))
+
+    def _step(self, element: etree._Element) -> str:
+        around = element.getparent()
+        if around is None:
+            return _name(element)
+        if element not in self._steps:
+            same: dict[str, list[etree._Element]] = {}
+            for child in around.iterchildren("*"):
+                same.setdefault(child.tag, []).append(child)
+            for children in same.values():
+                self._steps |= {child: f"{_name(child)}[{number}]" for number, child in enumerate(children, 1)}
+            self._steps |= {children[0]: _name(children[0]) for children in same.values() if len(children) == 1}
+        return self._steps[element]
+
+
 def path_of(element: etree._Element) -> str:
-    """The place of an element as names with prefix, and positions where several siblings have the name."""
-    steps = []
-    for step in (element, *element.iterancestors()):
-        before, after = (step.itersiblings(step.tag, preceding=preceding) for preceding in (True, False))
-        position = 1 + sum(1 for _ in before)
-        steps.append(f"{_name(step)}[{position}]" if position > 1 or next(after, None) is not None else _name(step))
-    return "/" + "/".join(reversed(steps))
+    """The path of one element alone, as `Paths` has it."""
+    return Paths().of(element)
 
 
 def in_known_names(path: str, known: Container[str]) -> str:
@@ -128,5 +150,6 @@ def _in_known_names(step: str, known: Container[str]) -> str:
 
 
 def _name(element: etree._Element) -> str:
-    local_name = etree.QName(element).localname
+    """Cut off where it is longer than names are: else a few long ones would stand in the path of each element inside them."""
+    local_name = etree.QName(element).localname[:_LONGEST_NAME]
     return f"{element.prefix}:{local_name}" if element.prefix else local_name

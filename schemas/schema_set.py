@@ -7,9 +7,8 @@ looked for in the folders of the schema set, in their order. Nothing is loaded f
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Final
@@ -19,7 +18,7 @@ from lxml import etree
 
 from schemas import problems
 from schemas.errors import UsageError
-from schemas.findings import Finding, path_of
+from schemas.findings import Finding, Paths
 
 PACKAGE_XSD: Final = Path(__file__).with_name("xsd")
 STUBS: Final = PACKAGE_XSD / "stubs"
@@ -96,7 +95,8 @@ class SchemaSet:
             with _collapsed(root, log) as changed:
                 if changed:
                     log = [] if schema.validate(root) else list(schema.error_log)  # type: ignore[call-overload]
-        return [_finding(root, entry) for entry in log[:MAX_FINDINGS]]
+        elements, paths = _Elements(root), Paths()
+        return [_finding(elements, paths, entry) for entry in log[:MAX_FINDINGS]]
 
     def _schema(self) -> etree.XMLSchema:
         if self._compiled is None:
@@ -171,8 +171,8 @@ def _collapsed(root: etree._Element, log: Sequence[etree._LogEntry]) -> Iterator
     libxml2 forgets to collapse blanks around dates, times and durations, unless a pattern, an enumeration or a union is checked too.
     Whatever it says to be not of its type is of a type whose outer blanks do not count: of strings, the only ones where they do, any text is.
     """
-    places = {(entry.path, _attribute_of(entry)) for entry in log if entry.type_name == _NOT_OF_TYPE}
-    found = list(_with_outer_blanks(root, places)) if places else []
+    places = dict.fromkeys((entry.path, _attribute_of(entry)) for entry in log if entry.type_name == _NOT_OF_TYPE)
+    found = list(_with_outer_blanks(root, places))
     for element, attribute, value in found:
         _set(element, attribute, value.strip(_BLANKS))
     try:
@@ -182,15 +182,14 @@ def _collapsed(root: etree._Element, log: Sequence[etree._LogEntry]) -> Iterator
             _set(element, attribute, value)
 
 
-def _with_outer_blanks(root: etree._Element, places: Container[tuple[str, str]]) -> Iterator[tuple[etree._Element, str, str]]:
+def _with_outer_blanks(root: etree._Element, places: Iterable[tuple[str, str]]) -> Iterator[tuple[etree._Element, str, str]]:
     """Of these places the elements and the names of attributes, empty for the text itself, with their values."""
-    tree = root.getroottree()
-    for element in root.iter("*"):
-        values = {"": element.text or ""} | {str(name): element.get(name, "") for name in element.attrib}
-        blank = {name: value for name, value in values.items() if value.strip(_BLANKS) not in (value, "")}
-        path = tree.getpath(element) if blank else ""
-        for name, value in blank.items():
-            if (path, name.rpartition("}")[2]) in places:
+    elements = _Elements(root)
+    for path, attribute in places:
+        element = elements.at(path)
+        values = {str(name): value for name, value in element.items()} if attribute else {"": element.text or ""}
+        for name, value in values.items():
+            if name.rpartition("}")[2] == attribute and value.strip(_BLANKS) not in (value, ""):
                 yield element, name, value
 
 
@@ -207,18 +206,17 @@ def _attribute_of(entry: etree._LogEntry) -> str:
     return found[1] if found else ""
 
 
-def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
-    element = _element_at(root, entry.path)
-    if element is root and entry.type_name == _UNKNOWN_ROOT:
-        return Finding(
-            problems.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path_of(root)
-        )
+def _finding(elements: _Elements, paths: Paths, entry: etree._LogEntry) -> Finding:
+    element = elements.at(entry.path)
+    path = paths.of(element)
+    if element.getparent() is None and entry.type_name == _UNKNOWN_ROOT:
+        return Finding(problems.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path)
     words = _WORDS.get(entry.type_name, "the schema does not allow this")
     expected = ", ".join(_expected(entry))
     detail = f"{words}{expected and '; expected: '}{expected} ({entry.type_name})"
     if attribute := _attribute_of(entry):
-        return Finding(problems.NOT_VALID, "xsd", detail, entry.line, f"{path_of(element)}/@{attribute}", value=element.get(attribute))
-    return Finding(problems.NOT_VALID, "xsd", detail, entry.line, path_of(element), value=element.text)
+        return Finding(problems.NOT_VALID, "xsd", detail, entry.line, f"{path}/@{attribute}", value=element.get(attribute))
+    return Finding(problems.NOT_VALID, "xsd", detail, entry.line, path, value=element.text)
 
 
 def _expected(entry: etree._LogEntry) -> list[str]:
@@ -227,13 +225,26 @@ def _expected(entry: etree._LogEntry) -> list[str]:
     return _LOCAL_NAME.findall(listed[1]) if listed else []
 
 
-def _element_at(root: etree._Element, path: str) -> etree._Element:
-    """The element of a path of libxml2, which writes `*[3]` for the third of all siblings where a default namespace is declared."""
-    element = root
-    for step in path.split("/")[2:]:
-        name, _, position = step.rstrip("]").partition("[")
-        prefix, _, local_name = name.rpartition(":")
-        siblings = element.iterchildren(f"{{*}}{local_name}")  # {*}* is any element
-        same = siblings if name == "*" else (child for child in siblings if (child.prefix or "") == prefix)
-        element = next(islice(same, int(position or 1) - 1, None))
-    return element
+class _Elements:
+    """The elements of a message by the paths of libxml2. Siblings are counted once, however many of them are asked for."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self._root = root
+        self._children: dict[etree._Element, dict[str, list[etree._Element]]] = {}
+
+    def at(self, path: str) -> etree._Element:
+        """The element at a path. `*[3]` is the third of all siblings: libxml2 writes so where a default namespace is declared."""
+        element = self._root
+        for step in path.split("/")[2:]:
+            name, _, position = step.rstrip("]").partition("[")
+            element = self._below(element)[name][int(position or 1) - 1]
+        return element
+
+    def _below(self, element: etree._Element) -> dict[str, list[etree._Element]]:
+        """The children by their names with prefix, and all of them as `*`."""
+        if element not in self._children:
+            named = self._children[element] = {"*": list(element.iterchildren("*"))}
+            for child in named["*"]:
+                local_name = etree.QName(child).localname
+                named.setdefault(f"{child.prefix}:{local_name}" if child.prefix else local_name, []).append(child)
+        return self._children[element]

@@ -119,7 +119,7 @@ def _check_complexity(body: bytes, root: etree._Element) -> None:
         _find_excess(root)
 
 
-_WIDE_OR_DEEP: Final = etree.XPath(f"boolean(//*[@*[{MAX_ATTRIBUTES + 1}]] | {'/*' * (MAX_DEPTH + 1)})")
+_WIDE_OR_DEEP: Final = etree.XPath(f"//*[@*[{MAX_ATTRIBUTES + 1}]] or {'/*' * (MAX_DEPTH + 1)}")
 
 
 def _find_excess(root: etree._Element) -> None:

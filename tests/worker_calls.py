@@ -70,6 +70,20 @@ def end_itself_once(marker: str) -> int:
     return 1
 
 
+def loop_noted(marker: str) -> int:
+    """Notes that it was called, and never ends."""
+    with Path(marker).open("a", encoding="ascii") as file:
+        file.write("x")
+    return loop(b"x")
+
+
+def end_for_want_of_memory(marker: str) -> int:
+    """Notes that it was called, and ends as Python does that cannot even say that it has no memory."""
+    with Path(marker).open("a", encoding="ascii") as file:
+        file.write("x")
+    os._exit(1)
+
+
 def refuse(body: bytes) -> int:
     """As a parser does."""
     raise Rejected(problems.NOT_WELL_FORMED, f"{len(body)} bytes", where="line 1")

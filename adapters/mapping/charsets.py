@@ -24,6 +24,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
+from schemas.nfc import first_long_run, nfc
+
 _UMLAUTS: Final = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 _LETTERS: Final = dict(zip("ĐđĦħıĸŁłŊŋŦŧƇƈƏəǤǥƗɨƵƶƷʒẞ", "DdHhikLlNnTtCcEeGgIiZzZzß", strict=True))
 """Letters of DIN 91379 that have no decomposition."""
@@ -58,14 +60,16 @@ def known(charset: str) -> bool:
 
 
 def fit(text: str, charset: str, rule: Literal["refuse", "transliterate", "replace"]) -> str | None:
-    """The text by the rule, or None where nothing fits."""
+    """The text by the rule, or None where nothing fits: also where it has more marks in a row than `schemas.nfc` takes."""
     if has(text, charset):
         return text
     text = "".join(one if has(one, charset) else _space(one) for one in text)
     if rule == "replace":
         return text.encode(charset, "replace").decode(charset)
     if rule == "transliterate":
-        text = "".join(_fit_letter(one, charset) for one in _LETTER.findall(unicodedata.normalize("NFC", text)))
+        if first_long_run(text) is not None:
+            return None
+        text = "".join(_fit_letter(one, charset) for one in _LETTER.findall(nfc(text)))
     return text if has(text, charset) else None
 
 
@@ -87,8 +91,8 @@ def _fit_letter(letter: str, charset: str) -> str:
     """A character with the marks that follow it."""
     if has(letter, charset):
         return letter
-    if umlaut := _UMLAUT.fullmatch(unicodedata.normalize("NFD", letter)):
-        letter = unicodedata.normalize("NFC", "".join(filter(None, umlaut.groups())))
+    if umlaut := _UMLAUT.fullmatch(unicodedata.normalize("NFD", letter)):  # noqa: TID251 - of one letter
+        letter = nfc("".join(filter(None, umlaut.groups())))
     return "".join(_fit_one(character, charset) for character in letter)
 
 
@@ -97,7 +101,7 @@ def _fit_one(character: str, charset: str) -> str:
         return character
     if character in REPLACED:
         return "".join(_fit_one(part, charset) for part in REPLACED[character])
-    parts = (part for part in unicodedata.normalize("NFKD", character) if not _goes(part))
+    parts = (part for part in unicodedata.normalize("NFKD", character) if not _goes(part))  # noqa: TID251 - of one character
     return "".join(part if part == character else _fit_one(part, charset) for part in parts)
 
 

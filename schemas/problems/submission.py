@@ -100,6 +100,12 @@ ID_EMPTY = Problem(
 TEXT_NOT_NFC = Problem(
     "text-not-nfc", "Text is not in Unicode form NFC", "Normalise all text to NFC before sending (DIN 91379).", xoev="S999"
 )
+MARKS = Problem(
+    "too-many-marks",
+    "A letter has more combining marks than the bus takes",
+    "Look at the text at its source: no language writes so many marks over one letter (at most 30 in a row are taken, Unicode Standard Annex 15).",
+    xoev="S999",
+)
 EMPTY_TEXT = Problem(
     "empty-text", "A text is empty", "Fill it in; where the schema allows, leave out the element or attribute.", xoev="S030"
 )

@@ -95,6 +95,15 @@ async def test_death_of_a_worker_without_fault_of_the_message(workers: ProcessPo
     assert await workers.run(calls.end_itself_once, str(tmp_path / "marker")) == 1
 
 
+@pytest.mark.parametrize("function", [calls.loop_noted, calls.end_for_want_of_memory])
+async def test_what_passed_a_limit_is_not_tried_again(workers: ProcessPool, tmp_path: Path, function: Callable[[str], int]) -> None:
+    """Who wants to use the workers up pays with one call for one limit."""
+    marker = tmp_path / "marker"
+    with pytest.raises(Rejected) as refused:
+        await workers.run(function, str(marker))
+    assert (refused.value.problem, marker.read_text("ascii")) == (problems.TOO_COMPLEX, "x")
+
+
 async def test_refusal_comes_back_as_it_is(workers: ProcessPool) -> None:
     """Our own errors keep problem, detail and place; the worker stays."""
     before = await workers.run(calls.process_id)

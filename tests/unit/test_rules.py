@@ -35,6 +35,7 @@ BROKEN = {
     "id-identifies": re.sub(f"(?<=<antragsidentifikation>){ID}", NIL, VALID),
     "time-complete": VALID.replace(".000+00:00</erst", "</erst"),
     "key-in-directory": VALID.replace("<kennung>kop:00000001", "<kennung>kop-1"),
+    "marks-bounded": VALID.replace("Schön", "Scho" + "\u0301\u0327" * 16 + "n"),
     "text-in-nfc": VALID.replace("Schön", "Scho\u0308n"),
     "din-91379": VALID.replace("<name>Schön", "<name>Schön\u2014"),
     "encoded-once": VALID.replace("<ort>Augsburg", "<ort>KÃ¶ln"),

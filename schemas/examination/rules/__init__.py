@@ -21,7 +21,7 @@ from schemas.examination.rules import checks
 from schemas.examination.rules.checks import Check
 from schemas.examination.rules.subject import Subject
 from schemas.examination.rules.texts import TEXTS, RuleTexts
-from schemas.findings import Breach, Finding, Severity, line_of, path_of
+from schemas.findings import Breach, Finding, Paths, Severity, line_of
 from schemas.problems import Problem
 from schemas.schema_set import MAX_FINDINGS
 
@@ -52,16 +52,17 @@ class Rule:
         """What it asks, in German and English."""
         return TEXTS[self.name]
 
-    def finding(self, breach: Breach, severity: Severity) -> Finding:
+    def finding(self, breach: Breach, severity: Severity, paths: Paths) -> Finding:
         """The breach as a finding of that severity."""
-        place = f"{path_of(breach.element)}/@{breach.attribute}" if breach.attribute else path_of(breach.element)
+        place = f"{paths.of(breach.element)}/@{breach.attribute}" if breach.attribute else paths.of(breach.element)
         return Finding(self.problem, self.name, breach.detail, line_of(breach.element), place, severity, breach.value)
 
 
 def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
     """The breaches of these rules in a message, rule by rule in their order, at most MAX_FINDINGS of each."""
+    paths = Paths()
     return [
-        rule.finding(breach, severity)
+        rule.finding(breach, severity, paths)
         for rule in rules
         if (severity := rule.own if subject.own else rule.genuine) is not None and not (rule.surely_kept and rule.surely_kept(subject))
         for breach in islice(rule.check(subject), MAX_FINDINGS)
@@ -72,6 +73,7 @@ def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
 
 _XOEV: Final = "XÖV-Basisnachricht G2G 1.1"
 _DIN: Final = "DIN 91379:2022-08"
+_UAX_15: Final = "Unicode Standard Annex 15, section 13"
 _all_text_fits: Final = attrgetter("all_text_fits")
 _inconspicuous: Final = attrgetter("inconspicuous")
 
@@ -92,6 +94,7 @@ AFTER_SCHEMA: Final = (
     Rule("id-identifies", "H7", problems.ID_EMPTY, "RFC 9562, sections 5.9 and 5.10", checks.ids_identify, genuine=Severity.ERROR),
     Rule("time-complete", "H2", problems.TIME_INCOMPLETE, _XOEV, checks.time_complete),
     Rule("key-in-directory", "H4", problems.AUTHORITY_KEY, f"{SHIPPED.prefixes}", checks.key_in_directory),
+    Rule("marks-bounded", "H6", problems.MARKS, _UAX_15, checks.marks_bounded, genuine=Severity.ERROR, surely_kept=_all_text_fits),
     Rule("text-in-nfc", "H6", problems.TEXT_NOT_NFC, _DIN, checks.text_in_nfc, surely_kept=_all_text_fits),
     Rule("din-91379", "H6", problems.CHARACTER, _DIN, checks.characters_fit, surely_kept=_all_text_fits),
     Rule("encoded-once", "H6", problems.TWICE_ENCODED, "Stadtbus", checks.encoded_once, own=Severity.WARNING, surely_kept=_all_text_fits),

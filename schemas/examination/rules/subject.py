@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -20,6 +19,7 @@ from schemas.examination.rules.xpaths import Select
 from schemas.findings import Breach
 from schemas.message.header import MessageHeader
 from schemas.message.xsd import datatypes
+from schemas.nfc import is_nfc
 
 # What a text that was encoded twice is made of: UTF-8's first byte of several, then one that follows it, both read as Windows-1252.
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
@@ -91,16 +91,34 @@ class Subject:
             claim = Claim(*sent) if len(sent) == len(fields(Claim)) else None
         return None if claim is None else _route(self.catalogue, claim, self.today)
 
-    def texts(self) -> Iterator[PlacedText]:
+    @cached_property
+    def texts(self) -> tuple[PlacedText, ...]:
         """Every text and attribute value, with the datatype of its field."""
+        return tuple(self._placed())
+
+    def _placed(self) -> Iterator[PlacedText]:
         types: Mapping[str, Datatype] = datatypes() if self.own else {}
-        for element in self.root.iter("*"):
-            path = _field_path(element)
+        for element, path in self._with_paths():
             for value in (element.text, *(child.tail for child in element)):
                 if value and not value.isspace():
-                    yield PlacedText(value, types.get(path, "C"), element)
-            for name in map(str, element.attrib):
-                yield PlacedText(element.get(name, ""), types.get(f"{path}/@{name}".lstrip("/"), "C"), element, name)
+                    yield PlacedText(value, "C" if path is None else types.get(path, "C"), element)
+            for name, value in element.items():
+                kind = "C" if path is None else types.get(f"{path}/@{name}".lstrip("/"), "C")
+                yield PlacedText(value, kind, element, name)
+
+    def _with_paths(self) -> Iterator[tuple[etree._Element, str | None]]:
+        """Every element with its local names from the root's child on, as `datatypes` has them; None where `datatypes` has no such path.
+
+        Each path is made of that of the element around it, which is a known one and so is short: nobody walks back to the root.
+        """
+        known = _known_paths()
+        paths: dict[etree._Element, str | None] = {}
+        for element in self.root.iter("*"):
+            around = "" if element is self.root else paths[element.getparent()]
+            name = etree.QName(element).localname
+            path = "" if element is self.root else None if around is None else f"{around}/{name}".lstrip("/")
+            paths[element] = path if path in known else None
+            yield element, paths[element]
 
     @cached_property
     def inconspicuous(self) -> bool:
@@ -117,7 +135,7 @@ class Subject:
         return (
             not (b"&" in self.body and b"&#" in self.body)  # one byte is found much faster than two
             and not _MARK.search(letters)  # a mark is right or wrong by the letter before it, which may be ASCII
-            and unicodedata.is_normalized("NFC", letters)
+            and is_nfc(letters)
             and first_disallowed(letters, "C") is None
             and not _MOJIBAKE.search(letters)
             and not (self.own and self._breaks_narrow(letters))
@@ -154,10 +172,11 @@ def _route(catalogue: Catalogue, claim: Claim, on: date) -> Route | Rejected:
         return error
 
 
-def _field_path(element: etree._Element) -> str:
-    """Local names from the root's child on, as `datatypes` has them; empty for the root."""
-    names = [etree.QName(one).localname for one in (element, *element.iterancestors())]
-    return "/".join(reversed(names[:-1]))
+@cache
+def _known_paths() -> frozenset[str]:
+    """The paths of `datatypes` with those of all elements around them; the root has the empty one."""
+    steps = [path.split("/") for path in datatypes()]
+    return frozenset("/".join(names[:end]) for names in steps for end in range(len(names) + 1))
 
 
 @cache
@@ -170,4 +189,4 @@ def _narrow() -> Mapping[Datatype, Select]:
     for path, datatype in datatypes().items():
         if datatype != "C":
             paths["A" if datatype == "A" else "B"].append(f"{path}/text()")
-    return {datatype: etree.XPath(" | ".join(found), smart_strings=False) for datatype, found in paths.items()}
+    return {datatype: xpaths.one_by_one(found) for datatype, found in paths.items()}

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from schemas import ids, moments
 from schemas.codelists import SHIPPED
 from schemas.examination.rules.checks import MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS
+from schemas.nfc import MAX_MARKS
 
 
 class RuleTexts(NamedTuple):
@@ -82,6 +83,11 @@ TEXTS: Final[Mapping[str, RuleTexts]] = {
         "Where the directory is DVDV, kennung is a prefix of the list (below), a colon and the key.",
         "Wo das Verzeichnis DVDV ist, besteht kennung aus einem Präfix der Liste (unten), Doppelpunkt und Schlüssel.",
         "kennung wie im DVDV schreiben, zum Beispiel ags:09162000.",
+    ),
+    "marks-bounded": RuleTexts(
+        f"No text has more than {MAX_MARKS} combining marks in a row.",
+        f"Kein Text hat mehr als {MAX_MARKS} kombinierende Zeichen hintereinander.",
+        "Den Text an seiner Quelle ansehen: Keine Sprache setzt so viele Zeichen auf einen Buchstaben.",
     ),
     "text-in-nfc": RuleTexts(
         "All text is in Unicode form NFC.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, Final
 
 from lxml import etree
@@ -17,6 +18,12 @@ LISTS: Final[Mapping[str, tuple[str, ...]]] = {"leistung": (message.SERVICE_LIST
 DIRECTORIES: Final = ("DVDV",)
 
 
+def one_by_one(xpaths: Iterable[str]) -> Select:
+    """What several XPaths select, one after the other: of a union libxml2 compares each node with each."""
+    compiled = [etree.XPath(text, smart_strings=False) for text in xpaths]
+    return lambda element: chain.from_iterable(one(element) for one in compiled)
+
+
 def _not_in(codes: Iterable[str]) -> str:
     """An XPath condition: the code is none of these."""
     return f"not(contains(' {' '.join(codes)} ', concat(' ', normalize-space(), ' ')))"
@@ -28,22 +35,21 @@ def _none_of(texts: Iterable[str]) -> str:
 
 
 EMPTY: Final[Select] = etree.XPath(
-    "descendant::*[not(node()) and not(self::wert) and not(ancestor::fachnachricht)]"
-    " | descendant-or-self::*/@*[.='' and name() != 'test' and not(ancestor::fachnachricht)]/.."
+    "descendant-or-self::*[not(ancestor::fachnachricht)]"
+    "[not(node()) and not(self::wert) or not(self::fachnachricht) and @*[.='' and name() != 'test']]"
 )
+"""The element that it is asked of may be among them."""
 
 
-_OF_LISTS: Final = " | ".join(f"{name}[@listURI[{_none_of(uris)}]]" for name, uris in LISTS.items())
-_OF_CODES: Final = " | ".join(
-    (
-        f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(DIRECTORIES)}]",
-        "nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code",  # which of them are known is the catalogue's
-        *(
-            f"gebiet[normalize-space(@listURI) = '{uri}']/code[string-length(normalize-space()) != {digits}]"
-            for uri, digits in AREA_DIGITS.items()
-        ),
-    )
+_OF_LISTS: Final = tuple(f"{name}[@listURI[{_none_of(uris)}]]" for name, uris in LISTS.items())
+_OF_CODES: Final = (
+    f"nachrichtenkopf.g2g/*/verzeichnisdienst/code[{_not_in(DIRECTORIES)}]",
+    "nachrichtenkopf.g2g/*/erreichbarkeit/kanal/code",  # which of them are known is the catalogue's
+    *(
+        f"gebiet[normalize-space(@listURI) = '{uri}']/code[string-length(normalize-space()) != {digits}]"
+        for uri, digits in AREA_DIGITS.items()
+    ),
 )
-UNKNOWN_LISTS: Final[Select] = etree.XPath(_OF_LISTS)
-UNKNOWN_CODES: Final[Select] = etree.XPath(_OF_CODES)
-CONSPICUOUS: Final[Select] = etree.XPath(f"boolean(anlagen | @test | {_OF_LISTS} | {_OF_CODES})")
+UNKNOWN_LISTS: Final = one_by_one(_OF_LISTS)
+UNKNOWN_CODES: Final = one_by_one(_OF_CODES)
+CONSPICUOUS: Final[Select] = etree.XPath(" or ".join(("anlagen", "@test", *_OF_LISTS, *_OF_CODES)))
