@@ -171,7 +171,7 @@ def _collapsed(root: etree._Element, log: Sequence[etree._LogEntry]) -> Iterator
     libxml2 forgets to collapse blanks around dates, times and durations, unless a pattern, an enumeration or a union is checked too.
     Whatever it says to be not of its type is of a type whose outer blanks do not count: of strings, the only ones where they do, any text is.
     """
-    places = dict.fromkeys((entry.path, _attribute_of(entry)) for entry in log if entry.type_name == _NOT_OF_TYPE)
+    places = dict.fromkeys((_path_in(entry), _attribute_of(entry)) for entry in log if entry.type_name == _NOT_OF_TYPE)
     found = list(_with_outer_blanks(root, places))
     for element, attribute, value in found:
         _set(element, attribute, value.strip(_BLANKS))
@@ -187,7 +187,7 @@ def _with_outer_blanks(root: etree._Element, places: Iterable[tuple[str, str]]) 
     elements = _Elements(root)
     for path, attribute in places:
         element = elements.at(path)
-        values = {str(name): value for name, value in element.items()} if attribute else {"": element.text or ""}
+        values = {name: element.get(name, "") for name in map(str, element.attrib)} if attribute else {"": element.text or ""}
         for name, value in values.items():
             if name.rpartition("}")[2] == attribute and value.strip(_BLANKS) not in (value, ""):
                 yield element, name, value
@@ -200,6 +200,14 @@ def _set(element: etree._Element, attribute: str, value: str) -> None:
         element.text = value
 
 
+def _path_in(entry: etree._LogEntry) -> str:
+    """The path as libxml2 writes it, which cuts off what is very long; inside a letter, it is none."""
+    try:
+        return str(entry.path)
+    except UnicodeDecodeError:
+        return ""
+
+
 def _attribute_of(entry: etree._LogEntry) -> str:
     """The local name of the attribute that a finding of libxml2 is about; empty where it is the element."""
     found = _ATTRIBUTE.match(entry.message)
@@ -207,7 +215,7 @@ def _attribute_of(entry: etree._LogEntry) -> str:
 
 
 def _finding(elements: _Elements, paths: Paths, entry: etree._LogEntry) -> Finding:
-    element = elements.at(entry.path)
+    element = elements.at(_path_in(entry))
     path = paths.of(element)
     if element.getparent() is None and entry.type_name == _UNKNOWN_ROOT:
         return Finding(problems.UNKNOWN_MESSAGE, "xsd", "the schemas of this namespace have no such root element", entry.line, path)
@@ -233,11 +241,17 @@ class _Elements:
         self._children: dict[etree._Element, dict[str, list[etree._Element]]] = {}
 
     def at(self, path: str) -> etree._Element:
-        """The element at a path. `*[3]` is the third of all siblings: libxml2 writes so where a default namespace is declared."""
+        """The element at a path. `*[3]` is the third of all siblings: libxml2 writes so where a default namespace is declared.
+
+        Paths of very long names are cut off by libxml2; then it is the innermost element that is named in full.
+        """
         element = self._root
         for step in path.split("/")[2:]:
             name, _, position = step.rstrip("]").partition("[")
-            element = self._below(element)[name][int(position or 1) - 1]
+            named = self._below(element).get(name, ())[int(position or 1) - 1 :]
+            if not named:
+                break
+            element = named[0]
         return element
 
     def _below(self, element: etree._Element) -> dict[str, list[etree._Element]]:

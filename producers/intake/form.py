@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, Literal
@@ -13,7 +14,7 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 
 from producers.intake import form_faults
-from schemas import ids, message, problems
+from schemas import ids, message, problems, xml
 from schemas.catalogue import Route
 from schemas.errors import Rejected
 from schemas.findings import Finding
@@ -36,6 +37,10 @@ from schemas.message import (
 CATALOGUE_VERSION = "2026-04-30"
 """Date of the code lists (services, area keys) that the bus writes into messages."""
 _BOM: Final = b"\xef\xbb\xbf"
+MAX_NODES: Final = 2 * xml.MAX_ELEMENTS
+"""Objects, lists and values. No form has as many whose message passes: each value becomes an element."""
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_MARK: Final = re.compile(rb"[\[\]{},]")
 _LONGEST_INTEGER: Final = 18
 """In digits; such a number fits 64 bits."""
 
@@ -115,7 +120,7 @@ def content_sha512(body: bytes) -> str:
     It asks nothing of the content but that it is JSON: what was accepted once is known again, whatever is asked of forms today.
 
     Raises:
-        Rejected: form-invalid, if this is no JSON.
+        Rejected: form-invalid, if this is no JSON or nested too deep; message-too-complex, if it has more nodes than any form.
     """
     try:
         canonical = json.dumps(_content(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -159,8 +164,9 @@ def _content(body: bytes) -> Any:
     """What a JSON body holds. An integer that is too long becomes infinity, which the model refuses at its place.
 
     Raises:
-        Rejected: form-invalid; it names the message where the form has an id that can be read.
+        Rejected: form-invalid, or message-too-complex; it names the message where the form has an id that can be read.
     """
+    _check_complexity(body)
     try:
         text = body.removeprefix(_BOM).decode()
         return json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constants, parse_int=_integer)
@@ -173,6 +179,20 @@ def _content(body: bytes) -> Any:
         raise _no_json(str(error), message_id) from None
     except RecursionError:
         raise _no_json(_TOO_DEEP) from None
+
+
+def _check_complexity(body: bytes) -> None:
+    """Nodes and depth, counted before a reader makes objects of them. Most forms are far from both, which shows at once."""
+    if sum(map(body.count, (b"[", b"{", b","))) <= xml.MAX_DEPTH:
+        return
+    depth, nodes = 0, 1
+    for mark in _MARK.finditer(_STRING.sub(b"", body)):
+        depth += (mark[0] in b"[{") - (mark[0] in b"]}")
+        nodes += mark[0] not in b"]}"
+        if depth > xml.MAX_DEPTH:
+            raise _no_json(_TOO_DEEP)
+        if nodes > MAX_NODES:
+            raise Rejected(problems.TOO_COMPLEX, f"more than {MAX_NODES} values")
 
 
 class _Refused(ValueError):

@@ -33,7 +33,12 @@ REFUSERS: Final = (
         "producers/intake/call.py",
         (problems.MEDIA_TYPE, problems.TOO_SLOW, problems.TOO_LARGE),
     ),
-    Refuser(3, "A form is JSON, so that it can be compared.", "producers/intake/form.py", (problems.FORM_INVALID,)),
+    Refuser(
+        3,
+        "A form is JSON within the limits, so that it can be compared.",
+        "producers/intake/form.py",
+        (problems.FORM_INVALID, problems.TOO_COMPLEX),
+    ),
     Refuser(
         4,
         "The message is XML in UTF-8, without a DOCTYPE, within the limits.",

@@ -113,6 +113,16 @@ def test_body_without_schema_set_is_said_loudly() -> None:
     assert "Probe" in found.detail
 
 
+@pytest.mark.parametrize(
+    "name", ["n" * 600, "\u00fc" * 600, "x" + "\u00fc" * 600, "p:x" + "\u00fc" * 200], ids=["ascii", "cut between", "cut inside", "prefix"]
+)
+def test_place_of_a_name_that_libxml2_cuts_off(folder: Path, name: str) -> None:
+    """A breach inside elements with very long names is told at the innermost place that can be told."""
+    text = f'<p:probe.antrag.0100 id="1" xmlns:p="{NAMESPACE}"><{name}/></p:probe.antrag.0100>'
+    (found,) = schema_table.load(folder).row_for(of(NAMESPACE), TODAY).findings(xml.parse(text.encode()))
+    assert (found.problem, found.path) == (problems.NOT_VALID, "/p:probe.antrag.0100")
+
+
 def test_threads_share_a_schema_set(folder: Path) -> None:
     """Every thread gets the findings of its own message, and the set is compiled once."""
     row = schema_table.load(folder).row_for(of(NAMESPACE), TODAY)

@@ -24,6 +24,8 @@ from schemas.nfc import is_nfc
 # What a text that was encoded twice is made of: UTF-8's first byte of several, then one that follows it, both read as Windows-1252.
 _MOJIBAKE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 _MARK = re.compile("[\u0300-\u036f]")
+_ELSEWHERE: Final = "?"
+"""Stands for all paths of which `datatypes` has none; no element has that name."""
 _ASCII: Final = bytes(range(128))
 _CONTROLS: Final = (b"\t", b"\n", b"\r", b"\x7f")
 """All of ASCII that is XML without being printable."""
@@ -101,24 +103,22 @@ class Subject:
         for element, path in self._with_paths():
             for value in (element.text, *(child.tail for child in element)):
                 if value and not value.isspace():
-                    yield PlacedText(value, "C" if path is None else types.get(path, "C"), element)
-            for name, value in element.items():
-                kind = "C" if path is None else types.get(f"{path}/@{name}".lstrip("/"), "C")
-                yield PlacedText(value, kind, element, name)
+                    yield PlacedText(value, types.get(path, "C"), element)
+            for name in map(str, element.attrib):
+                yield PlacedText(element.get(name, ""), types.get(f"{path}/@{name}".lstrip("/"), "C"), element, name)
 
-    def _with_paths(self) -> Iterator[tuple[etree._Element, str | None]]:
-        """Every element with its local names from the root's child on, as `datatypes` has them; None where `datatypes` has no such path.
+    def _with_paths(self) -> Iterator[tuple[etree._Element, str]]:
+        """Every element with its local names from the root's child on, as `datatypes` has them; _ELSEWHERE where that has no such path.
 
-        Each path is made of that of the element around it, which is a known one and so is short: nobody walks back to the root.
+        Each path is made of the one around it, which is known and so is short: nobody walks back to the root.
         """
         known = _known_paths()
-        paths: dict[etree._Element, str | None] = {}
+        paths = {self.root: ""}
         for element in self.root.iter("*"):
-            around = "" if element is self.root else paths[element.getparent()]
-            name = etree.QName(element).localname
-            path = "" if element is self.root else None if around is None else f"{around}/{name}".lstrip("/")
-            paths[element] = path if path in known else None
             yield element, paths[element]
+            for child in element.iterchildren("*"):
+                path = f"{paths[element]}/{etree.QName(child).localname}".lstrip("/")
+                paths[child] = path if path in known else _ELSEWHERE
 
     @cached_property
     def inconspicuous(self) -> bool:

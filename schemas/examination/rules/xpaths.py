@@ -20,7 +20,7 @@ DIRECTORIES: Final = ("DVDV",)
 
 def one_by_one(xpaths: Iterable[str]) -> Select:
     """What several XPaths select, one after the other: of a union libxml2 compares each node with each."""
-    compiled = [etree.XPath(text, smart_strings=False) for text in xpaths]
+    compiled: list[Select] = [etree.XPath(text, smart_strings=False) for text in xpaths]
     return lambda element: chain.from_iterable(one(element) for one in compiled)
 
 
