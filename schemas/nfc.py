@@ -1,7 +1,7 @@
 """Unicode form NFC of text from outside, in time that grows with the text and no faster. Nothing else in the project may normalise.
 
 Normalising sorts the combining marks that follow each other, in time that grows with the square of their number. So runs of them are
-limited as in the Stream-Safe Text Format (Unicode Standard Annex 15, section 13), which no writing of any language comes near; what has a
+limited as in the Stream-Safe Text Format (Unicode Standard Annex 15), which no writing of any language comes near; what has a
 longer run is in no form, and is not normalised.
 """
 

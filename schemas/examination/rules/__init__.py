@@ -73,7 +73,7 @@ def findings(rules: Iterable[Rule], subject: Subject) -> list[Finding]:
 
 _XOEV: Final = "XÖV-Basisnachricht G2G 1.1"
 _DIN: Final = "DIN 91379:2022-08"
-_UAX_15: Final = "Unicode Standard Annex 15, section 13"
+_UAX_15: Final = "Unicode Standard Annex 15"
 _all_text_fits: Final = attrgetter("all_text_fits")
 _inconspicuous: Final = attrgetter("inconspicuous")
 
