@@ -15,8 +15,8 @@ dev: $(VENV)/.dev ## Install everything for development into .venv
 demo: $(VENV)/.run ## Three portals, a real Kafka, three back offices (ARGS="--once --json" for programs)
 	@$(BIN)/stadtbus demo $(ARGS)
 
-test: $(VENV)/.dev ## All tests, real Kafka and PostgreSQL included (ARGS are pytest's)
-	@$(BIN)/pytest $(ARGS)
+test: $(VENV)/.dev ## All tests, real Kafka and PostgreSQL included, two at a time (ARGS are pytest's)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
 	@$(BIN)/pytest tests/unit $(ARGS)
