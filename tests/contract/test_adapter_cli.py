@@ -23,6 +23,7 @@ from schemas.catalogue import Catalogue, Office
 from schemas.errors import Rejected, UsageError
 from stadtbus.adapter_tools import check, listing
 from stadtbus.cli import app
+from stadtbus.commands import terminal
 from stadtbus.settings import Settings
 
 OFFICE = "nuernberg.meldewesen"
@@ -68,7 +69,8 @@ def test_office_with_two_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two packages with an adapter for one office are told where adapters are listed, not only where one is wanted."""
     twice = (*entry_points(group=registry.ADAPTERS), EntryPoint(OFFICE, "other:Adapter", registry.ADAPTERS))
     monkeypatch.setattr(listing, "entry_points", lambda group: twice if group == registry.ADAPTERS else entry_points(group=group))
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["adapter", "list"])
+    monkeypatch.setattr(terminal.console, "width", 200)
+    result = give("list")
     assert result.exit_code == 1
     assert "more than one: other:Adapter, stadtbus; uninstall all but one" in result.stdout
 
