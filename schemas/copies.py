@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from schemas.headers import CopyHeader, Header, RawHeaders, decode
+from schemas.headers import UUID, CopyHeader, Header, RawHeaders, decode
 
-_IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
+_IDS = re.compile(rf"{UUID}|\d+")
 _FINGERPRINT_LENGTH = 12
 
 

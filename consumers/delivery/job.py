@@ -13,12 +13,12 @@ from infra.kafka.outgoing import Outgoing
 from schemas.copies import Copy, Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State
-from schemas.headers import CopyHeader, Header, RawHeaders
+from schemas.headers import FORMS, UUID, CopyHeader, Header, RawHeaders
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID: Final = re.compile(UUID)
 _CODES: Final = re.compile(r"[A-Za-z0-9._:+ -]{1,100}(\n[A-Za-z0-9._:+ -]{1,100}){3}")
 """Ids, names of portals, keys of services, times, a line each: they go into events as they are."""
-_TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE: Final = re.compile(FORMS[Header.TRACEPARENT].encode())
 
 _READ: Final = (Header.SUBMISSION, Header.OFFICE, Header.CASE, Header.SERVICE, Header.PORTAL, Header.ACCEPTED_AT)
 
