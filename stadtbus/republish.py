@@ -20,7 +20,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from consumers.desk.deadletters import CAUSE_GONE
-from consumers.desk.operations import note
+from consumers.desk.operations import write_down
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
 from infra.kafka.client_errors import unreachable
@@ -99,11 +99,10 @@ async def send_again(kafka: KafkaSettings, store: Store, lost: LostSubmissions, 
         UsageError: topics-missing.
         CannotTell: operation-not-recorded, kafka-unreachable, record-refused. Given again, it goes on where it stopped.
     """
-    await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
     operation = Operation(
         at=datetime.now(UTC), actor=actor, action=OperatorAction.REPUBLISH, office=lost.office, count=len(lost.submissions)
     )
-    await note(kafka, operation)
+    await write_down(kafka, operation)
     sender = Sender(kafka, "stadtbus-republish")
     try:
         copied = await _send_copies(kafka, sender, store, lost.rows(_PARKED), _parked_copy)

@@ -13,7 +13,7 @@ from consumers.delivery.ledger import Ledger
 from consumers.desk import offsets
 from consumers.desk.deadletters import DeadLetter, DeadLetters, DeadLetterState, read
 from consumers.desk.offsets import PartitionReset
-from consumers.desk.operations import note
+from consumers.desk.operations import write_down
 from consumers.desk.plan import Plan, Selection
 from consumers.desk.republisher import Republisher
 from consumers.desk.rollout import Lookup, Rollout, RolloutLimits, Tally
@@ -182,8 +182,7 @@ class Desk:
 
     async def _write_down(self, action: OperatorAction, office: str, about: Mapping[str, Any]) -> None:
         operation = Operation(at=datetime.now(UTC), actor=self._actor, action=action, office=office, **about)
-        await require_topics(self._kafka, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
-        await note(self._kafka, operation)
+        await write_down(self._kafka, operation)
 
     async def _record(self, letter: DeadLetter) -> ConsumerRecord:
         topic = letter.place.topic

@@ -7,12 +7,24 @@ import asyncio
 from aiokafka.errors import KafkaError
 
 from infra.kafka import streams
+from infra.kafka.admin import require_topics
 from infra.kafka.client_errors import is_refusal, name_of
 from infra.kafka.sender import SEND_TIMEOUT_S
 from infra.settings import KafkaSettings
 from schemas import problems, topics
 from schemas.errors import CannotTell
 from schemas.operations import Operation
+
+
+async def write_down(settings: KafkaSettings, operation: Operation) -> None:
+    """As `note`, after a look whether the topic is there: a command says at once what is missing, and does not wait for it.
+
+    Raises:
+        UsageError: topics-missing.
+        CannotTell: as `note`.
+    """
+    await require_topics(settings, [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS])
+    await note(settings, operation)
 
 
 async def note(settings: KafkaSettings, operation: Operation) -> None:
