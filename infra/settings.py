@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from infra import secret_files
 
 _HARMLESS: Final = frozenset(
     {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "sslmode", "sslrootcert", "target_session_attrs", "user"}
@@ -20,9 +22,14 @@ _DRIVER: Final = "postgresql+psycopg"
 
 
 class Part(BaseModel):
-    """The settings of one part: fixed once read, and strict about names."""
+    """The settings of one part: fixed once read, and strict about names. Each secret (`SecretStr`) may stand in a file, named by `<name>_file`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_in_files(cls, given: Any) -> Any:
+        return secret_files.read_into(cls.model_fields, given, cls.__name__) if isinstance(given, dict) else given
 
 
 class KafkaSettings(Part):
@@ -49,20 +56,20 @@ class StoreSettings(Part):
     """Where the stores are."""
 
     folder: Path = Field(default=Path(".stadtbus/data"), description="Folder of the SQLite files, one per store.")
-    url: str | None = Field(
+    url: SecretStr | None = Field(
         default=None, description="A PostgreSQL for all stores instead, for example postgresql+psycopg://stadtbus@db/stadtbus."
     )
 
     @field_validator("url")
     @classmethod
-    def _of_postgresql(cls, url: str | None) -> str | None:
+    def _of_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None:
             return None
         from sqlalchemy.engine import make_url  # noqa: PLC0415 - SQLite needs it only when a store is opened
         from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
 
         try:
-            driver = make_url(url).drivername
+            driver = make_url(url.get_secret_value()).drivername
         except (ArgumentError, ValueError):
             driver = ""
         if driver != _DRIVER:  # what stands there may be a password, so it is not quoted
@@ -71,7 +78,7 @@ class StoreSettings(Part):
 
     def url_of(self, store: str) -> str:
         """The SQLAlchemy URL of one store, for example `outbox`."""
-        return self.url or f"sqlite:///{self.folder.absolute() / store}.sqlite"
+        return self.url.get_secret_value() if self.url else f"sqlite:///{self.folder.absolute() / store}.sqlite"
 
     def may_have(self, store: str) -> bool:
         """Whether a store can be opened without making an empty one; of a PostgreSQL that is not known before it is asked."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
+from infra import secret_files
 from producers.intake.refusals import REFUSERS
 from schemas import asyncapi, catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
@@ -154,8 +155,19 @@ def settings() -> str:
     head = (
         "# Settings\n\nFrom the environment, else from the YAML file that `--config` or `STADTBUS_CONFIG` names, else the default. "
         "A key in the file that nobody knows is an error.\n\n"
+        f"Each secret may stand in a file of its own, as Docker, Kubernetes and systemd hand secrets over: {', '.join(_secrets_of(Settings, ''))}, and "
+        "those of adapters, such as `offices.<city>.<office>.password`. Add `_file` to the key (`_FILE` to the variable) and name the file; the line end behind "
+        "the secret is no part of it. Value and file together are an error.\n\n"
     )
     return head + _table(("key", "environment", "default", "meaning"), rows)
+
+
+def _secrets_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The keys of all secrets of processes."""
+    yield from (f"`{prefix}{name}`" for name in secret_files.secrets_of(model.model_fields))
+    for name, field in model.model_fields.items():
+        if (inner := _model_in(field)) is not None:
+            yield from _secrets_of(inner, f"{prefix}{name}." if field.annotation is inner else f"{prefix}{name}.<id>.")
 
 
 def _settings_of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:

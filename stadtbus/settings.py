@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     portals: dict[Annotated[str, StringConstraints(pattern=f"^{PORTAL}$")], PortalSettings] = Field(default_factory=dict)
     offices: dict[str, dict[str, dict[str, Any]]] = Field(
-        default_factory=dict, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
+        default_factory=dict, repr=False, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
     )
     twins: TwinsSettings = TwinsSettings()
     schemas: SchemaSettings = SchemaSettings()
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, Any]:
         """What is in force, for people: the adapters' own settings are left out, secrets are hidden, whatever the setting is called."""
         shown: dict[str, Any] = _without_secrets(self.model_dump(mode="json", exclude={"offices"}))
-        shown["stores"]["url"] = self.stores.url and shown_url(self.stores.url)
+        shown["stores"]["url"] = self.stores.url and shown_url(self.stores.url.get_secret_value())
         return shown
 
     def load_catalogue(self) -> Catalogue:

@@ -23,6 +23,7 @@ from adapters.twins.server import Twins, ports
 from adapters.twins.settings import TwinsSettings
 from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
+from infra.secret_files import with_secrets
 from infra.settings import KafkaSettings, StoreSettings
 from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue, problems, topics
@@ -130,8 +131,8 @@ class LocalSystem:
 
     def _settings_without_offices(self) -> dict[str, Any]:
         return {
-            "kafka": self.kafka.model_dump(mode="json"),
-            "stores": self.stores.model_dump(mode="json"),
+            "kafka": with_secrets(self.kafka),
+            "stores": with_secrets(self.stores),
             "logs": {"level": "info"},
             "http": {"port_offset": self._offset},
             "schemas": {"folder": str(self._schemas)},
@@ -143,7 +144,7 @@ class LocalSystem:
                 }
                 for portal in self.portals
             },
-            "twins": self._twins.model_dump(mode="json") | {"password": self._twins.password.get_secret_value()},
+            "twins": with_secrets(self._twins),
         }
 
     @property

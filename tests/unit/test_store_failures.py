@@ -180,7 +180,7 @@ def read_only(settings: StoreSettings) -> Iterator[None]:
     """The server takes no writes, as an old primary that comes back as a standby."""
 
     def set_to(value: str) -> None:
-        with sa.create_engine(settings.url or "", poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        with sa.create_engine(settings.url_of("notes"), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
             connection.exec_driver_sql(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
             connection.exec_driver_sql("SELECT pg_reload_conf()")
             until(lambda: connection.exec_driver_sql("SHOW default_transaction_read_only").scalar() == value)
@@ -267,7 +267,7 @@ async def test_a_write_has_limits(store: Store) -> None:
 @ON_POSTGRESQL
 def test_what_the_url_says_stays(store_settings: StoreSettings) -> None:
     """An operator's own connection settings win over ours."""
-    settings = StoreSettings(url=f"{store_settings.url}&target_session_attrs=any&connect_timeout=7")
+    settings = StoreSettings(url=f"{store_settings.url_of('notes')}&target_session_attrs=any&connect_timeout=7")
     engine = database.connect(settings, "notes")
     with engine.connect() as connection, read_only(store_settings):
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
