@@ -15,7 +15,12 @@ from prometheus_client import Counter, Gauge, Histogram
 _DELIVERY_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 ACCEPTED = Counter("stadtbus_submissions_accepted_total", "Submissions accepted: durable in the outbox.", ["office", "portal"])
-REJECTED = Counter("stadtbus_submissions_rejected_total", "Submissions refused at intake, by problem code.", ["code"])
+REJECTED = Counter("stadtbus_submissions_rejected_total", "Calls of portals that were refused, by problem code.", ["code"])
+SECURITY = Counter(
+    "stadtbus_security_events_total",
+    "Security events (docs/reference/security-events.md); `portal` is empty where none has logged in.",
+    ["what", "code", "portal"],
+)
 OUTBOX_PENDING = Gauge("stadtbus_outbox_pending", "Submissions in the outbox that are not on Kafka yet.", ["office"])
 RELAY_HELD = Gauge(
     "stadtbus_relay_held_cases", "Cases in the outbox of which Kafka refuses a submission, by its error. Alarm on any.", ["office", "error"]

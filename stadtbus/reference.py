@@ -16,13 +16,16 @@ from pydantic.fields import FieldInfo
 
 from infra import metrics as metric_list
 from infra import secret_files
+from infra.security_events import MEANINGS, PAUSE_S, Kind
 from producers.intake.refusals import REFUSERS
+from producers.intake.refused import EVENTS
 from schemas import asyncapi, catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
 from schemas.findings import Severity
 from schemas.headers import Header
 from schemas.message import xsd
+from schemas.operations import OperatorAction
 from stadtbus import cli
 from stadtbus.settings import Settings
 
@@ -147,6 +150,20 @@ def _metric(metric: MetricWrapperBase) -> tuple[str, ...]:
     return f"`{name}`", family.type, labels, family.documentation
 
 
+def security_events() -> str:
+    """Every kind of security event, with the problems and actions that are of it."""
+    actions = {Kind.OPERATOR_ACTED: [action.value for action in OperatorAction]}
+    codes = {kind: [problem.code for problem in its] for kind, its in EVENTS.items()} | actions
+    rows = [(f"`{kind}`", ", ".join(f"`{code}`" for code in codes.get(kind, ())), *MEANINGS[kind]) for kind in Kind]
+    head = (
+        '# Security events\n\nLines of the log with `"event": "security"`, for a SIEM, and the counter `stadtbus_security_events_total` '
+        "([metrics](metrics.md)). A line has `what` (below), `code`, `portal` (the id of the portal in the settings; empty where none has logged in), and "
+        f"`count`: how many there were since the last line of the same kind, code and portal. There is at most one such line in {PAUSE_S:g} s. The addresses of "
+        "callers are personal data, and are in no line.\n\n"
+    )
+    return head + _table(("what", "codes", "meaning", "what to do"), rows)
+
+
 def settings() -> str:
     """Every setting, with its environment variable."""
     rows = [
@@ -244,6 +261,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "metrics.md": metrics,
     "problems.md": problem_list,
     "refusals.md": refusal_list,
+    "security-events.md": security_events,
     "settings.md": settings,
     "topics.md": topic_list,
     "asyncapi.json": event_api,

@@ -20,6 +20,7 @@ from infra import crashpoints, database, metrics
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.streams import LastingBroker, subscribe
 from infra.logs import Seldom
+from infra.security_events import Kind, note
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from schemas import heartbeats, operations, topics
@@ -48,7 +49,8 @@ def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store
 
     @subscribe(broker, topics.OPERATIONS, topics.GROUP_WATCH, settings)
     async def operations_of_people(message: KafkaMessage) -> None:
-        await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations, "watch.noted")
+        for done in await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations, "watch.noted"):
+            note(Kind.OPERATOR_ACTED, done.action.value)
 
 
 def _heartbeat(record: ConsumerRecord) -> Heartbeat:
@@ -76,14 +78,15 @@ class _BatchRecorder:
         read: Callable[[ConsumerRecord], ModelT],
         put: Callable[[sa.Connection, Sequence[tuple[ConsumerRecord, ModelT]]], None],
         stored: str,
-    ) -> None:
-        """Store a batch, pass the crash point `stored`, and acknowledge it. It ends in no other way: what is not acknowledged, the next batch would pass."""
+    ) -> list[ModelT]:
+        """Store a batch, pass the crash point `stored`, acknowledge it, and return what was in it. It ends in no other way: what is not acknowledged, the next batch would pass."""
         records: Sequence[ConsumerRecord] = message.raw_message
         with self._freshness.busy():
             models = [(record, model) for record in records if (model := self._read(record, read)) is not None]
             await self._store_until_done(lambda connection: put(connection, models))
             crashpoints.reached(stored)
             await self._acknowledge(message)
+        return [model for _, model in models]
 
     def _read(self, record: ConsumerRecord, read: Callable[[ConsumerRecord], ModelT]) -> ModelT | None:
         try:

@@ -47,13 +47,12 @@ def create_app(
         CannotTell: store-unreachable.
     """
     outbox = Outbox(stores, limit=gateway.outbox_limit)
-    known = Portals(portals)
-    intake = Intake(catalogue, schemas, known, outbox, accept_test=gateway.accept_test)
+    intake = Intake(catalogue, schemas, Portals(portals), outbox, accept_test=gateway.accept_test)
     lanes = {office: Lane(outbox, kafka, office) for office in catalogue.offices}
     feed = status_feed(kafka, outbox.store, catalogue.cities)
     checks = _checks(outbox, lanes, feed)
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
-    routes = Submissions(intake, known, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
+    routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
     app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [feed.run, *(lane.run for lane in lanes.values())]))
     app.state.intake = intake
     return app

@@ -17,7 +17,8 @@ from producers.feedback import history
 from producers.gateway import answers, views
 from producers.intake.call import Call
 from producers.intake.intake import Intake
-from producers.intake.portals import Portals
+from producers.intake.portals import Portal
+from producers.intake.refused import counted
 from schemas import problems
 from schemas.errors import Rejected
 from schemas.message import Authority, xsd
@@ -28,9 +29,8 @@ _Header = Annotated[str | None, Header()]
 class Submissions:
     """The routes of submissions; `bus` is the author of answers in XML."""
 
-    def __init__(self, intake: Intake, portals: Portals, store: Store, bus: Authority) -> None:
+    def __init__(self, intake: Intake, store: Store, bus: Authority) -> None:
         self._intake = intake
-        self._portals = portals
         self._store = store
         self._bus = bus
 
@@ -66,13 +66,18 @@ class Submissions:
         Raises:
             Rejected: unauthenticated, or submission-not-found, also for the submission of another portal.
         """
-        portal = self._portals.authenticate(authorization)
-        found = await history.find_own(self._store, _uuid(submission_id), portal.id)
-        if found is None:
-            raise Rejected(problems.NOT_FOUND)
+        portal = self._intake.admit(authorization)
+        with counted(portal.id):
+            found = await self._found(submission_id, portal)
         if answers.wanted(accept):
             return _xml(answers.status(found.accepted, found.steps, self._bus, portal.author))
         return views.status(found.accepted, found.steps)
+
+    async def _found(self, submission_id: str, portal: Portal) -> history.SubmissionHistory:
+        found = await history.find_own(self._store, _uuid(submission_id), portal.id)
+        if found is None:
+            raise Rejected(problems.NOT_FOUND)
+        return found
 
 
 async def _message_schema() -> Response:

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -37,9 +36,10 @@ from producers.intake.metadata import Metadata
 from producers.intake.opening import open_form, open_message
 from producers.intake.portals import Portal, Portals
 from producers.intake.publishable import require_publishable
+from producers.intake.refused import counted
 from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
-from schemas.errors import Rejected, StadtbusError
+from schemas.errors import Rejected
 from schemas.examination import examine
 from schemas.headers import Header
 
@@ -63,12 +63,12 @@ class Intake:
         self._workers.close()
 
     def admit(self, authorization: str | None) -> Portal:
-        """Step 1: the portal that is about to submit.
+        """Step 1: the portal that calls; asked for each call, also for one about a submission.
 
         Raises:
             Rejected: unauthenticated; it is counted.
         """
-        with _counted():
+        with counted():
             # 1. portal
             return self._portals.authenticate(authorization)
 
@@ -80,7 +80,7 @@ class Intake:
             SQLAlchemyError: the outbox failed or does not answer; whether the submission was stored is not known.
             ClientDisconnect: the caller went away while the body was read.
         """
-        with _counted():
+        with counted(portal.id):
             # 2. size, time and type
             body = await receive(call)
             # 3. known
@@ -119,16 +119,6 @@ class Intake:
                 codes = sorted({warning.problem.code for warning in metadata.warnings})
                 log.info("accepted_with_warnings", submission=str(accepted.id), office=accepted.office, codes=codes)
         return accepted
-
-
-@contextmanager
-def _counted() -> Iterator[None]:
-    """Count what is refused, by the code of the problem."""
-    try:
-        yield
-    except StadtbusError as error:
-        metrics.REJECTED.labels(error.problem.code).inc()
-        raise
 
 
 def _trace(headers: Mapping[str, str]) -> dict[Header, str]:

@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from aiokafka import TopicPartition
 from faststream.kafka import TestKafkaBroker
 from faststream.kafka.message import FakeConsumer
+from structlog.testing import capture_logs
 
 from consumers.watch.freshness import Freshness
 from consumers.watch.store import all_operations, last_heartbeats, open_store, put_heartbeats, put_operations
 from consumers.watch.subscribers import add_subscribers
-from infra import metrics
+from infra import metrics, security_events
 from infra.kafka.streams import LastingBroker, ModelCodec
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
@@ -146,6 +147,15 @@ async def test_operation_is_stored_then_acknowledged(bus: Bus) -> None:
     """As a heartbeat."""
     await bus.publish(await value_of(OPERATION), topics.OPERATIONS, b"op")
     assert ([one.operation for one in bus.store.read_now(all_operations)], bus.acknowledged) == ([OPERATION], [1])
+
+
+async def test_what_operators_do_is_a_security_event(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The action is in the log, and neither who did it nor why: that is in the store."""
+    monkeypatch.setattr(security_events, "_told", {})
+    with capture_logs() as lines:
+        await bus.publish(await value_of(OPERATION), topics.OPERATIONS, b"op")
+    expected = {"what": "operator-acted", "code": "replay", "portal": "", "count": 1}
+    assert lines == [{"event": "security", "log_level": "warning"} | expected]
 
 
 @pytest.mark.parametrize("topic", [topics.HEARTBEATS, topics.OPERATIONS])
