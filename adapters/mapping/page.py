@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from adapters.mapping import charsets
 from schemas import validation_errors, yamllines
@@ -102,11 +102,20 @@ class JsonTarget(_Strict):
 
 
 class Mark(_Strict):
-    """A column that says whether a value of its row was transliterated or replaced."""
+    """A column that says whether a value of its row was transliterated, replaced, or prefixed as a formula."""
 
     column: str
     changed: str
     unchanged: str
+
+
+def _of_today(formulas: object) -> object:
+    """Raises ValueError for what pages of an earlier version may say."""
+    if formulas == "quote":
+        raise ValueError("'quote' is called 'prefix' now, and holds without this line too: take it out")
+    if formulas == "keep":
+        raise ValueError("'keep' is not taken any more, because citizens write these texts: take the line out, or write 'formulas: refuse'")
+    return formulas
 
 
 class _TableTarget(_Encoded):
@@ -116,17 +125,15 @@ class _TableTarget(_Encoded):
     join: str | None = None
     """Between several values in a cell; without it they are refused."""
     mark: Mark | None = None
+    formulas: Annotated[Literal["prefix", "refuse"], BeforeValidator(_of_today)] = "prefix"
+    """What becomes of a text that a spreadsheet would take for a formula: `'` before it, or the message is refused."""
 
 
 class CsvTarget(_TableTarget):
-    """A header line and a row per element of the one `each`; RFC 4180.
-
-    With `formulas: quote`, a text that a spreadsheet would take for a formula is written with `'` before it.
-    """
+    """A header line and a row per element of the one `each`; RFC 4180."""
 
     format: Literal["csv"]
     separator: Annotated[str, StringConstraints(pattern=r'^[^"\r\n]$')] = ";"
-    formulas: Literal["keep", "quote"] = "keep"
 
 
 class FixedTarget(_TableTarget):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from adapters.mapping import charsets, view
+from adapters.mapping import charsets, formulas, view
 from adapters.mapping.compiled import CompiledField, FieldFault, Filled, Misfit, every, misfit
 from adapters.mapping.functions import Value, as_text
 from adapters.mapping.page import CsvTarget, Draft, FixedTarget, JsonTarget, Spec, TargetField, Unrepresentable, XmlTarget
@@ -28,8 +28,6 @@ _ENCODING: Final = ("target", "encoding")
 _LINE_END: Final = "\r\n"
 _LINE_ENDS: Final = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What begins a new line for one reader or another."""
-_FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?!\d*([.,]\d+)?\Z)")
-"""How a text begins that a spreadsheet takes for a formula; numbers are none."""
 
 
 class Renderer(Protocol):
@@ -248,19 +246,25 @@ class _Table:
         rows = self._cells(filled)
         everything = "".join(text for cells in rows for text in cells.values())
         if charsets.has(everything, self._target.encoding):  # as most documents are; then there is no need to look at each cell
-            return [self._row(cells, cells) for cells in rows]
+            return [self._row(cells, harmless) for cells, harmless in zip(rows, self._harmless(rows), strict=True)]
         fitted = [{name: self._fit(text) for name, text in cells.items()} for cells in rows]
         self._refuse((row, name, _unrepresentable(self._target.encoding, text)) for row, name, text in _numbered(fitted))
-        return [self._row(*both) for both in zip(rows, fitted, strict=True)]
+        return [self._row(*both) for both in zip(rows, self._harmless(fitted), strict=True)]
+
+    def _harmless(self, rows: Sequence[Mapping[str, str | None]]) -> list[dict[str, str]]:
+        """The cells as a spreadsheet may see them; last of all, because transliteration can make a formula of another sign."""
+        if self._target.formulas == "refuse":
+            self._refuse((row, name, "begins as a formula does" if formulas.has(text or "") else "") for row, name, text in _numbered(rows))
+        return [{name: formulas.prefixed(text or "") for name, text in cells.items()} for cells in rows]
 
     def _fit(self, text: str) -> str | None:
         return charsets.fit(text, self._target.encoding, self._target.unrepresentable)
 
-    def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
-        """The cells in their order; after `_refuse` each has a text."""
+    def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str]) -> list[str]:
+        """The cells in their order."""
         if mark := self._target.mark:
             fitted = {**fitted, mark.column: mark.unchanged if fitted == cells else mark.changed}
-        return [fitted.get(column) or "" for column in self._columns]
+        return [fitted.get(column, "") for column in self._columns]
 
     def _refuse(self, found: Iterable[tuple[int, str, str]]) -> None:
         """What is wrong with each cell, by row and column, if anything.
@@ -312,7 +316,6 @@ class _Csv(_Table):
 
     def __init__(self, draft: Draft, target: CsvTarget, entries: tuple[CompiledField, ...]) -> None:
         self._separator = target.separator
-        self._quotes = target.formulas == "quote"
         super().__init__(draft, target, entries)
         self.media_type = _media_type("text/csv", target.encoding)
 
@@ -321,10 +324,6 @@ class _Csv(_Table):
         return {
             f"{name}{_in_row(number, rows)}": text for number, row in enumerate(rows, 1) for name, text in zip(header, row, strict=True)
         }
-
-    def _row(self, cells: Mapping[str, str], fitted: Mapping[str, str | None]) -> list[str]:
-        row = super()._row(cells, fitted)
-        return [f"'{text}" if _FORMULA.match(text) else text for text in row] if self._quotes else row
 
     def _written(self) -> Iterator[tuple[str, ...]]:
         yield from super()._written()

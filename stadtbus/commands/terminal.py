@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from stadtbus.settings import Settings
 
 FINDINGS: Final = 1
+_OBEYED: Final = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What a terminal obeys instead of printing it, beside the control characters that JSON escapes: DEL, C1, changes of direction, nothing to see."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -70,7 +73,12 @@ def tell(text: str, value: object, *, as_json: bool) -> None:
 def print_json(value: object) -> None:
     """One result, for programs."""
     plain = (sys.stdout.encoding or "ascii").lower().replace("_", "-") not in ("utf-8", "utf8")
-    print(json.dumps(value, indent=2, ensure_ascii=plain, default=_text))  # noqa: T201 - output for programs
+    written = json.dumps(value, indent=2, ensure_ascii=plain, default=_text)
+    print(_OBEYED.sub(_escaped, written))  # noqa: T201 - output for programs
+
+
+def _escaped(letter: re.Match[str]) -> str:
+    return json.dumps(letter[0])[1:-1]
 
 
 def _text(value: object) -> str:

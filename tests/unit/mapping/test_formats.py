@@ -133,27 +133,6 @@ def test_mark_without_columns(mapping: Any, target: dict[str, Any], content: str
     assert loaded.document(submission(content=form(F99000102="Ł"))).content.decode() == content
 
 
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("+49 821 1", "'+49 821 1"),
-        ("-2+3+cmd", "'-2+3+cmd"),
-        ("\t=1", "'\t=1"),
-        ("-5,50", "-5,50"),
-        ("+3", "+3"),
-        ("a=1", "a=1"),
-        ("-", "-"),
-    ],
-)
-def test_formulas_in_csv(mapping: Any, text: str, written: str) -> None:
-    """A table for people can have texts quoted that a spreadsheet would reckon with; one for machines has them as they are."""
-    for formulas, expected in (({}, text), ({"formulas": "keep"}, text), ({"formulas": "quote"}, written)):
-        loaded = mapping({"a": "feld('F99000102')"}, target={"format": "csv", **formulas})
-        assert loaded.document(submission(content=form(F99000102=text))).content.decode() == f"a\r\n{expected}\r\n"
-
-
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]) | st.sampled_from("<>&\"'\t\n\r ]"), min_size=1))
 def test_xml_survives_any_text(text: str) -> None:
     """Text and attributes come back from the XML as they went in, whatever they hold."""
