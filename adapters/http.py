@@ -36,13 +36,14 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Protocol, Self
+from typing import Annotated, Any, Final, Protocol, Self
 
 import httpx
-from pydantic import Field, FilePath, HttpUrl, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, FilePath, HttpUrl, PositiveFloat, ValidationInfo, model_validator
 
 from adapters import answers
 from adapters.kit import NotTheOffice, UnclearAnswer
+from infra.addresses import is_loopback
 from infra.settings import Part
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
@@ -81,10 +82,28 @@ class Login(Protocol):
         """Give connections back. Called once, after the last request."""
 
 
+def _safe(url: HttpUrl, given: ValidationInfo) -> HttpUrl:
+    """Raises ValueError for an address with a login in it, and for clear text beyond this machine. What stands there is not quoted."""
+    if url.username is not None or url.password is not None:
+        raise ValueError("there is a login in the address, which stands in logs of others: write it into the settings beside it")
+    if url.scheme != "https" and not is_loopback(url.host or "") and not given.data.get("allow_clear_text"):
+        raise ValueError(
+            "content and login would travel in clear: write https://, or, where the network is yours alone, allow_clear_text: true"
+        )
+    return url
+
+
+SafeUrl = Annotated[HttpUrl, AfterValidator(_safe)]
+"""An address for logins and contents: https, and http only on this machine or where `allow_clear_text` of the same settings says so."""
+
+
 class HttpSettings(Part):
     """Where a back office is, how long to wait for a connection, and then for the answer. TLS 1.2 at least, and always verified."""
 
-    url: HttpUrl = Field(description="Address of the back office's service.")
+    allow_clear_text: bool = Field(
+        default=False, description="Take http:// beyond this machine. Whoever sees the network then reads contents and logins."
+    )
+    url: SafeUrl = Field(description="Address of the back office's service: https://, on this machine also http://.")
     connect_limit_s: PositiveFloat = Field(default=5, description="How long to wait for a connection.")
     answer_limit_s: PositiveFloat = Field(default=30, description="How long to wait for an answer; after it the outcome is unclear.")
     ca_file: FilePath | None = Field(default=None, description="Certificates (PEM) of the authorities to trust, instead of the system's.")

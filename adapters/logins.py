@@ -14,10 +14,10 @@ from typing import Final, Literal
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, SecretStr
 
 from adapters import kit
-from adapters.http import HttpOffice, HttpSettings, Login, check_answered, members, retry_after_s
+from adapters.http import HttpOffice, HttpSettings, Login, SafeUrl, check_answered, members, retry_after_s
 from schemas.errors import DestinationDown
 
 _HEADERS: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -60,7 +60,7 @@ class ClientSettings(HttpSettings):
     client_id: str = Field(description="OAuth2 client.")
     client_secret: SecretStr = Field(description="Its secret.")
     token_path: str = Field(default="oauth/token", description="Path of the token endpoint, where it hangs on the same root.")
-    token_url: HttpUrl | None = Field(default=None, description="Address of the token endpoint, where it is another service.")
+    token_url: SafeUrl | None = Field(default=None, description="Address of the token endpoint, where it is another service.")
     scope: str | None = Field(default=None, description="What the token is for, where the token endpoint wants to be told.")
     client_login: Literal["basic", "post"] = Field(
         default="basic", description="How the client says who it is: by HTTP Basic, or in the body of the request."

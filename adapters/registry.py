@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getfile
 from pathlib import Path
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from adapters.interface import Adapter, AnswersLater
 from schemas import problems, validation_errors
 from schemas.errors import UsageError
+from schemas.yamllines import PathStep
 
+Place = Callable[[Sequence[PathStep]], str]
 ADAPTERS: Final = "stadtbus.adapters"
 TWINS: Final = "stadtbus.twins"
 
@@ -45,8 +47,8 @@ def connect(office: str, settings: Mapping[str, object]) -> Adapter:
     return adapter
 
 
-def check(office: str, settings: Mapping[str, object]) -> BaseModel:
-    """The settings of an office's adapter, valid.
+def check(office: str, settings: Mapping[str, object], place: Place | None = None) -> BaseModel:
+    """The settings of an office's adapter, valid. `place` says where a setting stands, by its keys from the top.
 
     Raises:
         UsageError: office-unknown, naming the known ones; plug-in-broken; settings-invalid, naming the field.
@@ -56,9 +58,9 @@ def check(office: str, settings: Mapping[str, object]) -> BaseModel:
     try:
         return settings_model(office).model_validate(settings)
     except ValidationError as error:
-        raise UsageError(
-            problems.SETTINGS, str(validation_errors.sentences(error, settings_model(office))[0]), where=f"offices.{office}"
-        ) from None
+        fault = validation_errors.sentences(error, settings_model(office))[0]
+        where = f", {place(('offices', *office.split('.', 1), *fault.path))}" if place else ""
+        raise UsageError(problems.SETTINGS, str(fault), where=f"offices.{office}{where}") from None
 
 
 def settings_model(office: str) -> type[BaseModel]:

@@ -29,15 +29,15 @@ def secrets_of(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
 
 
 def read_into(fields: Mapping[str, FieldInfo], given: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """What was given for a model, with the contents of files in the place of their names. Reads the files.
+    """What was given for a model, with the contents of files in the place of their names. Reads the files. A model that has a field `name_file`
+    of its own reads that one itself, for example again and again.
 
     Raises:
         ValidationError: at `name_file`: there are both value and file, or the file cannot be used.
     """
     read, wrong = dict(given), []
     for name in secrets_of(fields):
-        path = read.pop(name + SUFFIX, None)
-        if path is None:
+        if name + SUFFIX in fields or (path := read.pop(name + SUFFIX, None)) is None:
             continue
         try:
             read[name] = _instead_of(read.get(name), name, path)

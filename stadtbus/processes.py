@@ -15,7 +15,7 @@ from typing import Final
 
 from schemas import problems, topics
 from schemas.errors import UsageError
-from stadtbus.settings import Settings
+from stadtbus.settings import Settings, place
 
 SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
 _WATCH_PORT: Final = 8081
@@ -149,6 +149,6 @@ def check_office(settings: Settings, office: str) -> None:
     known = settings.load_catalogue().offices
     if office not in known:
         raise UsageError(problems.OFFICE_UNKNOWN, f"'{office}' is not in the catalogue; known: {', '.join(known)}")
-    registry.check(office, settings.office(office))
+    registry.check(office, settings.office(office), place)
     if mapping := mapped.page_of(office):
         Mapping.load(mapping)

@@ -153,9 +153,21 @@ def _page(path: str) -> yamllines.YamlPage:
     return page
 
 
+def place(to: Sequence[yamllines.PathStep]) -> str:
+    """Where a setting stands that is in force: the variable, or file and line of it or of what is around it. Reads the file.
+
+    Raises:
+        UsageError: settings-invalid.
+    """
+    path = os.environ.get(CONFIG_VARIABLE)
+    return _where(path, _page(path) if path else None, to)
+
+
 def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:
-    """Where a value is set: the variable that has it, else the line of the file."""
-    variable = f"STADTBUS_{'__'.join(map(str, to))}".upper()
-    if variable in map(str.upper, os.environ):
+    """Where a value is set: the variable that has it, or what is around it, else the line of the file."""
+    given = set(map(str.upper, os.environ))
+    variables = [f"STADTBUS_{'__'.join(map(str, to[:length]))}".upper() for length in range(len(to), 0, -1)]
+    variable = next((one for one in variables if one in given), None)
+    if variable is not None:
         return f"environment, {variable}"
     return "environment" if page is None else f"{path}, line {page.line_of(to)}"

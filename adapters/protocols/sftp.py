@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final, Self, cast
 
 import asyncssh
-from pydantic import Field, PositiveFloat, SecretStr, field_validator
+from pydantic import Field, PositiveFloat, SecretStr, field_validator, model_validator
 
 from adapters.protocols.drop import DropAdapter, DropSettings
 
@@ -18,20 +18,44 @@ KEEPALIVE_S: Final = 15
 
 
 class SftpSettings(DropSettings):
-    """`host_key` is the server's public key in OpenSSH form, `ssh-ed25519 AAAA…`; no other key is trusted."""
+    """`host_key` is the server's public key in OpenSSH form, `ssh-ed25519 AAAA…`; no other key is trusted. We log in by a password or a key."""
 
     host: str = Field(description="Name or address of the SFTP server.")
     port: int = Field(default=22, ge=1, le=65535, description="Its port.")
     user: str = Field(description="User for the login.")
-    password: SecretStr = Field(description="Its password.")
+    password: SecretStr | None = Field(default=None, description="Its password, where it has no key.")
+    key: SecretStr | None = Field(default=None, description="Its private key, OpenSSH form; mostly named as a file, by key_file.")
     host_key: str = Field(description="The server's public key, OpenSSH form; no other is trusted.")
     connect_limit_s: PositiveFloat = Field(default=10, description="How long to wait for a connection.")
 
     @field_validator("host_key")
     @classmethod
     def _is_key(cls, text: str) -> str:
-        asyncssh.import_public_key(text)
+        try:
+            asyncssh.import_public_key(text)
+        except asyncssh.KeyImportError:
+            raise ValueError("expected a public key such as ssh-ed25519 AAAA...") from None
         return text
+
+    @model_validator(mode="after")
+    def _has_one_login(self) -> Self:
+        if (self.password is None) == (self.key is None):
+            raise ValueError("expected 'password' or 'key', and not both")
+        self.own_key()
+        return self
+
+    def own_key(self) -> asyncssh.SSHKey | None:
+        """The private key to log in with; None where there is a password instead.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if self.key is None:
+            return None
+        try:
+            return asyncssh.import_private_key(self.key.get_secret_value())
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+            raise ValueError("expected a private key in OpenSSH form that no passphrase locks") from None
 
 
 class SftpAdapter(DropAdapter):
@@ -64,19 +88,19 @@ class SftpAdapter(DropAdapter):
             await self._line.close()
 
     async def _connect(self) -> _Line:
-        settings = self._settings
+        settings, key = self._settings, self._settings.own_key()
         async with asyncio.timeout(settings.connect_limit_s):
             connection = await asyncssh.connect(
                 settings.host,
                 settings.port,
                 username=settings.user,
-                password=settings.password.get_secret_value(),
+                password=settings.password and settings.password.get_secret_value(),
                 known_hosts=([asyncssh.import_public_key(settings.host_key)], [], []),
                 # Nothing of the account that the process runs under: no ssh_config, keys or agent.
                 config=None,
-                client_keys=None,
+                client_keys=None if key is None else [key],
                 agent_path=None,
-                preferred_auth="password",
+                preferred_auth="password" if key is None else "publickey",
                 keepalive_interval=KEEPALIVE_S,
             )
             try:
