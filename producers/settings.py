@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from infra.settings import Part
 from schemas.codelists import AuthorityKey
+
+MIB: Final = 1024 * 1024
 
 
 class GatewaySettings(Part):
@@ -28,3 +32,8 @@ class PortalSettings(Part):
     name: str = Field(description="Name of the portal, as `autor/name` has it.")
     authority: AuthorityKey = Field(description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000.")
     token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bearer token, in hex.")
+    submissions_per_s: int = Field(
+        default=100, ge=1, description="Calls that submit, on the average of ten seconds; beyond it the portal is told to come back (429)."
+    )
+    bytes_per_s: int = Field(default=2 * MIB, ge=1, description="Bytes that it submits, in the same way.")
+    status_calls_per_s: int = Field(default=100, ge=1, description="Calls that ask what became of a submission, in the same way.")

@@ -65,12 +65,14 @@ class Rejected(StadtbusError):
     """Raised on the way in (`producers/intake`) and by what intake asks; the gateway answers with the problem, and nothing is stored.
 
     `message_id` is that of the refused message, where it could be read. `findings` is everything that the examination found; the problem
-    is that of the first error. `portal` is the id of the portal that calls, where a refused login names it: for the log, the caller is not told. Whoever reads files (`stadtbus validate`, samples, code lists) tells it as a fault of the file.
+    is that of the first error. `portal` is the id of the portal that calls, where a refused login names it: for the log, the caller is not told.
+    `retry_after_s` is when to come again, where that is known. Whoever reads files (`stadtbus validate`, samples, code lists) tells it as a fault of the file.
     """
 
     message_id: UUID | None = None
     portal: str = ""
     findings: Sequence[Finding] = ()
+    retry_after_s: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The members of the problem, with the extension members `message_id` and `findings`."""

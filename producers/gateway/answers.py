@@ -15,7 +15,7 @@ from uuid import uuid4, uuid5
 from producers.feedback.history import Step
 from producers.gateway.views import Awaiting, awaiting
 from producers.outbox.outbox import AcceptedSubmission
-from schemas import message, problems
+from schemas import message
 from schemas.errors import Rejected
 from schemas.events import State
 from schemas.findings import Severity
@@ -43,8 +43,9 @@ def wanted(accept: str | None) -> bool:
 
 
 def is_rejection(error: Rejected) -> bool:
-    """Whether a refusal is final for the message: not where nobody knows who asks (401), nor where the same may be sent again later (5xx)."""
-    return error.problem != problems.UNAUTHENTICATED and error.problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    """Whether a refusal is final for the message: not where nobody knows who asks (401), nor where the same may be sent again later (429, 5xx)."""
+    status = error.problem.status
+    return status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS) and status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def receipt(accepted: AcceptedSubmission, author: Authority, reader: Authority) -> bytes:

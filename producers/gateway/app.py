@@ -21,6 +21,7 @@ from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
 from producers.feedback.status_feed import status_feed
 from producers.gateway import openapi, problems
+from producers.gateway.rate_headers import RateHeaders
 from producers.gateway.routes import Submissions
 from producers.intake.intake import Intake
 from producers.intake.portals import Portals
@@ -64,6 +65,7 @@ def _api(routes: APIRouter, checks: Health, lifespan: Callable[[FastAPI], Abstra
     app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
     app.include_router(routes)
     problems.answer_errors_of(app)
+    app.add_middleware(RateHeaders)
     for path, page in health_pages(checks):
         app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
     return app

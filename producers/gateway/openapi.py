@@ -20,7 +20,6 @@ from schemas import message, problems
 from schemas.problems import Problem
 
 PROBLEM_JSON: Final = "application/problem+json"
-RETRY_AFTER_S: Final = 30
 _JSON: Final = "application/json"
 _XML: Final = "application/xml"
 _TEXT: Final = {"type": "string"}
@@ -164,18 +163,32 @@ def _refusals(*problems: Problem, as_message: bool = False) -> dict[str, Any]:
 
 def _refusal(status: int, problems: list[Problem], *, as_message: bool) -> dict[str, Any]:
     content = {PROBLEM_JSON: _media(_ref("schemas", ProblemDetails.__name__))}
-    if as_message and status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.UNAUTHORIZED:
+    if as_message and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
         content |= _in_xml(message.REJECTION)
-    headers = {HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",), HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",)}.get(HTTPStatus(status), ())
-    return _answer("; ".join(f"`{problem.code}`: {problem.title}" for problem in problems), content, *headers)
+    return _answer("; ".join(f"`{problem.code}`: {problem.title}" for problem in problems), content, *_HEADERS_OF.get(status, ()))
 
 
 _HEADERS: Final = {
     "Location": {"description": "Where to ask what became of it.", "schema": _TEXT},
+    "RateLimit": {
+        "description": "What the portal may still send, for each policy: `r` requests or bytes, and in `t` seconds there is more"
+        " (draft-ietf-httpapi-ratelimit-headers-11). On every answer to a portal that is known.",
+        "schema": _TEXT,
+    },
+    "RateLimit-Policy": {
+        "description": "How much it may send, for each policy: `q` requests or bytes (`qu`) in `w` seconds.",
+        "schema": _TEXT,
+    },
     "Retry-After": {"description": "Seconds after which to send the same again.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "`Bearer`", "schema": _TEXT},
 }
-_ALWAYS: Final = (problems.UNAUTHENTICATED, problems.INTERNAL, problems.STORE_UNREACHABLE)
+_RATES: Final = ("RateLimit", "RateLimit-Policy")
+_HEADERS_OF: Final[Mapping[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", *_RATES),
+    503: ("Retry-After",),
+}
+_ALWAYS: Final = (problems.UNAUTHENTICATED, problems.RATE_EXCEEDED, problems.PORTAL_BUSY, problems.INTERNAL, problems.STORE_UNREACHABLE)
 _AT_INTAKE: Final = (
     *_ALWAYS,
     problems.MEDIA_TYPE,
@@ -227,7 +240,10 @@ _SUBMIT: Final = {
     },
     "responses": {
         "202": _answer(
-            "Accepted, now or before", {_JSON: _media(_ref("schemas", views.Receipt.__name__))} | _in_xml(message.RECEIPT), "Location"
+            "Accepted, now or before",
+            {_JSON: _media(_ref("schemas", views.Receipt.__name__))} | _in_xml(message.RECEIPT),
+            "Location",
+            *_RATES,
         ),
         **_refusals(*_AT_INTAKE, as_message=True),
     },
@@ -238,7 +254,7 @@ _STATUS: Final = {
     "description": "A portal sees its own submissions only.",
     "parameters": [_parameter("path", "submission_id", "The portal's own id of the submission.", format="uuid")],
     "responses": {
-        "200": _answer("What is known", {_JSON: _media(_ref("schemas", views.SubmissionView.__name__))} | _in_xml(message.STATUS)),
+        "200": _answer("What is known", {_JSON: _media(_ref("schemas", views.SubmissionView.__name__))} | _in_xml(message.STATUS), *_RATES),
         **_refusals(*_ALWAYS, problems.NOT_FOUND),
     },
 }

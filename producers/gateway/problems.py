@@ -5,7 +5,9 @@ The text of an exception that is not ours goes nowhere, neither into the answer 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Mapping
+from math import ceil
 from typing import Any, Final
 
 import structlog
@@ -16,13 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from infra import database
-from producers.gateway.openapi import PROBLEM_JSON, RETRY_AFTER_S
+from producers.gateway.openapi import PROBLEM_JSON
 from schemas import problems
 from schemas.errors import Rejected, StadtbusError
 
 log = structlog.get_logger()
 
-_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
+_LOGIN: Final[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+_RETRY_AFTER_S: Final[Mapping[int, float]] = {429: 1.0, 503: 30.0}
+"""At least; callers that were sent away together do not come back together."""
 
 
 def answer_errors_of(app: FastAPI) -> None:
@@ -69,4 +73,11 @@ def _answer(error: StadtbusError, status: int | None = None, headers: Mapping[st
     """The problem of an error, with its own status and headers or those that the framework gave."""
     status = status or error.problem.status
     members = error.as_dict() | {"status": status}
-    return JSONResponse(members, status_code=status, media_type=PROBLEM_JSON, headers=headers or _HEADERS.get(status))
+    return JSONResponse(members, status_code=status, media_type=PROBLEM_JSON, headers=headers or _headers(error, status))
+
+
+def _headers(error: StadtbusError, status: int) -> Mapping[str, str] | None:
+    if status not in _RETRY_AFTER_S:
+        return _LOGIN if status == problems.UNAUTHENTICATED.status else None
+    least_s = max(getattr(error, "retry_after_s", None) or 0.0, _RETRY_AFTER_S[status])
+    return {"Retry-After": str(ceil(least_s * random.uniform(1, 2)))}  # noqa: S311 - to spread, not to hide

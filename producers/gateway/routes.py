@@ -1,17 +1,20 @@
 """What portals may ask for: hand in a submission, what became of one, the schema of the message.
 
-A route authenticates the caller once, before anything else, and reads each header once. Whatever it raises becomes an answer in
+A route authenticates the caller once, before anything else, and reads each header once; what the answer says of rates is added by
+`producers.gateway.rate_headers`. Whatever it raises becomes an answer in
 `producers.gateway.problems`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 
+from infra.fair_queue import FairQueue
 from infra.stores import Store
 from producers.feedback import history
 from producers.gateway import answers, views
@@ -23,6 +26,9 @@ from schemas import problems
 from schemas.errors import Rejected
 from schemas.message import Authority, xsd
 
+_QUESTIONS: Final = 3
+"""So many are answered at the same time, of one portal at most two (`infra.shares`)."""
+_WAITING: Final = 256
 _Header = Annotated[str | None, Header()]
 
 
@@ -31,6 +37,7 @@ class Submissions:
 
     def __init__(self, intake: Intake, store: Store, bus: Authority) -> None:
         self._intake = intake
+        self._questions = FairQueue(_QUESTIONS, _WAITING)
         self._store = store
         self._bus = bus
 
@@ -51,8 +58,9 @@ class Submissions:
             Rejected: as `Intake.admit` and `Intake.submit`, as a problem.
         """
         portal, in_xml = self._intake.admit(authorization), answers.wanted(accept)
+        request.state.rate_limit = self._intake.rates.of(portal).of_submissions
         try:
-            accepted = await self._intake.submit(portal, Call(request.headers, request.stream()))
+            accepted = await self._intake.submit(portal, Call(request.headers, request.stream(), partial(_hung_up, request)))
         except Rejected as error:
             if not (in_xml and answers.is_rejection(error)):
                 raise
@@ -60,15 +68,19 @@ class Submissions:
         response.headers["Location"] = views.status_url(accepted)
         return _xml(answers.receipt(accepted, self._bus, portal.author), 202, response.headers) if in_xml else views.receipt(accepted)
 
-    async def status(self, submission_id: str, authorization: _Header = None, accept: _Header = None) -> views.SubmissionView | Response:
+    async def status(
+        self, request: Request, submission_id: str, authorization: _Header = None, accept: _Header = None
+    ) -> views.SubmissionView | Response:
         """`GET /v1/submissions/{submission_id}`: what became of a portal's own submission.
 
         Raises:
-            Rejected: unauthenticated, or submission-not-found, also for the submission of another portal.
+            Rejected: unauthenticated, rate-exceeded, portal-busy, or submission-not-found, also for the submission of another portal.
         """
         portal = self._intake.admit(authorization)
+        request.state.rate_limit = self._intake.rates.of(portal).of_status
         with counted(portal.id):
-            found = await self._found(submission_id, portal)
+            self._intake.rates.of(portal).begin_status()
+            found = await self._questions.run(portal.id, partial(self._found, submission_id, portal))
         if answers.wanted(accept):
             return _xml(answers.status(found.accepted, found.steps, self._bus, portal.author))
         return views.status(found.accepted, found.steps)
@@ -78,6 +90,12 @@ class Submissions:
         if found is None:
             raise Rejected(problems.NOT_FOUND)
         return found
+
+
+async def _hung_up(request: Request) -> None:
+    """Returns when the caller has gone, after its body was read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _message_schema() -> Response:

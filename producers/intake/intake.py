@@ -1,6 +1,6 @@
 """Intake: every check between a portal's call and the outbox, in this order. Each may refuse; nothing else does.
 
- 1. portal: who calls                       6. rules beyond the schema
+ 1. portal: who calls, within its rate      6. rules beyond the schema
  2. size, time and type of the body         7. route: the portal is the author, and the office that service
  3. known: same portal and content, same       and area lead to takes this kind of message
     answer, and nothing further             8. trust: each login is good enough for that office
@@ -9,7 +9,7 @@
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
 told so (docs/decisions/0017). Steps 4 to 8 ask for nothing but the message; they run in a worker (`producers.intake.opening`), under limits
-of time and memory, as all reading of JSON does. Of them 4 to 6 are `schemas.examination.examine`, as in `stadtbus validate`.
+of time and memory, as all reading of JSON does, and portals are served in turn (docs/decisions/0023). Of them 4 to 6 are `schemas.examination.examine`, as in `stadtbus validate`.
 A genuine XÖV message passes the same steps unchanged; what the bus has to know beside its header, the portal declares in headers of the
 call (docs/genuine-messages.md).
 What is refused is answered with a coded problem and leaves nothing behind.
@@ -19,23 +19,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from infra import metrics
+from infra.fair_queue import FairQueue
 from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
+from infra.shares import Shares
 from producers.intake import form
-from producers.intake.call import Body, Call, receive
+from producers.intake.call import Body, Call, held, receive, while_connected
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
 from producers.intake.opening import open_form, open_message
 from producers.intake.portals import Portal, Portals
 from producers.intake.publishable import require_publishable
+from producers.intake.rates import Rates
 from producers.intake.refused import counted
 from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
@@ -45,6 +48,12 @@ from schemas.headers import Header
 
 log = structlog.get_logger()
 
+ResultT = TypeVar("ResultT")
+
+_WORKERS: Final = 3
+"""One more than a portal alone can have, so that whoever calls while another floods finds one."""
+_WAITING: Final = 256
+_BODIES_BYTES: Final = 256 * 1024 * 1024
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -56,7 +65,11 @@ class Intake:
         self._portals = portals
         self._outbox = outbox
         self._accept_test = accept_test
-        self._workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder))
+        self.rates = Rates()
+        """How much each portal may still send and ask, for the headers of answers."""
+        self._bodies = Shares(_BODIES_BYTES)
+        self._turns = FairQueue(_WORKERS, _WAITING)
+        self._workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder), size=_WORKERS)
 
     def close(self) -> None:
         """End the workers, after the calls that are under way. Blocks."""
@@ -73,37 +86,50 @@ class Intake:
             return self._portals.authenticate(authorization)
 
     async def submit(self, portal: Portal, call: Call) -> AcceptedSubmission:
-        """Steps 2 to 9 for what a portal sends; the submission is durable when this returns.
+        """Its rate, and steps 2 to 9 for what a portal sends; the submission is durable when this returns.
 
         Raises:
             Rejected: the submission is refused, with the id of the message where it could be read; it is counted.
             SQLAlchemyError: the outbox failed or does not answer; whether the submission was stored is not known.
             ClientDisconnect: the caller went away while the body was read.
         """
-        with counted(portal.id):
+        with counted(portal.id), held(self._bodies, portal.id) as memory:
+            # 1. portal, within its rate
+            rates = self.rates.of(portal)
+            rates.begin_submission()
             # 2. size, time and type
-            body = await receive(call)
+            try:
+                body = await receive(call, memory)
+            finally:
+                rates.charge_bytes(memory.read_bytes)
             # 3. known
-            content_sha512 = await self._hash(body)
+            content_sha512 = await self._hash(body, portal, call)
             known = await self._outbox.known(portal.id, content_sha512)
             if known is not None:
                 return known
             # 4 to 8, in a worker: safe parse, schema, rules, route, trust
-            metadata, content = await self._open(body, portal, call.headers)
+            metadata, content = await self._open(body, portal, call)
             # 9. store once
             candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
             return await self._store(metadata, candidate)
 
-    async def _hash(self, body: Body) -> str:
+    async def _hash(self, body: Body, portal: Portal, call: Call) -> str:
         """The SHA-512 of what a portal sent: of a form by what it says, of a message by its bytes."""
-        return await self._workers.run(form.content_sha512, body.content) if body.is_form else hashlib.sha512(body.content).hexdigest()
+        if not body.is_form:
+            return hashlib.sha512(body.content).hexdigest()
+        return await self._in_turn(portal, call, partial(form.content_sha512, body.content))
 
-    async def _open(self, body: Body, portal: Portal, headers: Mapping[str, str]) -> tuple[Metadata, bytes]:
+    async def _open(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
         """The metadata of a message, and the message; that of a form is made of it."""
         if body.is_form:
-            return await self._workers.run(partial(open_form, accept_test=self._accept_test), body.content, portal.author)
-        opening = partial(open_message, accept_test=self._accept_test)
-        return await self._workers.run(opening, body.content, Declaration.of(headers), portal.author), body.content
+            return await self._in_turn(portal, call, partial(open_form, body.content, portal.author, accept_test=self._accept_test))
+        declared = Declaration.of(call.headers)
+        opening = partial(open_message, body.content, declared, portal.author, accept_test=self._accept_test)
+        return await self._in_turn(portal, call, opening), body.content
+
+    async def _in_turn(self, portal: Portal, call: Call, function: Callable[[], ResultT]) -> ResultT:
+        """What the function returns in a worker, when it is this portal's turn; a caller that goes leaves the queue."""
+        return await while_connected(call, self._turns.run(portal.id, partial(self._workers.run, function)))
 
     async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
         """Store it, and count it if it is new."""

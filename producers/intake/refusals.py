@@ -27,11 +27,12 @@ _BY_RULES: Final = tuple(dict.fromkeys(rule.problem for rule in rules.RULES if S
 
 REFUSERS: Final = (
     Refuser(1, "The caller is a portal.", "producers/intake/portals.py", (problems.UNAUTHENTICATED,)),
+    Refuser(1, "It sends no more than its rate.", "producers/intake/rates.py", (problems.RATE_EXCEEDED,)),
     Refuser(
         2,
-        "The body is complete, not too large, and of a type that is taken.",
+        "The body is complete, not too large, and of a type that is taken; the portal sends not too many at the same time.",
         "producers/intake/call.py",
-        (problems.MEDIA_TYPE, problems.TOO_SLOW, problems.TOO_LARGE),
+        (problems.MEDIA_TYPE, problems.TOO_SLOW, problems.TOO_LARGE, problems.PORTAL_BUSY),
     ),
     Refuser(
         3,
@@ -45,6 +46,7 @@ REFUSERS: Final = (
         "schemas/xml.py",
         (problems.TOO_LARGE, problems.ENCODING, problems.NOT_WELL_FORMED, problems.DOCTYPE, problems.TOO_COMPLEX),
     ),
+    Refuser(3, "The portal has a place to wait for a worker (also in 4).", "infra/fair_queue.py", (problems.PORTAL_BUSY,)),
     Refuser(
         4,
         "It can be read within the limits of a worker (which hold for all of 4 to 8).",

@@ -62,7 +62,7 @@ class SyntheticPortal:
         await self.send(one)
 
     async def send(self, one: Message) -> None:
-        """Send one until it is answered below 500, for as long as that takes; the answer is noted in `book`.
+        """Send one until it is answered below 500 and not with 429, for as long as that takes; the answer is noted in `book`.
 
         Repeats carry the same id and content, so they have one effect.
         """
@@ -73,7 +73,7 @@ class SyntheticPortal:
             except httpx.TransportError:
                 pass  # the gateway is away: nobody knows whether it was accepted, so it is sent again
             else:
-                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
                     self._note(one.message_id, response)
                     return
             await asyncio.sleep(_RETRY_S)

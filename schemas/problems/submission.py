@@ -213,6 +213,19 @@ INTAKE_FULL = Problem(
     "Nothing was accepted. Send the same message again after the time in Retry-After.",
     503,
 )
+RATE_EXCEEDED = Problem(
+    "rate-exceeded",
+    "The portal sends more than its rate",
+    "Nothing was accepted. Send the same message again after the time in Retry-After; the headers RateLimit and RateLimit-Policy say how much may be"
+    " sent. A portal that needs more asks the operator for a higher rate.",
+    429,
+)
+PORTAL_BUSY = Problem(
+    "portal-busy",
+    "Too many calls of the portal are under way",
+    "Nothing was accepted. Send the same message again after the time in Retry-After, and fewer at the same time.",
+    429,
+)
 READING_STALLED = Problem(
     "reading-stalled",
     "The bus could not read the message in time",

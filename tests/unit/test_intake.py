@@ -211,6 +211,7 @@ async def test_full(narrow: Gateway) -> None:
     """A full outbox takes nothing new and says when to come back; what it holds is still confirmed."""
     assert (await narrow.post(VALID)).status_code == 202
     response = await narrow.post(as_xml(builders.application()))
-    assert (problem_of(response), response.headers["Retry-After"]) == ((503, "intake-full"), "30")
+    assert problem_of(response) == (503, "intake-full")
+    assert 30 <= int(response.headers["Retry-After"]) <= 60
     assert (await narrow.post(VALID)).status_code == 202
     assert len((await builders.waiting(narrow.box))[:2]) == 1

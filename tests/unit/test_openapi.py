@@ -70,11 +70,12 @@ async def test_refusals_are_described(bus: Gateway) -> None:
     """Problems are described with their findings, by each status that the gateway answers with; nothing of the web framework is promised."""
     document = await served(bus)
     responses = document["paths"][SUBMIT]["post"]["responses"]
-    assert set(responses) == {"202", "401", "403", "408", "409", "413", "415", "422", "500", "503"}
-    assert set(document["paths"][SUBMIT + "/{submission_id}"]["get"]["responses"]) == {"200", "401", "404", "500", "503"}
+    assert set(responses) == {"202", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503"}
+    assert set(document["paths"][SUBMIT + "/{submission_id}"]["get"]["responses"]) == {"200", "401", "404", "429", "500", "503"}
     for status in set(responses) - {"202"}:
         assert responses[status]["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/ProblemDetails"}
-    assert "Retry-After" in responses["503"]["headers"]
+    assert responses["503"]["headers"].keys() == {"Retry-After"}
+    assert responses["429"]["headers"].keys() == {"Retry-After", "RateLimit", "RateLimit-Policy"}
     assert "findings" in document["components"]["schemas"]["ProblemDetails"]["properties"]
     assert "HTTPValidationError" not in json.dumps(document)
 
