@@ -22,6 +22,12 @@ SECURITY = Counter(
     ["what", "code", "portal"],
 )
 OUTBOX_PENDING = Gauge("stadtbus_outbox_pending", "Submissions in the outbox that are not on Kafka yet.", ["office"])
+CONNECTIONS_CLOSED = Counter(
+    "stadtbus_connections_closed_total",
+    "Connections that this process closed before their callers did: `head`, `idle`, `body`, `write`, `drain` took too long or too much, `crowded` "
+    "made room for another, `full` found none, `handshake` failed at TLS, others had a request that the code names.",
+    ["reason"],
+)
 RELAY_HELD = Gauge(
     "stadtbus_relay_held_cases", "Cases in the outbox of which Kafka refuses a submission, by its error. Alarm on any.", ["office", "error"]
 )

@@ -50,7 +50,7 @@ def port_of(settings: Settings, process: str) -> int:
 
 async def run_gateway(settings: Settings, port: int | None) -> None:
     """Serve the portals. Starts without Kafka too: what is accepted stays in the outbox until Kafka answers."""
-    from infra import web
+    from infra.web.serving import Site, serve
     from producers.gateway.app import create_app
 
     if not settings.portals:
@@ -58,7 +58,7 @@ async def run_gateway(settings: Settings, port: int | None) -> None:
     settings.load_schemas()  # its faults are told before a worker meets them
     at = port or port_of(settings, "gateway")
     app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
-    await web.serve(app, settings.http.host, at)
+    await serve(Site(app, settings.http.host, at, public=True))
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
@@ -68,48 +68,48 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
         UsageError: also office-unknown, mapping-invalid.
     """
     from consumers.app import adapter_app
-    from infra import web
     from infra.kafka.admin import require_topics
+    from infra.web.serving import Site, serve
 
     check_office(settings, office)
     await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
     continuing = settings.load_catalogue().continuing(office)
     at = port or port_of(settings, office)
     app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing, at)
-    await web.serve(app, settings.http.host, at)
+    await serve(Site(app, settings.http.host, at))
 
 
 async def run_audit(settings: Settings, port: int | None) -> None:
     """Record submissions and events of all offices for the audit."""
     from consumers.app import audit_app
-    from infra import web
+    from infra.web.serving import Site, serve
 
     offices = await _recorded_offices(settings)
     at = port or port_of(settings, "audit")
     app = audit_app(settings.kafka, settings.stores, offices, at)
-    await web.serve(app, settings.http.host, at)
+    await serve(Site(app, settings.http.host, at))
 
 
 async def run_statistics(settings: Settings, port: int | None) -> None:
     """Count submissions and events of all offices."""
     from consumers.app import statistics_app
-    from infra import web
+    from infra.web.serving import Site, serve
 
     offices = await _recorded_offices(settings)
     at = port or port_of(settings, "statistics")
     app = statistics_app(settings.kafka, settings.stores, offices, at)
-    await web.serve(app, settings.http.host, at)
+    await serve(Site(app, settings.http.host, at))
 
 
 async def run_watch(settings: Settings, port: int | None) -> None:
     """Keep what the processes and the operators say."""
     from consumers.watch.app import watch_app
-    from infra import web
     from infra.kafka.admin import require_topics
+    from infra.web.serving import Site, serve
 
     await require_topics(settings.kafka, topics.of_bus())
     at = port or port_of(settings, "watch")
-    await web.serve(watch_app(settings.kafka, settings.stores, at), settings.http.host, at)
+    await serve(Site(watch_app(settings.kafka, settings.stores, at), settings.http.host, at))
 
 
 async def run_twins(settings: Settings) -> None:

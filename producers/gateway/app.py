@@ -61,7 +61,7 @@ def create_app(
 
 def _api(routes: APIRouter, checks: Health, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """The routes with their document, the answers to errors, and the pages for whoever runs the gateway."""
-    app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
     app.include_router(routes)
     problems.answer_errors_of(app)

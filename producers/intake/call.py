@@ -17,7 +17,6 @@ from schemas.errors import Rejected
 _XML_TYPES: Final = ("application/xml", "text/xml")
 _JSON_TYPE: Final = "application/json"
 _BODY_LIMIT_S: Final = 30
-_DRAIN_LIMIT_BYTES: Final = 16 * xml.MAX_SIZE_BYTES
 _CALL_BYTES: Final = 64 * 1024
 """What a call takes of the memory for bodies before the first byte of its own: what the server keeps of it."""
 
@@ -112,7 +111,7 @@ async def receive(call: Call, held: Held) -> Body:
 
 
 async def _read_body(call: Call, held: Held) -> bytes:
-    """A little more than the limit is read and thrown away, so that the caller gets to see the answer."""
+    """What comes beyond the limit is not read here; the server throws a little of it away, so that the caller gets to see the answer."""
     if call.headers.get("Content-Encoding", "").lower() not in ("", "identity"):
         raise Rejected(problems.MEDIA_TYPE, "the body is compressed", where="Content-Encoding")
     chunks: list[bytes] = []
@@ -121,11 +120,10 @@ async def _read_body(call: Call, held: Held) -> bytes:
         async with asyncio.timeout(_BODY_LIMIT_S):
             async for chunk in call.body:
                 size_bytes = held.read_bytes = size_bytes + len(chunk)
-                if size_bytes <= xml.MAX_SIZE_BYTES:
-                    held.add(len(chunk))
-                    chunks.append(chunk)
-                elif size_bytes > _DRAIN_LIMIT_BYTES:
+                if size_bytes > xml.MAX_SIZE_BYTES:
                     break
+                held.add(len(chunk))
+                chunks.append(chunk)
     except TimeoutError:
         raise Rejected(problems.TOO_SLOW, f"the limit is {_BODY_LIMIT_S} s", where="body") from None
     if size_bytes > xml.MAX_SIZE_BYTES:

@@ -116,6 +116,18 @@ REFUSERS: Final = (
     ),
     Refuser(
         0,
+        "The call is HTTP without two ways to read it, and its head is not too large; the connection is closed after such an answer.",
+        "infra/web/strictness.py",
+        (problems.MALFORMED, problems.ADDRESS_TOO_LONG, problems.HEADER_TOO_LARGE),
+    ),
+    Refuser(
+        0,
+        "What the parser cannot read, and heads and chunks that do not end.",
+        "infra/web/protocol.py",
+        (problems.MALFORMED, problems.HEADER_TOO_LARGE),
+    ),
+    Refuser(
+        0,
         "The address is right, the store answers, the bus makes no mistake.",
         "producers/gateway/problems.py",
         (problems.NO_SUCH_PAGE, problems.METHOD, problems.STORE_UNREACHABLE, problems.INTERNAL),

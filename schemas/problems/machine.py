@@ -116,6 +116,11 @@ PORT_TAKEN = Problem(
     "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port`; in the settings "
     "http.port_offset, and for the twins twins.control_port and twins.first_port.",
 )
+DESCRIPTORS = Problem(
+    "descriptors-few",
+    "This process may have too few files and connections open",
+    "Raise the limit: `ulimit -n 4096` in the shell, `LimitNOFILE=4096` in a unit of systemd, `ulimits: {nofile: 4096}` in compose.yaml.",
+)
 FOLDER_IN_USE = Problem(
     "folder-in-use",
     "Another Stadtbus works in this folder",

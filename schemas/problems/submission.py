@@ -9,6 +9,16 @@ from schemas.problems.problem import Problem
 UNAUTHENTICATED = Problem(
     "unauthenticated", "The portal is not known", "Send 'Authorization: Bearer <token>'. The operator of the bus issues tokens.", 401
 )
+MALFORMED = Problem(
+    "request-malformed",
+    "This is not a request as HTTP has it",
+    "Send what RFC 9112 asks for, with a common HTTP client: one Host, one Authorization, either Content-Length or chunked. The connection is closed.",
+    400,
+)
+ADDRESS_TOO_LONG = Problem("address-too-long", "The address of the request is too long", "Use one of the paths at /openapi.json.", 414)
+HEADER_TOO_LARGE = Problem(
+    "header-too-large", "The headers of the request are too large", "Send fewer or shorter headers; documents belong into the body.", 431
+)
 MEDIA_TYPE = Problem(
     "unsupported-media-type",
     "This content type is not accepted",

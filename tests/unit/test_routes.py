@@ -40,10 +40,18 @@ async def test_status_of_nothing(bus: Gateway, path: str, portal: str | None, st
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/v2", 404), ("GET", "/v1/submissions", 405), ("DELETE", "/openapi.json", 405)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2", 404),
+        ("POST", "/v1/submissions/", 404),
+        ("GET", "/v1/submissions/x/", 404),
+        ("GET", "/v1/submissions", 405),
+        ("OPTIONS", "/v1/submissions", 405),
+        ("DELETE", "/openapi.json", 405),
+    ],
 )
 async def test_no_such_page(refusing: Gateway, method: str, path: str, status: int) -> None:
-    """Wrong addresses and methods are problems too; a wrong method learns the right ones (RFC 9110)."""
+    """Wrong addresses and methods are problems too, also by a slash alone: nobody is sent elsewhere; a wrong method learns the right ones (RFC 9110)."""
     response = await refusing.call(method, path)
     assert problem_of(response) == (status, "method-not-allowed" if status == 405 else "no-such-page")
     assert ("Allow" in response.headers) == (status == 405)

@@ -1,0 +1,1 @@
+"""How processes serve HTTP: limits before anybody has logged in, strict reading, TLS (docs/decisions/0021)."""
