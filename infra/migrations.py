@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from infra import database
+from infra.private_files import keep_private
 from infra.rows import insert_new
 from infra.settings import StoreSettings
 from schemas import problems
@@ -32,6 +33,7 @@ def open_database(settings: StoreSettings, name: str, tables: sa.MetaData, migra
     """
     if settings.url is None:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keep_private(settings.folder.glob(f"{name}.*"))
     engine = database.connect(settings, name)
     try:
         writing = engine.execution_options(**{database.WRITES: True})

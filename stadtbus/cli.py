@@ -70,6 +70,7 @@ def _common(
 
 def main() -> NoReturn:
     """Run the command; every error says what is wrong, where, and what to do next, and none ends with the exit code of findings."""
+    os.umask(0o077)  # what this process and its children write holds contents and secrets, and is for this user (`infra.private_files`)
     print_what_can_be()
     try:
         app()

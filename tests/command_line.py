@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ def stadtbus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
             cli.main()
         return int(end.value.code or 0), *capsys.readouterr()
 
+    before = os.umask(0o022)
     yield run
+    os.umask(before)
     logging.disable(logging.NOTSET)
     monkeypatch.delenv("STADTBUS_CONFIG", raising=False)

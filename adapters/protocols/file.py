@@ -7,7 +7,9 @@ would swallow submissions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,7 +75,10 @@ def _read(path: Path, limit_bytes: int) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Whoever may read the folder may read the file: the back office runs as another user, and our own files are for nobody else."""
     with path.open("wb") as file:
+        with contextlib.suppress(OSError):  # of file systems that have no rights of their own
+            os.fchmod(file.fileno(), stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -12,6 +12,7 @@ import asyncssh
 from adapters.twins.book import Mood
 from adapters.twins.drop import GARBAGE, DropTwin
 from adapters.twins.twin import Site
+from infra.private_files import keep_private
 
 
 class SftpTwin(DropTwin):
@@ -141,6 +142,7 @@ class _Files(asyncssh.SFTPServer):
 
 
 def _host_key(path: Path) -> asyncssh.SSHKey:
+    keep_private([path])
     if path.exists():
         return asyncssh.read_private_key(path)
     path.parent.mkdir(parents=True, exist_ok=True)

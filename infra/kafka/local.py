@@ -31,6 +31,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from infra.kafka.jars import jars, java, locked, of_java
 from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, broker_settings
 from infra.kafka.pids import send, started, wait_for_end
+from infra.private_files import keep_private
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
 
@@ -180,6 +181,7 @@ class LocalKafka:
         self._check_ports(numbers)
         command += ["-cp", f"{jars(say)}/*"]
         self.logs.mkdir(exist_ok=True)
+        keep_private([self.logs, self._home, *map(self.folder_of, numbers)])
         try:
             for number in numbers:
                 self._write_settings(number)

@@ -44,9 +44,10 @@ def kafka(tmp_path: Path) -> Iterator[LocalKafka]:
 def in_other_process(kafka: LocalKafka, *, outlive: bool, then: str) -> subprocess.Popen[str]:
     """A process that starts this Kafka, says so, and goes on with a statement."""
     program = f"""
-        import time
+        import os, time
         from pathlib import Path
         from infra.kafka.local import LocalKafka
+        os.umask(0o077)  # as each command does
         kafka = LocalKafka(Path({str(kafka.data)!r}), port={kafka.bootstrap.rpartition(":")[2]})
         kafka.start(outlive={outlive}, say=lambda text: print(text, flush=True))
         {then}
@@ -76,7 +77,7 @@ async def read(bootstrap: str) -> Any:
 
 
 def test_outlives_its_starter_and_keeps_its_data(kafka: LocalKafka) -> None:
-    """A broker started to outlive its starter is seen and stopped from elsewhere, and its records are there at the next start."""
+    """A broker started to outlive its starter is seen and stopped from elsewhere, its records are there at the next start, and for nobody else."""
     with in_other_process(kafka, outlive=True, then="") as starter:
         assert starter.wait() == 0
     assert kafka.status().answering == {0}
@@ -88,7 +89,10 @@ def test_outlives_its_starter_and_keeps_its_data(kafka: LocalKafka) -> None:
     assert kafka.stop().keys() == {0}
     assert kafka.status().pids == {}
     assert kafka.stop() == {}
+    assert [path for path in kafka.data.rglob("*") if path.stat().st_mode & 0o077] == []
+    kafka.folder_of(0).chmod(0o755)  # as an earlier version left it
     assert kafka.start(outlive=False, say=said.append)
+    assert kafka.folder_of(0).stat().st_mode & 0o077 == 0
     assert asyncio.run(read(kafka.bootstrap)) == b"still here"
 
 

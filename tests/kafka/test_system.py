@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -80,8 +81,10 @@ def loop() -> Iterator[asyncio.Runner]:
 def run(loop: asyncio.Runner, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The system, started once; each test adds its submissions and the proof is over all of them."""
     context = running(tmp_path_factory.mktemp("system"), kafka_bootstrap, seed=3)
+    before = os.umask(0o077)  # as each command does
     yield loop.run(context.__aenter__())
     loop.run(context.__aexit__(None, None, None))
+    os.umask(before)
 
 
 def test_everything_arrives_once(loop: asyncio.Runner, run: Run) -> None:
@@ -190,6 +193,14 @@ def test_genuine_messages_arrive_byte_for_byte(loop: asyncio.Runner, run: Run) -
     hashes = {str(one.message_id): hashlib.sha256(one.body).hexdigest() for one in sent if isinstance(one, Genuine)}
     assert len(hashes) == len(sent)
     assert hashes.items() <= held.items()
+
+
+def test_all_files_are_private(run: Run) -> None:
+    """Of settings, stores, logs, keys and what the back offices were handed, nothing can be read by another user of the machine."""
+    files = list(run.system.folder.rglob("*"))
+    names = {path.name for path in files}
+    assert {"outbox.sqlite", "audit.sqlite", "gateway.log", "stadtbus.yaml"} <= names
+    assert {str(path): oct(path.stat().st_mode) for path in files if path.stat().st_mode & 0o077} == {}
 
 
 @pytest.mark.parametrize(
