@@ -7,6 +7,7 @@ never changed here. The empty text fits every datatype.
 
 from __future__ import annotations
 
+import encodings.cp1252  # noqa: F401 - where this is asked, in a locked worker, nothing can be loaded any more
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -35,10 +35,6 @@ class StadtbusError(Exception):
         self.detail = detail
         self.where = where if where is None else where[:_LONGEST_PLACE]
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Keeps all attributes on the way from a worker process: `Exception` would call the constructor with its text alone."""
-        return type(self).__new__, (type(self), *self.args), self.__dict__
-
     def diagnostics(self) -> str:
         """What is wrong, where, and what to do next, for a person at a terminal."""
         place = f"\n  where: {self.where}" if self.where else ""

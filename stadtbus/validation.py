@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from typing import Final
 from uuid import UUID
 
 from infra.process_pool import ProcessPool
+from infra.workers.operations import Operation
 from schemas import problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
@@ -29,8 +30,6 @@ from schemas.findings import Finding, Severity
 STDIN: Final = Path("-")
 _ENOUGH_BYTES: Final = xml.MAX_SIZE_BYTES + 1
 """One byte more than is accepted is enough to refuse a file."""
-_BATCH: Final = 25
-"""Files that a worker gets at a time: so few that a limit meets few, so many that handing them over costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +86,34 @@ async def reports(
         RuntimeError: the examination itself failed, which is a mistake of ours; the message names class and place, and no value.
     """
     size = os.cpu_count() or 1
-    pool = ProcessPool(partial(prepare, catalogue, schema_folder), size=size)
-    examine = partial(examine_files, accept_test=accept_test)
-    batches = (found[start : start + _BATCH] for start in range(0, len(found), _BATCH))
-    under_way = deque(asyncio.create_task(_batch(pool, examine, batch)) for batch in islice(batches, 2 * size))
+    pool = ProcessPool(partial(prepare, catalogue, schema_folder), [EXAMINE], size=size)
+    waiting = iter(found)
+    under_way = deque(asyncio.create_task(_report(pool, one, accept_test)) for one in islice(waiting, 4 * size))
     first: dict[UUID, FileReport] = {}
     try:
         while under_way:
-            done = await under_way.popleft()
-            under_way.extend(asyncio.create_task(_batch(pool, examine, batch)) for batch in islice(batches, 1))
-            for report in done:
-                yield _compared(report, first)
+            report = await under_way.popleft()
+            under_way.extend(asyncio.create_task(_report(pool, one, accept_test)) for one in islice(waiting, 1))
+            yield _compared(report, first)
     finally:
         await asyncio.to_thread(pool.close)
 
 
-async def _batch(
-    pool: ProcessPool, examine: Callable[[Sequence[MessageFile]], list[FileReport]], batch: Sequence[MessageFile]
-) -> list[FileReport]:
-    """The reports of a batch. Where it takes more time or memory than a call may, its files are examined one by one: the one that takes
-    more alone is reported as refused, as the gateway refuses it.
-    """
+async def _report(pool: ProcessPool, source: MessageFile, accept_test: bool) -> FileReport:
+    """The report of a file. One that takes more time or memory than a call may is refused, as the gateway refuses it."""
     try:
-        return await pool.run(examine, batch)
+        body = await asyncio.to_thread(_read, source.path) if source.body is None else source.body
+        examined, _ = await pool.run(EXAMINE, body, accept_test)
+    except OSError as error:
+        return FileReport(source.path, (Finding(problems.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
     except Rejected as error:
-        if len(batch) == 1:
-            return [FileReport(batch[0].path, (Finding(error.problem, "readable", error.detail),))]
-        return [report for one in batch for report in await _batch(pool, examine, [one])]
+        return FileReport(source.path, (Finding(error.problem, "readable", error.detail),))
+    return FileReport(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), examined.own)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_ENOUGH_BYTES)
 
 
 def _compared(report: FileReport, first: dict[UUID, FileReport]) -> FileReport:
@@ -132,21 +132,20 @@ def _compared(report: FileReport, first: dict[UUID, FileReport]) -> FileReport:
 # --- in a worker
 
 
-def examine_files(batch: Sequence[MessageFile], *, accept_test: bool) -> list[FileReport]:
-    """Read and examine each file: what runs in a process of the pool, which `prepare` has made ready."""
-    return [_examine(source, accept_test=accept_test) for source in batch]
+@dataclass(frozen=True, slots=True)
+class ExaminedFile:
+    """What was found in the content of a file, and what other files are compared by."""
+
+    findings: tuple[Finding, ...]
+    message_id: UUID | None
+    own: bool
 
 
-def _examine(source: MessageFile, *, accept_test: bool) -> FileReport:
-    try:
-        body = _read(source.path) if source.body is None else source.body
-    except OSError as error:
-        return FileReport(source.path, (Finding(problems.FILE_UNREADABLE, "readable", error.strerror or type(error).__name__),))
-    examined = examine_prepared(body, accept_test=accept_test)
+def file_examined(content: bytes, asked: bool) -> tuple[ExaminedFile, bytes]:
+    """Examine the content of a file, test messages as well if they are `asked` for: what runs in a worker, which `prepare` has made ready."""
+    examined = examine_prepared(content, accept_test=asked)
     own = examined.row is not None and examined.row.own
-    return FileReport(source.path, examined.findings, examined.message_id, hashlib.sha512(body).hexdigest(), own)
+    return ExaminedFile(examined.findings, examined.message_id, own), b""
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_ENOUGH_BYTES)
+EXAMINE: Final = Operation(file_examined)

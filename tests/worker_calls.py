@@ -1,99 +1,96 @@
-"""What workers are made to run: functions that behave, and functions that do not."""
+"""What workers are made to run: operations that behave, and operations that do not."""
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
-import signal
 import time
-from pathlib import Path
 
+from infra.workers.operations import Operation
 from schemas import problems
 from schemas.errors import Rejected, UsageError
 
 
 def nothing() -> None:
-    """An initialiser with nothing to do."""
+    """To prepare: nothing."""
 
 
 def misconfigured() -> None:
-    """An initialiser that finds the settings wrong."""
+    """Finds the settings wrong, where it prepares."""
     raise UsageError(problems.TOO_LARGE, "on purpose")
 
 
 def crash() -> None:
-    """An initialiser that takes the process with it."""
+    """Takes the process with it, where it prepares."""
     os._exit(1)
 
 
-def process_id() -> int:
+def process_id(content: bytes, asked: None) -> tuple[int, bytes]:
     """Which process runs this."""
-    return os.getpid()
+    return os.getpid(), b""
 
 
-def length(body: bytes) -> int:
+def length(content: bytes, asked: None) -> tuple[int, bytes]:
     """Something harmless."""
-    return len(body)
+    return len(content), b""
 
 
-def loop(body: bytes) -> int:
+def echo(content: bytes, asked: str) -> tuple[str, bytes]:
+    """Gives back what it got."""
+    return asked, content
+
+
+def loop(content: bytes, asked: None) -> tuple[int, bytes]:
     """Never ends, and takes all it gets of a processor."""
-    while body:
+    while True:
         pass
-    return 0
 
 
-def sleep(body: bytes) -> int:
+def sleep(content: bytes, asked: None) -> tuple[int, bytes]:
     """Does nothing for a long time, which no limit of processor time sees."""
     time.sleep(3600)
-    return len(body)
+    return 0, b""
 
 
-def eat(body: bytes) -> int:
+def eat(content: bytes, asked: None) -> tuple[int, bytes]:
     """Takes memory until there is none."""
-    eaten = [body]
+    eaten = [content]
     while True:
         eaten.append(bytes(10_000_000))
 
 
-def end_itself(body: bytes) -> int:
-    """As a crash of libxml2 would."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    return len(body)
+def crash_over_it(content: bytes, asked: None) -> tuple[int, bytes]:
+    """As libxml2 would: a look at an address that is none."""
+    return len(ctypes.string_at(8)), b""
 
 
-def end_itself_once(marker: str) -> int:
-    """As the kernel may choose a process when memory is short."""
-    with contextlib.suppress(FileExistsError):
-        Path(marker).touch(exist_ok=False)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return 1
-
-
-def loop_noted(marker: str) -> int:
-    """Notes that it was called, and never ends."""
-    with Path(marker).open("a", encoding="ascii") as file:
-        file.write("x")
-    return loop(b"x")
-
-
-def end_for_want_of_memory(marker: str) -> int:
-    """Notes that it was called, and ends as Python does that cannot even say that it has no memory."""
-    with Path(marker).open("a", encoding="ascii") as file:
-        file.write("x")
+def end_for_want_of_memory(content: bytes, asked: None) -> tuple[int, bytes]:
+    """Ends as Python does that cannot even say that it has no memory."""
     os._exit(1)
 
 
-def refuse(body: bytes) -> int:
+def refuse(content: bytes, asked: None) -> tuple[int, bytes]:
     """As a parser does."""
-    raise Rejected(problems.NOT_WELL_FORMED, f"{len(body)} bytes", where="line 1")
+    raise Rejected(problems.NOT_WELL_FORMED, f"{len(content)} bytes", where="line 1")
 
 
-def fail(body: bytes) -> int:
+def fail(content: bytes, asked: None) -> tuple[int, bytes]:
     """As a defect of ours would, whose text quotes the message."""
-    return int(body)
+    return int(content), b""
 
 
-def unpicklable(body: bytes) -> object:
-    """A result that cannot come back."""
-    return lambda: body
+def of_no_type(content: bytes, asked: None) -> tuple[int, bytes]:
+    """A result that cannot be written."""
+    return object(), b""  # type: ignore[return-value] # on purpose
+
+
+PROCESS_ID, LENGTH, ECHO = Operation(process_id), Operation(length), Operation(echo)
+LOOP, SLEEP, EAT, CRASH, END = (
+    Operation(loop),
+    Operation(sleep),
+    Operation(eat),
+    Operation(crash_over_it),
+    Operation(end_for_want_of_memory),
+)
+REFUSE, FAIL, OF_NO_TYPE = Operation(refuse, [problems.NOT_WELL_FORMED]), Operation(fail), Operation(of_no_type)
+ALL = (PROCESS_ID, LENGTH, ECHO, LOOP, SLEEP, EAT, CRASH, END, REFUSE, FAIL, OF_NO_TYPE)

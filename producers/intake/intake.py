@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -31,11 +31,12 @@ from infra.fair_queue import FairQueue
 from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
 from infra.shares import Shares
-from producers.intake import form
+from infra.workers.operations import AnsweredT, AskedT, Operation
+from producers.intake import operations
 from producers.intake.call import Body, Call, held, receive, while_connected
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
-from producers.intake.opening import open_form, open_message
+from producers.intake.operations import Sender
 from producers.intake.portals import Portal, Portals
 from producers.intake.publishable import require_publishable
 from producers.intake.rates import Rates
@@ -47,8 +48,6 @@ from schemas.examination import examine
 from schemas.headers import Header
 
 log = structlog.get_logger()
-
-ResultT = TypeVar("ResultT")
 
 _WORKERS: Final = 3
 """One more than a portal alone can have, so that whoever calls while another floods finds one."""
@@ -69,11 +68,12 @@ class Intake:
         """How much each portal may still send and ask, for the headers of answers."""
         self._bodies = Shares(_BODIES_BYTES)
         self._turns = FairQueue(_WORKERS, _WAITING)
-        self._workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder), size=_WORKERS)
+        self._offices = frozenset(catalogue.offices)
+        self.workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder), operations.ALL, size=_WORKERS)
 
     def close(self) -> None:
         """End the workers, after the calls that are under way. Blocks."""
-        self._workers.close()
+        self.workers.close()
 
     def admit(self, authorization: str | None) -> Portal:
         """Step 1: the portal that calls; asked for each call, also for one about a submission.
@@ -117,19 +117,25 @@ class Intake:
         """The SHA-512 of what a portal sent: of a form by what it says, of a message by its bytes."""
         if not body.is_form:
             return hashlib.sha512(body.content).hexdigest()
-        return await self._in_turn(portal, call, partial(form.content_sha512, body.content))
+        return (await self._in_turn(portal, call, operations.HASH_FORM, body, None))[0]
 
     async def _open(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
         """The metadata of a message, and the message; that of a form is made of it."""
         if body.is_form:
-            return await self._in_turn(portal, call, partial(open_form, body.content, portal.author, accept_test=self._accept_test))
-        declared = Declaration.of(call.headers)
-        opening = partial(open_message, body.content, declared, portal.author, accept_test=self._accept_test)
-        return await self._in_turn(portal, call, opening), body.content
+            metadata, content = await self._in_turn(portal, call, operations.OPEN_FORM, body, Sender(portal.author, self._accept_test))
+        else:
+            sender = Sender(portal.author, self._accept_test, Declaration.of(call.headers))
+            metadata, content = (await self._in_turn(portal, call, operations.OPEN_MESSAGE, body, sender))[0], body.content
+        if metadata.office not in self._offices:
+            raise LookupError("a worker named an office that is none")
+        return metadata, content
 
-    async def _in_turn(self, portal: Portal, call: Call, function: Callable[[], ResultT]) -> ResultT:
-        """What the function returns in a worker, when it is this portal's turn; a caller that goes leaves the queue."""
-        return await while_connected(call, self._turns.run(portal.id, partial(self._workers.run, function)))
+    async def _in_turn(
+        self, portal: Portal, call: Call, operation: Operation[AskedT, AnsweredT], body: Body, asked: AskedT
+    ) -> tuple[AnsweredT, bytes]:
+        """What a worker answers when it is this portal's turn; a caller that goes leaves the queue."""
+        work = partial(self.workers.run, operation, body.content, asked)
+        return await while_connected(call, self._turns.run(portal.id, work))
 
     async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
         """Store it, and count it if it is new."""

@@ -23,6 +23,8 @@ class Refuser(NamedTuple):
     problems: tuple[Problem, ...]
 
 
+IN_WORKERS: Final = range(3, 9)
+"""The steps that workers do."""
 _BY_RULES: Final = tuple(dict.fromkeys(rule.problem for rule in rules.RULES if Severity.ERROR in (rule.own, rule.genuine)))
 
 REFUSERS: Final = (

@@ -14,11 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from lxml import etree
 
-from schemas import ids, problems, xml
+import schemas
+from schemas import ids, message, problems, xml
 from schemas.catalogue import Catalogue, Route
 from schemas.errors import Rejected
 from schemas.examination import rules, schema_table
@@ -28,6 +30,7 @@ from schemas.findings import Finding, Severity, in_known_names, line_of, path_of
 from schemas.message.header import MessageHeader, read_header
 from schemas.schema_set import MAX_FINDINGS
 
+_SAMPLE: Final = Path(schemas.__file__).with_name("samples") / f"{message.APPLICATION}.xml"
 _LINE = re.compile(r"line (\d+)")
 
 
@@ -157,7 +160,8 @@ class _Loaded:
 
 
 def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
-    """Load the schema table and compile all schemas. Called once in each worker process, before its first message.
+    """Load the schema table, compile all schemas, and examine a sample, so that nothing is left to load: once it reads messages, a worker
+    cannot open a file any more.
 
     Raises:
         UsageError: settings-invalid or schema-set-broken.
@@ -166,6 +170,7 @@ def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
     for row in _Loaded.table.rows:
         if row.schema_set is not None:
             row.schema_set.compile()
+    examine_prepared(_SAMPLE.read_bytes(), accept_test=False)
 
 
 def catalogue_prepared() -> Catalogue:

@@ -30,6 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
     monkeypatch.setattr(known, "route", route)
     examine.prepare(known, None)
+    questions.clear()  # of the sample
     return questions
 
 
