@@ -106,8 +106,8 @@ class Busy:
         self.begun = 0
         self.end = asyncio.Event()
         self.turns = app.state.intake._turns
-        self._run = app.state.intake._workers.run
-        patch.setattr(app.state.intake._workers, "run", self.run)
+        self._run = app.state.intake.workers.run
+        patch.setattr(app.state.intake.workers, "run", self.run)
 
     async def run(self, *call: Any) -> Any:
         self.begun += 1
