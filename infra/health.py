@@ -6,8 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from schemas.heartbeats import Vitals
 
@@ -55,6 +58,9 @@ class Progress:
         return None if age_s <= self._limit_s else f"no progress for {age_s:.0f} s"
 
 
+_TEXT: Final = "text/plain; charset=utf-8"
+LIVE: Final = "/livez"
+
 Send = Callable[[dict[str, object]], Awaitable[None]]
 
 
@@ -71,16 +77,28 @@ class HealthPage:
         await send({"type": "http.response.body", "body": body})
 
 
+def live_page(health: Health) -> HealthPage:
+    """`/livez` for everybody: whether the process lives, and no word more."""
+    return HealthPage(lambda: (503, _TEXT, b"not well\n") if health.findings(health.alive) else (200, _TEXT, b"ok\n"))
+
+
+def operator_app(health: Health) -> Starlette:
+    """The pages as an app of their own, for a process that serves others at another port."""
+    app = Starlette(routes=[Route(path, page) for path, page in pages(health)])
+    app.router.redirect_slashes = False
+    return app
+
+
 def pages(health: Health) -> list[tuple[str, HealthPage]]:
     """`/livez`, `/readyz` and `/metrics`."""
 
     def checked(checks: dict[str, Check], told: dict[str, Check]) -> tuple[int, str, bytes]:
         findings = health.findings(checks)
         text = "".join(f"{name}: {finding}\n" for name, finding in (findings | health.findings(told)).items()) or "ok\n"
-        return (503 if findings else 200), "text/plain; charset=utf-8", text.encode()
+        return (503 if findings else 200), _TEXT, text.encode()
 
     return [
-        ("/livez", HealthPage(lambda: checked(health.alive, {}))),
+        (LIVE, HealthPage(lambda: checked(health.alive, {}))),
         ("/readyz", HealthPage(lambda: checked(health.ready, health.degraded | health.facts))),
         ("/metrics", HealthPage(lambda: (200, CONTENT_TYPE_LATEST, generate_latest()))),
     ]

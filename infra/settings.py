@@ -129,5 +129,9 @@ class LogSettings(Part):
 class ListenSettings(Part):
     """Where processes listen."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
+    host: str = Field(default="127.0.0.1", description="Address where the gateway serves portals; loopback unless told otherwise.")
+    operator_host: str = Field(
+        default="127.0.0.1",
+        description="Address where every process serves its pages for operators (health, metrics), which ask for no login; loopback unless told otherwise.",
+    )
     port_offset: int = Field(default=0, ge=0, le=50_000, description="Moves every port.")

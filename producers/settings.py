@@ -16,6 +16,7 @@ class GatewaySettings(Part):
     """The gateway: where it listens, how much it takes, and who it says that it is."""
 
     port: int = Field(default=8080, ge=1, le=65_535, description="Port of the HTTP API.")
+    operator_port: int = Field(default=9108, ge=1, le=65_535, description="Port of its pages for operators, on `http.operator_host`.")
     outbox_limit: int = Field(
         default=100_000, ge=1, description="Submissions that may wait for Kafka; beyond it portals are told to come back."
     )

@@ -40,25 +40,32 @@ def end_with_parent() -> None:
 
 
 def port_of(settings: Settings, process: str) -> int:
-    """The HTTP port of a process (`gateway`, `watch`, `audit`, `statistics` or an office), moved by the port offset; an office of nobody is a
-    `KeyError`.
+    """The port where a process (`gateway`, `watch`, `audit`, `statistics` or an office) answers operators, moved by the port offset; an office
+    of nobody is a `KeyError`.
     """
-    fixed = {"gateway": settings.gateway.port, "watch": _WATCH_PORT, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
+    fixed = {"gateway": settings.gateway.operator_port, "watch": _WATCH_PORT, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
     adapters = {office: _FIRST_ADAPTER_PORT + number for number, office in enumerate(settings.load_catalogue().offices)}
     return (fixed | adapters)[process] + settings.http.port_offset
 
 
-async def run_gateway(settings: Settings, port: int | None) -> None:
-    """Serve the portals. Starts without Kafka too: what is accepted stays in the outbox until Kafka answers."""
+def api_port_of(settings: Settings) -> int:
+    """The port where the gateway serves portals, moved by the port offset."""
+    return settings.gateway.port + settings.http.port_offset
+
+
+async def run_gateway(settings: Settings, port: int | None, operator_port: int | None) -> None:
+    """Serve the portals, and operators at a port of their own. Starts without Kafka too: what is accepted stays in the outbox until Kafka answers."""
+    from infra.health import operator_app
     from infra.web.serving import Site, serve
     from producers.gateway.app import create_app
 
     if not settings.portals:
         raise UsageError(problems.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
     settings.load_schemas()  # its faults are told before a worker meets them
-    at = port or port_of(settings, "gateway")
+    at = port or api_port_of(settings)
     app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
-    await serve(Site(app, settings.http.host, at, public=True))
+    pages = Site(operator_app(app.state.health), settings.http.operator_host, operator_port or port_of(settings, "gateway"))
+    await serve(Site(app, settings.http.host, at, public=True), pages)
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:
@@ -76,7 +83,7 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
     continuing = settings.load_catalogue().continuing(office)
     at = port or port_of(settings, office)
     app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing, at)
-    await serve(Site(app, settings.http.host, at))
+    await serve(Site(app, settings.http.operator_host, at))
 
 
 async def run_audit(settings: Settings, port: int | None) -> None:
@@ -87,7 +94,7 @@ async def run_audit(settings: Settings, port: int | None) -> None:
     offices = await _recorded_offices(settings)
     at = port or port_of(settings, "audit")
     app = audit_app(settings.kafka, settings.stores, offices, at)
-    await serve(Site(app, settings.http.host, at))
+    await serve(Site(app, settings.http.operator_host, at))
 
 
 async def run_statistics(settings: Settings, port: int | None) -> None:
@@ -98,7 +105,7 @@ async def run_statistics(settings: Settings, port: int | None) -> None:
     offices = await _recorded_offices(settings)
     at = port or port_of(settings, "statistics")
     app = statistics_app(settings.kafka, settings.stores, offices, at)
-    await serve(Site(app, settings.http.host, at))
+    await serve(Site(app, settings.http.operator_host, at))
 
 
 async def run_watch(settings: Settings, port: int | None) -> None:
@@ -109,7 +116,7 @@ async def run_watch(settings: Settings, port: int | None) -> None:
 
     await require_topics(settings.kafka, topics.of_bus())
     at = port or port_of(settings, "watch")
-    await serve(Site(watch_app(settings.kafka, settings.stores, at), settings.http.host, at))
+    await serve(Site(watch_app(settings.kafka, settings.stores, at), settings.http.operator_host, at))
 
 
 async def run_twins(settings: Settings) -> None:

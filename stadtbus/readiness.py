@@ -34,7 +34,7 @@ class Readiness:
 
 def address_of(settings: Settings, process: str) -> str:
     """Host and port where this machine's `gateway`, `audit`, `statistics` or adapter of an office answers operators."""
-    host = _ANYWHERE.get(settings.http.host, settings.http.host)
+    host = _ANYWHERE.get(settings.http.operator_host, settings.http.operator_host)
     return f"{f'[{host}]' if ':' in host else host}:{port_of(settings, process)}"
 
 

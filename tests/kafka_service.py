@@ -31,7 +31,7 @@ IN_CONTAINER = {
     "controller.listener.names": "CONTROLLER",
     "controller.quorum.voters": "0@localhost:9093",
 }
-SYSTEM_PORTS: tuple[int, ...] = (*range(8080, 8095), 9092, 9142, *range(9180, 9195))
+SYSTEM_PORTS: tuple[int, ...] = (*range(8080, 8095), 9092, 9108, 9142, *range(9180, 9195))
 SHARE, SPAN = 2_000, 1_200
 """How many ports a run of tests has, and how far those of one system or cluster lie apart at most."""
 

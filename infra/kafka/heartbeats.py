@@ -42,7 +42,7 @@ class Identity:
 
     kind: ProcessKind
     port: int
-    """Of its pages; it tells two of a kind on one machine apart."""
+    """One that it serves; it tells two of a kind on one machine apart."""
     office: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 

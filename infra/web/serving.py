@@ -116,6 +116,6 @@ def _bound(host: str, port: int) -> socket.socket:
         raise UsageError(
             problems.PORT_TAKEN if taken else problems.SETTINGS,
             f"port {port} on {host}: {error.strerror}",
-            where=None if taken else "http.host",
+            where=None if taken else "http.host or http.operator_host",
         ) from None
     return listener

@@ -12,8 +12,7 @@ from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
-from infra.health import Health
-from infra.health import pages as health_pages
+from infra.health import LIVE, Health, live_page
 from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.records import EventRecord
 from infra.kafka.stored_reader import StoredReader
@@ -56,18 +55,18 @@ def create_app(
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
     app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [feed.run, *(lane.run for lane in lanes.values())]))
     app.state.intake = intake
+    app.state.health = checks
     return app
 
 
 def _api(routes: APIRouter, checks: Health, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
-    """The routes with their document, the answers to errors, and the pages for whoever runs the gateway."""
+    """The routes with their document, the answers to errors, and whether the gateway lives."""
     app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
     app.include_router(routes)
     problems.answer_errors_of(app)
     app.add_middleware(RateHeaders)
-    for path, page in health_pages(checks):
-        app.add_route(path, page, include_in_schema=False)  # type: ignore[arg-type]
+    app.add_route(LIVE, live_page(checks), include_in_schema=False)  # type: ignore[arg-type]
     return app
 
 

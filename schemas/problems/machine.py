@@ -113,8 +113,8 @@ STORE_NEWER = Problem(
 PORT_TAKEN = Problem(
     "port-taken",
     "A port is in use by another program",
-    "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port`; in the settings "
-    "http.port_offset, and for the twins twins.control_port and twins.first_port.",
+    "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port` (of the gateway also --operator-port); in the "
+    "settings http.port_offset, and for the twins twins.control_port and twins.first_port.",
 )
 DESCRIPTORS = Problem(
     "descriptors-few",

@@ -19,11 +19,14 @@ Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="HTTP port of 
 
 
 @run_app.command("gateway")
-def run_gateway(port: Port = None) -> None:
+def run_gateway(
+    port: Port = None,
+    operator_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Port of its pages for operators, likewise.")] = None,
+) -> None:
     """The portals' HTTP API, with relay and status feed."""
     from stadtbus import processes
 
-    _serve("gateway", lambda loaded: processes.run_gateway(loaded, port))
+    _serve("gateway", lambda loaded: processes.run_gateway(loaded, port, operator_port))
 
 
 @run_app.command("adapter")

@@ -32,7 +32,7 @@ from schemas.errors import StadtbusError, UsageError
 from schemas.examination import schema_table
 from schemas.message import Authority
 from stadtbus.local.supervisor import ProcessSpec, Supervisor
-from stadtbus.processes import port_of
+from stadtbus.processes import api_port_of, port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
 
 KAFKA_PORT: Final = 9092
@@ -150,7 +150,7 @@ class LocalSystem:
     @property
     def gateway_url(self) -> str:
         """Where portals submit."""
-        return f"http://127.0.0.1:{port_of(self.settings, 'gateway')}"
+        return f"http://127.0.0.1:{api_port_of(self.settings)}"
 
     @property
     def twins_url(self) -> str:
@@ -288,7 +288,7 @@ class LocalSystem:
         Raises:
             UsageError: port-taken.
         """
-        wanted = {name: port_of(self.settings, name) for name in self.processes}
+        wanted = {"portals": api_port_of(self.settings)} | {name: port_of(self.settings, name) for name in self.processes}
         wanted |= {f"twin {office}": port for office, port in ports(self._twins).items()} | {"twins": self._twins.control_port}
         for name, port in wanted.items():
             with socket.socket() as probe:

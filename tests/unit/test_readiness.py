@@ -25,5 +25,5 @@ async def test_a_process_is_asked(status: int) -> None:
 @pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")])  # noqa: S104
 def test_where_a_process_is_asked(host: str, asked: str) -> None:
     """A process that listens everywhere is asked on this machine, at its port of the settings."""
-    settings = Settings.model_validate({"http": {"host": host, "port_offset": 100}})
+    settings = Settings.model_validate({"http": {"operator_host": host, "port_offset": 100}})
     assert address_of(settings, "audit") == f"{asked}:8182"
