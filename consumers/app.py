@@ -108,7 +108,8 @@ def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) 
     health.ready["engine"] = lambda: engine.check() or engine.progress.check()
     health.ready["partitions"] = lambda: None if engine.core.partitions else "no partition is assigned"
     health.ready["steps"] = engine.stuck
-    health.ready["office"] = delivery.check
+    health.ready["office"] = delivery.guard.check
+    health.degraded["series"] = delivery.guard.notice
     health.ready["topics"] = delivery.refusals.check
     health.vitals = VitalSigns(engine, delivery)
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)

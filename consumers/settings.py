@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from infra.settings import Part
+
+MOST_DOUBLINGS: Final = 30
+"""Far beyond any longest wait; a power of many thousands would be no number."""
 
 
 class DeliverySettings(Part):
@@ -32,9 +37,15 @@ class DeliverySettings(Part):
     longest_outcome_poll_s: float = Field(
         default=300, gt=0, description="The longest time between two questions for an outcome that a back office tells later."
     )
-    failure_threshold: int = Field(default=10, ge=1, description="So many blips and unclear answers without a clear one count as down.")
-    brake_in_a_row: int = Field(default=20, ge=1, description="So many dead letters in a row; the next one stops the office.")
-    brake_share: float = Field(
-        default=0.5, gt=0, le=1, description="Share of dead letters among the recent submissions that stops the office."
+    failure_threshold: int = Field(
+        default=10, ge=1, description="So many blips and unclear answers to several portals, without a clear one, count as down."
     )
-    brake_window: int = Field(default=200, ge=1, description="How many submissions are recent.")
+    brake_in_a_row: int = Field(default=20, ge=1, description="So many refused in a row, of one portal or for one cause, are held.")
+    brake_share: float = Field(
+        default=0.5, gt=0, le=1, description="Share of refused ones among a portal's recent submissions that holds it."
+    )
+    brake_window: int = Field(default=200, ge=1, description="How many submissions of a portal are recent.")
+
+    def backoff_s(self, failed: int) -> float:
+        """The wait after so many failures (from 1 on), doubling from the first to the longest."""
+        return min(self.longest_backoff_s, self.first_backoff_s * 2.0 ** min(max(0, failed - 1), MOST_DOUBLINGS))

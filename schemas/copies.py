@@ -63,10 +63,15 @@ class Copy:
 
     def fingerprint(self, office: str) -> str:
         """The same for dead letters with the same cause: office, stage, error class, schema, and the text without ids and numbers."""
-        schema = decode(self.original).get(Header.DATASCHEMA, "")
-        text = _IDS.sub("#", self.block.get(CopyHeader.MESSAGE, ""))
-        parts = (office, self.block.get(CopyHeader.STAGE, ""), self.block.get(CopyHeader.ERROR_CLASS, ""), schema, text)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_FINGERPRINT_LENGTH]
+        stage, error_class, text = (self.block.get(name, "") for name in (CopyHeader.STAGE, CopyHeader.ERROR_CLASS, CopyHeader.MESSAGE))
+        return fingerprint(office, stage, error_class, self.original, text)
+
+
+def fingerprint(office: str, stage: str, error_class: str, original: RawHeaders, text: str) -> str:
+    """The same for everything that has failed by the same cause."""
+    schema = decode(original).get(Header.DATASCHEMA, "")
+    parts = (office, stage, error_class, schema, _IDS.sub("#", text))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
 def take_apart(headers: RawHeaders) -> Copy:

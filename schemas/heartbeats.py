@@ -21,6 +21,9 @@ PLACE_PATTERN: Final = r"^[a-zA-Z0-9._-]{1,249}/[0-9]{1,6}$"
 MOST_LETTERS: Final = 1_000
 """Of a sentence; what is longer is cut off by the writer."""
 
+MOST_HELD: Final = 100
+"""Series that one heartbeat tells."""
+
 Sentence = Annotated[str, StringConstraints(max_length=MOST_LETTERS)]
 Office = Annotated[str, StringConstraints(pattern=OFFICE_PATTERN)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -61,6 +64,16 @@ class BreakerState(_Part):
     """When it opened."""
 
 
+class HeldSeries(_Part):
+    """What an adapter holds because all of it is refused: of a portal, of a cause, of both; where neither is said, the whole office."""
+
+    portal: Annotated[str, StringConstraints(max_length=100)] | None = None
+    cause: Annotated[str, StringConstraints(max_length=100)] | None = None
+    """The fingerprint of its dead letters."""
+    since: AwareDatetime
+    reason: Sentence
+
+
 class RelayLane(_Part):
     """What one office's relay has still to write to Kafka."""
 
@@ -83,7 +96,9 @@ class Vitals(_Part):
     """The earliest `oldest_since` of its partitions."""
     breaker: BreakerState | None = None
     brake: Sentence | None = None
-    """Why the office was stopped; None while it is not."""
+    """Why the whole office is held; None while it is not."""
+    held: list[HeldSeries] = Field(default_factory=list)
+    """What is held, the office first, so many and no more."""
     last_poll_at: AwareDatetime | None = None
     """When it last asked Kafka for records."""
 

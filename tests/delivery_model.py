@@ -13,6 +13,7 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from adapters.interface import CannotFind, Delivered, Document, Submission
+from adapters.kit import NotTheOffice
 from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
@@ -24,7 +25,7 @@ from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import message, problems, topics
 from schemas.copies import Copy, headers_of_copy, take_apart
-from schemas.errors import CannotTell
+from schemas.errors import CannotTell, DestinationDown
 from schemas.headers import CopyHeader, Header, RawHeaders
 from schemas.message import Application
 from tests import builders
@@ -96,6 +97,8 @@ class Office:
     calls: list[str] = field(default_factory=list)
     effects: list[UUID] = field(default_factory=list)
     max_concurrency: int = 10
+    down: bool = False
+    """What it answers when it is asked whether it is there: as its last answer to a delivery or a question was."""
 
     def translate(self, submission: Submission) -> Document:
         if self.translating:
@@ -104,20 +107,25 @@ class Office:
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:
         self.calls.append(f"deliver {attempt}")
-        if self.before:
-            raise self.before.pop(0)
+        self._fail(self.before)
         self.effects.append(document.submission_id)
-        if self.after:
-            raise self.after.pop(0)
+        self._fail(self.after)
         return Delivered("M-1")
+
+    def _fail(self, errors: list[BaseException]) -> None:
+        error = errors.pop(0) if errors else None
+        self.down = isinstance(error, DestinationDown | NotTheOffice)
+        if error is not None:
+            raise error
 
     async def find(self, submission_id: UUID) -> Delivered | None:
         self.calls.append("find")
-        if self.asked:
-            raise self.asked.pop(0)
+        self._fail(self.asked)
         return Delivered("M-1") if submission_id in self.effects else None
 
     async def check(self) -> str:
+        if self.down:
+            raise DestinationDown("away")
         return "fine"
 
     async def close(self) -> None:

@@ -1,24 +1,25 @@
-"""What keeps an office from harm: the breaker pauses it while its back office is down, the brake stops it when too much of it dies.
+"""The breaker pauses an office while its back office is down.
 
-Pure: times come from outside (monotonic, in s), but for `since`, which is for people. `Delivery.settle` tells both of each attempt,
-`Delivery.capacity` asks whether to go on.
+A back office is down when it says so or is not there, and does not answer a question of its own (`Adapter.check`) either; or when doubtful answers come to
+several portals. One portal's messages that make a back office fail are that portal's matter: they are parked with their cases, and the others go on.
+
+Pure: times come from outside (monotonic, in s), but for `since`, which is for people.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
 from consumers.delivery.failures import Cause, Failure
-from consumers.settings import DeliverySettings
+from consumers.settings import MOST_DOUBLINGS, DeliverySettings
 
 LONGEST_PAUSE_S: Final = 3600.0
 """However long a back office wants to be left alone, it is tried out once an hour."""
-MOST_DOUBLINGS: Final = 30
-"""Far beyond any longest wait; a power of many thousands would be no number."""
-_LEAST_WINDOW: Final = 20
-"""A share of fewer records than these says nothing."""
+_MOST_PORTALS: Final = 100
+"""Whose doubtful answers are counted; more portals than these say no more."""
+_DOUBTFUL: Final = (Cause.BLIP, Cause.UNCLEAR)
 
 
 class Breaker:
@@ -29,12 +30,14 @@ class Breaker:
 
     def __init__(self, settings: DeliverySettings) -> None:
         self._settings = settings
-        self._failures = 0
-        """Blips and unclear answers since the last clear one."""
+        self._doubts: Counter[str] = Counter()
+        """Blips and unclear answers since the last clear one, by portal."""
         self._opened = 0
         """How often it has opened since the back office was up; the pause doubles with it."""
         self._probe_at_s = 0.0
         self._probing = False
+        self._by_doubts = False
+        """It has opened because of doubtful answers to several portals: that the back office answers a question does not close it."""
         self.reason: str | None = None
         """Why it is open; None while it is closed."""
         self.since: str | None = None
@@ -58,19 +61,41 @@ class Breaker:
         """
         self._probing = False
 
-    def note_answer(self, failure: Failure | None, now_s: float) -> None:
-        """An attempt that reached the back office, or tried to, has ended: with this failure, or None for a delivery. It may open or close the
-        breaker.
+    def doubts(self, failure: Failure, portal: str) -> bool:
+        """Whether to ask the back office itself (`Adapter.check`) before this failure counts: it says that the office is down, or would be
+        one doubtful answer too many of this portal. An office that says how long it wants to be left alone is taken at its word.
+        """
+        if failure.cause is Cause.DESTINATION_DOWN:
+            return failure.retry_after_s is None
+        return failure.cause in _DOUBTFUL and self._doubts[portal] + 1 >= self._settings.failure_threshold
+
+    def note_answer(self, failure: Failure | None, now_s: float, portal: str = "") -> None:
+        """An attempt for this portal that reached the back office, or tried to, has ended: with this failure, or None for a delivery. It may
+        open or close the breaker.
         """
         if failure is None or failure.cause in (Cause.CASE_NOT_READY, Cause.PERMANENT):  # the back office is at work
             self._close()
         elif failure.cause is Cause.CANNOT_FIND:  # it was not even asked
             self._probing = False
+        elif failure.cause is Cause.DESTINATION_DOWN:
+            self._open(failure, now_s)
         else:
-            self._failures += 1
-            down = failure.cause is Cause.DESTINATION_DOWN
-            if down or self._failures >= self._settings.failure_threshold or self.reason is not None:
-                self._open(failure, now_s)
+            self._note_doubt(failure, now_s, portal)
+
+    def _note_doubt(self, failure: Failure, now_s: float, portal: str) -> None:
+        if portal in self._doubts or len(self._doubts) < _MOST_PORTALS:
+            self._doubts[portal] += 1
+        if self.reason is not None and failure.reachable and not self._by_doubts:
+            self._close()
+        elif self.reason is not None or self._several_doubt():
+            self._by_doubts = self._by_doubts or self.reason is None
+            self._open(failure, now_s)
+
+    def _several_doubt(self) -> bool:
+        """Whether so many answers in a row were doubtful, not more than half of them to one portal."""
+        limit = self._settings.failure_threshold
+        half = (limit + 1) // 2
+        return len(self._doubts) > 1 and sum(min(count, half) for count in self._doubts.values()) >= limit
 
     def _open(self, failure: Failure, now_s: float) -> None:
         if self.reason is None or self._probing:  # others of the same moment change nothing, unless they are told to wait longer
@@ -92,48 +117,7 @@ class Breaker:
     def _close(self) -> None:
         if self.reason is not None and not self._probing:  # began before it opened: the probe decides
             return
-        self._failures = self._opened = 0
-        self._probing = False
+        self._doubts.clear()
+        self._opened = 0
+        self._probing = self._by_doubts = False
         self.reason = self.since = None
-
-
-class Brake:
-    """Stops an office before it empties its topic into the dead letters: too many in a row, or too large a share.
-
-    No method blocks or raises.
-    """
-
-    def __init__(self, settings: DeliverySettings) -> None:
-        self._settings = settings
-        self._in_a_row = 0
-        self._recent: deque[bool] = deque(maxlen=settings.brake_window)
-        self.reason: str | None = None
-        """Why the office is stopped; it stays so until the process is started anew."""
-
-    def note_delivered(self) -> None:
-        """A submission was delivered, which ends a row of dead letters."""
-        self._in_a_row = 0
-        self._recent.append(False)
-
-    def note_dead(self) -> None:
-        """A submission becomes a dead letter; `too_many` was asked before."""
-        self._in_a_row += 1
-        self._recent.append(True)
-
-    def stop(self, reason: str) -> None:
-        """Stop the office until the process is started anew, for this reason of `too_many`."""
-        self.reason = reason
-
-    def too_many(self) -> str | None:
-        """Why one more dead letter would be too many; None where it would not. Asking changes nothing."""
-        if self.reason is not None:
-            return self.reason
-        if self._in_a_row >= self._settings.brake_in_a_row:
-            return f"{self._in_a_row} dead letters in a row"
-        if self._share() > self._settings.brake_share:
-            return f"{self._share():.0%} of the last {len(self._recent)} are dead letters"
-        return None
-
-    def _share(self) -> float:
-        enough = len(self._recent) >= min(_LEAST_WINDOW, self._settings.brake_window)
-        return sum(self._recent) / len(self._recent) if enough else 0.0

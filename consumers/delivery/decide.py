@@ -4,12 +4,14 @@ Whether an attempt was made at all, `LedgerEntry.begin` has said before. The fir
 
 | what is known of the record                                  | what becomes of it                                     |
 |--------------------------------------------------------------|--------------------------------------------------------|
+| its series is held, and is not tried out by it               | not due                                                |
 | the back office has it, as it says to `deliver` or `find`    | delivered                                              |
 | the attempt failed, or the headers cannot be read            | see below; the headers: as permanent                   |
 | the attempt was begun, and given up before it was made       | tried again, at once                                   |
 | the ledger knows what became of its submission               | known: that is told once more                          |
 | an operator has discarded it                                 | discarded: its portal is told that it is rejected      |
 | an operator has found its submission at the back office      | delivered                                              |
+| its series is held, and there is no room for one more        | dead, untried, and holds its case                      |
 | an earlier record of its case is parked                      | parked                                                 |
 | an earlier record of its case is dead and holds the case     | dead, and holds it, too                                |
 | it is parked, and its time has not come; or another record   | not due                                                |
@@ -23,7 +25,12 @@ Whether an attempt was made at all, `LedgerEntry.begin` has said before. The fir
 | permanent            | dead                                      | dead                                                       |
 | cannot find          | dead, for a person                        | dead, for a person                                         |
 
-What would be one dead letter too many (`Brake`) stops the office instead, and the record stays where it is.
+| what is permanent, if its series is held (`Brake`)           | comes to                                                   |
+|--------------------------------------------------------------|------------------------------------------------------------|
+| it has tried the series out, or cannot be read               | dead                                                       |
+| the office is held, and its portal                           | tried again, where it is                                   |
+| its portal or its cause is held, and there is room           | parked, from the submissions topic; what was parked for its series stays |
+| otherwise                                                    | dead                                                       |
 
 *Unclear* is whatever an adapter raises beyond the four causes: each attempt after it asks `find` first. So does each after `NotTheOffice`,
 which is unclear too, but counts as destination down.
@@ -38,11 +45,11 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Final, NamedTuple
 
-from consumers.delivery.breaker import MOST_DOUBLINGS, Brake
+from consumers.delivery.brake import LOOK_S, Brake, Keep
 from consumers.delivery.failures import Cause, Failure
 from consumers.delivery.job import Job
 from consumers.engine import Action
-from consumers.settings import DeliverySettings
+from consumers.settings import MOST_DOUBLINGS, DeliverySettings
 
 _LEAST_WAIT_S: Final = 0.1
 
@@ -79,8 +86,6 @@ class Decision(NamedTuple):
     """Until the next try; None of what is parked until an earlier record of its case is through."""
     holds: bool = False
     """Of what is dead: later records of the case follow it."""
-    stop: str | None = None
-    """Why the office has to stop: the record would have been one dead letter too many."""
 
 
 _KNOWN: Final = Decision(Becomes.KNOWN)
@@ -91,31 +96,44 @@ def decide(job: Job, now_ms: int, settings: DeliverySettings, brake: Brake, cont
     """What becomes of a record, after its attempt or without one. `continuing` are the keys of services whose cases go on after a dead
     letter. Called once for each time that a record was dispatched, when breaker and brake have heard of what came before.
     """
+    if job.waits_s is not None:
+        return Decision(Becomes.NOT_DUE, delay_s=job.waits_s)
     if job.reference is not None:
         return Decision(Becomes.DELIVERED, job.reference)
     if job.failure is not None:
         decision = after_failure(job.failure, job.failures, job.entry.tries + 1, parked=job.retry, settings=settings)
-        return decision if decision.becomes is not Becomes.DEAD else _dead_unless_too_many(job, decision, brake, continuing)
-    return _AT_ONCE if job.skipped else _without_attempt(job, now_ms, settings)
+        return decision if decision.becomes is not Becomes.DEAD else _dead_or_held(job, decision, settings, brake, continuing)
+    return _AT_ONCE if job.skipped else _without_attempt(job, now_ms, settings, brake)
 
 
-def _dead_unless_too_many(job: Job, decision: Decision, brake: Brake, continuing: Collection[str]) -> Decision:
-    too_many = brake.too_many()
-    return decision._replace(holds=job.service not in continuing) if too_many is None else _AT_ONCE._replace(stop=too_many)
+def _dead_or_held(job: Job, decision: Decision, settings: DeliverySettings, brake: Brake, continuing: Collection[str]) -> Decision:
+    """The third table above. What a back office has refused from the retry topic stays there only if it was parked for its series."""
+    own_end = job.probe is not None or not job.submission or decision.cause != Cause.PERMANENT
+    keep = Keep.DEAD if own_end else brake.keeps(job.portal, job.fingerprint)
+    if keep is Keep.STAY or (keep is Keep.PARK and job.of_series):
+        return Decision(Becomes.TRIED_AGAIN, delay_s=LOOK_S)
+    if keep is Keep.PARK and not job.retry:
+        return Decision(Becomes.PARKED, cause=Cause.SERIES_HELD, delay_s=settings.first_backoff_s)
+    return decision._replace(holds=job.service not in continuing)
 
 
-def _without_attempt(job: Job, now_ms: int, settings: DeliverySettings) -> Decision:
+def _without_attempt(job: Job, now_ms: int, settings: DeliverySettings, brake: Brake) -> Decision:
     if not job.open:
         return _KNOWN
     if job.discarded is not None:
         return Decision(Becomes.DISCARDED, cause=job.discarded)
     if job.found_under is not None:
         return Decision(Becomes.DELIVERED, job.found_under)
+    return _behind_others(job, brake) or Decision(Becomes.NOT_DUE, delay_s=_until_due_s(job.entry.next_try_ms or 0, now_ms, settings))
+
+
+def _behind_others(job: Job, brake: Brake) -> Decision | None:
+    """What becomes of a record because of others: of its series, or of its case."""
+    if job.set_aside or (job.action is Action.PARK and not brake.has_room(job.portal)):
+        return Decision(Becomes.DEAD, cause=Cause.SERIES_HELD, holds=True)
     if job.action is Action.PARK:
         return Decision(Becomes.PARKED, cause=Cause.CASE_PARKED, delay_s=None)
-    if job.action is Action.HOLD:
-        return Decision(Becomes.DEAD, cause=Cause.CASE_HELD, holds=True)
-    return Decision(Becomes.NOT_DUE, delay_s=_until_due_s(job.entry.next_try_ms or 0, now_ms, settings))
+    return Decision(Becomes.DEAD, cause=Cause.CASE_HELD, holds=True) if job.action is Action.HOLD else None
 
 
 def after_failure(failure: Failure, failures: int, tries: int, *, parked: bool, settings: DeliverySettings) -> Decision:
@@ -132,17 +150,12 @@ def after_failure(failure: Failure, failures: int, tries: int, *, parked: bool, 
         return Decision(Becomes.PARKED, cause=cause, delay_s=settings.first_backoff_s)
     if tries >= settings.delayed_retries:
         return Decision(Becomes.DEAD, cause=Cause.TRIES_SPENT)
-    return Decision(Becomes.TRIED_LATER, cause=cause, delay_s=backoff_s(tries, settings))
+    return Decision(Becomes.TRIED_LATER, cause=cause, delay_s=settings.backoff_s(tries))
 
 
 def immediate_pause_s(failures: int) -> float:
     """0.2 to 2 s with full jitter: cases that failed together do not come again together."""
     return random.uniform(0.2, min(2.0, 0.2 * 4.0 ** min(failures, MOST_DOUBLINGS)))  # noqa: S311 - jitter
-
-
-def backoff_s(tries: int, settings: DeliverySettings) -> float:
-    """The published schedule: doubling from the first to the longest."""
-    return min(settings.longest_backoff_s, settings.first_backoff_s * 2.0 ** min(max(0, tries - 1), MOST_DOUBLINGS))
 
 
 def _until_due_s(next_try_ms: int, now_ms: int, settings: DeliverySettings) -> float:

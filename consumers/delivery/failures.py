@@ -38,6 +38,8 @@ class Cause(StrEnum):
     """Untried: an earlier submission of the case waits."""
     CASE_HELD = "case-held"
     """Untried: an earlier submission of the case is dead."""
+    SERIES_HELD = "series-held"
+    """One more of a series that is held (`consumers.delivery.brake`)."""
 
 
 _CAUSES: Final[dict[type[Exception], Cause]] = {
@@ -63,14 +65,18 @@ class Failure:
     """Places in the code, without texts."""
     retry_after_s: float | None = None
     """How long the back office wants to be left alone, where it says so."""
+    reachable: bool = False
+    """The back office was asked itself, and has answered: the failure is this submission's own."""
 
     @classmethod
     def of(cls, error: BaseException, stage: Stage) -> Failure:
         """The failure of whatever an adapter raised. Beyond the exceptions that say their cause everything is `unclear`, or permanent while
-        reading or translating, because nothing has left yet.
+        reading or translating, because nothing has left yet; there "down" is a blip, because nobody was asked.
         """
         otherwise = Cause.UNCLEAR if stage is Stage.DELIVER else Cause.PERMANENT
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), otherwise)
+        if cause is Cause.DESTINATION_DOWN and stage is not Stage.DELIVER:
+            cause = Cause.BLIP
         retry_after_s = error.retry_after_s if isinstance(error, DestinationDown) else None
         return cls(stage, cause, reason_of(error), type(error).__name__, _trace(error), retry_after_s)
 

@@ -26,12 +26,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.interface import Adapter, AnswersLater
 from consumers.delivery import states
 from consumers.delivery.awaited import Awaited
-from consumers.delivery.breaker import Brake, Breaker
 from consumers.delivery.copies import Copies
 from consumers.delivery.decide import Becomes, Decision, decide
 from consumers.delivery.deliver import deliver
 from consumers.delivery.entry import OLDER_THAN_ALL, LedgerEntry
 from consumers.delivery.failures import Cause, Failure, Stage
+from consumers.delivery.guard import Guard
 from consumers.delivery.job import HeaderReader, Job, Unreadable
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.news import News
@@ -73,8 +73,7 @@ class Delivery(Handler[Job]):
     ) -> None:
         """`continuing` are the keys of services whose cases go on after a dead letter."""
         self.max_concurrency = adapter.max_concurrency
-        self.breaker = Breaker(settings)
-        self.brake = Brake(settings)
+        self.guard = Guard(office, adapter.check, settings)
         self.refusals = Refusals()
         self._say = Seldom(log)
         self._office = office
@@ -96,7 +95,7 @@ class Delivery(Handler[Job]):
         self, partitions: Sequence[TopicPartition]
     ) -> tuple[Mapping[TopicPartition, LedgerPosition], Mapping[bytes, CaseState]]:
         """Fence off earlier owners in the ledger, and read what it knows. Probes and refused records of before are nobody's any more."""
-        self.breaker.forget_probe()
+        self.guard.on_assigned(partitions)
         self.refusals.forget()
         known = await self._stored(lambda: self._ledger.take_over(partitions))
         return known, await self._stored(lambda: self._ledger.cases(sorted({partition.partition for partition in partitions})))
@@ -124,23 +123,25 @@ class Delivery(Handler[Job]):
                 job.origin = origin.offset if origin.topic == topics.submissions(self._office) else OLDER_THAN_ALL
 
     def capacity(self, wanted: int) -> int:
-        """0 while the brake has stopped the office; else what the breaker lets through."""
-        return 0 if self.brake.reason is not None else self.breaker.capacity(time.monotonic(), wanted)
+        """What the breaker lets through."""
+        return self.guard.breaker.capacity(time.monotonic(), wanted)
 
     # --- 1. begin
 
     async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-        """Begin an attempt in the ledger for each that may; those begun, and the others. Unreadable ones have no entry to begin."""
+        """Begin an attempt in the ledger for each that may; those begun, and the others. Those whose series is held, and unreadable ones, have no
+        entry to begin.
+        """
         for job in works:
             job.dispatched()
-        jobs = [job for job in works if job.unreadable is None]
+        self.guard.hold_back(works)
+        jobs = [job for job in works if job.unreadable is None and job.waits_s is None]
         if jobs and not (self._look_new(jobs) and await self._begin_new(jobs)):
             requests = [job.request for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(requests)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
         to_deliver = [job for job in jobs if job.begun]
-        if to_deliver:
-            self.breaker.note_begun()
+        self.guard.note_begun(to_deliver)
         return to_deliver, [job for job in works if not job.begun]
 
     def _look_new(self, jobs: Sequence[Job]) -> bool:
@@ -162,7 +163,11 @@ class Delivery(Handler[Job]):
 
     async def deliver(self, job: Job) -> None:
         """Ask, or deliver, once; the job has the reference or the failure. Waits for the back office, and raises only the end of this task."""
+        if not self.guard.may_go(job):  # the back office went down since it was begun
+            self.give_up(job, None)
+            return
         await deliver(job, self._adapter, self._office)
+        await self.guard.weigh(job)
 
     def give_up(self, job: Job, reason: str | None) -> None:
         """Note an unclear failure, or that no attempt was made. What took too long is parked at once: to repeat it would take too long, too."""
@@ -172,7 +177,8 @@ class Delivery(Handler[Job]):
         else:
             job.skipped = True
             job.entry.attempt -= 1  # it was not made
-            self.breaker.forget_probe()
+            if job.tries_out:
+                self.guard.breaker.forget_probe()
 
     # --- 3. settle
 
@@ -191,16 +197,10 @@ class Delivery(Handler[Job]):
         return [Waits(waits[job]) if job in waits else job.end or FINISHED for job in jobs]
 
     def _decide(self, job: Job, now_ms: int) -> None:
-        """Let breaker and brake hear of the attempt, decide, and note in the job what has to be done."""
+        """Let the guard hear of the attempt, decide, and note in the job what has to be done."""
         job.decided = True
-        if job.reference is not None:
-            self._note_answer(None)
-            self.brake.note_delivered()
-        elif job.failure is not None:
-            self._note_failure(job, job.failure)
-        decision = decide(job, now_ms, self._settings, self.brake, self._continuing)
-        if decision.stop is not None:
-            self._stop(decision.stop)
+        self.guard.note_end(job)
+        decision = decide(job, now_ms, self._settings, self.guard.brake, self._continuing)
         self._prepare(job, decision, now_ms)
 
     def _prepare(self, job: Job, decision: Decision, now_ms: int) -> None:
@@ -218,6 +218,7 @@ class Delivery(Handler[Job]):
                 entry.note_parked(decision.cause, next_try_ms, unclear=job.unclear)
                 job.news, job.copy = _news_of_waiting(decision.cause), self._copies.parked(job, now_ms)
                 metrics.PARKED.labels(self._office, decision.cause).inc()
+                self.guard.note_parked(job, decision.cause)
             case Becomes.DEAD:
                 self._prepare_dead(job, decision, now_ms)
             case Becomes.TRIED_AGAIN | Becomes.TRIED_LATER:
@@ -232,8 +233,7 @@ class Delivery(Handler[Job]):
         job.entry.note_dead(decision.cause, job.offset if job.retry else None, holds=decision.holds, unclear=unclear)
         job.news, job.copy = State.DEAD_LETTER if job.submission else None, self._copies.dead(job, now_ms)
         metrics.DEADLETTERS.labels(self._office, decision.cause).inc()
-        if job.failure is not None:  # what only follows a dead letter of its case says nothing of the office
-            self.brake.note_dead()
+        self.guard.note_refused(job, decision.cause)
 
     @staticmethod
     def _prepare_again(job: Job, decision: Decision, next_try_ms: int | None) -> None:
@@ -281,50 +281,9 @@ class Delivery(Handler[Job]):
         crashpoints.reached("settle.told")
         return waits
 
-    # --- what is known of the office, and what operators hear
-
-    def _note_failure(self, job: Job, failure: Failure) -> None:
-        metrics.DELIVERY_FAILURES.labels(self._office, failure.cause).inc()
-        log.warning(
-            "delivery_failed", submission=job.submission, attempt=job.entry.attempt, stage=failure.stage, cause=failure.cause, reason=failure.reason
-        )  # fmt: skip
-        if failure.stage is Stage.DELIVER:
-            self._note_answer(failure)
-        else:
-            self.breaker.forget_probe()
-        if failure.cause is not Cause.DESTINATION_DOWN:
-            job.failures += 1
-
-    def _note_answer(self, failure: Failure | None) -> None:
-        """What an attempt says of the back office; None for one that succeeded."""
-        was_up = self.breaker.reason is None
-        self.breaker.note_answer(failure, time.monotonic())
-        if was_up and failure is not None and self.breaker.reason is not None:
-            log.error("office_down", office=self._office, reason=failure.reason)
-            self._show_state()
-        elif not was_up and self.breaker.reason is None:
-            log.info("office_up", office=self._office)
-            self._show_state()
-
-    def _stop(self, reason: str) -> None:
-        if self.brake.reason is None:
-            self.brake.stop(reason)
-            log.error("office_stopped", office=self._office, reason=reason)
-            self._show_state()
-
-    def _show_state(self) -> None:
-        state = metrics.STOPPED if self.brake.reason is not None else metrics.UP if self.breaker.reason is None else metrics.DOWN
-        metrics.OFFICE_STATE.labels(self._office).set(state)
-
     def _count_delivered(self, jobs: Sequence[Job], now_ms: int) -> None:
         self._delivered.inc(len(jobs))
         metrics.observe_all(self._seconds, [max(0.0, now_ms / 1000 - datetime.fromisoformat(job.accepted_at).timestamp()) for job in jobs])
-
-    def check(self) -> str | None:
-        """For the health page: why nothing is delivered, in a sentence; None while it is. Does not block."""
-        if self.brake.reason is not None:
-            return f"stopped: {self.brake.reason}; mend the cause, then start this process anew"
-        return None if self.breaker.reason is None else f"the back office is down: {self.breaker.reason}; since {self.breaker.since}"
 
     async def _stored(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """What the ledger answers, however often it has to be asked. `ask` makes a new question each time."""

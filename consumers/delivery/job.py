@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from consumers.delivery.brake import Hold
 from consumers.delivery.entry import AttemptRequest, LedgerEntry
-from consumers.delivery.failures import Failure, Stage
+from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.engine import Action, End, KafkaWork
 from infra.kafka.outgoing import Outgoing
 from schemas.copies import Copy, Place, take_apart
@@ -57,6 +58,8 @@ class Job(KafkaWork):
     """How often it was dispatched."""
     failures: int = 0
     """How many attempts failed for a reason of the record's own, not because the back office was down."""
+    standing: bool = False
+    """It waits where it is, because the office is held."""
     # Of the dispatch that is under way:
     entry: LedgerEntry
     """What the ledger says of its submission, and what it is to say."""
@@ -64,6 +67,14 @@ class Job(KafkaWork):
     """The ledger has noted that an attempt begins."""
     stage: Stage = Stage.PARSE
     """How far the attempt has come."""
+    waits_s: float | None = None
+    """Its series is held, and it is looked at again so much later."""
+    set_aside: bool = False
+    """Its series is held, and there is no room for it where it stands."""
+    probe: Hold | None = None
+    """The series that it tries out."""
+    tries_out: bool = False
+    """It tries out a back office that was down."""
     unclear: bool = False
     """An attempt may have had its effect."""
     skipped: bool = False
@@ -72,6 +83,8 @@ class Job(KafkaWork):
     """The back office has it, under this reference."""
     failure: Failure | None = None
     """Why the attempt failed."""
+    fingerprint: str = ""
+    """The same for all that fail by this cause."""
     # What is decided, and what of it is still to be done:
     decided: bool = False
     copy: Outgoing | None = None
@@ -87,12 +100,16 @@ class Job(KafkaWork):
         """The engine hands the record out, perhaps not for the first time: nothing of an earlier time counts."""
         if self.dispatches:
             self.stage, self.end, self.news, self.reference, self.failure = Stage.PARSE, None, None, None, None
-            self.begun = self.unclear = self.skipped = self.ledger_due = self.decided = False
-            self.copy = None
+            self.begun = self.unclear = self.skipped = self.ledger_due = self.decided = self.set_aside = self.tries_out = False
+            self.copy = self.waits_s = self.probe = None
         self.dispatches += 1
         if self.unreadable is not None:
             self.entry = LedgerEntry(b"")
             self.failure = self.unreadable if self.discarded is None else None
+
+    def wait(self, wait_s: float) -> None:
+        """Its series is held, and it is looked at again so much later; the ledger is not asked."""
+        self.waits_s, self.entry = wait_s, LedgerEntry(b"")
 
     @property
     def id(self) -> bytes:
@@ -107,12 +124,22 @@ class Job(KafkaWork):
     @property
     def wants_attempt(self) -> bool:
         """It is to be delivered, if the ledger has nothing against it."""
-        return self.action is Action.TRY and self.discarded is None and self.found_under is None
+        return self.action is Action.TRY and self.discarded is None and self.found_under is None and not self.set_aside
 
     @property
     def open(self) -> bool:
         """Something is still to be done for its submission, and by this record."""
         return self.entry.is_open(self.offset, retry=self.retry)
+
+    @property
+    def of_series(self) -> bool:
+        """It was parked because its series was held."""
+        return self.earlier_copy is not None and self.earlier_copy.block.get(CopyHeader.ERROR_CLASS) == Cause.SERIES_HELD
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its value."""
+        return len(self.record.value or b"")
 
     @property
     def original_headers(self) -> RawHeaders:

@@ -24,10 +24,10 @@ import structlog
 
 from adapters.interface import Accepted, AnswersLater, Refusal
 from consumers.delivery.awaited import AWAITED, FIRST_PAUSE_MS, Awaited
-from consumers.delivery.breaker import LONGEST_PAUSE_S, MOST_DOUBLINGS
+from consumers.delivery.breaker import LONGEST_PAUSE_S
 from consumers.delivery.failures import Failure, Stage
 from consumers.delivery.news import News
-from consumers.settings import DeliverySettings
+from consumers.settings import MOST_DOUBLINGS, DeliverySettings
 from infra import metrics
 from infra.cancellation import is_own_cancellation
 from infra.kafka.outgoing import KafkaRefusal

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.engine import Engine
-from schemas.heartbeats import BreakerState, PartitionProgress, Vitals, sentence
+from schemas.heartbeats import MOST_HELD, BreakerState, HeldSeries, PartitionProgress, Vitals, sentence
 
 
 class VitalSigns:
@@ -28,7 +28,7 @@ class VitalSigns:
         partitions = {
             f"{partition.topic}/{partition.partition}": self._progress(partition, attempts) for partition in self._engine.core.partitions
         }
-        breaker, brake = self._delivery.breaker, self._delivery.brake.reason
+        breaker, brake = self._delivery.guard.breaker, self._delivery.guard.brake
         return Vitals(
             partitions=partitions,
             in_flight=self._engine.core.in_flight,
@@ -36,7 +36,13 @@ class VitalSigns:
             breaker=BreakerState(
                 open=breaker.reason is not None, since=None if breaker.since is None else datetime.fromisoformat(breaker.since)
             ),
-            brake=None if brake is None else sentence(brake),
+            brake=None if brake.office is None else sentence(brake.office.reason),
+            held=[
+                HeldSeries(
+                    portal=hold.name.portal, cause=hold.name.cause, since=datetime.fromisoformat(hold.since), reason=sentence(hold.reason)
+                )
+                for hold in brake.held[:MOST_HELD]
+            ],
             last_poll_at=self._engine.progress.last_at,
         )
 

@@ -39,14 +39,14 @@ class LiveOffice:
         """Its topics."""
         await create_topics(self.kafka, [*topics.of_office(self.name), *topics.of_city(self.name.partition(".")[0])])
 
-    async def submit(self, count: int, *, cases: int = 10) -> None:
-        """Submissions of so many cases."""
+    async def submit(self, count: int, *, cases: int = 10, portal: str = "portal") -> None:
+        """Submissions of so many cases, of one portal."""
         first = [builders.application() for _ in range(cases)]
         self.sent += [first[number % cases].model_copy(update={"message_id": builders.application().message_id}) for number in range(count)]
-        await fill(self.kafka, [self._record(one) for one in self.sent[-count:]])
+        await fill(self.kafka, [self._record(one, portal) for one in self.sent[-count:]])
 
-    def _record(self, application: Any) -> Outgoing:
-        headers = headers_of(application) | {"bus_office": self.name, "bus_city": self.name.partition(".")[0]}
+    def _record(self, application: Any, portal: str) -> Outgoing:
+        headers = headers_of(application) | {"bus_office": self.name, "bus_city": self.name.partition(".")[0], "bus_portal": portal}
         raw = [(name, text.encode()) for name, text in headers.items()]
         return Outgoing(self.topics[0], str(application.case_id).encode(), message.write(application), raw)
 

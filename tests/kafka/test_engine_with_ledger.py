@@ -89,6 +89,11 @@ class Away(BackOffice):
             raise DestinationDown("refused")
         return await super().deliver(document, attempt)
 
+    async def check(self) -> str:
+        if self.away:
+            raise DestinationDown("refused")
+        return "fine"
+
 
 async def test_office_that_is_down_loses_nothing_and_no_tries(make_office: Callable[[BackOffice], LiveOffice]) -> None:
     """While the back office is down few probes are made, nothing is moved, and health says so; then everything is delivered."""
@@ -97,14 +102,14 @@ async def test_office_that_is_down_loses_nothing_and_no_tries(make_office: Calla
     await one.create()
     await one.submit(200, cases=200)
     async with one.process() as (_, delivery):
-        await eventually(lambda: delivery.check() is not None)
+        await eventually(lambda: delivery.guard.check() is not None)
         await asyncio.sleep(2)
         probes = len(office.calls) - office.calls.count("deliver 1")
         assert probes <= 2 * min(one.office.max_concurrency, 200) + 5
         assert await committed(one.kafka, one.name, one.topics[0]) == {}
         office.away = False
         await eventually(lambda: one.complete)
-        assert delivery.check() is None
+        assert delivery.guard.check() is None
     one.check()
     assert await count_records(one.kafka, [topics.retry(one.name), topics.deadletters(one.name)]) == 0
 

@@ -29,6 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of deliveries."""
     moved = Clock()
     monkeypatch.setattr("consumers.delivery.handler.time", moved)
+    monkeypatch.setattr("consumers.delivery.guard.time", moved)
     return moved
 
 

@@ -1,12 +1,14 @@
-"""When an office is paused because its back office is down, and when it is stopped because too much of it dies."""
+"""When an office is paused because its back office is down, and that one portal's poison never pauses it for the others."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, pairwise
 
 import pytest
 
-from consumers.delivery.breaker import Brake, Breaker
+from consumers.delivery.breaker import Breaker
 from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.settings import DeliverySettings
 from schemas.errors import DestinationDown
@@ -19,17 +21,14 @@ def failed(cause: Cause, stage: Stage = Stage.DELIVER) -> Failure:
     return Failure(stage, cause, "reason", "Blip")
 
 
-def noted(breaker: Breaker, *causes: Cause | None, now_s: float = 0.0) -> list[bool]:
-    """Whether outcomes, one after the other, open or close a breaker; None is a success."""
+def noted(breaker: Breaker, *causes: Cause | None, now_s: float = 0.0, portals: Sequence[str] = ("a", "b")) -> list[bool]:
+    """Whether outcomes, one after the other, of these portals in turn, open or close a breaker; None is a success."""
     changed = []
-    for cause in causes:
+    for cause, portal in zip(causes, cycle(portals), strict=False):
         was_open = breaker.reason is not None
-        breaker.note_answer(None if cause is None else failed(cause), now_s)
+        breaker.note_answer(None if cause is None else failed(cause), now_s, portal)
         changed.append(was_open != (breaker.reason is not None))
     return changed
-
-
-# --- the breaker
 
 
 def test_down_pauses_at_once() -> None:
@@ -43,7 +42,7 @@ def test_down_pauses_at_once() -> None:
 
 @pytest.mark.parametrize("cause", [Cause.BLIP, Cause.UNCLEAR])
 def test_doubtful_answers_in_a_row_count_as_down(cause: Cause) -> None:
-    """So many blips or unclear answers pause the office; a clear answer between them begins the count anew."""
+    """So many blips or unclear answers to several portals pause the office; a clear answer between them begins the count anew."""
     breaker = Breaker(DeliverySettings(failure_threshold=3))
     for clear in (None, Cause.CASE_NOT_READY, Cause.PERMANENT):
         assert noted(breaker, cause, cause, clear) == [False] * 3
@@ -152,59 +151,50 @@ def test_an_office_that_cannot_be_asked_is_not_down() -> None:
     assert noted(breaker, *[Cause.CANNOT_FIND] * 5) == [False] * 5
 
 
-# --- the brake
+@pytest.mark.parametrize("cause", [Cause.BLIP, Cause.UNCLEAR])
+def test_one_portals_poison_pauses_nobody(cause: Cause) -> None:
+    """However many messages of one portal make a back office fail, and one or two of another beside them."""
+    breaker = Breaker(SETTINGS)
+    assert noted(breaker, *[cause] * 1_000, portals=["hostile"]) == [False] * 1_000
+    assert noted(breaker, *[cause] * 4, portals=["honest"]) == [False] * 4
+    assert noted(breaker, cause, portals=["honest"]) == [True]
 
 
-def died(brake: Brake) -> bool:
-    """One more record wants to be a dead letter, as delivery has it; whether it could."""
-    too_many = brake.too_many()
-    if too_many is None:
-        brake.note_dead()
-    else:
-        brake.stop(too_many)
-    return too_many is None
+def test_thousands_of_portals_are_no_growth() -> None:
+    """Only so many are counted, and they say as much as more."""
+    breaker = Breaker(DeliverySettings(failure_threshold=10_000))
+    for number in range(1_000):
+        breaker.note_answer(failed(Cause.BLIP), 0, f"portal-{number}")
+    assert len(breaker._doubts) == 100
 
 
-def test_brake_after_so_many_in_a_row() -> None:
-    """Twenty dead letters in a row are the last; the office is stopped, and stays so."""
-    brake = Brake(SETTINGS)
-    assert [died(brake) for _ in range(22)] == [True] * 20 + [False] * 2
-    assert brake.reason == "20 dead letters in a row"
-    brake.note_delivered()
-    assert not died(brake)
+def test_when_the_back_office_is_asked_itself() -> None:
+    """Before it counts as down, and when one more doubtful answer to a portal would be one too many; not where it says how long it is to be left alone."""
+    breaker = Breaker(DeliverySettings(failure_threshold=2))
+    told = Failure.of(DestinationDown("HTTP 429", 9), Stage.DELIVER)
+    assert [breaker.doubts(one, "a") for one in (failed(Cause.DESTINATION_DOWN), told, failed(Cause.BLIP))] == [True, False, False]
+    breaker.note_answer(failed(Cause.BLIP), 0, "a")
+    assert [breaker.doubts(failed(cause), portal) for cause in (Cause.BLIP, Cause.PERMANENT) for portal in "ab"] == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
-def test_asking_a_brake_changes_nothing() -> None:
-    """However often it is asked whether one more dead letter may be, that counts for none, and stops nothing."""
-    brake = Brake(DeliverySettings(brake_in_a_row=2))
-    assert [brake.too_many() for _ in range(50)] == [None] * 50
-    brake.note_dead()
-    brake.note_dead()
-    assert [brake.too_many() for _ in range(50)] == ["2 dead letters in a row"] * 50
-    assert brake.reason is None
+def test_a_back_office_that_answers_is_up() -> None:
+    """A probe that fails by itself, while the back office answers a question, opens the way for all."""
+    breaker = Breaker(SETTINGS)
+    noted(breaker, Cause.DESTINATION_DOWN)
+    breaker.note_begun()
+    breaker.note_answer(replace(failed(Cause.UNCLEAR), reachable=True), 1)
+    assert (breaker.reason, breaker.capacity(1, 7)) == (None, 7)
 
 
-def test_brake_by_share() -> None:
-    """More than half dead letters among the recent ones stop the office, even if none follow each other for long."""
-    brake = Brake(SETTINGS)
-    allowed = 0
-    while died(brake):
-        allowed += 1
-        if allowed % 3 == 0:
-            brake.note_delivered()
-    assert (brake.reason, allowed) == ("75% of the last 20 are dead letters", 15)
-
-
-def test_few_records_have_no_share() -> None:
-    """Three dead letters at the start of the day stop nothing, nor does half."""
-    brake = Brake(SETTINGS)
-    for _ in range(300):
-        assert died(brake)
-        brake.note_delivered()
-    assert brake.reason is None
-
-
-def test_small_window_counts_when_it_is_full() -> None:
-    """A window below the usual least one is judged as soon as it is full."""
-    brake = Brake(DeliverySettings(brake_window=4, brake_in_a_row=100))
-    assert [died(brake) for _ in range(5)] == [True] * 4 + [False]
+def test_doubts_of_several_portals_are_not_put_off_by_an_answer() -> None:
+    """Where the question is answered and nothing else is, a probe that fails leaves the office paused."""
+    breaker = Breaker(DeliverySettings(failure_threshold=2))
+    assert noted(breaker, Cause.UNCLEAR, Cause.UNCLEAR) == [False, True]
+    breaker.note_begun()
+    breaker.note_answer(replace(failed(Cause.UNCLEAR), reachable=True), 1, "a")
+    assert breaker.reason == "reason"

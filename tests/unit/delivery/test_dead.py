@@ -1,15 +1,12 @@
-"""Dead letters: they hold their case until an operator replays, discards or settles them, and the brake keeps them few."""
+"""Dead letters: they hold their case until an operator replays, discards or settles them."""
 
 from __future__ import annotations
 
 import pytest
 
 from consumers.delivery.ledger import Ledger
-from consumers.engine import Again
-from consumers.settings import DeliverySettings
 from schemas.errors import Refused
 from schemas.headers import CopyHeader
-from tests import builders
 from tests.delivery_model import (
     APPLICATION,
     CASE,
@@ -17,7 +14,6 @@ from tests.delivery_model import (
     MAIN,
     Mute,
     Office,
-    Process,
     Wire,
     block,
     case_records,
@@ -129,28 +125,3 @@ async def test_nobody_can_say_goes_to_a_person(ledger: Ledger, wire: Wire) -> No
     await put_into_retry(wire, wire.dead[0], {})
     await process.go_on()
     assert (office.calls[2:], wire.states) == (["deliver 3"], ["dead_letter", "delivered"])
-
-
-async def test_brake_stops_the_office(ledger: Ledger, wire: Wire) -> None:
-    """After so many dead letters in a row nothing more is set aside: the rest stays where it is, and a new process goes on."""
-    records = [record_of(builders.application(), offset) for offset in range(6)]
-    office, settings = Office(before=[Refused("x")] * 6), DeliverySettings(brake_in_a_row=3)
-    process = await Process(ledger, office, wire, settings).start()
-    process.fetch(*records)
-    ends = await process.turn()
-    assert ([isinstance(end, Again) for end in ends], len(wire.dead)) == ([False] * 3 + [True] * 3, 3)
-    process.wait()
-    assert (process.delivery.capacity(9), await process.turn(), process.core.committable()[MAIN]) == (0, [], 3)
-    assert (process.delivery.check() or "").startswith("stopped: 3 dead letters in a row")
-    await run(ledger, office, wire, *records)
-    assert (len(office.effects), len(wire.dead)) == (3, 3)
-
-
-async def test_brake_counts_only_what_follows_each_other(small_ledger: Ledger, wire: Wire) -> None:
-    """A delivery between two dead letters begins the count anew."""
-    process = await Process(small_ledger, Office(), wire, DeliverySettings(brake_in_a_row=1)).start()
-    for offset in range(6):
-        process.office.before = [Refused("x")] * (offset % 2)
-        process.fetch(record_of(builders.application(), offset))
-        await process.turn()
-    assert (len(wire.dead), process.delivery.check()) == (3, None)

@@ -8,8 +8,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from consumers.delivery import states
-from consumers.delivery.breaker import Brake
-from consumers.delivery.decide import Becomes, Decision, after_failure, backoff_s, decide, immediate_pause_s
+from consumers.delivery.brake import Brake, Hold, SeriesName
+from consumers.delivery.decide import Becomes, Decision, after_failure, decide, immediate_pause_s
 from consumers.delivery.entry import LedgerEntry
 from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.delivery.job import Job
@@ -48,7 +48,7 @@ def failed(cause: Cause, stage: Stage = Stage.DELIVER) -> Failure:
 def job_of(state: str = states.NEW, partition: TopicPartition = MAIN, **values: Any) -> Job:
     """A record that was dispatched, and whose submission is in this state."""
     job = Job(partition, record(builders.application(), 0), 0, topics.is_retry(partition.topic))
-    job.service, job.entry = "99115005104000", LedgerEntry(b"", state, 1)
+    job.submission, job.service, job.entry = "s", "99115005104000", LedgerEntry(b"", state, 1)
     for name, value in values.items():
         setattr(job, name, value)
     return job
@@ -95,15 +95,56 @@ def test_a_dead_letter_holds_its_case(continuing: tuple[str, ...], holds: bool) 
     assert decided(job_of(failure=failed(Cause.PERMANENT)), continuing=continuing) == dead(Cause.PERMANENT)._replace(holds=holds)
 
 
-def test_one_dead_letter_too_many_stops_the_office() -> None:
-    """The record is to be tried again, and to decide has changed nothing in the brake."""
-    brake = Brake(SETTINGS)
-    for _ in range(SETTINGS.brake_in_a_row):
-        brake.note_dead()
-    assert decided(job_of(failure=failed(Cause.PERMANENT)), brake) == AGAIN._replace(stop="20 dead letters in a row")
-    assert decided(job_of(failure=failed(Cause.CASE_NOT_READY)), brake) == parked(Cause.CASE_NOT_READY)
-    assert decided(job_of(action=Action.HOLD), brake).becomes is Becomes.DEAD
-    assert brake.reason is None
+def held(*portals: str, settings: DeliverySettings = SETTINGS) -> Brake:
+    """A brake that holds these portals, and so the office if there are several."""
+    brake = Brake(settings)
+    for portal in portals:
+        for number in range(2 * settings.brake_in_a_row):
+            brake.note_refused(portal, f"cause-{number}", 0)
+    return brake
+
+
+REFUSED = failed(Cause.PERMANENT)
+LOOKED_AT = AGAIN._replace(delay_s=2.0)
+IN_SERIES = parked(Cause.SERIES_HELD)
+TRIES_IT_OUT = Hold(SeriesName("b"), "reason", SETTINGS, 0)
+NO_ROOM = DeliverySettings(in_flight=10, brake_in_a_row=1)
+UNTRIED = dead(Cause.SERIES_HELD)._replace(holds=True)
+
+
+@pytest.mark.parametrize(
+    ("job", "brake", "decision"),
+    [
+        pytest.param(job_of(failure=REFUSED, portal="b"), held("b"), IN_SERIES, id="one more of a held portal"),
+        pytest.param(job_of(failure=REFUSED, portal="a"), held("b"), dead(Cause.PERMANENT), id="of another portal"),
+        pytest.param(job_of(failure=REFUSED, portal="b", probe=TRIES_IT_OUT), held("b"), dead(Cause.PERMANENT), id="tried it out"),
+        pytest.param(job_of(failure=REFUSED, submission=""), held(""), dead(Cause.PERMANENT), id="cannot be read"),
+        pytest.param(job_of(partition=RETRY, failure=REFUSED, portal="b"), held("b"), dead(Cause.PERMANENT), id="from the retry topic"),
+        pytest.param(job_of(failure=failed(Cause.CANNOT_FIND), portal="b"), held("b"), dead(Cause.CANNOT_FIND), id="for a person"),
+        pytest.param(job_of(failure=failed(Cause.CASE_NOT_READY), portal="b"), held("b"), parked(Cause.CASE_NOT_READY), id="not refused"),
+        pytest.param(job_of(failure=REFUSED, portal="b"), held("b", "c"), LOOKED_AT, id="the office is held, and its portal"),
+        pytest.param(job_of(failure=REFUSED, portal="a"), held("b", "c"), dead(Cause.PERMANENT), id="the office is held, not its portal"),
+        pytest.param(job_of(waits_s=1.5), held("b", "c"), Decision(Becomes.NOT_DUE, delay_s=1.5), id="waits"),
+        pytest.param(job_of(set_aside=True), held("b", "c"), UNTRIED, id="no room where it stands"),
+        pytest.param(
+            job_of(action=Action.PARK, portal="b"), held("b"), Decision(Becomes.PARKED, cause="case-parked", delay_s=None), id="room"
+        ),
+    ],
+)
+def test_what_becomes_of_a_series(job: Job, brake: Brake, decision: Decision) -> None:
+    """Each row of the third table; to decide changes nothing."""
+    held_before = [hold.name for hold in brake.held]
+    assert decided(job, brake)._replace(holds=decision.holds) == decision
+    assert [hold.name for hold in brake.held] == held_before
+
+
+def test_without_room_a_series_becomes_dead_letters() -> None:
+    """A held portal has so much room in the retry topic, and what follows a parked record of its case takes of it; then its records are dead."""
+    brake = held("b", settings=NO_ROOM)
+    brake.note_parked("b", 1)
+    assert decided(job_of(failure=REFUSED, portal="b"), brake) == dead(Cause.PERMANENT)._replace(holds=True)
+    assert decided(job_of(action=Action.PARK, portal="b"), brake) == UNTRIED
+    assert decided(job_of(action=Action.PARK, portal="a"), brake).becomes is Becomes.PARKED
 
 
 @pytest.mark.parametrize(("due_in_s", "waits_s"), [(-5, 0.1), (0.05, 0.1), (30, 30), (1e9, LONGEST_S)])
@@ -169,9 +210,9 @@ def test_every_cause_is_decided() -> None:
 
 def test_schedule_doubles_from_30_seconds_to_an_hour() -> None:
     """The waits that portals are told: ten tries, less than four hours and a half in all."""
-    waits = [backoff_s(tries, SETTINGS) for tries in range(1, SETTINGS.delayed_retries)]
+    waits = [SETTINGS.backoff_s(tries) for tries in range(1, SETTINGS.delayed_retries)]
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert backoff_s(10_000, SETTINGS) == 3600
+    assert SETTINGS.backoff_s(10_000) == 3600
 
 
 def test_quick_pauses_are_spread() -> None:

@@ -100,4 +100,4 @@ def test_delivery_begins_quietly(small_ledger: Ledger, wire: Wire) -> None:
     """A process that has done nothing yet finds nothing wrong."""
     process = Process(small_ledger, Office(), wire)
     assert isinstance(process.delivery, Delivery)
-    assert (process.delivery.check(), process.delivery.capacity(3), LedgerEntry(b"").final) == (None, 3, False)
+    assert (process.delivery.guard.check(), process.delivery.capacity(3), LedgerEntry(b"").final) == (None, 3, False)

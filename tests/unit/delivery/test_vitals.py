@@ -48,12 +48,17 @@ async def test_breaker_and_brake_are_told(small_ledger: Ledger, wire: Wire) -> N
         async def deliver(self, document: Document, attempt: int) -> Delivered:
             raise DestinationDown("away")
 
-    process = await Process(small_ledger, Down(), wire).start()
+    process = await Process(small_ledger, Down(down=True), wire).start()
     process.fetch(record(APPLICATION, 0))
     await process.turn()
-    process.delivery.brake.stop("x" * 5_000)
+    brake = process.delivery.guard.brake
+    for portal in "bc":
+        for _ in range(40):
+            brake.note_refused(portal, "x", 0)
+    brake.held[0].reason = "x" * 5_000
     said = signs(process)()
     assert said.breaker is not None
     assert said.breaker.since is not None
     assert (said.breaker.open, len(said.brake or ""), said.in_flight) == (True, 1_000, 1)
+    assert [(one.portal, one.cause) for one in said.held] == [(None, None), ("b", "x"), (None, "x"), ("c", "x")]
     assert Heartbeat.model_fields.keys() >= said.model_dump().keys()
