@@ -45,7 +45,7 @@ class LiveOffice:
         self.sent += [first[number % cases].model_copy(update={"message_id": builders.application().message_id}) for number in range(count)]
         await fill(self.kafka, [self._record(one, portal) for one in self.sent[-count:]])
 
-    def _record(self, application: Any, portal: str) -> Outgoing:
+    def _record(self, application: Any, portal: str = "portal") -> Outgoing:
         headers = headers_of(application) | {"bus_office": self.name, "bus_city": self.name.partition(".")[0], "bus_portal": portal}
         raw = [(name, text.encode()) for name, text in headers.items()]
         return Outgoing(self.topics[0], str(application.case_id).encode(), message.write(application), raw)
