@@ -54,7 +54,9 @@ UP: Final = 0
 DOWN: Final = 1
 STOPPED: Final = 2
 OFFICE_STATE = Gauge(
-    "stadtbus_office_state", "0: delivering. 1: paused, the back office is down. 2: held, several portals are refused. Alarm on 2.", ["office"]
+    "stadtbus_office_state",
+    "0: delivering. 1: paused, the back office is down. 2: held, several portals are refused. Alarm on 2.",
+    ["office"],
 )
 SERIES_HELD = Gauge("stadtbus_series_held", "Portals and causes that are held because all of it is refused. Alarm above 0.", ["office"])
 OUTCOMES_AWAITED = Gauge("stadtbus_outcomes_awaited", "Submissions handed over that the back office has not decided on.", ["office"])
