@@ -7,6 +7,7 @@ here, `code` that of a problem or action, `portal` the id of a known portal, or 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ MEANINGS: Final[dict[Kind, tuple[str, str]]] = {
         "Ask the portal what its software, or its users, sent.",
     ),
     Kind.HTTP_REFUSED: (
-        "A connection breaks the rules of HTTP or its limits before anybody has logged in.",
+        "A connection breaks the rules of HTTP, or a limit before anybody has logged in; beside these codes the reasons of `stadtbus_connections_closed_total`.",
         "Many: look at the network in front of the gateway.",
     ),
     Kind.OPERATOR_ACTED: (
@@ -95,7 +96,8 @@ def note(kind: Kind, code: str, portal: str = "", count: int = 1) -> None:
     if due_s <= 0:
         _say(kind, code, portal)
     elif first:
-        asyncio.get_running_loop().call_later(due_s, _say, kind, code, portal)
+        with contextlib.suppress(RuntimeError):  # without a loop the next one tells of it
+            asyncio.get_running_loop().call_later(due_s, _say, kind, code, portal)
 
 
 def _say(kind: Kind, code: str, portal: str) -> None:

@@ -153,7 +153,9 @@ def _metric(metric: MetricWrapperBase) -> tuple[str, ...]:
 def security_events() -> str:
     """Every kind of security event, with the problems and actions that are of it."""
     actions = {Kind.OPERATOR_ACTED: [action.value for action in OperatorAction]}
-    codes = {kind: [problem.code for problem in its] for kind, its in EVENTS.items()} | actions
+    of_http = [problem.code for one in REFUSERS if one.module.startswith("infra/web/") for problem in one.problems]
+    before_login = {Kind.HTTP_REFUSED: dict.fromkeys(of_http)}
+    codes = {kind: [problem.code for problem in its] for kind, its in EVENTS.items()} | actions | before_login
     rows = [(f"`{kind}`", ", ".join(f"`{code}`" for code in codes.get(kind, ())), *MEANINGS[kind]) for kind in Kind]
     head = (
         '# Security events\n\nLines of the log with `"event": "security"`, for a SIEM, and the counter `stadtbus_security_events_total` '

@@ -11,7 +11,8 @@ from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
-from infra import metrics
+from infra import metrics, security_events
+from infra.security_events import Kind
 
 _SITE_BITS: Final = 64
 """Of an IPv6 address: whoever has one has all below the same /64."""
@@ -76,6 +77,13 @@ def peer_of(host: str) -> str:
     return str(address)
 
 
+def count_closed(reason: str) -> None:
+    """Count a connection that we close before its caller does; but for one that was only idle it is a security event."""
+    metrics.CONNECTIONS_CLOSED.labels(reason).inc()
+    if reason != Phase.IDLE:
+        security_events.note(Kind.HTTP_REFUSED, reason)
+
+
 class Connections:
     """The connections of one port. Waiting are those that have not sent a complete request since they came, or since their last answer."""
 
@@ -97,7 +105,7 @@ class Connections:
         else:
             has_room = len(self._open) < self.limits.connections or self.make_room(self._waiting)
         if not has_room:
-            metrics.CONNECTIONS_CLOSED.labels("full").inc()
+            count_closed("full")
             return None
         connection = Connection(peer)
         self._open.add(connection)
@@ -115,7 +123,7 @@ class Connections:
     def end(self, connection: Connection, reason: str) -> None:
         """Close a connection at once, and count why. The other side is not told."""
         if connection in self._open:
-            metrics.CONNECTIONS_CLOSED.labels(reason).inc()
+            count_closed(reason)
             self.left(connection)
             connection.close()
 

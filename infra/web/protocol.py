@@ -14,8 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from infra import metrics
-from infra.web.connections import Connection, Connections
+from infra.web.connections import Connection, Connections, count_closed
 from infra.web.strictness import require_strict
 from schemas import problems
 from schemas.errors import Rejected
@@ -215,7 +214,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: Rejected) -> None:
         """Answer, unless another answer is under way, and hear no more."""
-        metrics.CONNECTIONS_CLOSED.labels(error.problem.code).inc()
+        count_closed(error.problem.code)
         under_way = self._is_answering()
         if under_way and not self._in_body:  # a request before this one is being answered: that is the last answer
             self._deaf, self.cycle.keep_alive = True, False

@@ -17,14 +17,8 @@ EVENTS: Final[Mapping[Kind, tuple[Problem, ...]]] = {
     Kind.RIGHT_MISSING: (problems.AUTHOR_MISMATCH, problems.TRUST_TOO_LOW, problems.ACCOUNT_NOT_ACCEPTED, problems.TEST_NOT_ALLOWED),
     Kind.ID_CONFLICT: (problems.ID_CONFLICT,),
     Kind.UNKNOWN_ASKED: (problems.NOT_FOUND,),
-    Kind.LIMIT_PASSED: (
-        problems.TOO_COMPLEX,
-        problems.READING_STALLED,
-        problems.TOO_SLOW,
-        problems.TOO_LARGE,
-        problems.RATE_EXCEEDED,
-        problems.PORTAL_BUSY,
-    ),
+    Kind.RATE_LIMITED: (problems.RATE_EXCEEDED, problems.PORTAL_BUSY),
+    Kind.LIMIT_PASSED: (problems.TOO_COMPLEX, problems.READING_STALLED, problems.TOO_SLOW, problems.TOO_LARGE),
     Kind.UNSAFE_CONTENT: (problems.DOCTYPE, problems.MARKS, problems.NAME_NOT_CARRIED),
 }
 """Which problems are security events. A test asks it of each that answers 401, 403, 409, 413 or 429."""

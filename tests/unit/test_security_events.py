@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from infra import security_events
 from infra.security_events import MEANINGS, Kind, note
+from infra.web.connections import count_closed
 from producers.intake.refused import EVENTS
 from schemas import problems
 from tests.calls import VALID, changed
@@ -100,6 +101,17 @@ async def test_callers_choose_no_key(refusing: Gateway) -> None:
         await refusing.call("GET", f"/v1/submissions/{number}", headers={"Authorization": f"Bearer {number}"})
         await refusing.call("GET", f"/v1/submissions/{number}")
     assert len(security_events._told) == 2
+
+
+async def test_connections_before_any_login(log: list[Any]) -> None:
+    """A connection that is closed for what it does is an event without a portal; one that was only idle is none."""
+    for reason in ("request-malformed", "head", "idle", "full"):
+        count_closed(reason)
+    assert [(line["what"], line["code"], line["portal"]) for line in log] == [
+        ("http-refused", "request-malformed", ""),
+        ("http-refused", "head", ""),
+        ("http-refused", "full", ""),
+    ]
 
 
 def test_every_kind_is_explained() -> None:
