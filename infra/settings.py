@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import parse_qsl
+from typing import Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from infra import secret_files
+from infra.addresses import is_loopback
 
 _HARMLESS: Final = frozenset(
     {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "sslmode", "sslrootcert", "target_session_attrs", "user"}
@@ -18,6 +19,10 @@ _HARMLESS: Final = frozenset(
 _HIDDEN: Final = "***"
 _BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]]+)(:(?P<port>[0-9]+))?")
 _LAST_PORT: Final = 65_535
+_CLEAR_TEXT: Final = (
+    "no clear text to brokers beyond this machine: write `security_protocol: SASL_SSL`, `ca_file: ...`, `user: ...` and `password_file: ...` "
+    "below `kafka:` (docs/kafka-security.md), or, where the network is yours alone, `allow_clear_text: true`"
+)
 _DRIVER: Final = "postgresql+psycopg"
 
 
@@ -32,12 +37,68 @@ class Part(BaseModel):
         return secret_files.read_into(cls.model_fields, given, cls.__name__) if isinstance(given, dict) else given
 
 
+def read_secret(value: SecretStr | None, file: Path | None) -> str:
+    """A secret that a setting gives, itself or as a file, which is read at each call.
+
+    Raises:
+        ValueError: the file cannot be used; the text names it.
+    """
+    return value.get_secret_value() if value is not None else secret_files.content(file)
+
+
+class OAuthSettings(Part):
+    """Where a client of Kafka gets its tokens (OAuth 2.0, client credentials)."""
+
+    token_url: str = Field(description="Gives the tokens: https, or http on this machine. Redirects are not followed.")
+    client_id: str = Field(min_length=1, description="Who asks for them.")
+    client_secret: SecretStr | None = Field(default=None, description="Its secret; or client_secret_file.")
+    client_secret_file: Path | None = Field(default=None, description="A file with the secret instead.")
+    scope: str | None = Field(default=None, description="What the tokens are asked for, where the server wants it said.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) of who may sign for the token URL; else those of the system."
+    )
+
+    @field_validator("token_url")
+    @classmethod
+    def _is_safe(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.username is not None or not parts.hostname:  # what stands there may be a password, so it is not quoted
+            raise ValueError("not a URL without user and password, for example https://login.example.org/token")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            raise ValueError("the secret would travel in clear text: write an https:// URL")
+        return url
+
+    @model_validator(mode="after")
+    def _has_secret(self) -> Self:
+        if (self.client_secret is None) == (self.client_secret_file is None):
+            raise ValueError("give one of client_secret and client_secret_file")
+        return self
+
+
 class KafkaSettings(Part):
-    """Which cluster, and how patient the clients are."""
+    """Which cluster, how to get in, and how patient the clients are."""
 
     bootstrap: str = Field(default="127.0.0.1:9092", description="Addresses of brokers (host:port), comma separated.")
     replication: int = Field(
         default=3, ge=1, description="Replicas of each topic. 1 only where there is one broker: a broken disk then loses submissions."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="As Kafka calls it: SASL_SSL for TLS with a login, SSL for TLS where the client's certificate is the login.",
+    )
+    ca_file: Path | None = Field(default=None, description="Certificates (PEM) of who may sign for brokers; else those of the system.")
+    crl_file: Path | None = Field(
+        default=None, description="Revoked certificates (PEM, a CRL of each signer); brokers' are held against it."
+    )
+    certificate_file: Path | None = Field(default=None, description="The client's certificate and what it hangs on (PEM), for SSL.")
+    key_file: Path | None = Field(default=None, description="The key of that certificate; else it stands in the same file.")
+    user: str | None = Field(default=None, min_length=1, description="Logs in by SCRAM-SHA-512, with SASL_SSL.")
+    password: SecretStr | None = Field(default=None, description="Of that user; or password_file.")
+    password_file: Path | None = Field(default=None, description="A file with the password instead.")
+    oauth: OAuthSettings | None = Field(default=None, description="Logs in by OAUTHBEARER instead, with SASL_SSL.")
+    allow_clear_text: bool = Field(
+        default=False,
+        description="Take PLAINTEXT or SASL_PLAINTEXT beyond this machine. Whoever sees the network then reads and forges records.",
     )
     session_timeout_s: float = Field(default=45, ge=1, le=300, description="How long a silent consumer keeps its partitions.")
     rebalance_timeout_s: float = Field(default=60, ge=5, le=600, description="How long consumers have to hand over when partitions move.")
@@ -50,6 +111,36 @@ class KafkaSettings(Part):
             if found is None or not 0 < int(found["port"] or 1) <= _LAST_PORT:  # what stands there may be a password, so it is not quoted
                 raise ValueError(f"address {number} is not host:port with a port from 1 to {_LAST_PORT}, for example kafka-1:9092")
         return bootstrap
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for wrong, what in self._contradictions():
+            if wrong:
+                raise ValueError(what)
+        return self
+
+    def _contradictions(self) -> list[tuple[bool, str]]:
+        tls, files = self.is_encrypted, (self.ca_file, self.crl_file, self.certificate_file, self.key_file)
+        sasl, logins = self.security_protocol.startswith("SASL_"), (self.user, self.oauth)
+        passwords = (self.password, self.password_file)
+        return [
+            (not tls and any(files), "certificates are used with TLS alone: write `security_protocol: SASL_SSL`, or SSL"),
+            (not sasl and any(logins), "user and oauth are used with a login alone: write `security_protocol: SASL_SSL`"),
+            (sasl and sum(one is not None for one in logins) != 1, f"{self.security_protocol} needs one of user and oauth"),
+            (self.user is None and any(passwords), "a password needs its user"),
+            (self.user is not None and sum(map(bool, passwords)) != 1, "user needs one of password and password_file"),
+            (self.key_file is not None and self.certificate_file is None, "key_file needs its certificate_file"),
+            (not tls and not self.allow_clear_text and not self._stays_here(), _CLEAR_TEXT),
+        ]
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether clients speak TLS."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    def _stays_here(self) -> bool:
+        found = (_BROKER.fullmatch(address.strip()) for address in self.bootstrap.split(","))
+        return all(one is not None and is_loopback(one[1]) for one in found)
 
 
 class StoreSettings(Part):

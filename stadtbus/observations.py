@@ -80,7 +80,7 @@ def _open_outbox(settings: Settings) -> tuple[Store | None, str]:
 async def _ask_kafka(settings: Settings, offices: Sequence[str]) -> tuple[dict[str, GroupLag], CannotTell | None]:
     """The lag of all groups, or why none can be told."""
     try:
-        with in_our_words(settings.kafka):
+        async with in_our_words(settings.kafka):
             async with asyncio.timeout(_KAFKA_LIMIT_S):
                 found = await lag.of_offices(settings.kafka, offices)
                 # After them: who has read all events that are there now knows of everything that these offices have passed.

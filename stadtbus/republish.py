@@ -23,8 +23,8 @@ from consumers.desk.deadletters import CAUSE_GONE
 from consumers.desk.operations import write_down
 from infra.kafka import group_offsets, order
 from infra.kafka.admin import require_topics
-from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.diagnosis import why_unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.kafka.outgoing import KafkaRefusal, Outgoing, Written
 from infra.kafka.reading import read_all
@@ -125,7 +125,7 @@ async def _send_copies(
         copies = [copy_of(*one) for one in await asyncio.to_thread(republishing.published, store, rows[start : start + _BATCH])]
         for copy, sent in zip(copies, await sender.send_all(copies), strict=True):
             if sent is None:
-                raise unreachable(kafka)
+                raise await why_unreachable(kafka)
             if isinstance(sent, KafkaRefusal):
                 raise CannotTell(problems.RECORD_REFUSED, sent.error, where=copy.topic)
             count += 1

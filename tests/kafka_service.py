@@ -19,6 +19,7 @@ from pathlib import Path
 from infra.kafka.jars import java, kafka_version
 from infra.kafka.local import LocalKafka, views
 from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, cluster_settings
+from infra.settings import KafkaSettings
 from schemas.errors import UsageError
 
 GIVEN = "STADTBUS_KAFKA__BOOTSTRAP"
@@ -78,7 +79,7 @@ def _container() -> Iterator[str]:
         container.with_env("KAFKA_" + name.upper().replace(".", "_"), str(value))
     with container:
         deadline = time.monotonic() + 60
-        while not all(asyncio.run(views([bootstrap]))):
+        while not all(asyncio.run(views([bootstrap], KafkaSettings()))):
             assert time.monotonic() < deadline, container.get_logs()
             time.sleep(0.2)
         yield bootstrap

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from consumers.desk.deadletters import DeadLetter, DeadLetters
-from infra.kafka.client_errors import unreachable
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.diagnosis import why_unreachable
 from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.reading import RecordFetcher, read_all
 from infra.kafka.sender import Sender
@@ -65,7 +65,7 @@ class Republisher:
                 waiting = {letter: outgoing for letter, outgoing in waiting.items() if letter not in offsets}
             if not waiting:
                 return _unless_refused(offsets, refusals)
-        raise unreachable(self._kafka)
+        raise await why_unreachable(self._kafka)
 
     async def _records(self, letters: Sequence[DeadLetter]) -> dict[DeadLetter, ConsumerRecord]:
         by_partition: defaultdict[int, dict[int, DeadLetter]] = defaultdict(dict)

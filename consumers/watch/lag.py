@@ -94,14 +94,13 @@ async def of_groups(settings: KafkaSettings, read: Mapping[str, Sequence[str]]) 
     Raises:
         CannotTell: kafka-unreachable, kafka-failed; for one group alone it stands in its `faults`.
     """
-    with in_our_words(settings):
-        async with AsyncExitStack() as clients:
-            async with asyncio.timeout(_CONNECT_LIMIT_S):
-                admin = await clients.enter_async_context(connected(settings))
-                consumer = await clients.enter_async_context(outside(settings, "stadtbus-lag", uncommitted=True))
-                existing = await existing_topics(admin)
-            lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
-            times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
+    async with in_our_words(settings), AsyncExitStack() as clients:
+        async with asyncio.timeout(_CONNECT_LIMIT_S):
+            admin = await clients.enter_async_context(connected(settings))
+            consumer = await clients.enter_async_context(outside(settings, "stadtbus-lag", uncommitted=True))
+            existing = await existing_topics(admin)
+        lags = await asyncio.gather(*(_of_group(admin, consumer, existing, group, names) for group, names in read.items()))
+        times = await _times(consumer, {place for lag in lags for place in _first_in_line(lag)})
     return [_with_times(lag, times) for lag in lags]
 
 

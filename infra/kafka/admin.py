@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from infra.kafka.client_errors import in_our_words
-from infra.kafka.clients import outside
+from infra.kafka.clients import connection_options, outside
 from infra.kafka.cluster import partitions_of
 from infra.settings import KafkaSettings
 from schemas import problems
@@ -28,9 +28,9 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
     Raises:
         CannotTell: kafka-unreachable, kafka-failed.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, client_id="stadtbus-admin", request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**connection_options(settings), client_id="stadtbus-admin", request_timeout_ms=10_000)
     try:
-        with in_our_words(settings):
+        async with in_our_words(settings):
             await admin.start()
             yield admin
     finally:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka.errors import (
+    AuthenticationFailedError,
     BrokerNotAvailableError,
     BrokerResponseError,
     ClusterAuthorizationFailedError,
     CommitFailedError,
     DuplicateSequenceNumber,
+    GroupAuthorizationFailedError,
+    IllegalSaslStateError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     InvalidTimestampError,
@@ -20,13 +24,17 @@ from aiokafka.errors import (
     KafkaError,
     OutOfOrderSequenceNumber,
     ReplicaNotAvailableError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     UnknownProducerId,
     UnknownTopicOrPartitionError,
+    UnsupportedSaslMechanismError,
     kafka_errors,
 )
 
+from infra.kafka.diagnosis import why_unreachable
 from infra.kafka.outgoing import Outgoing
+from infra.kafka.tokens import TokenRefused
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell
@@ -54,28 +62,55 @@ _OF_BROKER_OR_PRODUCER: Final = (
 """Not marked `retriable` by the client, but another producer, or the same one later, may write the same record without them."""
 _OF_TOPIC: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, InvalidTopicError, UnknownTopicOrPartitionError)
 """Every record of the topic meets these."""
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
-def unreachable(settings: KafkaSettings) -> CannotTell:
-    """The error for a cluster that does not answer."""
-    return CannotTell(problems.KAFKA_UNREACHABLE, f"no broker answers at {settings.bootstrap}", where="kafka.bootstrap")
-
-
-@contextmanager
-def in_our_words(settings: KafkaSettings) -> Iterator[None]:
+@asynccontextmanager
+async def in_our_words(settings: KafkaSettings) -> AsyncIterator[None]:
     """Gives what Kafka's client raises within a code of ours. A CommitFailedError passes: only the caller knows who else is in the group.
 
     Raises:
-        CannotTell: kafka-unreachable: no broker answers. kafka-failed: one answers with an error, whose name is the detail.
+        CannotTell: no broker can be had: kafka-certificate, kafka-login, kafka-protocol, else kafka-unreachable. One answers with an error:
+            kafka-not-allowed, else kafka-failed with the error's name as the detail.
     """
     try:
         yield
-    except (KafkaConnectionError, TimeoutError):  # the client may go on asking a broker that is gone
-        raise unreachable(settings) from None
+    except (KafkaConnectionError, TimeoutError, *_OF_DOOR):  # the client may go on asking a broker that is gone
+        raise await why_unreachable(settings) from None
     except CommitFailedError:
         raise
     except KafkaError as error:  # for example a coordinator or a leader that is not there
-        raise CannotTell(problems.KAFKA_FAILED, type(error).__name__, where=settings.bootstrap) from None
+        raise coded(settings, error) from None
+
+
+_OF_DOOR: Final = (SaslAuthenticationFailed, AuthenticationFailedError, IllegalSaslStateError, UnsupportedSaslMechanismError, TokenRefused)
+_NOT_ALLOWED: Final = {
+    TopicAuthorizationFailedError: "topic",
+    GroupAuthorizationFailedError: "group",
+    ClusterAuthorizationFailedError: "cluster",
+}
+
+
+def coded(settings: KafkaSettings, error: KafkaError) -> CannotTell:
+    """The error for an answer of Kafka's that is one."""
+    kind = _NOT_ALLOWED.get(type(error))
+    if kind is None:
+        return CannotTell(problems.KAFKA_FAILED, type(error).__name__, where=settings.bootstrap)
+    return CannotTell(
+        problems.KAFKA_NOT_ALLOWED, f"{who(settings)} has no right to this {kind}{_resources(error)}", where=settings.bootstrap
+    )
+
+
+def who(settings: KafkaSettings) -> str:
+    """Whom Kafka knows us as, as far as the settings tell."""
+    return f"user {settings.user}" if settings.user else "this client"
+
+
+def _resources(error: KafkaError) -> str:
+    """The names that the client puts into the error; they are of topics and groups, which hold nothing personal."""
+    named = [one for part in error.args for one in (part if isinstance(part, set | frozenset | list | tuple) else [part])]
+    names = sorted({str(one) for one in named if _NAME.fullmatch(str(one))})
+    return f": {', '.join(names)}" if names else ""
 
 
 def is_refusal(error: Exception) -> bool:

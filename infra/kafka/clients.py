@@ -17,7 +17,9 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from infra.cancellation import is_own_cancellation
-from infra.kafka.client_errors import in_our_words, unreachable
+from infra.kafka.client_errors import in_our_words
+from infra.kafka.diagnosis import unreachable, why_unreachable
+from infra.kafka.login import login_options
 from infra.settings import KafkaSettings
 from schemas.topics import MIB
 
@@ -74,7 +76,7 @@ async def outside(
     isolation = "read_uncommitted" if uncommitted else "read_committed"
     consumer = _consumer(settings, client_id, group, isolation_level=isolation, request_timeout_ms=_LOOK_TIMEOUT_MS)
     try:
-        with in_our_words(settings):
+        async with in_our_words(settings):
             await consumer.start()
             yield consumer
     finally:
@@ -88,8 +90,12 @@ def _consumer(settings: KafkaSettings, client_id: str, group: str | None, **more
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """How each client finds and reaches the cluster; a topic that comes or goes is soon known."""
-    return {"bootstrap_servers": settings.bootstrap.split(","), "metadata_max_age_ms": _METADATA_AGE_MS}
+    """How each client finds and reaches the cluster and gets in; a topic that comes or goes is soon known.
+
+    Raises:
+        UsageError: settings-invalid, as `login_options`.
+    """
+    return {"bootstrap_servers": settings.bootstrap.split(","), "metadata_max_age_ms": _METADATA_AGE_MS, **login_options(settings)}
 
 
 def reading_options() -> dict[str, Any]:
@@ -180,9 +186,9 @@ async def _start(client: Any, settings: KafkaSettings) -> None:
     """Connect a consumer or producer; one that does not connect is closed again."""
     try:
         await client.start()
-    except KafkaConnectionError:
+    except (KafkaConnectionError, ValueError):  # a ValueError comes from SCRAM, where the broker cannot show that it knows the password
         await client.stop()
-        raise unreachable(settings) from None
+        raise await why_unreachable(settings) from None
     except BaseException:
         await client.stop()
         raise

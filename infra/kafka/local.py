@@ -3,6 +3,7 @@
     <data>/state.json             who runs: pid and start time of each broker
     <data>/logs/broker-0.log      what a broker printed, all runs one after the other
     <data>/of-1/, <data>/of-3/    what the cluster of one and the cluster of three keep; they share nothing
+    <data>/of-1-secure/, ...      the same of secure ones, with their certificates and passwords in `security/`
 
 Brokers run in the data folder, and all that they are told lies below it: whatever its own path has in it (blanks, umlauts, commas, `#`) never gets
 into a file or a list of Kafka's, where it would mean something else. Everything listens on 127.0.0.1. Functions block and start an event loop of their own: from async code call them through `asyncio.to_thread`.
@@ -29,9 +30,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from infra.kafka.jars import jars, java, locked, of_java
-from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, broker_settings
+from infra.kafka.local_security import ADMIN, BROKER, LocalSecurity, write_private
+from infra.kafka.local_settings import BROKERS_OFFSET, CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, broker_settings, secured
+from infra.kafka.login import login_options
 from infra.kafka.pids import send, started, wait_for_end
 from infra.private_files import keep_private
+from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
 
@@ -67,9 +71,10 @@ class LocalKafka:
 
     Brokers are controllers too; as such they listen on `port + 50 + n`. Data stays between runs, per size of the cluster.
     With a `detour`, clients may be led through somebody who listens on `port + 20 + n` and passes on to `port + 10 + n`.
+    A `secure` one speaks TLS and knows its users (`local_security`, `rights`); its brokers speak with one another on `port + 30 + n`.
     """
 
-    def __init__(self, data: Path, brokers: int = 1, port: int = 9092, *, detour: bool = False) -> None:
+    def __init__(self, data: Path, brokers: int = 1, port: int = 9092, *, detour: bool = False, secure: bool = False) -> None:
         """Starts nothing.
 
         Raises:
@@ -79,12 +84,13 @@ class LocalKafka:
             raise UsageError(problems.SETTINGS, f"a local Kafka has 1 or 3 brokers, not {brokers}")
         self.data = data.absolute()
         self.logs = self.data / "logs"
-        self._home = self.data / f"of-{brokers}"
+        self._home = self.data / (f"of-{brokers}-secure" if secure else f"of-{brokers}")
         self._state = self.data / "state.json"
         self._numbers = range(brokers)
         self._port = port
         self._detour = detour
         self._keepers: dict[int, subprocess.Popen[str]] = {}
+        self.security = LocalSecurity(self._home / "security", self.bootstrap, brokers) if secure else None
 
     @property
     def bootstrap(self) -> str:
@@ -107,6 +113,17 @@ class LocalKafka:
     def _addresses(self, numbers: Collection[int]) -> list[str]:
         return [f"{HOST}:{self.port_of(number)}" for number in numbers]
 
+    def settings(self, user: str) -> KafkaSettings:
+        """How a role of `rights`, or `local_security.ADMIN`, gets in; without security all are the same."""
+        return self.security.settings(user) if self.security else KafkaSettings(bootstrap=self.bootstrap, replication=len(self._numbers))
+
+    def _views(self, numbers: Collection[int]) -> list[frozenset[int]]:
+        """As `views`, of these brokers, whatever certificates they show to clients."""
+        if self.security is None:
+            return asyncio.run(views(self._addresses(numbers), KafkaSettings()))
+        addresses = [f"{HOST}:{self.port_of(number) + BROKERS_OFFSET}" for number in numbers]
+        return asyncio.run(views(addresses, self.security.of_brokers(addresses[0])))
+
     def start(self, *, outlive: bool, say: Callable[[str], None]) -> bool:
         """Start the brokers that do not run, and return when clients can work; False when all ran already.
 
@@ -120,8 +137,10 @@ class LocalKafka:
         """
         with locked(self.data / "lock"):
             running = self._running()
-            if running and self._read()["bootstrap"] != self.bootstrap:
-                raise UsageError(problems.SETTINGS, f"{self.data} is in use by a Kafka at {self._read()['bootstrap']}; stop it first")
+            if running and self._shape() != {name: self._read().get(name, False) for name in self._shape()}:
+                raise UsageError(
+                    problems.SETTINGS, f"{self.data} is in use by another Kafka, at {self._read()['bootstrap']}; stop it first"
+                )
             missing = [n for n in self._numbers if n not in running]
             if not missing:
                 say(f"Kafka runs already at {self.bootstrap}")
@@ -149,8 +168,9 @@ class LocalKafka:
         state = self._read()
         pids = _alive(state)
         bootstrap = state.get("bootstrap", self.bootstrap)
-        addresses = bootstrap.split(",")
-        known = asyncio.run(views([addresses[number] for number in pids]))
+        port = int(bootstrap.partition(",")[0].rpartition(":")[2])
+        there = LocalKafka(self.data, bootstrap.count(",") + 1, port, secure=state.get("secure", False))
+        known = there._views(pids)
         answering = frozenset(number for number, view in zip(pids, known, strict=True) if number in view)
         return Status(bootstrap, pids, answering, frozenset(map(int, state["brokers"])) - pids.keys(), self.logs)
 
@@ -196,7 +216,8 @@ class LocalKafka:
 
     def _check_ports(self, numbers: list[int]) -> None:
         """Of a broker that was just killed the ports are closed a moment after it is gone, so they are waited for."""
-        offsets = (0, CONTROLLER_OFFSET, DETOUR_OFFSET) if self._detour else (0, CONTROLLER_OFFSET)
+        more = [(self._detour, DETOUR_OFFSET), (self.security is not None, BROKERS_OFFSET)]
+        offsets = [0, CONTROLLER_OFFSET, *(offset for wanted, offset in more if wanted)]
         deadline_s = time.monotonic() + PORT_PATIENCE
         for port in (self._port + number + offset for number in numbers for offset in offsets):
             while (error := _refusal_of(port)) is not None:
@@ -208,6 +229,10 @@ class LocalKafka:
         folder = self._below(self.folder_of(number))
         settings = broker_settings(number, self._numbers, self._port, folder, detour=self._detour)
         self._home.mkdir(exist_ok=True)
+        if self.security is not None:
+            self.security.make()
+            address = f"{HOST}:{self.port_of(number) + BROKERS_OFFSET}"
+            settings = secured(settings, address, self._below(self.security.folder), (f"CN={BROKER}", ADMIN))
         self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="ascii")
 
     def _below(self, path: Path) -> str:
@@ -224,6 +249,10 @@ class LocalKafka:
             return
         tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", self._cluster_id(), "--config"]
         tool.append(self._below(self._settings(number)))
+        if self.security is not None:
+            users = self.security.folder / "format.arguments"
+            write_private(users, "\n".join(self.security.format_arguments()).encode())
+            tool.append(f"@{self._below(users)}")
         with self._log(number).open("ab") as log:
             done = subprocess.run(  # noqa: S603 - our own command
                 tool, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, cwd=self.data, env=of_java()
@@ -266,8 +295,7 @@ class LocalKafka:
 
     def _wait_until_ready(self, numbers: list[int]) -> None:
         deadline = time.monotonic() + READY_LIMIT
-        addresses = self._addresses(numbers)
-        while not all(view.issuperset(numbers) for view in asyncio.run(views(addresses))):
+        while not all(view.issuperset(numbers) for view in self._views(numbers)):
             for number in sorted(set(numbers) - self._running().keys()):
                 raise self._failed(number, "ended while it started")
             if time.monotonic() > deadline:
@@ -295,8 +323,11 @@ class LocalKafka:
     def _remember(self, number: int, pid: int) -> None:
         brokers = self._read()["brokers"] | {str(number): {"pid": pid, "started": started(pid)}}
         draft = self._state.with_suffix(".new")
-        draft.write_text(json.dumps({"bootstrap": self.bootstrap, "brokers": brokers}), encoding="utf-8")
+        draft.write_text(json.dumps({**self._shape(), "brokers": brokers}), encoding="utf-8")
         draft.replace(self._state)
+
+    def _shape(self) -> dict[str, Any]:
+        return {"bootstrap": self.bootstrap, "secure": self.security is not None}
 
     def _forget(self) -> None:
         if not self._running():
@@ -322,18 +353,18 @@ def _alive(state: dict[str, Any]) -> dict[int, int]:
     return {int(number): one["pid"] for number, one in state["brokers"].items() if started(one["pid"]) == one["started"] != ""}
 
 
-async def views(addresses: Collection[str]) -> list[frozenset[int]]:
-    """For each address in turn: the brokers that the broker there knows as usable; none when it does not answer."""
-    return await asyncio.gather(*map(_view, addresses))
+async def views(addresses: Collection[str], settings: KafkaSettings) -> list[frozenset[int]]:
+    """For each address in turn: the brokers that the broker there knows as usable; none when it does not answer. `settings` say how to get in."""
+    return await asyncio.gather(*(_view(address, login_options(settings)) for address in addresses))
 
 
-async def _view(address: str) -> frozenset[int]:
+async def _view(address: str, options: dict[str, Any]) -> frozenset[int]:
     # One connection instead of a client: to a client a broker that is not up yet is an error that it logs.
     host, _, port = address.partition(":")
     connection = None
     try:
         async with asyncio.timeout(ANSWER_LIMIT):
-            connection = await create_conn(host, int(port))
+            connection = await create_conn(host, int(port), **options)
             metadata = await connection.send(MetadataRequest([]))
     except (KafkaError, OSError):
         return frozenset()

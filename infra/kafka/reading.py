@@ -10,10 +10,10 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from infra.kafka.client_errors import unreachable
 from infra.kafka.clients import outside
 from infra.kafka.cluster import partitions_of
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.diagnosis import why_unreachable
 from infra.settings import KafkaSettings
 
 _BATCH: Final = 1_000
@@ -90,7 +90,7 @@ async def _some(
                 if on := {partition: position for partition, position in reached.items() if position > positions[partition]}:
                     return dict(batches), on
     except TimeoutError:
-        raise unreachable(settings) from None
+        raise await why_unreachable(settings) from None
 
 
 class RecordFetcher:
@@ -114,7 +114,7 @@ class RecordFetcher:
             async with asyncio.timeout(_PATIENCE_S):
                 records = [await self._fetch_one(TopicPartition(self._topic, partition), offset) for offset in offsets]
         except TimeoutError:
-            raise unreachable(self._settings) from None
+            raise await why_unreachable(self._settings) from None
         return [record for record in records if record is not None]
 
     async def _fetch_one(self, partition: TopicPartition, offset: int) -> ConsumerRecord | None:

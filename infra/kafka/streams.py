@@ -17,6 +17,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.publisher.producer import AioKafkaFastProducerImpl
 from faststream.kafka.subscriber.usecase import BatchSubscriber
+from faststream.security import BaseSecurity, SASLOAuthBearer, SASLScram512
 from pydantic import BaseModel
 
 from infra.cancellation import is_own_cancellation
@@ -145,7 +146,7 @@ class LastingBroker(KafkaBroker):
         """
         self._renewal.clear()
         try:
-            with in_our_words(self._settings):
+            async with in_our_words(self._settings):
                 await super().start()
             self.up.set()
             contact = Contact(self._settings)
@@ -178,7 +179,7 @@ async def connected(settings: KafkaSettings, client_id: str) -> AsyncIterator[Ka
     broker = KafkaBroker(**_options(settings, client_id, reads_only=False))
     _replace_producer(broker)
     try:
-        with in_our_words(settings):
+        async with in_our_words(settings):
             await broker.start()
         yield broker
     finally:
@@ -217,7 +218,7 @@ async def _raw(message: KafkaMessage) -> Any:
 
 def _options(settings: KafkaSettings, client_id: str, *, reads_only: bool) -> dict[str, Any]:
     return {
-        **connection_options(settings),
+        **_connection_options(settings),
         **producer_options(),
         "client_id": client_id,
         "consumer_only": reads_only,
@@ -228,6 +229,18 @@ def _options(settings: KafkaSettings, client_id: str, *, reads_only: bool) -> di
         "id_generator": str,  # no `correlation_id`: headers are a closed list
         "logger": None,  # it would log texts of exceptions, which quote values
     }
+
+
+def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """As for other clients. FastStream takes what keeps strangers out as an object of its own, and knows no mechanism by name."""
+    options = connection_options(settings)
+    tls = {"use_ssl": settings.is_encrypted, "ssl_context": options.pop("ssl_context", None)}
+    del options["security_protocol"]
+    mechanism, user, password = (options.pop(name, None) for name in ("sasl_mechanism", "sasl_plain_username", "sasl_plain_password"))
+    if mechanism is None:
+        return options | {"security": BaseSecurity(**tls)}
+    oauth = "sasl_oauth_token_provider" in options
+    return options | {"security": SASLOAuthBearer(**tls) if oauth else SASLScram512(user, password, **tls)}
 
 
 def _replace_producer(broker: KafkaBroker) -> None:

@@ -33,6 +33,36 @@ KAFKA_FAILED = Problem(
     "Nothing can be told. `stadtbus kafka status` or the tools of the cluster say whether brokers are down; then give the command again.",
     exit_code=3,
 )
+KAFKA_CERTIFICATE = Problem(
+    "kafka-certificate",
+    "A broker cannot show who it is",
+    "Nothing was sent to it. Renew its certificate or mend its names there, or put whoever signed it into kafka.ca_file; files that change are taken "
+    "without a restart, and work goes on by itself.",
+    503,
+    exit_code=3,
+)
+KAFKA_LOGIN = Problem(
+    "kafka-login",
+    "Kafka does not let us in",
+    "Compare kafka.user and its password, kafka.certificate_file or kafka.oauth with what the cluster knows; it goes on by itself when the cluster takes "
+    "the login, and after a restart where a password has changed here.",
+    503,
+    exit_code=3,
+)
+KAFKA_PROTOCOL = Problem(
+    "kafka-protocol",
+    "The broker speaks another protocol than we do",
+    "Set kafka.security_protocol to that of the listener whose port stands in kafka.bootstrap: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    503,
+    exit_code=3,
+)
+KAFKA_NOT_ALLOWED = Problem(
+    "kafka-not-allowed",
+    "Kafka does not let this user do it",
+    "Give the user the right in the detail (an ACL), or use the login of the role that has it. What waits goes on by itself then.",
+    503,
+    exit_code=3,
+)
 TOPICS_MISSING = Problem("topics-missing", "Topics are missing", "Create them with `stadtbus topics apply`.", exit_code=2)
 TOPIC_REFUSED = Problem(
     "topic-refused",

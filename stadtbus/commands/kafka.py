@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stadtbus.commands.terminal import FINDINGS, AsJson, tell, to_people
+
+if TYPE_CHECKING:
+    from infra.kafka.local import LocalKafka
 
 kafka_app = typer.Typer(no_args_is_help=True, help="A real Apache Kafka as local processes.")
 
@@ -25,14 +29,19 @@ def kafka_start(
     brokers: Annotated[int, typer.Option(min=1, max=3, help="1, or 3 for a cluster that survives a broker.")] = 1,
     data: DataFolder = None,
     port: Annotated[int, typer.Option(min=1, max=65_000, help="Port of the first broker.")] = 9092,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="With TLS, a user for each role, and the rights of the catalogue's offices.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start Apache Kafka here and leave it running; data stays between runs."""
     from infra.kafka.local import LocalKafka
 
-    kafka = LocalKafka(_data_folder(data), brokers=brokers, port=port)
+    kafka = LocalKafka(_data_folder(data), brokers=brokers, port=port, secure=secure)
     started = kafka.start(outlive=True, say=to_people.print)
-    tell(f"bootstrap: {kafka.bootstrap}", {"bootstrap": kafka.bootstrap, "started": started}, as_json=as_json)
+    users = _give_rights(kafka)
+    lines = [f"bootstrap: {kafka.bootstrap}", *(f"as {user}: stadtbus --config {file} ..." for user, file in users.items())]
+    tell("\n".join(lines), {"bootstrap": kafka.bootstrap, "started": started} | ({"settings": users} if users else {}), as_json=as_json)
 
 
 @kafka_app.command("stop")
@@ -65,6 +74,19 @@ def kafka_status(data: DataFolder = None, as_json: AsJson = False) -> None:
     tell(text, value, as_json=as_json)
     if not status.pids or status.dead or set(status.pids) - status.answering:
         raise typer.Exit(FINDINGS)
+
+
+def _give_rights(kafka: LocalKafka) -> dict[str, str]:
+    """Give the roles of a secure Kafka their rights; the settings file of each user."""
+    from infra.kafka.access_lists import grant
+    from infra.kafka.local_security import ADMIN
+    from infra.kafka.rights import ROLES, rights
+    from stadtbus.settings import load
+
+    if kafka.security is None:
+        return {}
+    asyncio.run(grant(kafka.settings(ADMIN), rights(load().load_catalogue().offices)))
+    return {user: str(kafka.security.settings_file(user)) for user in (*ROLES, ADMIN)}
 
 
 def _data_folder(data: Path | None) -> Path:

@@ -83,7 +83,7 @@ def test_addresses_of_brokers_are_checked(stadtbus: Command, monkeypatch: pytest
 )
 def test_addresses_that_are_right(bootstrap: str) -> None:
     """Names, numbers, IPv6 in brackets, several, with or without a port."""
-    assert KafkaSettings(bootstrap=bootstrap).bootstrap == bootstrap
+    assert KafkaSettings(bootstrap=bootstrap, allow_clear_text=True).bootstrap == bootstrap
 
 
 SECRETS = [

@@ -86,8 +86,9 @@ def test_taken_port_of_a_process_is_named(stadtbus: Command, monkeypatch: pytest
     ("raised", "code"),
     [(KafkaConnectionError(), "kafka-unreachable"), (TimeoutError(), "kafka-unreachable"), (KafkaTimeoutError(), "kafka-failed")],
 )
-def test_kafka_speaks_in_our_words(raised: Exception, code: str) -> None:
+async def test_kafka_speaks_in_our_words(raised: Exception, code: str) -> None:
     """What Kafka's client raises to whoever looks from outside has a code."""
-    with pytest.raises(CannotTell) as error, in_our_words(KafkaSettings()):
-        raise raised
+    with pytest.raises(CannotTell) as error:
+        async with in_our_words(KafkaSettings(bootstrap="127.0.0.1:1")):
+            raise raised
     assert error.value.problem.code == code

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumers.watch.lag import GroupLag
-from infra.kafka.client_errors import unreachable
+from infra.kafka.diagnosis import unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.settings import KafkaSettings
 from producers.outbox.accounting import PendingOfOffice
