@@ -21,6 +21,9 @@ SECURITY = Counter(
     "Security events (docs/reference/security-events.md); `portal` is empty where none has logged in.",
     ["what", "code", "portal"],
 )
+PORTAL_TOKEN_DAYS = Gauge(
+    "stadtbus_portal_token_days", "Days until the last token of a portal ends; below 0 it cannot call. Alarm below 14.", ["portal"]
+)
 OUTBOX_PENDING = Gauge("stadtbus_outbox_pending", "Submissions in the outbox that are not on Kafka yet.", ["office"])
 CONNECTIONS_CLOSED = Counter(
     "stadtbus_connections_closed_total",

@@ -1,13 +1,21 @@
-"""Settings of the gateway and of the portals that may call it."""
+"""Settings of the gateway, and what the page of a portal that may call it says (docs/portals.md)."""
 
 from __future__ import annotations
 
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from infra.settings import Part
+from schemas.catalogue.model import Level, MessageName, Name
 from schemas.codelists import AuthorityKey
+from schemas.operations import ACTOR_PATTERN
+from schemas.yamllines import Day
+
+Place = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}(\.[a-z][a-z0-9-]{1,39})?$")]
+"""An office such as `muenchen.gewerbe`, or a city, which stands for all its offices."""
+MAX_TOKENS: Final = 2
 
 MIB: Final = 1024 * 1024
 
@@ -25,14 +33,50 @@ class GatewaySettings(Part):
         description="Key in DVDV of whoever runs the bus, as `autor/kennung` of its answers in XML has it.",
     )
     accept_test: bool = Field(default=False, description="Take messages marked as test; only for systems without real back offices.")
+    portals: Path | None = Field(
+        default=None, description="Folder with a page for each portal that may call, `ID.yaml` (docs/portals.md); nothing else lies in it."
+    )
+
+
+class Right(Part):
+    """What a portal may send, and where to. Whatever is not named is not granted."""
+
+    to: tuple[Place, ...] = Field(min_length=1, description="Offices (`muenchen.gewerbe`), or cities (`muenchen`) for all their offices.")
+    services: tuple[Name, ...] = Field(min_length=1, description="Services, by their ids in `services.yaml`.")
+    messages: tuple[MessageName, ...] = Field(default=(), description="Messages of ours that it may send.")
+    namespaces: tuple[str, ...] = Field(default=(), description="Namespaces of genuine XÖV messages that it may send.")
+
+    @model_validator(mode="after")
+    def _grants_something(self) -> Self:
+        if not (self.messages or self.namespaces):
+            raise ValueError("the right names neither messages nor namespaces, so it grants nothing")
+        return self
+
+
+class Token(Part):
+    """A token of a portal: who drew it and when, and the last day on which it is taken. Of the token itself only a hash is kept."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the token, in hex.")
+    drawn_on: Day = Field(description="The day on which it was drawn.")
+    drawn_by: str = Field(pattern=ACTOR_PATTERN, description="Who drew it.")
+    valid_to: Day = Field(description="The last day on which it is taken.")
 
 
 class PortalSettings(Part):
-    """A portal that may call. Its token is drawn by `stadtbus token` and stored here only as a hash."""
+    """A portal that may call: its page. What it may do is nothing, but for what is said here."""
 
     name: str = Field(description="Name of the portal, as `autor/name` has it.")
-    authority: AuthorityKey = Field(description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000.")
-    token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bearer token, in hex.")
+    authority: AuthorityKey = Field(
+        description="Its key in DVDV, as `autor/kennung` has it, for example kop:09162000; no other portal has it."
+    )
+    rights: tuple[Right, ...] = Field(default=(), description="What it may send, and where to.")
+    accounts: dict[Name, Level] = Field(
+        default_factory=dict, description="Accounts whose logins it may vouch for, each with the highest level: `{bayernid: 3}`."
+    )
+    test: bool = Field(default=False, description="Whether it may send messages marked as test, where the gateway takes them.")
+    tokens: tuple[Token, ...] = Field(
+        default=(), max_length=MAX_TOKENS, description="Its tokens, two at most; `stadtbus portals token` draws them."
+    )
     submissions_per_s: int = Field(
         default=100, ge=1, description="Calls that submit, on the average of ten seconds; beyond it the portal is told to come back (429)."
     )

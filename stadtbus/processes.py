@@ -59,11 +59,11 @@ async def run_gateway(settings: Settings, port: int | None, operator_port: int |
     from infra.web.serving import Site, serve
     from producers.gateway.app import create_app
 
-    if not settings.portals:
-        raise UsageError(problems.SETTINGS, "no portal may call; make an entry with `stadtbus token NAME`", where="portals")
+    known = settings.load_catalogue()
+    register = settings.load_portals(known)
     settings.load_schemas()  # its faults are told before a worker meets them
     at = port or api_port_of(settings)
-    app = create_app(settings.load_catalogue(), settings.portals, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
+    app = create_app(known, register, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
     pages = Site(operator_app(app.state.health), settings.http.operator_host, operator_port or port_of(settings, "gateway"))
     await serve(Site(app, settings.http.host, at, public=True), pages)
 

@@ -19,6 +19,7 @@ from infra import secret_files
 from infra.security_events import MEANINGS, PAUSE_S, Kind
 from producers.intake.refusals import REFUSERS
 from producers.intake.refused import EVENTS
+from producers.settings import PortalSettings
 from schemas import asyncapi, catalogue, message, problems, topics
 from schemas.codelists import SHIPPED
 from schemas.examination import rules
@@ -178,7 +179,14 @@ def settings() -> str:
         "those of adapters, such as `offices.<city>.<office>.password`. Add `_file` to the key (`_FILE` to the variable) and name the file; the line end behind "
         "the secret is no part of it. Value and file together are an error.\n\n"
     )
-    return head + _table(("key", "environment", "default", "meaning"), rows)
+    return head + _table(("key", "environment", "default", "meaning"), rows) + _portal_page()
+
+
+def _portal_page() -> str:
+    """The keys of a portal's page, which is a file of its own."""
+    rows = [(f"`{path.replace('.<id>.', '[].')}`", default, text) for path, default, text in _settings_of(PortalSettings, "")]
+    head = "\n## The page of a portal\n\nA file `ID.yaml` in the folder `gateway.portals` ([how portals get rights and tokens](../portals.md)).\n\n"
+    return head + _table(("key", "default", "meaning"), rows)
 
 
 def _secrets_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -208,7 +216,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True, validated_data={})
-    return f"`{default}`" if default not in (None, {}) else ""
+    return f"`{default}`" if default not in (None, {}, ()) else ""
 
 
 def command_line() -> str:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
 from adapters.twins.settings import TwinsSettings
 from consumers.settings import DeliverySettings
 from infra.settings import KafkaSettings, ListenSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
-from producers.settings import GatewaySettings, PortalSettings
+from producers.portals.register import Register
+from producers.settings import GatewaySettings
 from schemas import catalogue, codelists, problems, validation_errors, yamllines
 from schemas.catalogue import Catalogue
 from schemas.codelists import CodeLists
 from schemas.errors import UsageError
 from schemas.examination import schema_table
 from schemas.examination.schema_table import SchemaTable
-from schemas.headers import PORTAL
 
 CONFIG_VARIABLE: Final = "STADTBUS_CONFIG"
 RENAMED: Final = {
@@ -39,6 +40,28 @@ RENAMED: Final = {
 _MEANS_ELSE: Final = {"delivery.quick_tries": ", and counts only the tries after the first one: take one less"}
 
 
+def _moved(portals: dict[str, Any]) -> dict[str, Any]:
+    """Nothing stands here any more.
+
+    Raises:
+        ValueError: something does; it says what to write instead.
+    """
+    if not portals:
+        return portals
+    name, today = next(iter(portals)), datetime.now(UTC).date()
+    raise ValueError(
+        "each portal has a page of its own now, with its rights (docs/portals.md). Set gateway.portals to a folder, "
+        f"and write for each entry here a file such as {name}.yaml there:\n"
+        "         name: (as here)\n"
+        "         authority: (as here)\n"
+        "         rights:\n"
+        "           - {to: [muenchen.gewerbe], services: [gewerbe-anmelden], messages: [einreichung.antrag.0100]}\n"
+        "         accounts: {bayernid: 3}\n"
+        "         tokens:\n"
+        f"           - {{sha256: (token_sha256 as here), drawn_on: {today}, drawn_by: before-the-upgrade, valid_to: {today + timedelta(days=400)}}}"
+    )
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Made by `load`, which says what is wrong in our words."""
 
@@ -50,7 +73,12 @@ class Settings(BaseSettings):
     http: ListenSettings = ListenSettings()
     gateway: GatewaySettings = GatewaySettings()
     delivery: DeliverySettings = DeliverySettings()
-    portals: dict[Annotated[str, StringConstraints(pattern=f"^{PORTAL}$")], PortalSettings] = Field(default_factory=dict)
+    portals: Annotated[dict[str, Any], AfterValidator(_moved)] = Field(
+        default_factory=dict,
+        exclude=True,
+        repr=False,
+        description="No more: each portal has a page of its own in the folder `gateway.portals`.",
+    )
     offices: dict[str, dict[str, dict[str, Any]]] = Field(
         default_factory=dict, repr=False, description="Settings of each adapter: city, office, then what that adapter asks for (below)."
     )
@@ -90,6 +118,17 @@ class Settings(BaseSettings):
             UsageError: catalogue-invalid, plug-in-broken; settings-invalid, where a code list cannot be used.
         """
         return catalogue.load(self.catalogue, self.load_codelists())
+
+    def load_portals(self, known: Catalogue) -> Register:
+        """The pages of the portals that may call, held against a catalogue.
+
+        Raises:
+            UsageError: settings-invalid, where no folder is set; portals-invalid, naming page and line.
+        """
+        if self.gateway.portals is None:
+            detail = "no portal may call; name a folder with a page for each (docs/portals.md)"
+            raise UsageError(problems.SETTINGS, detail, where="gateway.portals")
+        return Register(self.gateway.portals, known)
 
     def load_codelists(self) -> CodeLists:
         """The published code lists in force: those of Stadtbus, or newer ones of the operator.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,30 @@ from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from producers.gateway import app as gateway
 from producers.intake.form import SubmissionForm
 from producers.outbox.outbox import Outbox
-from producers.settings import GatewaySettings, PortalSettings
+from producers.portals.register import Register
+from producers.portals.tokens import hash_of, today
+from producers.settings import GatewaySettings, PortalSettings, Token
+from producers.synthetic.rights import page_of, write_page
 from schemas import catalogue, message
 from schemas.catalogue import Catalogue
-from schemas.message import Filing
+from schemas.message import Authority, Filing
 from tests import openapi_contract
 
 XML, JSON, PROBLEM = "application/xml", "application/json", "application/problem+json"
 TOKENS = {"portal": "token-of-portal", "other": "token-of-other"}
-PORTALS = {
-    name: PortalSettings(name="Testportal", authority="kop:00000001", token_sha256=hashlib.sha256(token.encode()).hexdigest())
-    for name, token in TOKENS.items()
-}
+AUTHORITIES = {"portal": "kop:00000001", "other": "kop:00000002"}
+EVERY_ACCOUNT = {name: max(account.levels) for name, account in catalogue.load().accounts.items()}
+
+
+def page(authority: str, *tokens: str, **changes: Any) -> PortalSettings:
+    """The page of a portal that may send everything there is, but for what is changed."""
+    known = catalogue.load()
+    everything = page_of(Authority(key=authority, name="Testportal"), "", known.routes, known)
+    drawn = [Token(sha256=hash_of(one), drawn_on=today(), drawn_by="test", valid_to=date.max) for one in tokens]
+    return everything.model_copy(update={"tokens": tuple(drawn), "test": True, "accounts": EVERY_ACCOUNT} | changes)
+
+
+PORTALS = {name: page(AUTHORITIES[name], token) for name, token in TOKENS.items()}
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,13 @@ class Gateway:
         return await self.call("POST", "/v1/submissions", portal=portal, content=body, headers=headers)
 
 
+def register_of(folder: Path, portals: Mapping[str, PortalSettings], known: Catalogue | None = None) -> Register:
+    """The register of these portals, whose pages are written into a folder."""
+    for name, settings in portals.items():
+        write_page(folder, name, settings)
+    return Register(folder, known or catalogue.load())
+
+
 def opened(
     folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None,
     known: Catalogue | None = None, portals: Mapping[str, PortalSettings] = PORTALS,
@@ -62,9 +81,12 @@ def opened(
     stores = StoreSettings(folder=folder)
     settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
     box = Outbox(stores, limit=limit)
+    known = known or catalogue.load()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway, "Outbox", lambda *_, **__: box)
-        app = gateway.create_app(known or catalogue.load(), portals, settings, KafkaSettings(), stores, SchemaSettings(folder=schemas))
+        app = gateway.create_app(
+            known, register_of(folder / "portals", portals, known), settings, KafkaSettings(), stores, SchemaSettings(folder=schemas)
+        )
     yield Gateway(app, box)
     app.state.intake.close()
     box.store.close()

@@ -26,7 +26,8 @@ from producers.intake.intake import Intake
 from producers.intake.portals import Portals
 from producers.outbox.outbox import Outbox
 from producers.outbox.relay import Lane
-from producers.settings import GatewaySettings, PortalSettings
+from producers.portals.register import Register
+from producers.settings import GatewaySettings
 from schemas.catalogue import Catalogue
 from schemas.heartbeats import ProcessKind, Vitals
 from schemas.message import Authority
@@ -34,7 +35,7 @@ from schemas.message import Authority
 
 def create_app(
     catalogue: Catalogue,
-    portals: Mapping[str, PortalSettings],
+    register: Register,
     gateway: GatewaySettings,
     kafka: KafkaSettings,
     stores: StoreSettings,
@@ -47,13 +48,14 @@ def create_app(
         CannotTell: store-unreachable.
     """
     outbox = Outbox(stores, limit=gateway.outbox_limit)
-    intake = Intake(catalogue, schemas, Portals(portals), outbox, accept_test=gateway.accept_test)
+    known = Portals(register)
+    intake = Intake(catalogue, schemas, known, outbox, accept_test=gateway.accept_test)
     lanes = {office: Lane(outbox, kafka, office) for office in catalogue.offices}
     feed = status_feed(kafka, outbox.store, catalogue.cities)
-    checks = _checks(outbox, lanes, feed)
+    checks = _checks(known, outbox, lanes, feed)
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
-    app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [feed.run, *(lane.run for lane in lanes.values())]))
+    app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [known.run, feed.run, *(lane.run for lane in lanes.values())]))
     app.state.intake = intake
     app.state.health = checks
     return app
@@ -83,14 +85,15 @@ async def _running(
         outbox.store.close()
 
 
-def _checks(outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Health:
+def _checks(portals: Portals, outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Health:
     """Without its store nothing can be accepted. Kafka being away is no reason to be taken out of service: accepting goes on. Nor is one
-    office's topic that refuses records: the others would suffer for it. What waits in the outbox for either is told.
+    office's topic that refuses records: the others would suffer for it. What waits in the outbox for either is told, and so are pages of portals
+    that could not be taken up.
     """
     moving = {f"relay of {office}": lane.progress.check for office, lane in lanes.items()}
     waiting = {f"relay of {office}": lane.check for office, lane in lanes.items()}
     ready = moving | {"store": outbox.store.check}
-    degraded = waiting | {"status feed": feed.check}
+    degraded = waiting | {"portals": portals.check, "status feed": feed.check}
     return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes, feed))
 
 

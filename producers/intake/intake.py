@@ -3,13 +3,16 @@
  1. portal: who calls, within its rate      6. rules beyond the schema
  2. size, time and type of the body         7. route: the portal is the author, and the office that service
  3. known: same portal and content, same       and area lead to takes this kind of message
-    answer, and nothing further             8. trust: each login is good enough for that office
- 4. safe parse                              9. store once: Kafka will take its record, its id stands for
- 5. schema                                      one content, and there is room
+    answer, and nothing further             8. trust and rights: each login is good enough for that office,
+ 4. safe parse                                 and the portal may send this there and vouch for it
+ 5. schema                                  9. store once: Kafka will take its record, its id stands for
+                                               one content, and there is room
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
 told so (docs/decisions/0017). Steps 4 to 8 ask for nothing but the message; they run in a worker (`producers.intake.opening`), under limits
-of time and memory, as all reading of JSON does, and portals are served in turn (docs/decisions/0023). Of them 4 to 6 are `schemas.examination.examine`, as in `stadtbus validate`.
+of time and memory, as all reading of JSON does, and portals are served in turn (docs/decisions/0023). Of them 4 to 6 are
+`schemas.examination.examine`, as in `stadtbus validate`. What the portal has a right to is asked here, of what the worker has read
+(docs/decisions/0025).
 A genuine XÖV message passes the same steps unchanged; what the bus has to know beside its header, the portal declares in headers of the
 call (docs/genuine-messages.md).
 What is refused is answered with a coded problem and leaves nothing behind.
@@ -20,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -32,7 +36,7 @@ from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
 from infra.shares import Shares
 from infra.workers.operations import AnsweredT, AskedT, Operation
-from producers.intake import operations
+from producers.intake import message_faults, operations
 from producers.intake.call import Body, Call, held, receive, while_connected
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
@@ -41,6 +45,7 @@ from producers.intake.portals import Portal, Portals
 from producers.intake.publishable import require_publishable
 from producers.intake.rates import Rates
 from producers.intake.refused import counted
+from producers.intake.rights import require_granted
 from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
@@ -61,6 +66,7 @@ class Intake:
 
     def __init__(self, catalogue: Catalogue, schemas: SchemaSettings, portals: Portals, outbox: Outbox, *, accept_test: bool) -> None:
         """Workers start when they are first needed; whoever made it calls `close`."""
+        self._catalogue = catalogue
         self._portals = portals
         self._outbox = outbox
         self._accept_test = accept_test
@@ -79,7 +85,7 @@ class Intake:
         """Step 1: the portal that calls; asked for each call, also for one about a submission.
 
         Raises:
-            Rejected: unauthenticated; it is counted.
+            Rejected: unauthenticated or token-expired; it is counted.
         """
         with counted():
             # 1. portal
@@ -109,6 +115,7 @@ class Intake:
                 return known
             # 4 to 8, in a worker: safe parse, schema, rules, route, trust
             metadata, content = await self._open(body, portal, call)
+            self._require_granted(portal, metadata, is_form=body.is_form)
             # 9. store once
             candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
             return await self._store(metadata, candidate)
@@ -136,6 +143,15 @@ class Intake:
         """What a worker answers when it is this portal's turn; a caller that goes leaves the queue."""
         work = partial(self.workers.run, operation, body.content, asked)
         return await while_connected(call, self._turns.run(portal.id, work))
+
+    def _require_granted(self, portal: Portal, metadata: Metadata, *, is_form: bool) -> None:
+        """The rights of step 8."""
+        try:
+            with message_faults.told_of_form() if is_form else nullcontext():
+                require_granted(portal.id, portal.settings, metadata, self._catalogue.service(metadata.service).id)
+        except Rejected as error:
+            error.message_id = metadata.message_id
+            raise
 
     async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
         """Store it, and count it if it is new."""

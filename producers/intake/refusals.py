@@ -28,7 +28,7 @@ IN_WORKERS: Final = range(3, 9)
 _BY_RULES: Final = tuple(dict.fromkeys(rule.problem for rule in rules.RULES if Severity.ERROR in (rule.own, rule.genuine)))
 
 REFUSERS: Final = (
-    Refuser(1, "The caller is a portal.", "producers/intake/portals.py", (problems.UNAUTHENTICATED,)),
+    Refuser(1, "The caller is a portal.", "producers/intake/portals.py", (problems.UNAUTHENTICATED, problems.TOKEN_EXPIRED)),
     Refuser(1, "It sends no more than its rate.", "producers/intake/rates.py", (problems.RATE_EXCEEDED,)),
     Refuser(
         2,
@@ -103,6 +103,12 @@ REFUSERS: Final = (
         "Each login is good enough for the office.",
         "schemas/catalogue/routing.py",
         (problems.ACCOUNT_NOT_ACCEPTED, problems.TRUST_TOO_LOW),
+    ),
+    Refuser(
+        8,
+        "The portal may send this there, and vouch for each login.",
+        "producers/intake/rights.py",
+        (problems.RIGHT_MISSING, problems.TRUST_NOT_GRANTED),
     ),
     Refuser(
         9,

@@ -14,7 +14,15 @@ from schemas.problems import Problem
 
 EVENTS: Final[Mapping[Kind, tuple[Problem, ...]]] = {
     Kind.LOGIN_FAILED: (problems.UNAUTHENTICATED,),
-    Kind.RIGHT_MISSING: (problems.AUTHOR_MISMATCH, problems.TRUST_TOO_LOW, problems.ACCOUNT_NOT_ACCEPTED, problems.TEST_NOT_ALLOWED),
+    Kind.TOKEN_EXPIRED: (problems.TOKEN_EXPIRED,),
+    Kind.RIGHT_MISSING: (
+        problems.AUTHOR_MISMATCH,
+        problems.TRUST_TOO_LOW,
+        problems.ACCOUNT_NOT_ACCEPTED,
+        problems.TEST_NOT_ALLOWED,
+        problems.RIGHT_MISSING,
+        problems.TRUST_NOT_GRANTED,
+    ),
     Kind.ID_CONFLICT: (problems.ID_CONFLICT,),
     Kind.UNKNOWN_ASKED: (problems.NOT_FOUND,),
     Kind.RATE_LIMITED: (problems.RATE_EXCEEDED, problems.PORTAL_BUSY),

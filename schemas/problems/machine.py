@@ -11,6 +11,11 @@ CATALOGUE = Problem(
     "The catalogue is not valid",
     "`stadtbus catalogue check` shows everything that is wrong, with file, line and hint.",
 )
+PORTALS = Problem(
+    "portals-invalid",
+    "A page of a portal cannot be used",
+    "Correct page and line in the detail; docs/portals.md shows each key, `stadtbus portals list` what is in force.",
+)
 SCHEMA_SET = Problem(
     "schema-set-broken",
     "A schema set cannot be used",

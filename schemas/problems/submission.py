@@ -19,6 +19,9 @@ ADDRESS_TOO_LONG = Problem("address-too-long", "The address of the request is to
 HEADER_TOO_LARGE = Problem(
     "header-too-large", "The headers of the request are too large", "Send fewer or shorter headers; documents belong into the body.", 431
 )
+TOKEN_EXPIRED = Problem(
+    "token-expired", "The token of the portal has ended", "Use the portal's newer token, or ask the operator of the bus for one.", 401
+)
 MEDIA_TYPE = Problem(
     "unsupported-media-type",
     "This content type is not accepted",
@@ -205,6 +208,19 @@ ACCOUNT_NOT_ACCEPTED = Problem(
     "account-not-accepted",
     "The login is by an account that this office does not accept for the service",
     "Let the applicant log in with an account named in the detail.",
+    403,
+)
+# --- the rights of the portal
+RIGHT_MISSING = Problem(
+    "right-missing",
+    "The portal has no right to send this",
+    "Ask the operator of the bus for the right that the detail names: it is granted in the page of the portal.",
+    403,
+)
+TRUST_NOT_GRANTED = Problem(
+    "trust-not-granted",
+    "The portal may not vouch for this login",
+    "Ask the operator of the bus for the account and level that the detail names: they are granted in the page of the portal.",
     403,
 )
 # --- what is known already

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stadtbus.commands.terminal import AsJson, load, print_json, tell
+from stadtbus.commands.terminal import AsJson, load, load_quietly, print_json, tell
 
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 
@@ -20,16 +20,22 @@ def config_check(*, as_json: AsJson = False) -> None:
     """Read settings and catalogue; exit code 2 with the place when something is wrong."""
     from stadtbus import processes
 
-    loaded = load()
+    loaded = load_quietly()
     # A machine has the settings of the adapters that run there, not of all offices in the catalogue.
     offices = sorted(f"{city}.{office}" for city, its_offices in loaded.offices.items() for office in its_offices)
     for office in offices:
         processes.check_office(loaded, office)
     loaded.load_schemas()
-    known = loaded.load_catalogue().offices
-    text = f"settings and catalogue are fine: {len(loaded.portals)} portals, adapters of {', '.join(offices) or 'no office'}"
+    catalogue = loaded.load_catalogue()
+    portals: list[str] = []
+    if loaded.gateway.portals:
+        register = loaded.load_portals(catalogue)
+        register.require_right()
+        portals = sorted(register.pages)
+    known = catalogue.offices
+    text = f"settings and catalogue are fine: {len(portals)} portals, adapters of {', '.join(offices) or 'no office'}"
     tell(
         f"{text}; the catalogue has {', '.join(known)}",
-        {"portals": sorted(loaded.portals), "adapters": offices, "catalogue": known},
+        {"portals": portals, "adapters": offices, "catalogue": known},
         as_json=as_json,
     )

@@ -1,13 +1,13 @@
-"""The command `token`: the password of a portal, and the entry of the settings that knows its hash."""
+"""The command `token`: the password of a portal, and the page that knows its hash."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
+from stadtbus.commands.operators import recorded_name
 from stadtbus.commands.terminal import AsJson, print_json, to_people
 
 
@@ -17,15 +17,17 @@ def token(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a token for a portal: the token goes to the portal, the entry into the settings."""
+    """Draw a token for a portal: the token goes to the portal, the entry into its page."""
     import yaml
 
-    drawn = secrets.token_urlsafe(32)
-    entry = {"name": portal, "authority": authority, "token_sha256": hashlib.sha256(drawn.encode()).hexdigest()}
+    from producers.portals import tokens
+
+    drawn = tokens.draw(recorded_name(None), tokens.today() + timedelta(days=400))
+    page = {"name": portal, "authority": authority, "rights": [], "tokens": [drawn.entry.model_dump(mode="json")]}
     if as_json:
-        print_json({"token": drawn, "portals": {portal: entry}})
+        print_json({"token": drawn.token, "page": page})
         return
     to_people.print("Give this token to the portal; it is not stored anywhere:")
-    print(drawn)  # noqa: T201 - for a pipe
-    to_people.print("\nAdd this to the settings of the gateway:")
-    to_people.print(yaml.safe_dump({"portals": {portal: entry}}, sort_keys=False), markup=False, highlight=False, soft_wrap=True)
+    print(drawn.token)  # noqa: T201 - for a pipe
+    to_people.print(f"\nAdd this to the page of the portal, {portal}.yaml in the folder gateway.portals:")
+    to_people.print(yaml.safe_dump(page, sort_keys=False), markup=False, highlight=False, soft_wrap=True)

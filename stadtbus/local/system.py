@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
@@ -26,6 +25,7 @@ from infra.kafka.local import LocalKafka
 from infra.secret_files import with_secrets
 from infra.settings import KafkaSettings, StoreSettings
 from producers.synthetic.portal import SyntheticPortal
+from producers.synthetic.rights import page_of, write_page
 from schemas import catalogue, problems, topics
 from schemas.catalogue import City, Route
 from schemas.errors import StadtbusError, UsageError
@@ -95,6 +95,7 @@ class LocalSystem:
         self.stores = StoreSettings(folder=self.folder / "stores", url=self._shape.store_url)
         self._twins = self._twins_settings()
         self._schemas = self.folder / "schemas"
+        self._portals_folder = self.folder / "portals"
         self.portals = [entry for city in self.catalogue.cities.values() for entry in self._entries(city)]
         self.settings = Settings.model_validate(self._settings_without_offices())
         self.supervisor = Supervisor({CONFIG_VARIABLE: str(self.config), **self._shape.environment}, self.folder / "logs", say)
@@ -136,14 +137,7 @@ class LocalSystem:
             "logs": {"level": "info"},
             "http": {"port_offset": self._offset},
             "schemas": {"folder": str(self._schemas)},
-            "portals": {
-                portal.id: {
-                    "name": portal.author.name,
-                    "authority": portal.author.key,
-                    "token_sha256": hashlib.sha256(portal.token.encode()).hexdigest(),
-                }
-                for portal in self.portals
-            },
+            "gateway": {"portals": str(self._portals_folder)},
             "twins": with_secrets(self._twins),
         }
 
@@ -183,6 +177,7 @@ class LocalSystem:
         self._check_ports()
         self._take_folder(fresh=fresh)
         self._write_schemas()
+        self._write_portals()
         self._write_config()
         if self._kafka is not None:
             self._started.callback(self._kafka.stop)
@@ -274,6 +269,13 @@ class LocalSystem:
         self._schemas.mkdir(exist_ok=True)
         rows = [{"name": namespace, "namespace": namespace, "schema": "none"} for namespace in namespaces]
         (self._schemas / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
+
+    def _write_portals(self) -> None:
+        """Write the page of each portal, which may send what its routes take."""
+        by_id = {entry.id: entry for entry in self.portals}
+        for name, entry in by_id.items():
+            routes = [one.route for one in self.portals if one.id == name]
+            write_page(self._portals_folder, name, page_of(entry.author, entry.token, routes, self.catalogue))
 
     def _write_config(self) -> None:
         """Write the settings file that all processes read, for its owner only: it holds the twins' secrets."""

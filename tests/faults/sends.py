@@ -137,7 +137,7 @@ def _templates(office: str, seed: int) -> Iterator[_Template]:
     """Submissions with the headers that intake gives them."""
     route = catalogue.load().routes_of(office)[0]
     author = Authority(key=f"kop:{route.city.ags}", name=f"Portal {route.city.name}")
-    portal = Portal("portal-faults", PortalSettings(name=author.name, authority=author.key, token_sha256="0" * 64))
+    portal = Portal("portal-faults", PortalSettings(name=author.name, authority=author.key))
     for application in messages.applications(route, author, seed=seed, start=START):
         content = message.write(application)
         known = metadata.of_filing(application, route.office)

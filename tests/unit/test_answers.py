@@ -19,7 +19,7 @@ from producers.gateway import answers, openapi
 from producers.gateway import app as gateway
 from producers.intake.form import SubmissionForm
 from producers.outbox.outbox import Outbox
-from producers.settings import GatewaySettings, PortalSettings
+from producers.settings import GatewaySettings
 from schemas import catalogue, message, problems, xml
 from schemas.din91379 import first_disallowed
 from schemas.errors import Rejected
@@ -29,6 +29,7 @@ from schemas.findings import Finding, Severity
 from schemas.message import Authority, Message, Receipt, RejectionMessage, StatusMessage, xsd
 from schemas.problems import Problem
 from tests import builders, family
+from tests.gateway import page, register_of
 
 XML, JSON = "application/xml", "application/json"
 TOKEN = "token-of-portal"
@@ -46,9 +47,9 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
 
 
 @pytest.fixture
-def app(box: Outbox) -> FastAPI:
+def app(box: Outbox, tmp_path: Path) -> FastAPI:
     """The gateway as an ASGI app that never starts, so that nothing looks for Kafka."""
-    portals = {"portal": PortalSettings(name=PORTAL.name, authority=PORTAL.key, token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest())}
+    portals = register_of(tmp_path / "portals", {"portal": page(PORTAL.key, TOKEN)})
     settings = GatewaySettings(accept_test=True, authority=BUS.key)
     return gateway.create_app(catalogue.load(), portals, settings, KafkaSettings(), StoreSettings(), SchemaSettings())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -17,7 +16,10 @@ import yaml
 
 from consumers.audit import tables
 from infra.settings import StoreSettings
+from producers.portals.tokens import hash_of
+from producers.synthetic.rights import write_page
 from tests.command_line import Command
+from tests.gateway import PORTALS
 from tests.kafka_service import free_system_offset
 
 
@@ -34,9 +36,11 @@ WRONG = [
     pytest.param(["lag", "--frequency"], "", 2, "No such option", id="unknown option"),
     pytest.param(["run", "adapter", "muenchen.bau"], "", 2, "augsburg.gewerbe", id="unknown office"),
     pytest.param(["run", "adapter", "muenchen.meldewesen"], "", 2, "offices.muenchen.meldewesen", id="adapter without settings"),
-    pytest.param(["run", "gateway"], "", 2, "stadtbus token", id="gateway without portals"),
+    pytest.param(["run", "gateway"], "", 2, "gateway.portals", id="gateway without portals"),
     pytest.param(["config", "check"], "kafka: {bootstrp: x}", 2, "kafka.bootstrp", id="unknown key"),
     pytest.param(["config", "check"], "delivery: {at_once: 9}", 2, "is called delivery.max_concurrency now", id="old key"),
+    pytest.param(["config", "check"], "portals: {p: {name: P, token_sha256: x}}", 2, "a file such as p.yaml", id="portals of before"),
+    pytest.param(["config", "check"], "gateway: {portals: nowhere}", 2, "No such file", id="no portals"),
     pytest.param(["config", "check"], "kafka: {replication: 0}", 2, "kafka.replication", id="wrong value"),
     pytest.param(["config", "check"], "kafka: [", 2, "not YAML", id="no yaml"),
     pytest.param(["config", "check"], "catalogue: nowhere", 2, "nowhere", id="no catalogue"),
@@ -116,12 +120,11 @@ def test_demo_keeps_what_an_earlier_one_kept(stadtbus: Command, tmp_path: Path) 
 
 
 def test_token_fits_its_entry(stadtbus: Command) -> None:
-    """The token alone goes to standard output; its hash and the portal go into the settings."""
+    """The token alone goes to standard output; its hash goes into the page of the portal."""
     code, token, entry = stadtbus("token", "portal-x", "--authority", "kop:09162000")
     assert (code, len(token.strip())) == (0, 43)
-    told = yaml.safe_load(entry[entry.index("portals:") :])
-    digest = hashlib.sha256(token.strip().encode()).hexdigest()
-    assert told == {"portals": {"portal-x": {"name": "portal-x", "authority": "kop:09162000", "token_sha256": digest}}}
+    told = yaml.safe_load(entry[entry.index("name:") :])
+    assert (told["authority"], [one["sha256"] for one in told["tokens"]]) == ("kop:09162000", [hash_of(token.strip())])
 
 
 def test_outbox_that_is_elsewhere_is_told(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -164,7 +167,8 @@ def test_ports_that_there_are_not(stadtbus: Command, command: list[str]) -> None
 @pytest.mark.parametrize("command", [["config", "show"], ["--help"], ["config", "check"], ["catalogue", "check"]])
 def test_output_that_takes_ascii_only(tmp_path: Path, command: list[str]) -> None:
     """Where a terminal or pipe takes ASCII only, letters beyond it are escaped; nothing fails, and JSON stays what it was."""
-    (tmp_path / "c.yaml").write_text("portals: {p: {name: Büro, authority: 'kop:1', token_sha256: '" + "0" * 64 + "'}}", encoding="utf-8")
+    (tmp_path / "c.yaml").write_text("gateway: {portals: portals}", encoding="utf-8")
+    write_page(tmp_path / "portals", "p", PORTALS["portal"].model_copy(update={"name": "Büro"}))
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])}
     call = [sys.executable, "-m", "stadtbus", "--config", str(tmp_path / "c.yaml"), *command]
     done = subprocess.run(call, capture_output=True, env=environment, cwd=tmp_path, check=False)

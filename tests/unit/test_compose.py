@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -19,8 +18,12 @@ from adapters.twins.server import ports
 from adapters.twins.settings import TwinsSettings
 from infra.kafka.jars import kafka_version
 from infra.kafka.local_settings import cluster_settings
+from producers.portals.register import Register
+from producers.portals.tokens import hash_of
+from producers.synthetic.rights import page_of
 from schemas import catalogue
 from schemas.examination import schema_table
+from schemas.message import Authority
 from stadtbus import settings
 from stadtbus.cli import app
 
@@ -50,7 +53,7 @@ def test_gateway_knows_every_namespace(tmp_path: Path) -> None:
     (tmp_path / schema_table.PAGE).write_text(COMPOSE["configs"]["schemas"]["content"], encoding="utf-8")
     taken = {namespace for route in catalogue.load().routes for namespace in route.office_entry.namespaces}
     assert {row.namespace for row in schema_table.load(tmp_path).rows if not row.own} == taken
-    (config,) = SERVICES["gateway"]["configs"]
+    config = next(one for one in SERVICES["gateway"]["configs"] if one["source"] == "schemas")
     assert config["target"] == f"{SERVICES['gateway']['environment']['STADTBUS_SCHEMAS__FOLDER']}/{schema_table.PAGE}"
 
 
@@ -124,12 +127,22 @@ def test_ports_of_the_twins(name: str) -> None:
     assert int(port) == ports(TwinsSettings())[office]
 
 
-def test_portals_and_their_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each city has a portal; its token is the one that the comment tells."""
-    portals = settings_of("gateway", monkeypatch).portals
-    assert portals.keys() == {f"portal-{city}" for city in catalogue.load().cities}
-    for name, portal in portals.items():
-        assert portal.token_sha256 == hashlib.sha256(f"demo-{name}".encode()).hexdigest()
+def test_portals_and_their_tokens(tmp_path: Path) -> None:
+    """Each city has a portal, which may send what its city takes and no more; its token is the one that the comment tells."""
+    for config in SERVICES["gateway"]["configs"]:
+        if config["source"] != "schemas":
+            (tmp_path / Path(config["target"]).name).write_text(COMPOSE["configs"][config["source"]]["content"], encoding="utf-8")
+            assert str(Path(config["target"]).parent) == SERVICES["gateway"]["environment"]["STADTBUS_GATEWAY__PORTALS"]
+    known = catalogue.load()
+    register = Register(tmp_path, known)
+    register.require_right()
+    assert register.pages.keys() == {f"portal-{city}" for city in known.cities}
+    for name, page in register.pages.items():
+        (token,) = page.settings.tokens
+        routes = [route for route in known.routes if f"portal-{route.city.city}" == name]
+        expected = page_of(Authority(key=f"kop:{routes[0].city.ags}", name=f"Portal {routes[0].city.name.split()[-1]}"), "", routes, known)
+        assert token.sha256 == hash_of(f"demo-{name}")
+        assert page.settings.model_copy(update={"tokens": ()}) == expected.model_copy(update={"tokens": (), "test": True})
 
 
 def test_kafka_is_set_as_the_local_one() -> None:

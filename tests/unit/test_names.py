@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,14 @@ from structlog.testing import capture_logs
 
 from producers.outbox import tables
 from producers.outbox.record import record_of
+from producers.portals.register import Register
 from producers.synthetic import permits
-from schemas import headers
+from producers.synthetic.rights import write_page
+from schemas import catalogue, headers
 from schemas.errors import UsageError
 from schemas.examination import schema_table
 from schemas.findings import in_known_names
 from schemas.headers import FORMS, Header
-from stadtbus import settings
 from tests import builders, calls, operator_schemas
 from tests.gateway import PORTALS, Gateway, opened, problem_of
 
@@ -143,13 +143,11 @@ def test_each_header_has_an_alphabet_and_a_length(header: Header) -> None:
     assert re.search(r"(?<![\\\[+._:-])[*+]|,\}", FORMS[header]) is None
 
 
-@pytest.mark.parametrize("portal", ["ein portal", "Straße", "", "p" * 101, "-p", "p\n"])
-def test_ids_of_portals(portal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A portal whose id would not fit the headers is refused at start, with the line to change."""
-    page = {"portals": {portal: PORTALS["portal"].model_dump()}}
-    (tmp_path / "stadtbus.yaml").write_text(json.dumps(page), encoding="utf-8")
-    monkeypatch.setenv(settings.CONFIG_VARIABLE, str(tmp_path / "stadtbus.yaml"))
+@pytest.mark.parametrize("portal", ["ein portal", "Straße", "p" * 101, "-p", "p\n"])
+def test_ids_of_portals(portal: str, tmp_path: Path) -> None:
+    """A portal whose id would not fit the headers is refused at start, with the page to rename."""
+    write_page(tmp_path, portal, PORTALS["portal"])
     with pytest.raises(UsageError) as told:
-        settings.load()
+        Register(tmp_path, catalogue.load())
     assert "expected the id of a portal" in told.value.detail
-    assert "stadtbus.yaml, line 1" in (told.value.where or "")
+    assert f"{portal}.yaml, line 1" in (told.value.where or "")

@@ -118,7 +118,9 @@ async def test_repeat_by_another_portal_is_not_its_own(bus: Gateway) -> None:
     """The content of one portal is never confirmed to another, whether or not the message would pass."""
     sent = as_xml(builders.application())
     await bus.post(sent)
-    assert problem_of(await bus.post(sent, portal="other")) == (409, "id-conflict")
+    by_other = sent.replace(b"kop:00000001", b"kop:00000002")
+    assert problem_of(await bus.post(sent, portal="other")) == (403, "author-mismatch")
+    assert problem_of(await bus.post(by_other, portal="other")) == (409, "id-conflict")
     assert await bus.box.known("other", "0" * 128) is None
 
 

@@ -13,8 +13,10 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionEr
 
 from infra.kafka.client_errors import in_our_words
 from infra.settings import KafkaSettings
+from producers.synthetic.rights import write_page
 from schemas.errors import CannotTell
 from tests.command_line import Command
+from tests.gateway import PORTALS
 
 
 def full() -> sa.exc.OperationalError:
@@ -75,9 +77,8 @@ def test_taken_port_of_a_process_is_named(stadtbus: Command, monkeypatch: pytest
         monkeypatch.setenv("STADTBUS_TWINS__CONTROL_PORT", port)
         monkeypatch.setenv("STADTBUS_TWINS__FIRST_PORT", "0")
         monkeypatch.setenv("STADTBUS_STORES__FOLDER", str(tmp_path / "stores"))
-        monkeypatch.setenv("STADTBUS_PORTALS__P__NAME", "P")
-        monkeypatch.setenv("STADTBUS_PORTALS__P__AUTHORITY", "kop:09162000")
-        monkeypatch.setenv("STADTBUS_PORTALS__P__TOKEN_SHA256", "0" * 64)
+        write_page(tmp_path / "portals", "p", PORTALS["portal"])
+        monkeypatch.setenv("STADTBUS_GATEWAY__PORTALS", str(tmp_path / "portals"))
         code, _, error = stadtbus("run", process)
     assert (code, "port-taken" in error, "twins.control_port" in error) == (2, True, True)
 
