@@ -72,10 +72,16 @@ class ProcessPool:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, content, operation.question(asked))
 
-    async def start(self) -> None:
-        """Have a worker ready before the first call. Raises as `run` does, for what `prepare` raises."""
+    async def keep_ready(self) -> None:
+        """Have a worker ready before the first call; waits then until it is cancelled. Raises what `prepare` raises."""
         worker = await asyncio.get_running_loop().run_in_executor(self._threads, self._taken)
         self._idle.append(worker)
+        await asyncio.Event().wait()
+
+    def lacking(self) -> str | None:
+        """What its workers do without because this machine has not got it, for `/readyz`; None where nothing is missing, or not known yet."""
+        missing = self.measures.missing if self.measures else ()
+        return f"they are less isolated than they could be: this machine lacks {', '.join(missing)}" if missing else None
 
     def close(self) -> None:
         """End all workers. Blocks until the calls under way are done; those that wait are cancelled."""

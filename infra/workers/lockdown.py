@@ -53,9 +53,6 @@ class Measures:
     in_force: tuple[str, ...]
     missing: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return ", ".join(self.in_force) + (f"; missing here: {', '.join(self.missing)}" if self.missing else "")
-
 
 MEASURES: Final = TypeAdapter(Measures)
 

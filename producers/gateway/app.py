@@ -53,9 +53,11 @@ def create_app(
     lanes = {office: Lane(outbox, kafka, office) for office in catalogue.offices}
     feed = status_feed(kafka, outbox.store, catalogue.cities)
     checks = _checks(known, outbox, lanes, feed)
+    checks.facts["workers"] = intake.workers.lacking
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
-    app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, [known.run, feed.run, *(lane.run for lane in lanes.values())]))
+    loops = [intake.workers.keep_ready, known.run, feed.run, *(lane.run for lane in lanes.values())]
+    app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, loops))
     app.state.intake = intake
     app.state.health = checks
     return app

@@ -198,6 +198,7 @@ async def test_each_measure_holds_alone(measure: str, read: str, connect: str, a
             nobody.bind(("127.0.0.1", 0))
             dialled = await run(pool, f"told = tried(lambda: socket.socket().connect({nobody.getsockname()!r}))")
         assert pool.measures is not None
+        assert all(one in (pool.lacking() or "") for one in pool.measures.missing)
         assert set(pool.measures.in_force) == {"no_new_privs", measure} - {"none"}
         assert set(pool.measures.missing) == {"Landlock", "limits", "seccomp"} - {measure}
     assert (told, dialled) == (read, connect)
