@@ -31,6 +31,14 @@ CONNECTIONS_CLOSED = Counter(
     "made room for another, `full` found none, `handshake` failed at TLS, others had a request that the code names.",
     ["reason"],
 )
+THROTTLED = Counter(
+    "stadtbus_calls_throttled_total", "Calls of portals beyond their rate or share (429), by problem code.", ["portal", "code"]
+)
+BEING_READ = Gauge("stadtbus_intake_being_read", "Messages of a portal that wait for a worker or are with one.", ["portal"])
+OUTBOX_PORTAL_PENDING = Gauge(
+    "stadtbus_outbox_portal_pending", "Those in the outbox that are not on Kafka yet, by portal.", ["office", "portal"]
+)
+OUTBOX_BYTES = Gauge("stadtbus_outbox_bytes", "Content in the outbox, kept until it is delivered.", ["office", "portal"])
 RELAY_HELD = Gauge(
     "stadtbus_relay_held_cases", "Cases in the outbox of which Kafka refuses a submission, by its error. Alarm on any.", ["office", "error"]
 )

@@ -18,6 +18,7 @@ Place = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,39}(\.[a-z]
 MAX_TOKENS: Final = 2
 
 MIB: Final = 1024 * 1024
+OUTBOX_BYTES: Final = 10 * 1024 * MIB
 
 
 class GatewaySettings(Part):
@@ -26,7 +27,15 @@ class GatewaySettings(Part):
     port: int = Field(default=8080, ge=1, le=65_535, description="Port of the HTTP API.")
     operator_port: int = Field(default=9108, ge=1, le=65_535, description="Port of its pages for operators, on `http.operator_host`.")
     outbox_limit: int = Field(
-        default=100_000, ge=1, description="Submissions that may wait for Kafka; beyond it portals are told to come back."
+        default=100_000,
+        ge=1,
+        description="Submissions that may wait for Kafka, of which each portal and each office has a share; beyond it portals are told to come back.",
+    )
+    outbox_limit_bytes: int = Field(
+        default=OUTBOX_BYTES, ge=16 * MIB, description="Bytes of content that the outbox may keep, until it is delivered; in the same way."
+    )
+    disk_free_bytes: int = Field(
+        default=256 * MIB, ge=0, description="While the disk of the outbox has less, nothing is accepted. Of a PostgreSQL it is not known."
     )
     authority: AuthorityKey = Field(
         default="kop:00000000",

@@ -12,7 +12,7 @@ from adapters.interface import Submission
 from infra.kafka.records import EventRecord
 from infra.rows import UtcDateTime
 from infra.settings import StoreSettings
-from producers.outbox import pending
+from producers.outbox import pending, usage
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
 from producers.synthetic import permits
@@ -132,6 +132,11 @@ def _application(values: dict[str, Any]) -> Application:
         "case_id": uuid4(),
     }
     return Application(**(common | values))
+
+
+async def count_pending(box: Outbox, office: str) -> int:
+    """How many in an outbox are not on Kafka yet."""
+    return sum(one.pending for one in await usage.of_office(box.store, office))
 
 
 async def waiting(box: Outbox) -> list[Pending]:

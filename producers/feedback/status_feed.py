@@ -14,7 +14,8 @@ from infra.kafka.stored_reader import StoredReader
 from infra.rows import insert_new
 from infra.settings import KafkaSettings
 from infra.stores import Store
-from producers.outbox.tables import READER_TABLES, forget_content, status, submission
+from producers.outbox.tables import READER_TABLES, status, submission
+from producers.outbox.usage import forget_content
 from schemas import topics
 
 

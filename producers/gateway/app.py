@@ -47,7 +47,7 @@ def create_app(
     Raises:
         CannotTell: store-unreachable.
     """
-    outbox = Outbox(stores, limit=gateway.outbox_limit)
+    outbox = Outbox(stores, limit=gateway.outbox_limit, limit_bytes=gateway.outbox_limit_bytes, free_bytes=gateway.disk_free_bytes)
     known = Portals(register)
     intake = Intake(catalogue, schemas, known, outbox, accept_test=gateway.accept_test)
     lanes = {office: Lane(outbox, kafka, office) for office in catalogue.offices}
@@ -94,7 +94,7 @@ def _checks(portals: Portals, outbox: Outbox, lanes: Mapping[str, Lane], feed: S
     """
     moving = {f"relay of {office}": lane.progress.check for office, lane in lanes.items()}
     waiting = {f"relay of {office}": lane.check for office, lane in lanes.items()}
-    ready = moving | {"store": outbox.store.check}
+    ready = moving | {"store": outbox.store.check, "disk": outbox.room.check}
     degraded = waiting | {"portals": portals.check, "status feed": feed.check}
     return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes, feed))
 

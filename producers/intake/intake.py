@@ -142,7 +142,8 @@ class Intake:
     ) -> tuple[AnsweredT, bytes]:
         """What a worker answers when it is this portal's turn; a caller that goes leaves the queue."""
         work = partial(self.workers.run, operation, body.content, asked)
-        return await while_connected(call, self._turns.run(portal.id, work))
+        with metrics.BEING_READ.labels(portal.id).track_inprogress():
+            return await while_connected(call, self._turns.run(portal.id, work))
 
     def _require_granted(self, portal: Portal, metadata: Metadata, *, is_form: bool) -> None:
         """The rights of step 8."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 from infra import metrics
@@ -43,6 +44,8 @@ def counted(portal: str = "") -> Iterator[None]:
         yield
     except Rejected as error:
         metrics.REJECTED.labels(error.problem.code).inc()
+        if error.problem.status == HTTPStatus.TOO_MANY_REQUESTS:
+            metrics.THROTTLED.labels(portal, error.problem.code).inc()
         if (kind := _KINDS.get(error.problem.code)) is not None:
             note(kind, error.problem.code, portal or error.portal)
         raise

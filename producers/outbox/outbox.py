@@ -15,8 +15,11 @@ import sqlalchemy as sa
 
 from infra import crashpoints
 from infra.settings import StoreSettings
-from producers.outbox import pending
+from producers.outbox import usage
+from producers.outbox.room import Limits, Room
 from producers.outbox.tables import open_store, submission
+from producers.outbox.usage import Used
+from producers.settings import OUTBOX_BYTES
 from schemas import problems
 from schemas.errors import Rejected
 from schemas.headers import Header
@@ -56,16 +59,16 @@ class AcceptedSubmission:
 
 
 class Outbox:
-    """The gateway's store, and its only way to accept. One process has it open; `limit` is how many may be pending, of all offices."""
+    """The gateway's store, and its only way to accept. One process has it open. `limit` is how many may be pending and `limit_bytes` how
+    much content may be kept, of all offices; everybody has a share of both. Nothing is accepted while the disk has less than `free_bytes`.
+    """
 
-    def __init__(self, settings: StoreSettings, *, limit: int) -> None:
+    def __init__(self, settings: StoreSettings, *, limit: int, limit_bytes: int = OUTBOX_BYTES, free_bytes: int = 0) -> None:
         """Blocks while the store is opened, and raises as `open_store`. Whoever made it closes `store`."""
         self.store = open_store(settings)
         self.filled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """By office: set when something may be pending; the office's lane of the relay clears it."""
-        self._limit = limit
-        self._room = 0
-        """How many may still be accepted before the rows have to be counted again; only the store's writing thread touches it."""
+        self.room = Room(Limits(limit, limit_bytes, free_bytes), None if settings.url else settings.folder)
 
     async def known(self, portal: str, content_sha512: str) -> AcceptedSubmission | None:
         """What a portal was told when it sent this content; None where the outbox does not know that it did.
@@ -97,22 +100,12 @@ class Outbox:
             if (known["content_sha512"], known["portal"]) != (candidate.content_sha512, candidate.portal):
                 raise Rejected(problems.ID_CONFLICT)
             return accepted_of(known, repeated=True)
-        self._take_room(connection)
+        more = Used(candidate.portal, candidate.office, 1, len(candidate.content))
+        self.room.take(connection, more)
         row = _row_of(candidate)
         connection.execute(submission.insert().values(row))
+        usage.add(connection, more)
         return accepted_of(row)
-
-    def _take_room(self, connection: sa.Connection) -> None:
-        """One more is going to be pending. Rows are counted only when the room counted before is used up.
-
-        Raises:
-            Rejected: intake-full.
-        """
-        if self._room <= 0:
-            self._room = self._limit - pending.count_in(connection)
-        if self._room <= 0:
-            raise Rejected(problems.INTAKE_FULL, f"{self._limit} submissions wait for Kafka")
-        self._room -= 1
 
 
 def _row_of(candidate: Candidate) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from infra.kafka.outgoing import Written
 from infra.stores import Store
-from producers.outbox.tables import forget_content, is_pending, submission
+from producers.outbox import usage
+from producers.outbox.tables import is_pending, submission
 
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 
@@ -30,17 +31,6 @@ class Pending:
     headers: Mapping[str, str]
     """As they were stored, also by a newer version."""
     content: bytes
-
-
-def count_in(connection: sa.Connection, office: str | None = None) -> int:
-    """How many are pending, of one office or of all."""
-    query = sa.select(sa.func.count()).select_from(submission).where(is_pending)
-    return connection.execute(query if office is None else query.where(submission.c.office == office)).scalar_one()
-
-
-async def count(store: Store, office: str) -> int:
-    """How many of an office are pending."""
-    return await store.read(lambda connection: count_in(connection, office))
 
 
 async def oldest(store: Store, office: str, limit: int, *, after: int = 0, without: Container[UUID] = ()) -> list[Pending]:
@@ -93,7 +83,9 @@ async def note_published(store: Store, done: Sequence[tuple[Pending, Written]]) 
     rows = [{"b_seq": one.seq, "b_partition": at.partition, "b_offset": at.offset} for one, at in done]
 
     def operation(connection: sa.Connection) -> None:
+        noted = [one.seq for one, _ in done]
+        usage.published(connection, noted)
         connection.execute(statement, rows)
-        forget_content(connection, submission.c.seq.in_([one.seq for one, _ in done]))
+        usage.forget_content(connection, submission.c.seq.in_(noted))
 
     await store.write(operation)

@@ -28,7 +28,7 @@ from infra.health import Progress
 from infra.kafka.outgoing import KafkaRefusal, Sent, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
-from producers.outbox import pending
+from producers.outbox import pending, usage
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
 from producers.outbox.record import record_of
@@ -202,8 +202,12 @@ class Lane:
 
     async def _count_waiting(self) -> None:
         """Count what is pending, for metrics and heartbeats."""
-        self._waiting = await pending.count(self._store, self._office)
+        used = await usage.of_office(self._store, self._office)
+        self._waiting = sum(one.pending for one in used)
         metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
+        for one in used:
+            metrics.OUTBOX_PORTAL_PENDING.labels(self._office, one.portal).set(one.pending)
+            metrics.OUTBOX_BYTES.labels(self._office, one.portal).set(one.size_bytes)
 
     async def _count(self) -> None:
         """Say what is pending and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""

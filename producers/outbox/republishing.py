@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from infra.kafka import order
 from infra.kafka.outgoing import Written
 from infra.stores import Store
+from producers.outbox import usage
 from producers.outbox.pending import Pending, pending_of
 from producers.outbox.tables import has_ended, is_of_submission, is_unfinished, status, submission
 from schemas.events import State
@@ -65,7 +66,10 @@ async def put_back(store: Store, rows: Sequence[int]) -> int:
 
     def operation(connection: sa.Connection) -> int:
         parts = (rows[start : start + _ROWS_PER_STATEMENT] for start in range(0, len(rows), _ROWS_PER_STATEMENT))
-        again = (submission.update().where(is_unfinished, ~has_ended, submission.c.seq.in_(part)).values(values) for part in parts)
-        return sum(connection.execute(statement).rowcount for statement in again)
+        return sum(put_back_part(connection, sa.and_(is_unfinished, ~has_ended, submission.c.seq.in_(part))) for part in parts)
+
+    def put_back_part(connection: sa.Connection, part: sa.ColumnElement[bool]) -> int:
+        usage.put_back(connection, part)
+        return connection.execute(submission.update().where(part).values(values)).rowcount
 
     return await store.write(operation)

@@ -61,6 +61,15 @@ status: Final = sa.Table(
     sa.Column("final", sa.Boolean),
     *order.columns(),
 )
+usage: Final = sa.Table(
+    "outbox_usage",
+    _metadata,
+    sa.Column("portal", sa.Text, primary_key=True),
+    sa.Column("office", sa.Text, primary_key=True),
+    sa.Column("pending", sa.BigInteger, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+)
+"""How many rows are pending, and how many bytes of content are kept (`producers.outbox.usage`)."""
 
 # --- conditions
 
@@ -80,6 +89,16 @@ _by_position = sa.Index(
     sqlite_where=is_unfinished,
     postgresql_where=is_unfinished,
 )
+
+
+def _count_usage(connection: sa.Connection) -> None:
+    """What an outbox of before holds."""
+    columns = (submission.c.portal, submission.c.office)
+    sums = (sa.func.count().filter(is_pending), sa.func.coalesce(sa.func.sum(sa.func.length(submission.c.content)), 0))
+    held = sa.select(*columns, *sums).where(sa.or_(is_pending, submission.c.content.is_not(None))).group_by(*columns)
+    connection.execute(usage.insert().from_select(["portal", "office", "pending", "size_bytes"], held))
+
+
 _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, status),
     lambda connection: _by_content.create(connection, checkfirst=True),
@@ -88,6 +107,7 @@ _MIGRATIONS: Final = (
     lambda connection: _by_position.create(connection, checkfirst=True),
     lambda connection: add_missing_columns(connection, submission),  # warnings
     lambda connection: add_missing_columns(connection, status),  # final
+    _count_usage,
 )
 
 
@@ -103,11 +123,3 @@ def open_store(settings: StoreSettings) -> Store:
 def is_here(settings: StoreSettings) -> bool:
     """Whether there is an outbox to look into; opening one that is not would make an empty one."""
     return settings.may_have(_NAME)
-
-
-def forget_content(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
-    """Let go of the content of those of these rows that are published and ended.
-
-    Called in the transaction that notes the one or the other, since either may be noted last.
-    """
-    connection.execute(submission.update().where(rows, submission.c.published_at.is_not(None), has_ended).values(content=None))

@@ -19,13 +19,13 @@ from infra.kafka.admin import connected, count_records, create_topics
 from infra.kafka.outgoing import size_bytes
 from infra.settings import KafkaSettings, StoreSettings
 from producers.intake.publishable import require_publishable
-from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.record import record_of
 from producers.outbox.relay import Lane
 from schemas import topics
 from schemas.errors import Rejected
 from schemas.headers import Header
+from tests import builders
 from tests.kafka.helpers import eventually, settings_for
 
 
@@ -52,7 +52,7 @@ async def accept(box: Outbox, office: str, count: int) -> None:
 async def drained(box: Outbox, office: str, limit_s: float = 30) -> None:
     """Return when nothing of the office waits any more."""
     async with asyncio.timeout(limit_s):
-        while await pending.count(box.store, office):
+        while await builders.count_pending(box, office):
             await asyncio.sleep(0.05)
 
 
@@ -79,7 +79,7 @@ async def test_office_without_topic_holds_up_nobody(kafka_bootstrap: str, box: O
     lanes = [asyncio.create_task(Lane(box, kafka, office).run()) for office in (sick, well)]
     await drained(box, well)
     await asyncio.sleep(3)  # the sick lane fails and tries again meanwhile
-    assert (await pending.count(box.store, sick), await count_records(kafka, [topics.submissions(well)])) == (5, 50)
+    assert (await builders.count_pending(box, sick), await count_records(kafka, [topics.submissions(well)])) == (5, 50)
     await create(kafka, sick)
     await drained(box, sick)
     await stop(*lanes)
@@ -93,7 +93,7 @@ async def test_kafka_away_at_start(box: Outbox) -> None:
     lane = Lane(box, KafkaSettings(bootstrap="127.0.0.1:1"), office)
     task = asyncio.create_task(lane.run())
     await asyncio.sleep(0.5)
-    assert (await pending.count(box.store, office), lane.progress.check(), task.done()) == (3, None, False)
+    assert (await builders.count_pending(box, office), lane.progress.check(), task.done()) == (3, None, False)
     await stop(task)
 
 

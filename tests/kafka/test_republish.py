@@ -33,6 +33,7 @@ from schemas.headers import Header
 from schemas.operations import OperatorAction
 from stadtbus import republish
 from stadtbus.republish import LostSubmissions
+from tests import builders
 from tests.kafka.helpers import fill, settings_for
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -68,7 +69,7 @@ async def relayed(box: Outbox, kafka: KafkaSettings, office: str) -> None:
     """Run the relay until nothing waits."""
     lane = asyncio.create_task(Lane(box, kafka, office).run())
     async with asyncio.timeout(30):
-        while await pending.count(box.store, office):
+        while await builders.count_pending(box, office):
             await asyncio.sleep(0.05)
     lane.cancel()
     await asyncio.gather(lane, return_exceptions=True)
@@ -123,7 +124,7 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     found = await look(kafka, box, office)
     assert ([one.id for one in found.submissions], found.waiting) == (lost[3:], 4)
     assert found.since == ACCEPTED_AT + timedelta(minutes=3)
-    assert await pending.count(box.store, office) == 0
+    assert await builders.count_pending(box, office) == 0
     assert await republish.send_again(kafka, box.store, found, "op") == 4
     await relayed(box, kafka, office)
     assert sorted(await submissions_on(kafka, topics.submissions(office))) == sorted([*lost[3:], *waiting])
@@ -169,7 +170,7 @@ async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, 
     found = await look(kafka, box, office)
     assert ([one.id for one in found.submissions], found.waiting) == ([dead], 0)
     assert await republish.send_again(kafka, box.store, found, "op") == 1
-    assert await pending.count(box.store, office) == 0
+    assert await builders.count_pending(box, office) == 0
     assert await submissions_on(kafka, topics.retry(office)) == []
     assert await submissions_on(kafka, topics.deadletters(office)) == [dead]
     (letter,) = (await read(kafka, [office]))[office].open
