@@ -31,6 +31,10 @@ CONNECTIONS_CLOSED = Counter(
     "made room for another, `full` found none, `handshake` failed at TLS, others had a request that the code names.",
     ["reason"],
 )
+CERTIFICATE_END = Gauge(
+    "stadtbus_certificate_end_timestamp_seconds",
+    "When the certificate for portals that is served ends (Unix time). Alarm two weeks before.",
+)
 THROTTLED = Counter(
     "stadtbus_calls_throttled_total", "Calls of portals beyond their rate or share (429), by problem code.", ["portal", "code"]
 )

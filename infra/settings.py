@@ -217,10 +217,28 @@ class LogSettings(Part):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is logged.")
 
 
+class TlsSettings(Part):
+    """Who the gateway proves to be. Both files are looked at every few seconds and taken over when they have changed, without a restart."""
+
+    certificate: Path | None = Field(default=None, description="PEM file with the certificate, then those between it and its authority.")
+    key: Path | None = Field(default=None, description="PEM file with its key, without a password, for this user alone (mode 0600).")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or none")
+        return self
+
+
 class ListenSettings(Part):
     """Where processes listen."""
 
     host: str = Field(default="127.0.0.1", description="Address where the gateway serves portals; loopback unless told otherwise.")
+    tls: TlsSettings = TlsSettings()
+    allow_clear_text: bool = Field(
+        default=False,
+        description="Serve portals without TLS beyond loopback: only where a proxy in front ends TLS and nobody else reaches the port.",
+    )
     operator_host: str = Field(
         default="127.0.0.1",
         description="Address where every process serves its pages for operators (health, metrics), which ask for no login; loopback unless told otherwise.",

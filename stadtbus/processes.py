@@ -11,11 +11,15 @@ import asyncio
 import os
 import signal
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from infra.addresses import is_loopback
 from schemas import problems, topics
 from schemas.errors import UsageError
 from stadtbus.settings import Settings, place
+
+if TYPE_CHECKING:
+    from infra.web.certificate import Certificate
 
 SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
 _WATCH_PORT: Final = 8081
@@ -62,10 +66,29 @@ async def run_gateway(settings: Settings, port: int | None, operator_port: int |
     known = settings.load_catalogue()
     register = settings.load_portals(known)
     settings.load_schemas()  # its faults are told before a worker meets them
+    certificate = certificate_of(settings)
     at = port or api_port_of(settings)
     app = create_app(known, register, settings.gateway, settings.kafka, settings.stores, settings.schemas, at)
     pages = Site(operator_app(app.state.health), settings.http.operator_host, operator_port or port_of(settings, "gateway"))
-    await serve(Site(app, settings.http.host, at, public=True), pages)
+    if certificate is not None:
+        app.state.health.degraded["certificate"] = certificate.check
+    await serve(Site(app, settings.http.host, at, public=True, certificate=certificate), pages)
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """What the gateway serves portals with.
+
+    Raises:
+        UsageError: certificate-unusable; clear-text, where it has none and others could listen.
+    """
+    from infra.web.certificate import Certificate
+
+    http = settings.http
+    if http.tls.certificate is not None and http.tls.key is not None:
+        return Certificate(http.tls.certificate, http.tls.key)
+    if not is_loopback(http.host) and not http.allow_clear_text:
+        raise UsageError(problems.CLEAR_TEXT, f"they would be served without TLS on {http.host}", where="http.host")
+    return None
 
 
 async def run_adapter(settings: Settings, office: str, port: int | None) -> None:

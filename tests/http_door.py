@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from infra import logs
 from infra.settings import LogSettings
+from infra.web.certificate import Certificate
 from infra.web.connections import Limits
 from infra.web.serving import Site, serve
 
@@ -100,14 +101,15 @@ def closed_after_s(caller: socket.socket) -> float:
 
 
 @contextmanager
-def served(folder: Path, descriptors: int = 1024, **limits: float) -> Iterator[Served]:
+def served(folder: Path, descriptors: int = 1024, tls: tuple[Path, Path] | None = None, **limits: float) -> Iterator[Served]:
     """This module's app with these limits, in a process that may have so many descriptors."""
     with ExitStack() as ended, (folder / "log").open("wb") as log:
         listener = ended.enter_context(socket.socket())
         listener.bind((HOST, 0))
         port = listener.getsockname()[1]
         listener.close()
-        command = f"ulimit -n {descriptors}; exec {sys.executable} -m tests.http_door {port} '{json.dumps(limits)}'"
+        files = " ".join(map(str, tls or ()))
+        command = f"ulimit -n {descriptors}; exec {sys.executable} -m tests.http_door {port} '{json.dumps(limits)}' {files}"
         process = subprocess.Popen(["bash", "-c", command], stderr=log, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
         ended.callback(process.wait)
         ended.callback(process.terminate)
@@ -128,12 +130,13 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def main(port: int, limits: dict[str, Any]) -> None:
+def main(port: int, limits: dict[str, Any], *tls: str) -> None:
     """Serve until SIGTERM, with the shipped limits where no others are given."""
     logs.configure(LogSettings(), process="door")
     others = Limits(**{"connections": 400, "per_peer": 400} | limits) if limits else None
-    asyncio.run(serve(Site(app, HOST, port, public=True, limits=others)))
+    certificate = Certificate(*map(Path, tls)) if tls else None
+    asyncio.run(serve(Site(app, HOST, port, public=True, limits=others, certificate=certificate)))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    main(int(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:])

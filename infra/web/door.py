@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
 
 from infra.logs import Seldom
+from infra.web.certificate import Certificate
 from infra.web.connections import Connection, Connections, Limits, peer_of
 from infra.web.protocol import StrictProtocol
 
@@ -22,17 +23,22 @@ _PAUSE_S: Final = 0.1
 class Door:
     """One port. uvicorn's server asks it to close, and waits for that."""
 
-    def __init__(self, listener: socket.socket, server: uvicorn.Server, config: uvicorn.Config, limits: Limits) -> None:
+    def __init__(
+        self, listener: socket.socket, server: uvicorn.Server, config: uvicorn.Config, limits: Limits, certificate: Certificate | None
+    ) -> None:
         """`listener` is bound, and listens from now on."""
         self._listener = listener
         self._server = server
         self._config = config
+        self._certificate = certificate
         self._connections = Connections(limits)
         self._say = Seldom(log)
         self._coming: set[asyncio.Task[None]] = set()
         listener.settimeout(0)
         listener.listen(config.backlog)
         self._loops = [asyncio.create_task(self._accept()), asyncio.create_task(self._look())]
+        if certificate is not None:
+            self._loops.append(asyncio.create_task(certificate.keep_fresh()))
 
     def close(self) -> None:
         """Accept nobody any more; who is connected stays."""
@@ -72,12 +78,19 @@ class Door:
         state, app_state = self._server.server_state, self._server.lifespan.state
         protocol = partial(StrictProtocol, self._config, state, app_state, loop, self._connections, connection)
         try:
-            await loop.connect_accepted_socket(protocol, caller)
+            await loop.connect_accepted_socket(protocol, caller, **self._handshake())
         except OSError:
             self._connections.end(connection, "handshake")
         except asyncio.CancelledError:
             self._connections.left(connection)
             raise
+
+    def _handshake(self) -> dict[str, Any]:
+        """What asyncio wants to know of TLS: the context of this moment, and times."""
+        if self._certificate is None:
+            return {}
+        limits = self._connections.limits
+        return {"ssl": self._certificate.context, "ssl_handshake_timeout": limits.head_s, "ssl_shutdown_timeout": limits.drain_s}
 
     async def _look(self) -> None:
         while True:

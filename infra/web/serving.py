@@ -12,6 +12,7 @@ from typing import Any, Final
 import uvicorn
 
 from infra.web import descriptors
+from infra.web.certificate import Certificate
 from infra.web.connections import Limits
 from infra.web.door import Door
 from infra.web.protocol import StrictProtocol
@@ -36,6 +37,8 @@ class Site:
     port: int
     public: bool = False
     """For callers of whom nobody knows how many there are."""
+    certificate: Certificate | None = None
+    """With one it is served with TLS alone."""
     limits: Limits | None = None
     """Others than the usual ones."""
 
@@ -50,7 +53,7 @@ async def serve(*sites: Site) -> None:
     with ExitStack() as taken:
         listeners = [taken.enter_context(_bound(site.host, site.port)) for site in sites]
         doors = [
-            (listener, _config(site.app), site.limits or _limits(descriptor_limit, public=site.public))
+            (listener, _config(site.app), site.limits or _limits(descriptor_limit, public=site.public), site.certificate)
             for site, listener in zip(sites, listeners, strict=True)
         ]
         await _Server(doors).serve(sockets=listeners)
@@ -86,7 +89,7 @@ def _config(app: Any) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """uvicorn's, with doors in the place of asyncio's servers."""
 
-    def __init__(self, doors: list[tuple[socket.socket, uvicorn.Config, Limits]]) -> None:
+    def __init__(self, doors: list[tuple[socket.socket, uvicorn.Config, Limits, Certificate | None]]) -> None:
         super().__init__(doors[0][1])
         self._doors = doors
 
@@ -95,7 +98,7 @@ class _Server(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(_STARTUP_FAILED)
-        self.servers = [Door(listener, self, config, limits) for listener, config, limits in self._doors]  # type: ignore[misc] # has what is asked of one
+        self.servers = [Door(listener, self, config, limits, tls) for listener, config, limits, tls in self._doors]  # type: ignore[misc] # has what is asked of one
         self.started = True
 
 

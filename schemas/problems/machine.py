@@ -151,6 +151,17 @@ PORT_TAKEN = Problem(
     "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port` (of the gateway also --operator-port); in the "
     "settings http.port_offset, and for the twins twins.control_port and twins.first_port.",
 )
+CERTIFICATE = Problem(
+    "certificate-unusable",
+    "The certificate for portals cannot be used",
+    "Put a certificate that is valid now, and the key that belongs to it, into the files of http.tls.certificate and http.tls.key (PEM).",
+)
+CLEAR_TEXT = Problem(
+    "clear-text",
+    "Portals would send tokens and applications in clear",
+    "Set http.tls.certificate and http.tls.key. Behind a proxy that ends TLS, and where nobody else reaches the port, write "
+    "`http: {allow_clear_text: true}` (STADTBUS_HTTP__ALLOW_CLEAR_TEXT=true).",
+)
 DESCRIPTORS = Problem(
     "descriptors-few",
     "This process may have too few files and connections open",

@@ -29,6 +29,7 @@ def config_check(*, as_json: AsJson = False) -> None:
     catalogue = loaded.load_catalogue()
     portals: list[str] = []
     if loaded.gateway.portals:
+        processes.certificate_of(loaded)
         register = loaded.load_portals(catalogue)
         register.require_right()
         portals = sorted(register.pages)
