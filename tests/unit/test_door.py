@@ -45,7 +45,7 @@ def test_many_who_wait_keep_nobody_out(tmp_path: Path, sent: bytes) -> None:
             if number % 50 == 49:
                 assert door.works()
         assert [door.works() for _ in range(20)] == [True] * 20
-        assert door.log.stat().st_size < 1_000
+        assert door.log.stat().st_size < 10_000
 
 
 def test_who_is_answered_makes_no_room(tmp_path: Path) -> None:

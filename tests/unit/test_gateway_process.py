@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import httpx
 import pytest
 
 from tests.calls import VALID
-from tests.gateway import PORTALS, TOKENS, XML
+from tests.gateway import PORTALS, TOKENS, XML, register_of
 from tests.kafka_service import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -49,10 +48,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("gateway")
     port, operator_port = free_port(1), free_port(1)
     environment = os.environ | {
-        "STADTBUS_PORTALS": json.dumps({name: portal.model_dump(mode="json") for name, portal in PORTALS.items()}),
+        "STADTBUS_GATEWAY__PORTALS": str(folder / "portals"),
         "STADTBUS_STORES__FOLDER": str(folder / "stores"),
         "STADTBUS_KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port(1)}",
     }
+    register_of(folder / "portals", PORTALS)
     command = f"ulimit -n 200; exec {sys.executable} -m stadtbus run gateway --port {port} --operator-port {operator_port}"
     with (folder / "log").open("wb") as log, contextlib.ExitStack() as ended:
         process = subprocess.Popen(["bash", "-c", command], stderr=log, cwd=ROOT, env=environment)
