@@ -36,7 +36,11 @@ UNREADABLE_LETTER: Final = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What an adapter gets: the message, and what intake found out about it. All messages of a case carry the same `case_id`."""
+    """What an adapter gets: the message, and what intake found out about it.
+
+    Ids are those of the bus. Portals choose those inside a message, and two may choose the same; so a back office that finds cases and
+    earlier messages by ids is given these. All messages of a case carry the same `case_id`.
+    """
 
     id: UUID
     case_id: UUID
@@ -46,6 +50,8 @@ class Submission:
     """Byte for byte as the portal sent it."""
     root: etree._Element
     """The same, parsed; shared by all who read it, so nobody changes it."""
+    about: UUID | None = None
+    """The submission of the same case that this one amends or withdraws; None where it says none, and in records of earlier versions."""
 
     @property
     def message_type(self) -> str:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from schemas import hotline
+
 RawHeaders = Sequence[tuple[str, bytes | None]]
 """As Kafka has them: any bytes, or none; names may repeat."""
 
@@ -31,6 +33,8 @@ class Header(StrEnum):
     TRACEPARENT = "traceparent"
     SUBMISSION = "bus_submission"
     CASE = "bus_case"
+    ABOUT = "bus_about"
+    HOTLINE_CODE = "bus_hotline_code"
     CITY = "bus_city"
     OFFICE = "bus_office"
     SERVICE = "bus_service"
@@ -88,6 +92,8 @@ FORMS: Final[Mapping[Header, str]] = MappingProxyType(
         Header.TRACEPARENT: "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
         Header.SUBMISSION: UUID,
         Header.CASE: UUID,
+        Header.ABOUT: UUID,
+        Header.HOTLINE_CODE: hotline.FORM,
         Header.CITY: _NAME,
         Header.OFFICE: rf"{_NAME}\.{_NAME}",
         Header.SERVICE: "99[0-9]{12}",

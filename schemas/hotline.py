@@ -1,4 +1,4 @@
-"""The hotline code of a submission: eight characters to say on the telephone. It is computed from the id, so nothing personal is in it."""
+"""The hotline code of a submission: eight characters to say on the telephone. It follows from ids, so nothing personal is in it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ _CONFUSED: Final = str.maketrans("OIL", "011")
 _CODE: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}")
 
 
-def hotline_code(submission_id: UUID) -> str:
-    """The code of a submission, for example `GTJ2-EXBT`: the same id always gives the same code, in Crockford's letters (no I, L, O, U)."""
-    spoken = base64.b32encode(hashlib.sha256(submission_id.bytes).digest()[:5]).decode().translate(_SPOKEN)
+FORM: Final = "[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}"
+
+
+def hotline_code(digest: bytes) -> str:
+    """The code that a digest gives, for example `GTJ2-EXBT`: 40 bits in Crockford's letters (no I, L, O, U)."""
+    spoken = base64.b32encode(digest[:5]).decode().translate(_SPOKEN)
     return f"{spoken[:4]}-{spoken[4:]}"
+
+
+def earlier_code(submission_id: UUID) -> str:
+    """The code of a submission whose record has none: it was accepted when codes followed from the id alone."""
+    return hotline_code(hashlib.sha256(submission_id.bytes).digest())
 
 
 def parse_hotline_code(code: str) -> str | None:

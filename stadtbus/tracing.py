@@ -20,7 +20,7 @@ from producers.outbox import tables as outbox_tables
 from schemas import problems, topics
 from schemas.errors import CannotTell, UsageError
 from schemas.events import State
-from schemas.hotline import hotline_code, parse_hotline_code
+from schemas.hotline import parse_hotline_code
 from stadtbus import readiness
 from stadtbus.readiness import GATEWAY
 
@@ -98,7 +98,11 @@ class Tracer:
         """The submissions with this id or hotline code, or all of the case with this id; empty where nobody knows any."""
         if isinstance(wanted, str):
             return self._all(self._by_code(wanted))
-        return self._all([wanted]) or self._all(self._by_case(wanted))
+        return self._all(self._by_id(wanted)) or self._all(self._by_case(wanted))
+
+    def _by_id(self, wanted: UUID) -> list[UUID]:
+        """By the id of the bus, or by the one of a portal."""
+        return [wanted, *(found.accepted.id for found in history.find_by_message(self._outbox, wanted))] if self._outbox else [wanted]
 
     def _by_code(self, code: str) -> list[UUID]:
         accepted = [found.accepted.id for found in history.find_by_code(self._outbox, code)] if self._outbox else []
@@ -119,7 +123,8 @@ class Tracer:
             return None
         last = found.steps[-1] if found else None
         next_try_at = last.next_try_at if last and last.state == steps[-1].what else None
-        return Trace(submission, hotline_code(submission), steps, next_try_at)
+        code = found.accepted.hotline_code if found else queries.hotline_code_of(self._audit, submission) if self._audit else ""
+        return Trace(submission, code, steps, next_try_at)
 
     async def with_reasons(self, traces: Sequence[Trace]) -> list[Trace]:
         """The same; those that wait say since when and, as far as the process that has them tells, why."""

@@ -28,11 +28,14 @@ from schemas.message import (
     Application,
     Authority,
     Code,
+    Filing,
     Form,
     FormField,
+    MessageReference,
     Organisation,
     Person,
     Trust,
+    Withdrawal,
 )
 
 CREATED_AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -65,6 +68,21 @@ def trade_application(**changes: Any) -> Application:
         }
         | changes
     )
+
+
+IN_MUNICH = {
+    "reader": Authority(key="ags:09162000", name="Gewerbeamt"),
+    "area": Code(code="091620000000", list_uri=AREA_LIST_ARS, list_version=DIRECTORY_LIST_VERSION),
+}
+"""What makes a trade application one for an office that takes amendments and withdrawals."""
+
+
+def later(kind: type[Filing], first: Filing, **changes: Any) -> Filing:
+    """What follows on this message in its case: an amendment or withdrawal of it, or the application once more."""
+    members = {name: getattr(first, name) for name in Withdrawal.model_fields if hasattr(first, name)}
+    content: dict[str, Any] = {"reason": "mistake"} if kind is Withdrawal else {"content": getattr(first, "content", None)}
+    about = {"reference": MessageReference(message_id=first.message_id)}
+    return kind(**members | content | about | {"message_id": uuid4()} | changes)
 
 
 def submission(application: Application, office: str) -> Submission:

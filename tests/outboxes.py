@@ -53,7 +53,7 @@ def candidate(submission_id: UUID | None = None, *, portal: str = "portal", cont
     """A submission that passed intake."""
     submission_id = submission_id or uuid4()
     return Candidate(
-        id=submission_id,
+        message_id=submission_id,
         portal=portal,
         content_sha512=hashlib.sha512(content).hexdigest(),
         office=OFFICE,
@@ -78,6 +78,18 @@ async def publish(box: Outbox) -> None:
 async def hear(box: Outbox, *events: StatusEvent) -> None:
     """Store events as the status feed does."""
     await box.store.write(lambda connection: status_feed.store_events(connection, builders.records(*events)))
+
+
+def case_ids(box: Outbox) -> list[UUID]:
+    """The cases of all rows, as their portals name them, in order of acceptance."""
+    query = sa.select(tables.submission.c.case_id).order_by(tables.submission.c.seq)
+    return list(box.store.read_now(lambda connection: connection.execute(query).scalars().all()))
+
+
+def key(box: Outbox, case_id: UUID) -> bytes:
+    """The key of the records of a case that only one portal has."""
+    query = sa.select(tables.submission.c.case_key).where(tables.submission.c.case_id == case_id).distinct()
+    return str(box.store.read_now(lambda connection: connection.execute(query).scalar_one())).encode()
 
 
 def contents(box: Outbox) -> list[bytes | None]:

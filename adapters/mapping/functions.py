@@ -63,13 +63,20 @@ class CurrentSubmission:
         self.meta: Mapping[str, Value] = {
             "id": str(submission.id),
             "case": str(submission.case_id),
+            "about": _about(submission),
             "accepted_at": submission.accepted_at.astimezone(UTC).isoformat(timespec="seconds"),
             "test": submission.test,
         }
         self.fields = forms.filled_in(submission.root)
 
 
-META: Final = ("id", "case", "accepted_at", "test")
+META: Final = ("id", "case", "about", "accepted_at", "test")
+
+
+def _about(submission: Submission) -> str:
+    """The submission that this one is about; empty where there is none. Records of earlier versions say it in the message alone."""
+    return str(submission.about) if submission.about else submission.root.findtext("bezug/bezugNachricht", "").strip()
+
 
 _current: ContextVar[CurrentSubmission] = ContextVar("submission")
 

@@ -35,6 +35,12 @@ def submissions_of(store: Store, *, code: str | None = None, case: str | None = 
     return list(store.read_now(lambda connection: connection.execute(query).scalars()))
 
 
+def hotline_code_of(store: Store, submission_id: UUID) -> str:
+    """The code of a submission; empty where the audit does not know it."""
+    query = sa.select(submissions.c.hotline_code).where(submissions.c.submission == submission_id)
+    return store.read_now(lambda connection: connection.execute(query).scalar_one_or_none()) or ""
+
+
 def trace(store: Store, submission_id: UUID) -> list[TraceStep]:
     """The way of a submission, first step first, its state last; empty when the audit does not know it."""
 

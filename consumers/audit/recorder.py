@@ -17,7 +17,7 @@ from infra.rows import insert_new
 from infra.settings import KafkaSettings
 from infra.stores import Store
 from schemas import topics
-from schemas.hotline import hotline_code
+from schemas.hotline import earlier_code
 
 
 def reader(kafka: KafkaSettings, store: Store, offices: Sequence[str]) -> StoredReader[AnyRecord]:
@@ -38,7 +38,7 @@ def store_rows(connection: sa.Connection, rows: Sequence[AnyRecord]) -> None:
 
 
 def _submission_row(record: SubmissionRecord) -> dict[str, Any]:
-    return asdict(record) | {"hotline_code": hotline_code(record.submission)}
+    return asdict(record) | {"hotline_code": record.hotline_code or earlier_code(record.submission)}
 
 
 def _event_row(record: EventRecord) -> dict[str, Any]:

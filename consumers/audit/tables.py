@@ -12,7 +12,7 @@ from infra.migrations import add_missing_columns
 from infra.rows import UtcDateTime
 from infra.settings import StoreSettings
 from infra.stores import Store
-from schemas.hotline import hotline_code
+from schemas.hotline import earlier_code
 
 _NAME: Final = "audit"
 _BATCH: Final = 10_000
@@ -75,7 +75,7 @@ def _add_codes(connection: sa.Connection) -> None:
     set_code = submissions.update().where(submissions.c.submission == sa.bindparam("id")).values(hotline_code=sa.bindparam("code"))
     without = sa.select(submissions.c.submission).where(submissions.c.hotline_code.is_(None)).limit(_BATCH)
     while found := connection.execute(without).scalars().all():
-        connection.execute(set_code, [{"id": one, "code": hotline_code(one)} for one in found])
+        connection.execute(set_code, [{"id": one, "code": earlier_code(one)} for one in found])
 
 
 def is_here(settings: StoreSettings) -> bool:

@@ -52,7 +52,8 @@ async def _translate(job: Job, adapter: Adapter, office: str) -> Document:
     body = job.record.value or b""
     root = await asyncio.to_thread(xml.parse, body) if len(body) > _PARSED_BESIDE_BYTES else xml.parse(body)
     accepted_at = datetime.fromisoformat(job.accepted_at)
-    submission = Submission(UUID(job.submission), UUID(job.case_id), office, accepted_at, body, root)
+    about = UUID(job.about) if job.about else None
+    submission = Submission(UUID(job.submission), UUID(job.case_id), office, accepted_at, body, root, about)
     job.stage = Stage.TRANSLATE
     return adapter.translate(submission)
 

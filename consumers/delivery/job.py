@@ -42,6 +42,8 @@ class Job(KafkaWork):
     service: str = ""
     portal: str = ""
     accepted_at: str = ""
+    about: str = ""
+    """The submission that this one is about."""
     traceparent: bytes | None = None
     earlier_copy: Copy | None = None
     """Of a record from the retry topic: its headers, taken apart."""
@@ -162,6 +164,7 @@ class HeaderReader:
         self._office = office
         self._names: Sequence[str] = ()
         self._places: Sequence[int] = ()
+        self._about: int | None = None
         self._trace: int | None = None
 
     def read(self, job: Job) -> None:
@@ -188,6 +191,10 @@ class HeaderReader:
             raise Unreadable("a header is malformed")
         job.submission = submission
         job.case_id, job.service, job.portal, job.accepted_at = codes
+        if self._about is not None:
+            job.about = (headers[self._about][1] or b"").decode(errors="replace")
+            if not _UUID.fullmatch(job.about):
+                raise Unreadable("a header is malformed")
         if self._trace is not None and _TRACE.fullmatch(trace := headers[self._trace][1] or b""):
             job.traceparent = trace
 
@@ -197,3 +204,4 @@ class HeaderReader:
         if missing := [name for name in _READ if name not in first]:
             raise Unreadable(f"header {missing[0]} is missing")
         self._names, self._places, self._trace = names, [first[name] for name in _READ], first.get(Header.TRACEPARENT)
+        self._about = first.get(Header.ABOUT)

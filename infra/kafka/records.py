@@ -33,6 +33,8 @@ class SubmissionRecord:
     partition: int
     offset: int
     size_bytes: int
+    hotline_code: str | None = None
+    """None in records of versions whose codes followed from the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,18 @@ def _submission(record: ConsumerRecord, meta: Mapping[str, str]) -> SubmissionRe
         partition=record.partition,
         offset=record.offset,
         size_bytes=len(record.value or b""),
+        hotline_code=_code(meta),
     )
+
+
+def _code(meta: Mapping[str, str]) -> str | None:
+    """Raises:
+    ValueError: it is none.
+    """
+    code = meta.get(Header.HOTLINE_CODE)
+    if code is not None and not headers.fits(Header.HOTLINE_CODE, code):
+        raise ValueError("no hotline code")
+    return code
 
 
 def _moment(text: str) -> datetime:

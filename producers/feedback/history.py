@@ -45,13 +45,13 @@ class SubmissionHistory:
     """What became of it, as its portal is told, from `submitted` on; the last one is its state."""
 
 
-async def find_own(store: Store, submission_id: UUID, portal: str) -> SubmissionHistory | None:
-    """A portal's own submission; None for one that is not there, and for one that another portal sent.
+async def find_own(store: Store, message_id: UUID, portal: str) -> SubmissionHistory | None:
+    """A portal's own submission, by the id that it gave; None for one that is not there, and for one that another portal sent.
 
     Raises:
         SQLAlchemyError: the store does not answer.
     """
-    own = (submission.c.id == submission_id, submission.c.portal == portal)
+    own = (submission.c.message_id == message_id, submission.c.portal == portal)
     found = await store.read(lambda connection: _find(connection, *own))
     return found[0] if found else None
 
@@ -68,9 +68,15 @@ def find_by_code(store: Store, code: str) -> list[SubmissionHistory]:
     return store.read_now(lambda connection: _find(connection, submission.c.hotline_code == known)) if known else []
 
 
+def find_by_message(store: Store, message_id: UUID) -> list[SubmissionHistory]:
+    """The submissions that portals call by this id: nearly always one. Blocks."""
+    return store.read_now(lambda connection: _find(connection, submission.c.message_id == message_id))
+
+
 def find_by_case(store: Store, case_id: UUID) -> list[SubmissionHistory]:
-    """The submissions of a case, in the order of acceptance. Blocks."""
-    return store.read_now(lambda connection: _find(connection, submission.c.case_id == case_id))
+    """The submissions of a case, as a portal names it or by its key, in the order of acceptance. Blocks."""
+    of_it = sa.or_(submission.c.case_id == case_id, submission.c.case_key == case_id)
+    return store.read_now(lambda connection: _find(connection, of_it))
 
 
 def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[SubmissionHistory]:

@@ -52,14 +52,14 @@ def receipt(accepted: AcceptedSubmission, author: Authority, reader: Authority) 
     """`einreichung.quittung.0180` for what was accepted."""
     return message.write(
         Receipt(
-            message_id=uuid5(accepted.id, "receipt"),
+            message_id=uuid5(accepted.message_id, "receipt"),
             created_at=accepted.accepted_at,
             reader=reader,
             author=author,
             test=accepted.test,
-            reference=MessageReference(message_id=accepted.id),
+            reference=MessageReference(message_id=accepted.message_id),
             case_id=accepted.case_id,
-            submission_id=accepted.id,
+            submission_id=accepted.message_id,
             accepted_at=accepted.accepted_at,
             hotline_code=accepted.hotline_code,
             content_sha512=accepted.content_sha512,
@@ -73,12 +73,12 @@ def status(accepted: AcceptedSubmission, steps: Sequence[Step], author: Authorit
     numbers = [step.reference for step in steps if step.reference and step.reference.strip()]
     return message.write(
         StatusMessage(
-            message_id=uuid5(accepted.id, f"status {len(steps)} {last.state} {last.at.isoformat()}"),
+            message_id=uuid5(accepted.message_id, f"status {len(steps)} {last.state} {last.at.isoformat()}"),
             created_at=last.at,
             reader=reader,
             author=author,
             test=accepted.test,
-            reference=MessageReference(message_id=accepted.id, file_number=numbers[-1] if numbers else None),
+            reference=MessageReference(message_id=accepted.message_id, file_number=numbers[-1] if numbers else None),
             case_id=accepted.case_id,
             state=last.state,
             since=last.at,

@@ -82,7 +82,7 @@ def awaiting(last: Step) -> Awaiting | None:
 
 def status_url(accepted: AcceptedSubmission) -> str:
     """Where to ask what became of it."""
-    return f"/v1/submissions/{accepted.id}"
+    return f"/v1/submissions/{accepted.message_id}"
 
 
 def receipt(accepted: AcceptedSubmission) -> Receipt:
@@ -99,7 +99,7 @@ def status(accepted: AcceptedSubmission, steps: Sequence[Step]) -> SubmissionVie
 
 def _told(accepted: AcceptedSubmission, state: State) -> dict[str, Any]:
     return {
-        "id": accepted.id,
+        "id": accepted.message_id,
         "hotline_code": accepted.hotline_code,
         "office": accepted.office,
         "accepted_at": accepted.accepted_at,

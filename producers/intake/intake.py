@@ -5,8 +5,9 @@
  3. known: same portal and content, same       and area lead to takes this kind of message
     answer, and nothing further             8. trust and rights: each login is good enough for that office,
  4. safe parse                                 and the portal may send this there and vouch for it
- 5. schema                                  9. store once: Kafka will take its record, its id stands for
-                                               one content, and there is room
+ 5. schema                                  9. store once: Kafka will take its record, its portal has used its
+                                               id for no other content, what it is about was accepted in the
+                                               same case, and there is room
 
 Step 3 comes before all that can change from one day to the next (catalogue, rules, settings): whoever repeats what was accepted is
 told so (docs/decisions/0017). Steps 4 to 8 ask for nothing but the message; they run in a worker (`producers.intake.opening`), under limits
@@ -23,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -118,7 +119,7 @@ class Intake:
             self._require_granted(portal, metadata, is_form=body.is_form)
             # 9. store once
             candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
-            return await self._store(metadata, candidate)
+            return await self._store(metadata, candidate, message_faults.told_of_form() if body.is_form else nullcontext())
 
     async def _hash(self, body: Body, portal: Portal, call: Call) -> str:
         """The SHA-512 of what a portal sent: of a form by what it says, of a message by its bytes."""
@@ -154,11 +155,12 @@ class Intake:
             error.message_id = metadata.message_id
             raise
 
-    async def _store(self, metadata: Metadata, candidate: Candidate) -> AcceptedSubmission:
-        """Store it, and count it if it is new."""
+    async def _store(self, metadata: Metadata, candidate: Candidate, telling: AbstractContextManager[None]) -> AcceptedSubmission:
+        """Store it, and count it if it is new; `telling` puts a refusal into the words of what the portal sent."""
         try:
             require_publishable(candidate)
-            accepted = await self._outbox.accept(candidate)
+            with telling:
+                accepted = await self._outbox.accept(candidate)
         except Rejected as error:
             error.message_id = metadata.message_id
             raise
@@ -177,13 +179,13 @@ def _trace(headers: Mapping[str, str]) -> dict[Header, str]:
 
 
 def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha512: str, trace: Mapping[Header, str]) -> Candidate:
-    """What the outbox stores of a message that passed. A new message has a new UUID, so that is the id of the submission too.
+    """What the outbox stores of a message that passed.
 
     `content` is the message, `content_sha512` the hash of what the portal sent, which was a form perhaps.
     """
     accepted_at = datetime.now(UTC)
     return Candidate(
-        id=metadata.message_id,
+        message_id=metadata.message_id,
         portal=portal.id,
         content_sha512=content_sha512,
         office=metadata.office,
@@ -192,23 +194,20 @@ def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha
         headers={**_headers(metadata, portal.id, accepted_at), **trace},
         content=content,
         warnings=[warning.as_dict() for warning in metadata.warnings],
+        reference=metadata.reference,
     )
 
 
 def _headers(metadata: Metadata, portal_id: str, accepted_at: datetime) -> dict[Header, str]:
-    """The headers of the record on Kafka; nothing in them is personal (`schemas.headers.FORMS`)."""
-    submission_id = str(metadata.message_id)
+    """The headers of the record on Kafka, but for what the bus calls it; nothing in them is personal (`schemas.headers.FORMS`)."""
     headers = {
         Header.SPECVERSION: "1.0",
-        Header.MESSAGE_ID: submission_id,
+        Header.MESSAGE_ID: str(metadata.message_id),
         Header.SOURCE: f"//stadtbus.example/portals/{portal_id}",
         Header.TYPE: metadata.type,
         Header.TIME: (metadata.created_at or accepted_at).isoformat(timespec="milliseconds"),
-        Header.SUBJECT: submission_id,
         Header.DATASCHEMA: metadata.namespace,
         Header.CONTENT_TYPE: "application/xml",
-        Header.SUBMISSION: submission_id,
-        Header.CASE: str(metadata.case_id),
         Header.CITY: metadata.office.partition(".")[0],
         Header.OFFICE: metadata.office,
         Header.SERVICE: metadata.service,

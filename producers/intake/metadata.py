@@ -41,6 +41,8 @@ class Metadata:
     """Where service and area lead, by its full name."""
     trust: tuple[Trust, ...]
     test: bool
+    reference: UUID | None = None
+    """The message of the same case that it is about; None where it says none, and for genuine messages."""
     warnings: tuple[Finding, ...] = ()
     """What the examination found and lets pass."""
 
@@ -59,6 +61,7 @@ def of_filing(filing: Filing, office: str, warnings: tuple[Finding, ...] = ()) -
         office=office,
         trust=tuple(applicant.trust for applicant in filing.applicants),
         test=filing.test,
+        reference=None if filing.reference is None else filing.reference.message_id,
         warnings=warnings,
     )
 

@@ -118,9 +118,15 @@ REFUSERS: Final = (
     ),
     Refuser(
         9,
-        "Its id stands for no other content, and the outbox has room.",
+        "Its portal has used its id for no other content, and the outbox has room.",
         "producers/outbox/outbox.py",
         (problems.ID_CONFLICT, problems.INTAKE_FULL),
+    ),
+    Refuser(
+        9,
+        "The message that it is about was accepted, in the same case of its portal and for the same office.",
+        "producers/outbox/identity.py",
+        (problems.REFERENCE_UNKNOWN,),
     ),
     Refuser(
         0,

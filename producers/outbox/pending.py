@@ -27,7 +27,7 @@ class Pending:
     seq: int
     """Its row; they count up in the order of acceptance."""
     office: str
-    case_id: UUID
+    case_key: UUID
     headers: Mapping[str, str]
     """As they were stored, also by a newer version."""
     content: bytes
@@ -38,7 +38,7 @@ async def oldest(store: Store, office: str, limit: int, *, after: int = 0, witho
 
     At most `limit`, and some megabytes, but at least one; empty only where there is none.
     """
-    columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_id)
+    columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key)
     rows = sa.select(*columns).where(is_pending, submission.c.office == office).order_by(submission.c.seq).limit(limit)
 
     def operation(connection: sa.Connection) -> list[Pending]:
@@ -70,7 +70,7 @@ def _at(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
 
 def pending_of(row: sa.RowMapping) -> Pending:
     """What a row of `submission` that has its content sends to Kafka."""
-    return Pending(row["seq"], row["office"], row["case_id"], json.loads(row["headers"]), row["content"])
+    return Pending(row["seq"], row["office"], row["case_key"], json.loads(row["headers"]), row["content"])
 
 
 async def note_published(store: Store, done: Sequence[tuple[Pending, Written]]) -> None:

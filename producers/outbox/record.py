@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from infra.kafka.outgoing import Outgoing
+from producers.outbox.identity import likeness
 from producers.outbox.outbox import Candidate
 from producers.outbox.pending import Pending
 from schemas import headers, topics
 
 
-def record_of(one: Pending | Candidate) -> Outgoing:
+def record_of(one: Pending) -> Outgoing:
     """The record of a submission: to its office's topic, by its case, with the headers as they are stored."""
-    return Outgoing(topics.submissions(one.office), str(one.case_id).encode(), one.content, headers.encode(one.headers))
+    return Outgoing(topics.submissions(one.office), str(one.case_key).encode(), one.content, headers.encode(one.headers))
+
+
+def likeness_of(candidate: Candidate) -> Outgoing:
+    """A record as large as the one that a candidate becomes: what the bus will call it is as long as what its portal calls it."""
+    identity = likeness(candidate.named)
+    names = {**candidate.headers, **identity.headers()}
+    return record_of(Pending(0, candidate.office, identity.case_key, {**names}, candidate.content))

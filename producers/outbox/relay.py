@@ -172,12 +172,12 @@ class Lane:
     def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:
         """Remember of each case the first that is refused, and why."""
         for one, refusal in refused:
-            first = self._held.get(one.case_id)
+            first = self._held.get(one.case_key)
             if not self._held:
                 self._retry_at_s = time.monotonic() + self._retry_s
             if first is None or first.seq == one.seq:
-                self._held.pop(one.case_id, None)
-                self._held[one.case_id] = _Held(one.seq, refusal.error)
+                self._held.pop(one.case_key, None)
+                self._held[one.case_key] = _Held(one.seq, refusal.error)
 
     async def _wait_for_more(self) -> None:
         """Until something was accepted, or `_LOOK_S` is over. What is held is tried when it is due, however much is accepted meanwhile."""

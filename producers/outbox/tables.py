@@ -1,6 +1,7 @@
 """The tables of the outbox, their migrations, and the conditions on a row that several modules ask for.
 
-A row of `submission` is made when a submission is accepted, and stays: its id and the hash of its content make repeats known. It is
+A row of `submission` is made when a submission is accepted, and stays: its ids and the hash of its content make repeats known.
+`message_id` and `case_id` are the portal's own, `id` and `case_key` those of the bus (`producers.outbox.identity`). It is
 
 1. pending: not on Kafka, as far as the relay has noted (`is_pending`);
 2. published: on Kafka, at `partition` and `record_offset`;
@@ -12,6 +13,7 @@ A row of `status` is an event that the status feed has read.
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,7 +21,7 @@ import sqlalchemy as sa
 from infra.kafka import order
 from infra.kafka.sink import Tables
 from infra.migrations import add_missing_columns
-from infra.rows import UtcDateTime
+from infra.rows import UtcDateTime, insert_new
 from infra.settings import StoreSettings
 from infra.stores import Store
 from schemas.events import State
@@ -46,7 +48,26 @@ submission: Final = sa.Table(
     sa.Column("partition", sa.Integer),
     sa.Column("record_offset", sa.BigInteger),
     sa.Column("warnings", sa.Text),
+    sa.Column("message_id", sa.Uuid),
+    sa.Column("case_key", sa.Uuid),
 )
+case_key: Final = sa.Table(
+    "case_key",
+    _metadata,
+    sa.Column("portal", sa.Text, primary_key=True),
+    sa.Column("office", sa.Text, primary_key=True),
+    sa.Column("case_id", sa.Uuid, primary_key=True),
+    sa.Column("key", sa.Uuid, nullable=False, index=True),
+    sa.Column("owner", sa.Text),
+    sa.Column("granted_at", UtcDateTime),
+)
+"""Under which key a portal writes into a case, where that is not the one that follows from both: the case was opened before keys did, or
+is another portal's (`owner`), and its city has granted it.
+"""
+secret: Final = sa.Table(
+    "outbox_secret", _metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("value", sa.LargeBinary, nullable=False)
+)
+"""One row, drawn when the database is made: what keys and codes follow from, so that no portal can find one for an id."""
 status: Final = sa.Table(
     "status",
     _metadata,
@@ -89,6 +110,7 @@ _by_position = sa.Index(
     sqlite_where=is_unfinished,
     postgresql_where=is_unfinished,
 )
+_by_message = sa.Index("submission_message", submission.c.message_id, submission.c.portal, unique=True)
 
 
 def _count_usage(connection: sa.Connection) -> None:
@@ -97,6 +119,19 @@ def _count_usage(connection: sa.Connection) -> None:
     sums = (sa.func.count().filter(is_pending), sa.func.coalesce(sa.func.sum(sa.func.length(submission.c.content)), 0))
     held = sa.select(*columns, *sums).where(sa.or_(is_pending, submission.c.content.is_not(None))).group_by(*columns)
     connection.execute(usage.insert().from_select(["portal", "office", "pending", "size_bytes"], held))
+
+
+def _own_ids(connection: sa.Connection) -> None:
+    """Submissions of before keep their id and the key of their case; such a case is that of the portal that opened it, as it was."""
+    add_missing_columns(connection, submission)
+    old = submission.c.message_id.is_(None)
+    opened = sa.select(sa.func.min(submission.c.seq)).where(old).group_by(submission.c.office, submission.c.case_id)
+    columns = (submission.c.portal, submission.c.office, submission.c.case_id, submission.c.case_id)
+    kept = sa.select(*columns).where(submission.c.seq.in_(opened))
+    connection.execute(case_key.insert().from_select(["portal", "office", "case_id", "key"], kept))
+    connection.execute(submission.update().where(old).values(message_id=submission.c.id, case_key=submission.c.case_id))
+    _by_message.create(connection, checkfirst=True)
+    insert_new(connection, secret, [{"id": 1, "value": token_bytes(32)}])
 
 
 _MIGRATIONS: Final = (
@@ -108,6 +143,7 @@ _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, submission),  # warnings
     lambda connection: add_missing_columns(connection, status),  # final
     _count_usage,
+    _own_ids,
 )
 
 

@@ -231,6 +231,13 @@ ID_CONFLICT = Problem(
     409,
     xoev="S050",
 )
+REFERENCE_UNKNOWN = Problem(
+    "reference-unknown",
+    "No message that was accepted is the one this is about",
+    "Name a message that was accepted in the same case, for the same office. Where that one is still on its way, wait for its 202 and "
+    "send this one again unchanged.",
+    409,
+)
 NOT_FOUND = Problem("submission-not-found", "No submission with this id", "Check the id; a portal sees its own submissions only.", 404)
 # --- the gateway itself
 INTAKE_FULL = Problem(

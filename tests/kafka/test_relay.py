@@ -20,12 +20,12 @@ from infra.kafka.outgoing import size_bytes
 from infra.settings import KafkaSettings, StoreSettings
 from producers.intake.publishable import require_publishable
 from producers.outbox.outbox import Candidate, Outbox
-from producers.outbox.record import record_of
+from producers.outbox.record import likeness_of
 from producers.outbox.relay import Lane
 from schemas import topics
 from schemas.errors import Rejected
 from schemas.headers import Header
-from tests import builders
+from tests import builders, outboxes
 from tests.kafka.helpers import eventually, settings_for
 
 
@@ -123,7 +123,7 @@ async def test_relay_takes_topics_as_they_are(kafka_bootstrap: str, box: Outbox,
     await drained(box, office)
     await stop(lane)
     found = await everything(kafka, topics.submissions(office), partitions)
-    of_cases = {case: [record for record in found if record.key == str(case).encode()] for case in cases}
+    of_cases = {case: [record for record in found if record.key == outboxes.key(box, case)] for case in cases}
     for number, case in enumerate(cases):
         assert [record.value for record in of_cases[case]] == [b"<x>%d</x>" % later for later in range(number, 40, 8)]
         assert len({record.partition for record in of_cases[case]}) == 1
@@ -147,7 +147,7 @@ async def test_topic_that_refuses_a_record_takes_the_others(kafka_bootstrap: str
     await stop(task)
     found = await everything(kafka, topics.submissions(office), topics.PARTITIONS)
     assert len(found) == 23
-    assert [record.value[:1] for record in found if record.key == str(case).encode()] == [b"0", b"2"]
+    assert [record.value[:1] for record in found if record.key == outboxes.key(box, case)] == [b"0", b"2"]
 
 
 async def test_the_largest_that_intake_takes_is_published(kafka_bootstrap: str, box: Outbox) -> None:
@@ -155,7 +155,7 @@ async def test_the_largest_that_intake_takes_is_published(kafka_bootstrap: str, 
     kafka = settings_for(kafka_bootstrap)
     office = new_office()
     await create(kafka, office)
-    room = topics.submission_limit_bytes(office) - size_bytes(record_of(candidate_for(office, bytes(1_000_000))))
+    room = topics.submission_limit_bytes(office) - size_bytes(likeness_of(candidate_for(office, bytes(1_000_000))))
     largest, larger = candidate_for(office, bytes(1_000_000 + room)), candidate_for(office, bytes(1_000_001 + room))
     require_publishable(largest)
     with pytest.raises(Rejected, match="message-too-large"):

@@ -40,7 +40,7 @@ async def published_at(box: Outbox, offsets: list[int], partition: int = 0) -> l
         await box.accept(one)
     waiting = await builders.waiting(box)
     await pending.note_published(box.store, [(one, Written(partition, offset)) for one, offset in zip(waiting, offsets, strict=True)])
-    return [one.id for one in sent]
+    return [one.message_id for one in sent]
 
 
 def missed(box: Outbox, *, passed: int, end: int = 100, parked: int = 0, before: Snapshot | None = None) -> int:

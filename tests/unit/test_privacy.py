@@ -46,11 +46,11 @@ async def test_accepted_submission_tells_nothing(
         receipt = await bus.post(body(private_application()), content_type)
         status = await bus.call("GET", receipt.json()["status_url"])
     (pending,) = (await builders.waiting(bus.box))[:2]
-    assert pending.headers.keys() == set(Header) - {Header.TEST, Header.TRACEPARENT}
+    assert pending.headers.keys() == set(Header) - {Header.TEST, Header.TRACEPARENT, Header.ABOUT}
     assert CANARY.encode() in pending.content
     told = [
         pending.headers,
-        pending.case_id,
+        pending.case_key,
         pending.office,
         receipt.headers,
         receipt.text,

@@ -21,6 +21,7 @@ from producers.outbox.relay import Lane
 from schemas import problems
 from schemas.errors import CannotTell
 from schemas.headers import Header
+from tests import outboxes
 
 OFFICE = "muenchen.meldewesen"
 TOPIC = f"{OFFICE}.submissions"
@@ -160,11 +161,11 @@ async def test_a_case_keeps_its_order(box: Outbox, lane: Lane, kafka: Kafka) -> 
             await accept(box, content, one)
         await accept(box, b"last", other)
         await until(lambda: kafka.taken[-1][1] == b"last")
-        of_one = [value for key, value in kafka.taken if key == str(one).encode()]
+        of_one = [value for key, value in kafka.taken if key == outboxes.key(box, one)]
         assert of_one == [b"first"]
         kafka.refuses = lambda _: None
         await until(lambda: len(kafka.taken) == len(contents) + 6 and lane.refused() is None)
-    assert [value for key, value in kafka.taken if key == str(one).encode()] == contents
+    assert [value for key, value in kafka.taken if key == outboxes.key(box, one)] == contents
 
 
 async def test_the_cause_is_told(box: Outbox, lane: Lane, kafka: Kafka) -> None:

@@ -21,12 +21,13 @@ from infra.settings import StoreSettings
 from infra.stores import Store
 from producers.feedback import status_feed
 from producers.outbox import pending
+from producers.outbox import tables as tables_of_outbox
 from producers.outbox.outbox import Candidate, Outbox
 from schemas import problems
 from schemas.errors import StadtbusError
 from schemas.events import State
 from schemas.headers import Header
-from schemas.hotline import hotline_code, parse_hotline_code
+from schemas.hotline import earlier_code, parse_hotline_code
 from stadtbus import readiness, tracing
 from stadtbus.readiness import Readiness
 from stadtbus.settings import Settings
@@ -71,6 +72,8 @@ def accept(settings: Settings, *states: State, submission: UUID = ID, published:
 
     async def work() -> None:
         await box.accept(Candidate(submission, "portal", digest, OFFICE, CASE, AT, {Header.SUBMISSION: str(submission)}, b"x"))
+        code = tables_of_outbox.submission.update().values(hotline_code=earlier_code(submission))  # as the record without a header says it
+        await box.store.write(lambda connection: connection.execute(code.where(tables_of_outbox.submission.c.id == submission)))
         if published:
             await pending.note_published(box.store, [(one, Written(0, 7)) for one in await builders.waiting(box)])
         events = builders.records(*(builders.event(submission, state, office=OFFICE) for state in states))
@@ -137,7 +140,7 @@ def test_not_yet_on_kafka(settings: Settings) -> None:
     record(settings)  # somebody else's
     waiting = uuid4()
     accept(settings, submission=waiting, published=False)
-    (one,) = found(settings, hotline_code(waiting))
+    (one,) = found(settings, earlier_code(waiting))
     assert [(step.what, step.at) for step in one.steps] == [("submitted", AT), ("not yet on Kafka", AT), ("waits", AT)]
     assert one.steps[-1].where == "gateway: relay: refused"
 

@@ -54,7 +54,7 @@ def test_sample_that_is_refused_differs(tmp_path: Path) -> None:
         ("target: {format: json}\ndocument:\n  x: foo('a')", 3, "there is no function 'foo'"),
         ("target: {format: json}\ndocument:\n  x: doc[", 3, "Invalid"),
         ("target: {format: json}\ndocument:\n  x:\n    value: code('t', 'a')", 4, "there is no table 't' in codes"),
-        ("target: {format: json}\ndocument:\n  x: meta('name')", 3, "meta knows id, case, accepted_at, test"),
+        ("target: {format: json}\ndocument:\n  x: meta('name')", 3, "meta knows id, case, about, accepted_at, test"),
         ("target: {format: json}\ndocument:\n  x: {value: position()}", 3, "position() is there inside [...] only"),
         ("target: {format: json}\ndocument:\n  x: b:c", 3, "the prefix 'b' is not known; known: e"),
         ("target: {format: json}\ndocument:\n  y: a\n  x: {required: true}", 4, "has neither value nor fields nor default"),
