@@ -17,5 +17,5 @@ def record_of(one: Pending) -> Outgoing:
 def likeness_of(candidate: Candidate) -> Outgoing:
     """A record as large as the one that a candidate becomes: what the bus will call it is as long as what its portal calls it."""
     identity = likeness(candidate.named)
-    names = {**candidate.headers, **identity.headers()}
-    return record_of(Pending(0, candidate.office, identity.case_key, {**names}, candidate.content))
+    names = {str(name): value for name, value in (*candidate.headers.items(), *identity.headers().items())}
+    return record_of(Pending(0, candidate.office, identity.case_key, names, candidate.content))
