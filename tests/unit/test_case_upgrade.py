@@ -23,7 +23,7 @@ from schemas.hotline import earlier_code
 from tests import builders, outboxes
 from tests.outboxes import Open
 
-SET_BACK = "UPDATE store_version SET version = 7 WHERE store = 'outbox'"
+SET_BACK = "UPDATE store_version SET version = 8 WHERE store = 'outbox'"
 
 
 def downgrade(connection: sa.Connection) -> None:

@@ -82,7 +82,7 @@ async def _take(box: Outbox, steps: list[tuple[str, Portal | int, int]]) -> None
             one = which.candidate(b"x" * amount)
             await box.accept(one)
             await box.accept(one)
-            sent.append((one.id, one.office))
+            sent.append((one.message_id, one.office))
         elif step == "publish":
             waiting = (await builders.waiting(box))[:amount]
             for _ in range(2 if waiting else 0):  # noted once more after a crash

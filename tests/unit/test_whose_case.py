@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from producers.outbox import tables
 from producers.outbox.identity import Named
 from schemas.headers import Header
-from schemas.message import Amendment, Application, Filing, MessageReference, Withdrawal
+from schemas.message import Amendment, Application, Authority, Filing, MessageReference, Withdrawal
 from tests import builders
 from tests.builders import later
-from tests.gateway import JSON, XML, Gateway, as_json, as_xml, problem_of
+from tests.gateway import AUTHORITIES, JSON, XML, Gateway, as_json, as_xml, problem_of
 
 OWNER, STRANGER = "portal", "other"
 LATER = [Amendment, Withdrawal]
@@ -31,10 +31,18 @@ def first(**changes: Any) -> Application:
     return builders.trade_application(**builders.IN_MUNICH, **changes)
 
 
+async def send(
+    bus: Gateway, sent: Filing, portal: str = OWNER, body: Callable[[Filing], bytes] = as_xml, content_type: str = XML
+) -> httpx.Response:
+    """Send it as this portal, which is its author."""
+    author = Authority(key=AUTHORITIES[portal], name="Testportal")
+    return await bus.post(body(sent.model_copy(update={"author": author})), content_type, portal=portal)
+
+
 async def opened_by(bus: Gateway, portal: str, **changes: Any) -> Application:
     """An application that is accepted."""
     application = first(**changes)
-    assert (await bus.post(as_xml(application), portal=portal)).status_code == 202
+    assert (await send(bus, application, portal)).status_code == 202
     return application
 
 
@@ -56,13 +64,13 @@ async def test_strangers_case_is_an_unknown_case(
 ) -> None:
     """A message of another portal into a case gets, byte for byte but for ids, the answer of a case that is not there, and is not kept."""
     theirs = await opened_by(bus, OWNER)
-    into_theirs = await bus.post(body(later(kind, theirs)), content_type, portal=STRANGER)
-    into_none = await bus.post(body(later(kind, first())), content_type, portal=STRANGER)
+    into_theirs = await send(bus, later(kind, theirs), STRANGER, body, content_type)
+    into_none = await send(bus, later(kind, first()), STRANGER, body, content_type)
     assert problem_of(into_theirs) == (409, "reference-unknown")
     assert into_theirs.json()["where"] == ("/reference" if content_type == JSON else "bezug/bezugNachricht")
     assert but_for_ids(into_theirs) == but_for_ids(into_none)
     assert len(await keys(bus)) == 1
-    assert (await bus.post(body(later(kind, theirs)), content_type)).status_code == 202
+    assert (await send(bus, later(kind, theirs), OWNER, body, content_type)).status_code == 202
 
 
 async def test_same_look_ups_for_a_strangers_case(bus: Gateway) -> None:
@@ -76,7 +84,7 @@ async def test_same_look_ups_for_a_strangers_case(bus: Gateway) -> None:
     sa.event.listen(bus.box.store._engine, "before_cursor_execute", note)
     for wanted in (theirs, first()):
         asked.append([])
-        await bus.post(as_xml(later(Withdrawal, wanted)), portal=STRANGER)
+        await send(bus, later(Withdrawal, wanted), STRANGER)
     assert asked[0] == asked[1] != []
 
 
@@ -85,7 +93,7 @@ async def test_application_opens_a_case_of_its_own(bus: Gateway) -> None:
     theirs = await opened_by(bus, OWNER)
     mine = await opened_by(bus, STRANGER, case_id=theirs.case_id)
     for portal, application in ((STRANGER, mine), (OWNER, theirs)):
-        assert (await bus.post(as_xml(later(Withdrawal, application)), portal=portal)).status_code == 202
+        assert (await send(bus, later(Withdrawal, application), portal)).status_code == 202
     one, other, withdrawn_other, withdrawn_one = await keys(bus)
     assert (one, other) == (withdrawn_one, withdrawn_other)
     assert len({one, other, theirs.case_id}) == 3
@@ -128,7 +136,7 @@ async def test_an_id_is_the_portals(bus: Gateway, body: Callable[[Filing], bytes
     portals = [squatter, STRANGER if squatter == OWNER else OWNER]
     receipts = []
     for portal in portals:
-        answer = await bus.post(body(first(message_id=message_id)), content_type, portal=portal)
+        answer = await send(bus, first(message_id=message_id), portal, body, content_type)
         receipts.append(answer.json())
         assert (answer.status_code, receipts[-1]["id"]) == (202, str(message_id))
         status = await bus.call("GET", f"/v1/submissions/{message_id}", portal=portal)
@@ -143,7 +151,7 @@ async def test_withdrawal_names_the_submission_of_its_portal(bus: Gateway) -> No
     """Where two portals used one id, what travels says which of the two submissions is meant: a stranger cannot mean the other's."""
     theirs = await opened_by(bus, OWNER)
     mine = await opened_by(bus, STRANGER, message_id=theirs.message_id, case_id=theirs.case_id)
-    await bus.post(as_xml(later(Withdrawal, mine)), portal=STRANGER)
+    await send(bus, later(Withdrawal, mine), STRANGER)
     one, other, withdrawal = [record.headers for record in await builders.waiting(bus.box)]
     assert one[Header.SUBMISSION] != other[Header.SUBMISSION]
     assert withdrawal[Header.ABOUT] == other[Header.SUBMISSION]
@@ -152,7 +160,7 @@ async def test_withdrawal_names_the_submission_of_its_portal(bus: Gateway) -> No
 async def test_conflict_is_about_own_ids(bus: Gateway) -> None:
     """409 id-conflict tells a portal of its own ids only."""
     theirs = await opened_by(bus, OWNER)
-    answers = [await bus.post(as_xml(first(message_id=one)), portal=STRANGER) for one in (theirs.message_id, uuid4())]
+    answers = [await send(bus, first(message_id=one), STRANGER) for one in (theirs.message_id, uuid4())]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert problem_of(await bus.post(as_xml(first(message_id=theirs.message_id)))) == (409, "id-conflict")
 
@@ -160,7 +168,7 @@ async def test_conflict_is_about_own_ids(bus: Gateway) -> None:
 async def test_first_messages_of_a_case_at_once(bus: Gateway) -> None:
     """Messages that open a case at the same time are of one case, for each of the portals that name it so."""
     case_id = uuid4()
-    calls = [bus.post(as_xml(first(case_id=case_id)), portal=portal) for portal in [OWNER, STRANGER] * 5]
+    calls = [send(bus, first(case_id=case_id), portal) for portal in [OWNER, STRANGER] * 5]
     assert {answer.status_code for answer in await asyncio.gather(*calls)} == {202}
     assert len(set(await keys(bus))) == 2
 
