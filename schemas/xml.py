@@ -8,7 +8,7 @@ its rule leave this module.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 
@@ -62,6 +62,13 @@ def parse_declared(content: bytes, charset: str | None = None) -> etree._Element
     return root
 
 
+def instructions(body: bytes) -> list[int]:
+    """The lines of the processing instructions in a document that `parse` has taken; it leaves them out of what it returns."""
+    root = etree.fromstring(body, _parser(remove_pis=False))
+    found: Any = root.getroottree().xpath("//processing-instruction()")
+    return [one.sourceline or 1 for one in found]
+
+
 def _check_size(body: bytes, limit: int) -> None:
     if len(body) > limit:
         raise Rejected(problems.TOO_LARGE, f"{len(body)} bytes; the limit is {limit}")
@@ -80,22 +87,28 @@ def _check_encoding(body: bytes) -> None:
 
 
 def _parse(body: bytes, charset: str | None = None) -> etree._Element:
-    # A parser object per call: they are cheap and must not be shared between threads.
-    # `collect_ids` stays untouched: switching it off makes lxml open external DTD files.
-    parser = etree.XMLParser(
+    parser = _parser(charset)
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise Rejected(problems.NOT_WELL_FORMED, _syntax_rule(parser), where=f"line {line}, column {column}") from None
+
+
+def _parser(charset: str | None = None, *, remove_pis: bool = True) -> etree.XMLParser:
+    """One per call: they are cheap and must not be shared between threads.
+
+    `collect_ids` stays untouched: switching it off makes lxml open external DTD files.
+    """
+    return etree.XMLParser(
         encoding=charset,
         resolve_entities="internal",  # type: ignore[arg-type] # the stubs know only bool
         no_network=True,
         huge_tree=False,
         recover=False,
         remove_comments=True,
-        remove_pis=True,
+        remove_pis=remove_pis,
     )
-    try:
-        return etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise Rejected(problems.NOT_WELL_FORMED, _syntax_rule(parser), where=f"line {line}, column {column}") from None
 
 
 def _syntax_rule(parser: etree.XMLParser) -> str:

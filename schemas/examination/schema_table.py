@@ -21,7 +21,7 @@ from schemas import headers, message, problems, validation_errors, yamllines
 from schemas.errors import Rejected, UsageError
 from schemas.findings import Finding, Severity
 from schemas.headers import FORMS, Header
-from schemas.message.header import NAMES, STANDARDS
+from schemas.message.header import NAMES
 from schemas.schema_set import PACKAGE_XSD, SchemaSet
 from schemas.yamllines import Day, YamlPage
 
@@ -52,10 +52,8 @@ class Row:
 
     @property
     def needs_header(self) -> bool:
-        """Whether a message without a header that we read is refused: as the operator says, else where the standard is known to have one."""
-        if self.header is None:
-            return self.family.partition("://")[2] in STANDARDS
-        return self.header == "required"
+        """Whether a message without a header that we read is refused: unless the operator says otherwise."""
+        return self.header != "optional"
 
     @property
     def family(self) -> str:

@@ -4,8 +4,8 @@
     G2  `nachrichtenkopf.g2g` in no namespace (XÖV-Basisnachricht G2G 1.1 unqualified: XMeld, XBau 2.6, XWasser, ours)
     G3  `nachrichtenkopf.g2g` in the namespace of G2G 1.1 (XBeteiligung)
 
-Other headers (XJustiz, XGewerbesteuer) are not read: then namespace and the portal's call alone decide, nothing is guessed. Of standards
-that are known to have one of the three a message without it is none of theirs.
+Other headers (XJustiz, XGewerbesteuer) are not read: then namespace and the portal's call alone decide, nothing is guessed, and the
+row of the schema table has to say that such messages are taken.
 """
 
 from __future__ import annotations
@@ -19,18 +19,6 @@ Generation = Literal["G1", "G2", "G3"]
 
 G2G: Final = "nachrichtenkopf.g2g"
 G2G_NAMESPACE: Final = "http://xoev.de/schemata/basisnachricht/g2g/1_1"
-STANDARDS: Final = frozenset(
-    (
-        "www.osci.de/xauslaender",
-        "www.osci.de/xmeld",
-        "www.xgewerbeanzeige.de/spezifikation/",
-        "www.xleitstelle.de/xbau/",
-        "www.xleitstelle.de/xbau/kernmodul/",
-        "www.xleitstelle.de/xbeteiligung/",
-        "gitlab.opencode.de/akdb/xoev/xwasser/-/raw/main/",
-    )
-)
-"""Namespaces, without scheme and version, of standards whose messages have one of these headers."""
 _PATHS: Final = (
     "identifikation.nachricht/nachrichtenUUID",
     "identifikation.nachricht/nachrichtentyp/code",

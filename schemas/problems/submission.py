@@ -59,6 +59,13 @@ NOT_WELL_FORMED = Problem("not-well-formed", "The XML cannot be read", "Check th
 DOCTYPE = Problem(
     "doctype-forbidden", "The message has a DOCTYPE", "Remove the DOCTYPE; messages are checked against XSD only.", xoev="X000"
 )
+POINTS_ELSEWHERE = Problem(
+    "points-elsewhere",
+    "The message asks its reader to load something",
+    "Leave out XInclude, xml:base, processing instructions such as xml-stylesheet, and schema locations that are addresses; a schema beside the"
+    " message may be named, and is not read.",
+    xoev="X000",
+)
 ENCODING = Problem("encoding-not-allowed", "The message is not UTF-8", "Encode the message as UTF-8 and declare it so.", xoev="S001")
 TOO_COMPLEX = Problem("message-too-complex", "The message asks too much of its reader", "Split the content or send it as an attachment.")
 # --- the message

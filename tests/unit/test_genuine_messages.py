@@ -25,7 +25,10 @@ BESIDE = {"Stadtbus-Service": "99012008000000", "Stadtbus-Area": "095640000000",
 def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that knows XBau, without its schemas, and a standard whose header nobody reads."""
     folder = tmp_path_factory.mktemp("building")
-    rows = [{"name": name, "namespace": namespace, "schema": "none"} for name, namespace in (("XBau", permits.NAMESPACE), ("X", "urn:x"))]
+    rows = [
+        {"name": "XBau", "namespace": permits.NAMESPACE, "schema": "none"},
+        {"name": "X", "namespace": "urn:x", "schema": "none", "header": "optional"},
+    ]
     (folder / schema_table.PAGE).write_text(yaml.safe_dump(rows), encoding="utf-8")
     yield from opened(folder, schemas=folder)
 

@@ -1,7 +1,8 @@
 """The rules that an XSD cannot express, as objects: named, coded, with their words in German and English, and their source.
 
     subject    a message with what rules hold it against          texts    the words of each rule, in German and English
-    checks     a function per rule that finds what breaks it      here     the list of the rules, and how a breach becomes a finding
+    checks     a function per rule that finds what breaks it      pointers   that of what a message asks its reader to load
+    here     the list of the rules, and how a breach becomes a finding
 
 For messages of our own every breach refuses. In genuine XÖV messages, which travel unchanged, a breach of most header rules is a
 recorded warning, because half of the real ones break them; `Rule.genuine` says which. No rule opens anything or reads a clock.
@@ -19,6 +20,7 @@ from schemas import problems
 from schemas.codelists import SHIPPED
 from schemas.examination.rules import checks
 from schemas.examination.rules.checks import Check
+from schemas.examination.rules.pointers import pointers, points_nowhere
 from schemas.examination.rules.subject import Subject
 from schemas.examination.rules.texts import TEXTS, RuleTexts
 from schemas.findings import Breach, Finding, Paths, Severity, line_of
@@ -87,6 +89,7 @@ BESIDE_SCHEMA: Final = (
 """Rules that say in better words, and with its own code, what an XSD finds as well."""
 
 AFTER_SCHEMA: Final = (
+    Rule("points-nowhere", "S1", problems.POINTS_ELSEWHERE, "Stadtbus", pointers, genuine=Severity.ERROR, surely_kept=points_nowhere),
     Rule("header-there", "H3", problems.HEADER_NOT_READ, _XOEV, checks.header_there, genuine=Severity.ERROR, own=None),
     Rule("header-once", "H3", problems.NOT_VALID, _XOEV, checks.header_once, genuine=Severity.ERROR, own=None),
     Rule("header-read", "H3", problems.HEADER_NOT_READ, "Stadtbus", checks.header_read, own=None),

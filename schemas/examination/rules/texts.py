@@ -49,9 +49,15 @@ TEXTS: Final[Mapping[str, RuleTexts]] = {
         "sha512 ist ein SHA-512 in Hexadezimalziffern.",
         "128 Hexadezimalziffern in Kleinschreibung senden.",
     ),
+    "points-nowhere": RuleTexts(
+        "No XInclude, no xml:base, no processing instruction, and no xsi:schemaLocation but for a file beside the message: its reader could follow it.",
+        "Kein XInclude, kein xml:base, keine Verarbeitungsanweisung und kein xsi:schemaLocation außer einer Datei neben der Nachricht: "
+        "wer sie liest, könnte dem folgen.",
+        "Alles weglassen, was beim Lesen etwas nachlädt.",
+    ),
     "header-there": RuleTexts(
-        "A message of a standard that is known to have a header that the bus reads has it; the row of the schema table may say otherwise.",
-        "Eine Nachricht eines Standards, der einen Kopf hat, den der Bus liest, hat ihn; die Zeile der Schematabelle kann anderes sagen.",
+        "A message has a header that the bus reads, unless the row of the schema table says otherwise.",
+        "Eine Nachricht hat einen Kopf, den der Bus liest, wenn die Zeile der Schematabelle nichts anderes sagt.",
         "Den Kopf als erstes Element schreiben, mit Namen und Namensraum des Standards.",
     ),
     "header-once": RuleTexts(
@@ -60,8 +66,8 @@ TEXTS: Final[Mapping[str, RuleTexts]] = {
         "Das überzählige Element weglassen.",
     ),
     "header-read": RuleTexts(
-        "Of other standards a message without such a header is taken as its portal's call says; nothing in it is checked against the call.",
-        "Bei anderen Standards gilt für eine Nachricht ohne solchen Kopf der Aufruf des Portals; nichts in ihr wird gegen ihn geprüft.",
+        "Where the row says so, a message without such a header is taken as its portal's call says; nothing in it is checked against the call.",
+        "Sagt die Zeile es so, gilt für eine Nachricht ohne solchen Kopf der Aufruf des Portals; nichts in ihr wird gegen ihn geprüft.",
         "Den Absender fragen, ob der Standard einen anderen Kopf hat.",
     ),
     "type-matches-root": RuleTexts(
