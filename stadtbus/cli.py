@@ -23,11 +23,11 @@ from stadtbus.commands.kafka import kafka_app
 from stadtbus.commands.lag import lag
 from stadtbus.commands.offsets import offsets_app
 from stadtbus.commands.outbox import outbox_app
+from stadtbus.commands.portals import portals_app, refuse_token
 from stadtbus.commands.run import run_app
 from stadtbus.commands.schemas import schemas_app
 from stadtbus.commands.statistics import statistics_app
 from stadtbus.commands.terminal import print_what_can_be, to_people
-from stadtbus.commands.token import token
 from stadtbus.commands.topics import topics_app
 from stadtbus.commands.trace import trace
 from stadtbus.commands.validate import validate
@@ -44,7 +44,7 @@ app = typer.Typer(
 )
 app.command(rich_help_panel=PORTAL_TEAMS)(validate)
 app.command(rich_help_panel=TRY_IT)(demo)
-app.command(rich_help_panel=CITY_IT)(token)
+app.command("token", hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(refuse_token)
 app.command(rich_help_panel=OPERATORS)(lag)
 app.command(rich_help_panel=OPERATORS)(trace)
 app.add_typer(run_app, name="run", rich_help_panel=CITY_IT)
@@ -53,6 +53,7 @@ app.add_typer(topics_app, name="topics", rich_help_panel=OPERATORS)
 app.add_typer(statistics_app, name="statistics", rich_help_panel=OPERATORS)
 app.add_typer(adapter_app, name="adapter", rich_help_panel=CITY_IT)
 app.add_typer(config_app, name="config", rich_help_panel=CITY_IT)
+app.add_typer(portals_app, name="portals", rich_help_panel=OPERATORS)
 app.add_typer(catalogue_app, name="catalogue", rich_help_panel=CITY_IT)
 app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)

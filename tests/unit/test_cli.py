@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 import structlog
-import yaml
 
 from consumers.audit import tables
 from infra.settings import StoreSettings
-from producers.portals.tokens import hash_of
 from producers.synthetic.rights import write_page
 from tests.command_line import Command
 from tests.gateway import PORTALS
@@ -39,6 +37,7 @@ WRONG = [
     pytest.param(["run", "gateway"], "", 2, "gateway.portals", id="gateway without portals"),
     pytest.param(["config", "check"], "kafka: {bootstrp: x}", 2, "kafka.bootstrp", id="unknown key"),
     pytest.param(["config", "check"], "delivery: {at_once: 9}", 2, "is called delivery.max_concurrency now", id="old key"),
+    pytest.param(["token", "p", "--authority", "kop:1"], "", 2, "stadtbus portals token", id="command of before"),
     pytest.param(["config", "check"], "portals: {p: {name: P, token_sha256: x}}", 2, "a file such as p.yaml", id="portals of before"),
     pytest.param(["config", "check"], "gateway: {portals: nowhere}", 2, "No such file", id="no portals"),
     pytest.param(["config", "check"], "kafka: {replication: 0}", 2, "kafka.replication", id="wrong value"),
@@ -117,14 +116,6 @@ def test_demo_keeps_what_an_earlier_one_kept(stadtbus: Command, tmp_path: Path) 
     code, _, error = stadtbus("demo", "--keep", str(earlier.parent), "--port-offset", str(free_system_offset()))
     assert (code, earlier.read_text(encoding="utf-8")) == (2, "precious")
     assert "earlier run" in error
-
-
-def test_token_fits_its_entry(stadtbus: Command) -> None:
-    """The token alone goes to standard output; its hash goes into the page of the portal."""
-    code, token, entry = stadtbus("token", "portal-x", "--authority", "kop:09162000")
-    assert (code, len(token.strip())) == (0, 43)
-    told = yaml.safe_load(entry[entry.index("name:") :])
-    assert (told["authority"], [one["sha256"] for one in told["tokens"]]) == ("kop:09162000", [hash_of(token.strip())])
 
 
 def test_outbox_that_is_elsewhere_is_told(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
