@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from producers.portals.pages import PortalPage
 
 LASTS_DAYS: Final = 400
-HASH_SHOWN: Final = 12
+_SHOWN: Final = 12
 
 portals_app = typer.Typer(no_args_is_help=True, help="Portals: their rights and tokens (docs/portals.md).")
 PortalArgument = Annotated[str, typer.Argument(help="Id of the portal, for example portal-muenchen.")]
@@ -82,7 +82,7 @@ def portals_token(
     to_people.print(f"Give this token to {page.id}; it is not stored anywhere. It is good from now to {last_day}:", highlight=False)
     print(drawn.token)  # noqa: T201 - for a pipe
     for other in page.settings.tokens:
-        to_people.print(f"When it is in use: `stadtbus portals end {page.id} {other.sha256[:HASH_SHOWN]}`", highlight=False, soft_wrap=True)
+        to_people.print(f"When it is in use: `stadtbus portals end {page.id} {other.sha256[:_SHOWN]}`", highlight=False, soft_wrap=True)
 
 
 @portals_app.command("end")
@@ -96,7 +96,7 @@ def portals_end(
     page = _page(portal)
     found = [number for number, one in enumerate(page.settings.tokens) if len(token) >= 8 and one.sha256.startswith(token)]  # noqa: PLR2004
     if len(found) != 1:
-        known = ", ".join(one.sha256[:HASH_SHOWN] for one in page.settings.tokens) or "none"
+        known = ", ".join(one.sha256[:_SHOWN] for one in page.settings.tokens) or "none"
         raise UsageError(problems.PORTALS, f"this is no token of {portal}; there are: {known}", where=str(page.path))
     editing.remove_token(page, found[0])
     to_people.print(f"{portal} cannot call with it any more.", highlight=False)
@@ -114,7 +114,7 @@ def _require_room(page: PortalPage, most: int, last_day: date, today: date) -> N
         first = min(page.settings.tokens, key=lambda one: (one.valid_to, one.drawn_on))
         told = f"{page.id} has {most} tokens already; end one first, such as that of {first.drawn_on} by {first.drawn_by}"
         raise UsageError(
-            problems.PORTALS, f"{told}: `stadtbus portals end {page.id} {first.sha256[:HASH_SHOWN]}`", where=str(page.at("tokens"))
+            problems.PORTALS, f"{told}: `stadtbus portals end {page.id} {first.sha256[:_SHOWN]}`", where=str(page.at("tokens"))
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from producers.portals.pages import PortalPage
 from producers.portals.tokens import today
-from stadtbus.commands.portals import HASH_SHOWN
 
-_SOON_DAYS = 30
+HASH_SHOWN: Final = 12
+_SOON_DAYS: Final = 30
 
 
 def row(page: PortalPage) -> dict[str, Any]:

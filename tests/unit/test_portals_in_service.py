@@ -44,6 +44,10 @@ class Running:
         """The status of a call with this token: 404 for a submission that there is not, 401 where the token is not taken."""
         return httpx.get(f"{self.api}/v1/submissions/{uuid4()}", headers={"Authorization": f"Bearer {token}"}).status_code
 
+    def ready(self) -> httpx.Response:
+        """What `/readyz` says."""
+        return httpx.get(f"{self.operators}/readyz")
+
     def command(self, *arguments: str) -> str:
         """What a command prints that has to end with 0."""
         call = [sys.executable, "-m", "stadtbus", *arguments]
@@ -92,9 +96,14 @@ def test_tokens_change_over_without_a_gap(running: Running) -> None:
     old = TOKENS["portal"]
     new = running.command("portals", "token", "portal", "--actor", "m.lang")
     seen: list[tuple[int, int]] = []
-    running.until(lambda: seen.append((running.answers(old), running.answers(new))) or seen[-1] == (404, 404))
+
+    def look() -> tuple[int, int]:
+        seen.append((running.answers(old), running.answers(new)))
+        return seen[-1]
+
+    running.until(lambda: look() == (404, 404))
     running.command("portals", "end", "portal", tokens.hash_of(old)[:12])
-    running.until(lambda: seen.append((running.answers(old), running.answers(new))) or seen[-1] == (401, 404))
+    running.until(lambda: look() == (401, 404))
     changes = [pair for number, pair in enumerate(seen) if number == 0 or pair != seen[number - 1]]
     assert changes in ([(404, 401), (404, 404), (401, 404)], [(404, 404), (401, 404)])
     assert running.answers(TOKENS["other"]) == 404
@@ -107,14 +116,13 @@ def test_a_wrong_page_changes_nothing(running: Running) -> None:
     path = running.folder / "portal.yaml"
     good = path.read_text("utf-8")
     path.write_text(good + BROKEN, encoding="utf-8")
-    ready = lambda: httpx.get(f"{running.operators}/readyz")  # noqa: E731
-    running.until(lambda: "portal.yaml, line" in ready().text)
-    assert (ready().status_code, running.answers(TOKENS["portal"])) == (200, 404)
+    running.until(lambda: "portal.yaml, line" in running.ready().text)
+    assert (running.ready().status_code, running.answers(TOKENS["portal"])) == (200, 404)
     (running.folder / "other.yaml").unlink()
     running.until(lambda: running.answers(TOKENS["other"]) == 401)
     assert running.answers(TOKENS["portal"]) == 404
     path.write_text(good, encoding="utf-8")
-    running.until(lambda: "portal.yaml" not in ready().text)
+    running.until(lambda: "portal.yaml" not in running.ready().text)
     log = (running.folder.parent / "log").read_text("utf-8")
     assert ('"portal_not_taken_up"' in log, "my-token" in log, TOKENS["portal"] in log) == (True, False, False)
 
