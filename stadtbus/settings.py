@@ -161,7 +161,7 @@ def load() -> Settings:
         UsageError: settings-invalid, naming key, and file and line or variable.
     """
     path = os.environ.get(CONFIG_VARIABLE)
-    page = _page(path) if path else None
+    page = read_page(path) if path else None
     try:
         return Settings()
     except ValidationError as error:
@@ -175,7 +175,7 @@ def load() -> Settings:
         raise UsageError(problems.SETTINGS, str(error), where=path or "environment") from None
 
 
-def _page(path: str) -> yamllines.YamlPage:
+def read_page(path: str) -> yamllines.YamlPage:
     """The file of settings, for its lines. What a library says of it is not passed on: it quotes what stands there, such as a password."""
     if not Path(path).is_file():
         raise UsageError(problems.SETTINGS, "there is no such file", where=path)
@@ -199,7 +199,7 @@ def place(to: Sequence[yamllines.PathStep]) -> str:
         UsageError: settings-invalid.
     """
     path = os.environ.get(CONFIG_VARIABLE)
-    return _where(path, _page(path) if path else None, to)
+    return _where(path, read_page(path) if path else None, to)
 
 
 def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:

@@ -76,5 +76,18 @@ def _serve(process: str, serve: Callable[[Settings], Coroutine[Any, Any, None]])
 
     loaded = load()
     logs.configure(loaded.logs, process=process)
+    _say_what_is_unsafe(loaded, process)
     end_with_parent()
     asyncio.run(serve(loaded))
+
+
+def _say_what_is_unsafe(loaded: Settings, process: str) -> None:
+    """Once, in the log: what `config check` finds, but for tokens of portals and adapters of other processes."""
+    import structlog
+
+    from stadtbus import safety
+
+    for one in safety.look(loaded, [process] if "." in process else []):
+        structlog.get_logger().warning(
+            "unsafe_setting", rule=one.rule, where=one.where, setting=".".join(map(str, one.path)), next=one.hint
+        )

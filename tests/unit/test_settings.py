@@ -41,6 +41,7 @@ def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -
     """A machine that runs one city's adapter needs no settings of the others."""
     file = tmp_path / "stadtbus.yaml"
     file.write_text("offices: {muenchen: {meldewesen: {url: 'http://127.0.0.1:1/x', user: u, password: p}}}", encoding="utf-8")
+    file.chmod(0o600)
     code, output, _ = stadtbus("--config", str(file), "config", "check", "--json")
     assert (code, json.loads(output)["adapters"]) == (0, ["muenchen.meldewesen"])
 
