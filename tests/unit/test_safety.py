@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters import registry
-from stadtbus import safety
+from stadtbus import safety, settings
 from stadtbus.commands import run
 from stadtbus.safety import CHECKS, Seen, Unsafe
 from stadtbus.settings import Settings
@@ -26,11 +26,11 @@ def seen(
     page: Mapping[str, Any], *, rights: Mapping[str, int] | None = None, environment: Mapping[str, str] | None = None, tokens: Any = ()
 ) -> Seen:
     """What the checks see of a page of settings, where others have these rights to files."""
-    settings = Settings.model_validate(page)
+    loaded = Settings.model_validate(page)
     offices = {
-        f"{city}.{name}": registry.check(f"{city}.{name}", its) for city, named in settings.offices.items() for name, its in named.items()
+        f"{city}.{name}": registry.check(f"{city}.{name}", its) for city, named in loaded.offices.items() for name, its in named.items()
     }
-    return Seen(settings, offices, tokens, page, environment or {}, lambda path: (rights or {}).get(str(path), 0), Path("c.yaml"))
+    return Seen(loaded, offices, tokens, page, environment or {}, lambda path: (rights or {}).get(str(path), 0), Path("c.yaml"))
 
 
 def office(**changes: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_config_check_ends_with_findings(stadtbus: Command, tmp_path: Path) -> N
     written(tmp_path, 0o644)
     code, output, _ = stadtbus("--config", "c.yaml", "config", "check", "--json")
     found = {one["rule"]: one for one in json.loads(output)["unsafe"]}
-    assert (code, found.keys()) == (1, {"known-password", "settings-open", "secret-open"})
+    assert (code, set(found)) == (1, {"known-password", "settings-open", "secret-open"})
     line = next(number for number, text in enumerate((tmp_path / "c.yaml").read_text().splitlines(), 1) if "only-for-twins" in text)
     assert found["known-password"]["where"] == f"c.yaml, line {line}"
     code, output, _ = stadtbus("--config", "c.yaml", "config", "check")
@@ -133,8 +133,8 @@ def test_a_process_says_it_at_its_start(tmp_path: Path, monkeypatch: pytest.Monk
     written(tmp_path, 0o600)
     monkeypatch.setenv("STADTBUS_CONFIG", str(tmp_path / "c.yaml"))
     with capture_logs() as logs:
-        run._say_what_is_unsafe(run.load(), "augsburg.gewerbe")
-        run._say_what_is_unsafe(run.load(), "gateway")
+        run._say_what_is_unsafe(settings.load(), "augsburg.gewerbe")
+        run._say_what_is_unsafe(settings.load(), "gateway")
     assert [(line["event"], line["rule"]) for line in logs] == [("unsafe_setting", "known-password")]
 
 
