@@ -20,6 +20,7 @@ from schemas import problems
 from schemas.errors import Rejected
 
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
+_MOST_QUEUED: Final = 8
 _FRAMING_BYTES: Final = 64 * 1024
 _FRAMING_RATIO: Final = 8
 """Chunks of one byte each cost five bytes around it; more than that is no body any more."""
@@ -85,13 +86,14 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(self._fault or Rejected(problems.MALFORMED))
 
     def _read(self, data: bytes) -> None:
-        if not (self._in_head or self._in_body) and data[:1] in b"\r\n":  # one empty line may come before a request (RFC 9112, 2.2)
+        quiet = not (self._in_head or self._in_body)
+        if quiet and data[:1] in b"\r\n":  # one empty line may come before a request (RFC 9112, 2.2)
             data = data.removeprefix(b"\r\n")
             if data[:1] in (b"\r", b"\n"):
                 raise Rejected(problems.MALFORMED, "a request begins with its method", where="request line")
         self._began_now = False
         self._feed(data)
-        if self._in_head and not self._began_now:
+        if self._in_head and (quiet or not self._began_now):  # else an unknown part of it is of the body before
             self._head_bytes += len(data)
             if self._head_bytes > self._connections.limits.head_bytes:
                 raise Rejected(problems.HEADER_TOO_LARGE, f"the limit is {self._connections.limits.head_bytes} bytes", where="headers")
@@ -156,6 +158,9 @@ class StrictProtocol(HttpToolsProtocol):
         except Rejected as error:
             self._fault = error
             raise
+        if len(self.pipeline) >= _MOST_QUEUED:
+            self._fault = Rejected(problems.MALFORMED, f"more than {_MOST_QUEUED} requests wait for their answers", where="connection")
+            raise self._fault
         super().on_headers_complete()
         self._in_body = True
         self._is_upgrade = self.parser.should_upgrade() and any(name in _LENGTHS for name, _ in self.headers)

@@ -175,6 +175,14 @@ def test_what_does_not_end_is_cut_off(quick: Served, endless: bytes) -> None:
     assert closed
 
 
+def test_a_large_head_in_one_piece_is_cut_off(quick: Served) -> None:
+    """It does not stay in memory until its time is over."""
+    with quick.connect() as caller:
+        caller.sendall(HALF + b"x" * 200_000)
+        received, closed = everything(caller)
+    assert (received[9:12], closed) == (b"431", True)
+
+
 def test_one_address_cannot_take_all(tmp_path: Path) -> None:
     """Who fills his share makes room for himself, not at the cost of another address."""
     with served(tmp_path, connections=8, per_peer=4) as door, contextlib.ExitStack() as open_ones:

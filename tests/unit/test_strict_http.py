@@ -117,6 +117,12 @@ def test_a_body_with_an_upgrade_is_whole(door: Served) -> None:
     assert re.findall(rb"\r\n\r\n(\w+?)(?:HTTP|$)", answers) == [b"5", b"here"]
 
 
+def test_few_requests_wait_for_their_answers(door: Served) -> None:
+    """Of thousands that come at once as many are answered as may wait, in their order, and the connection is closed: each costs memory."""
+    answer, closed = door.ask((GET + HOST + b"\r\n") * 5_000)
+    assert (re.findall(ANSWER, answer), closed) == ([b"200"] * 9, True)
+
+
 def test_broken_requests_leave_no_lines(door: Served) -> None:
     """Whoever sends them cannot fill the log."""
     for request in BROKEN.values():
