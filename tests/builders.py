@@ -12,12 +12,12 @@ from adapters.interface import Submission
 from infra.kafka.records import EventRecord
 from infra.rows import UtcDateTime
 from infra.settings import StoreSettings
-from producers.outbox import pending, usage
+from producers.outbox import pending, tables, usage
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
 from producers.synthetic import permits
 from producers.synthetic.permits import Genuine, Permit
-from schemas import catalogue, message, xml
+from schemas import message, xml
 from schemas.events import EventWriter, State, StatusChange, StatusEvent
 from schemas.message import (
     AREA_LIST_ARS,
@@ -159,8 +159,8 @@ async def count_pending(box: Outbox, office: str) -> int:
 
 async def waiting(box: Outbox) -> list[Pending]:
     """Everything in an outbox that is not on Kafka yet, of all offices, in the order of acceptance."""
-    lanes = [await pending.oldest(box.store, office, 1_000) for office in catalogue.load().offices]
-    return sorted((one for lane in lanes for one in lane), key=lambda one: one.seq)
+    query = sa.select(tables.submission.c.seq).where(tables.is_pending)
+    return await pending.at(box.store, box.store.read_now(lambda connection: connection.execute(query).scalars().all()))
 
 
 def event(

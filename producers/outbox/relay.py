@@ -1,4 +1,5 @@
-"""The relay: brings what waits in the outbox to Kafka, in the order of acceptance, and notes it only after the acknowledgement.
+"""The relay: brings what waits in the outbox to Kafka, each case in the order of acceptance and portals in turn, and notes it only after the
+acknowledgement.
 
 Each office has a lane and a producer of its own: a topic that does not take records holds up nobody else's. A crash between
 Kafka's acknowledgement and our note sends a record twice under the same message id; every consumer drops that.
@@ -32,6 +33,7 @@ from producers.outbox import pending, usage
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
 from producers.outbox.record import record_of
+from producers.outbox.turns import Turns
 from schemas import topics
 from schemas.errors import CannotTell
 from schemas.heartbeats import RelayLane
@@ -84,8 +86,7 @@ class Lane:
         self._unanswered_since: datetime | None = None
         """Since when Kafka has not answered for something that was sent."""
         self._waiting = 0
-        self._after = 0
-        """The row up to which everything has been sent or is held."""
+        self._turns = Turns(outbox.store, office)
         self._looked_s = 0.0
         """When rows before that one were looked at again, on the monotonic clock."""
         self._retry_s = _FIRST_RETRY_S
@@ -131,7 +132,7 @@ class Lane:
                 if await self._send_waiting():
                     await self._wait_for_more()
                 else:
-                    self._after = 0  # from the oldest on: what has no clear answer goes first
+                    self._turns.begin_again()  # what has no clear answer goes first
                     await asyncio.sleep(_PAUSE_S)
         finally:
             await self._sender.stop()
@@ -139,11 +140,13 @@ class Lane:
     async def _send_waiting(self) -> bool:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while batch := await pending.oldest(self._store, self._office, _BATCH, after=self._after, without=frozenset(self._held)):
+        while (batch := await self._turns.next(_BATCH, frozenset(self._held))).rows:
             await self._count_waiting()
-            if None in await self._send(batch):
+            if None in await self._send(batch.rows):
                 return False
-            self._after = batch[-1].seq if self._held else 0
+            self._turns.sent(batch)
+            if not self._held:
+                self._turns.begin_again()
             self.progress.moved()
         self._unanswered_since = None
         await self._count()
@@ -193,12 +196,14 @@ class Lane:
         sent = await self._send(await pending.at(self._store, tried))
         if len(sent) < len(tried) or any(isinstance(one, Written) for one in sent):
             self._held.clear()
-            self._after, self._retry_s = 0, _FIRST_RETRY_S
+            self._turns.begin_again()
+            self._retry_s = _FIRST_RETRY_S
             return
         self._retry_s = min(2 * self._retry_s, _LONGEST_RETRY_S)
         self._retry_at_s = time.monotonic() + self._retry_s
         if time.monotonic() - self._looked_s > _LOOK_S:  # something may have been put back
-            self._after, self._looked_s = 0, time.monotonic()
+            self._turns.begin_again()
+            self._looked_s = time.monotonic()
 
     async def _count_waiting(self) -> None:
         """Count what is pending, for metrics and heartbeats."""

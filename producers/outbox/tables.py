@@ -103,7 +103,18 @@ has_ended: Final = sa.exists().where(is_of_submission, status.c.state.in_([state
 # --- indexes, and what earlier versions lack
 
 _by_content = sa.Index("submission_content", submission.c.content_sha512)
-sa.Index("submission_unpublished", submission.c.office, submission.c.seq, sqlite_where=is_pending, postgresql_where=is_pending)
+_by_turn = sa.Index(
+    "submission_turn",
+    *(submission.c[name] for name in ("office", "portal", "seq")),
+    sqlite_where=is_pending,
+    postgresql_where=is_pending,
+)
+_by_case = sa.Index(
+    "submission_case",
+    *(submission.c[name] for name in ("office", "case_key", "seq", "portal")),
+    sqlite_where=is_pending,
+    postgresql_where=is_pending,
+)
 _by_position = sa.Index(
     "submission_unfinished",
     *(submission.c[name] for name in ("office", "partition", "record_offset")),
@@ -134,6 +145,13 @@ def _own_ids(connection: sa.Connection) -> None:
     insert_new(connection, secret, [{"id": 1, "value": token_bytes(32)}])
 
 
+def _make_turns(connection: sa.Connection) -> None:
+    """What is pending is looked up by portal and by case, no more by office alone."""
+    for index in (_by_turn, _by_case):
+        index.create(connection, checkfirst=True)
+    connection.exec_driver_sql("DROP INDEX IF EXISTS submission_unpublished")
+
+
 _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, status),
     lambda connection: _by_content.create(connection, checkfirst=True),
@@ -144,6 +162,7 @@ _MIGRATIONS: Final = (
     lambda connection: add_missing_columns(connection, status),  # final
     _count_usage,
     _own_ids,
+    _make_turns,
 )
 
 

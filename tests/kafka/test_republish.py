@@ -22,7 +22,6 @@ from infra.kafka.reading import read_all
 from infra.kafka.records import read_event
 from infra.settings import KafkaSettings, StoreSettings
 from producers.feedback import status_feed
-from producers.outbox import pending
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.relay import Lane
 from schemas import operations, topics
@@ -209,4 +208,4 @@ async def test_what_is_confirmed_meanwhile_stays(kafka_bootstrap: str, box: Outb
     await box.store.write(lambda connection: status_feed.store_events(connection, [read_event(record) for record in heard]))
     assert len(found.submissions) == 2
     assert await republish.send_again(kafka, box.store, replace(found), "op") == 1
-    assert [UUID(one.headers[Header.SUBMISSION]) for one in await pending.oldest(box.store, office, 10)] == [second]
+    assert [UUID(one.headers[Header.SUBMISSION]) for one in await builders.waiting(box)] == [second]

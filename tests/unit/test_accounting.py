@@ -13,6 +13,7 @@ from infra.kafka.outgoing import Written
 from producers.outbox import accounting, pending, tables
 from producers.outbox.accounting import Snapshot
 from producers.outbox.outbox import Outbox
+from producers.outbox.turns import Turns
 from schemas.events import State
 from tests import builders, outboxes
 from tests.outboxes import OFFICE
@@ -28,7 +29,7 @@ async def test_operators_see_what_waits(box: Outbox) -> None:
     assert accounting.pending_by_office(box.store) == {
         "muenchen.meldewesen": accounting.PendingOfOffice(2, outboxes.ACCEPTED_AT), "augsburg.gewerbe": accounting.PendingOfOffice(1, outboxes.ACCEPTED_AT)
     }  # fmt: skip
-    oldest = (await pending.oldest(box.store, first.office, 1))[0]
+    oldest = (await Turns(box.store, first.office).next(1)).rows[0]
     await pending.note_published(box.store, [(oldest, Written(2, 7))])
     assert accounting.pending_by_office(box.store)[first.office] == accounting.PendingOfOffice(1, later.accepted_at)
 

@@ -1,0 +1,121 @@
+"""Which submissions of an office go to Kafka next: portals in turn, so that nobody's flood is in front of another's, and each case in its order.
+
+Two portals may write into one case, where that was granted. A submission then waits for the earlier ones of its case, whoever sent them;
+the oldest of a case waits for none, so something can always go.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from infra.stores import Store
+from producers.outbox.pending import Pending, read_at
+from producers.outbox.tables import is_pending, submission
+
+_BATCH_BYTES: Final = 8 * 1024 * 1024
+_earlier = submission.alias("earlier")
+_waits_for_another: Final = (
+    sa.exists()
+    .where(_earlier.c.published_at.is_(None), _earlier.c.office == submission.c.office, _earlier.c.case_key == submission.c.case_key)
+    .where(_earlier.c.seq < submission.c.seq, _earlier.c.portal != submission.c.portal)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes next, in the order of acceptance; empty only where nothing can go."""
+
+    rows: Sequence[Pending]
+    reached: Mapping[str, int]
+    """By portal: up to this row all are in here, published or held."""
+    last: str
+    """The portal that had the last turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What of one portal goes next."""
+
+    rows: Sequence[int]
+    size_bytes: int
+    reached: int
+
+
+class Turns:
+    """Asked by the lane of one office, which tells what it has sent."""
+
+    def __init__(self, store: Store, office: str) -> None:
+        self._store = store
+        self._office = office
+        self._after: dict[str, int] = {}
+        """By portal, the row up to which everything has been sent or is held."""
+        self._last = ""
+
+    async def next(self, limit: int, held: Container[UUID] = ()) -> Batch:
+        """The oldest of each portal, less those of the cases `held`: of all about `limit` and some megabytes, of each the same share, and at
+        least one.
+        """
+        return await self._store.read(lambda connection: self._next(connection, limit, held))
+
+    def sent(self, batch: Batch) -> None:
+        """All of it was sent, or is held; what comes next is behind it."""
+        self._last = batch.last
+        self._after.update(batch.reached)
+
+    def begin_again(self) -> None:
+        """What comes next begins with the oldest: nothing is held any more, or something was put back."""
+        self._after.clear()
+
+    def _next(self, connection: sa.Connection, limit: int, held: Container[UUID]) -> Batch:
+        portals = list(self._portals(connection))
+        chosen: list[int] = []
+        reached: dict[str, int] = {}
+        size_bytes, last = 0, self._last
+        for portal in sorted(portals, key=lambda portal: (portal <= self._last, portal)):
+            if size_bytes >= _BATCH_BYTES:
+                break  # it begins next time
+            turn = self._turn(connection, portal, max(1, limit // len(portals)), _BATCH_BYTES // len(portals), held)
+            chosen += turn.rows
+            reached[portal] = turn.reached
+            size_bytes, last = size_bytes + turn.size_bytes, portal
+        return Batch(read_at(connection, chosen) if chosen else [], reached, last)
+
+    def _portals(self, connection: sa.Connection) -> Iterator[str]:
+        """Whose submissions are pending; each is one step in the index, however many there are."""
+        last = ""
+        mine = (is_pending, submission.c.office == self._office)
+        while True:
+            following = sa.select(submission.c.portal).where(*mine, submission.c.portal > last).order_by(submission.c.portal).limit(1)
+            found = connection.execute(following).scalar()
+            if found is None:
+                return
+            yield (last := found)
+
+    def _turn(self, connection: sa.Connection, portal: str, limit: int, limit_bytes: int, held: Container[UUID]) -> _Turn:
+        """Its oldest that can go. What waits for another portal's is looked at again next time, so nothing behind it counts as reached."""
+        columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key, _waits_for_another)
+        mine = (is_pending, submission.c.office == self._office, submission.c.portal == portal)
+        rows = sa.select(*columns).where(*mine).order_by(submission.c.seq).limit(limit)
+        last, waits = self._after.get(portal, 0), None
+        while page := connection.execute(rows.where(submission.c.seq > last)).all():
+            waits = waits or next((seq for seq, _, case, is_waiting in page if is_waiting and case not in held), None)
+            chosen = _first_bytes([(seq, size) for seq, size, case, is_waiting in page if not is_waiting and case not in held], limit_bytes)
+            last = chosen[-1][0] if chosen else page[-1].seq
+            if chosen:
+                break
+        else:
+            chosen = []
+        reached = last if waits is None else min(last, waits - 1)
+        return _Turn([seq for seq, _ in chosen], sum(size for _, size in chosen), reached)
+
+
+def _first_bytes(sizes: Sequence[tuple[int, int]], limit_bytes: int) -> list[tuple[int, int]]:
+    """The first rows (seq, bytes) that fit the limit together; at least one, where there is one."""
+    totals = itertools.accumulate(size_bytes for _, size_bytes in sizes)
+    return [one for number, (one, total) in enumerate(zip(sizes, totals, strict=True)) if number == 0 or total <= limit_bytes]
