@@ -7,10 +7,14 @@ quote values.
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,6 +24,7 @@ from infra.settings import LogSettings
 _LINES_AT_ONCE: Final = 10.0
 _LINE_EACH_S: Final = 10.0
 _SAY_AGAIN_S: Final = 30.0
+_IN_BRACKETS: Final = re.compile(r"\(.*\)")
 
 
 def configure(settings: LogSettings, *, process: str) -> None:
@@ -42,12 +47,33 @@ def configure(settings: LogSettings, *, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    _hear_python()
     logging.basicConfig(handlers=[_of_libraries(shared, renderer)], level=logging.WARNING, force=True)
+
+
+def _without_texts_of_exceptions(record: logging.LogRecord) -> bool:
+    """Leave of what a library says about an exception its class; asyncio writes exceptions, arguments and peers into its own text."""
+    if record.name == "asyncio":
+        record.msg, record.args = _IN_BRACKETS.sub("()", record.getMessage().partition("\n")[0]), None
+    elif isinstance(record.args, tuple):
+        record.args = tuple(type(one).__name__ if isinstance(one, BaseException) else one for one in record.args)
+    return True
+
+
+def _hear_python() -> None:
+    """What Python would print by itself, with its text: exceptions of threads and of finalisers, and warnings."""
+    log = structlog.get_logger()
+    threading.excepthook = lambda hook: log.error("thread_failed", error=hook.exc_type.__name__)
+    sys.unraisablehook = lambda hook: log.error("exception_ignored", error=hook.exc_type.__name__)
+    warnings.showwarning = lambda _, category, file, line, *__: log.warning(
+        "python_warns", error=category.__name__, place=f"{Path(file).name}:{line}"
+    )
 
 
 def _of_libraries(shared: Sequence[structlog.typing.Processor], renderer: structlog.typing.Processor) -> logging.Handler:
     """Writes what libraries log by Python's own module, as our events are written."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_texts_of_exceptions)
     handler.addFilter(Throttle())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

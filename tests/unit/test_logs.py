@@ -29,6 +29,69 @@ structlog.get_logger().debug("detail")
 """
 
 
+UNHANDLED = """
+import asyncio, gc, logging, sys, threading, warnings
+from infra import logs
+from infra.settings import LogSettings
+
+logs.configure(LogSettings(), process="test")
+TOLD = "Kanarienvogel"
+
+def fail(*_):
+    raise ValueError(TOLD)
+
+class Ended:
+    __del__ = fail
+
+class Protocol(asyncio.Protocol):
+    data_received = fail
+
+async def failing():
+    fail()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    asyncio.create_task(failing())
+    loop.call_soon(fail, TOLD)
+    loop.create_future().set_exception(ValueError(TOLD))
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(TOLD.encode())
+    await asyncio.sleep(0.1)
+    loop.call_exception_handler({"message": "own words", "exception": ValueError(TOLD), "protocol": TOLD})
+    writer.close()
+    server.close()
+    gc.collect()
+    Ended()
+
+asyncio.run(main())
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+warnings.warn(TOLD)
+logging.getLogger("library").error("it said %s", ValueError(TOLD))
+"""
+
+
+def test_what_nobody_caught_tells_no_text() -> None:
+    """Whatever of Python tells of an exception, in a task, callback, protocol, thread or finaliser: its class is logged, and no argument or text."""
+    done = subprocess.run([sys.executable, "-c", UNHANDLED], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line["event"] for line in lines} == {
+        "Task exception was never retrieved",
+        "Exception in callback fail() at <string>:9",
+        "Future exception was never retrieved",
+        "Fatal error: protocol.data_received() call failed.",
+        "own words",
+        "exception_ignored",
+        "thread_failed",
+        "python_warns",
+        "it said ValueError",
+    }
+    assert {line.get("error") for line in lines} == {"ValueError", "UserWarning", None}
+    assert "Kanarienvogel" not in done.stderr + done.stdout
+
+
 def test_lines_are_json_and_tell_no_texts() -> None:
     """Our events and those of libraries come in one form; exceptions are named by class only; what is below the level stays out."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)

@@ -64,11 +64,24 @@ CHANGES = {
     "header renamed": ((b"nachrichtenkopf.g2g", CANARY.encode()),),
     "namespace": ((b"/xbau/2/6", f"/xbau/{CANARY}".encode()),),
     "test": ((b" standard=", b' test="x" standard='), *PREFIX),
+    "target of an instruction": ((b"</bauherr>", f"<?{CANARY} {CANARY}?></bauherr>".encode()),),
+    "comment": ((b"</bauherr>", f"<!--{CANARY}--></bauherr>".encode()),),
+    "stylesheet": ((b"<xbau:" + ROOT, f'<?xml-stylesheet href="{CANARY}.xsl"?><xbau:'.encode() + ROOT),),
+    "attributes of a schema": (
+        (b" standard=", f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{CANARY} {CANARY}" standard='.encode()),
+    ),
+    "address of a namespace inside": ((b"</bauherr>", f'<a xmlns="urn:{CANARY}"/></bauherr>'.encode()),),
+    "language": ((b" standard=", f' xml:lang="{CANARY}" xml:id="{CANARY}" standard='.encode()),),
+    "broken inside": ((b"</bauherr>", f"<{CANARY}></bauherr>".encode()),),
+    "entity": ((b"</bauherr>", f"&{CANARY};</bauherr>".encode()),),
+    "unknown prefix": ((b"</bauherr>", f"<{CANARY}:a/></bauherr>".encode()),),
+    "attribute twice": ((b"</bauherr>", f'<a {CANARY}="1" {CANARY}="2"/></bauherr>'.encode()),),
     "part of the header renamed": ((b"nachrichtenUUID", CANARY.encode()),),
 }
 
 
-TAKEN = {"no schema": {"prefix", "elements and attributes", "root with a number", "all"}, "roots": {"prefix", "elements and attributes"}}
+INSIDE = {"prefix", "elements and attributes", "comment", "attributes of a schema", "address of a namespace inside", "language"}
+TAKEN = {"no schema": INSIDE | {"root with a number", "all"}, "roots": INSIDE}
 
 
 @pytest.mark.parametrize("name", CHANGES)
