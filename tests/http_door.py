@@ -31,6 +31,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         for _ in range(2):
             await send({"type": f"{(await receive())['type']}.complete"})
         return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
     if scope["path"] == "/large":
         await _answer(send, 200, b"x" * 8_000_000)
     elif scope["method"] == "POST":

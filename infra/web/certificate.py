@@ -17,7 +17,7 @@ from schemas.errors import UsageError
 
 log = structlog.get_logger()
 
-_LOOK_S: Final = 5.0
+_LOOK_S: Final = 2.0
 _SOON: Final = timedelta(days=14)
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: those with forward secrecy; those of 1.3 all have it."""

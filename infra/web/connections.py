@@ -85,7 +85,9 @@ def count_closed(reason: str) -> None:
 
 
 class Connections:
-    """The connections of one port. Waiting are those that have not sent a complete request since they came, or since their last answer."""
+    """The connections of one port. Waiting are those whose turn it is: they have not sent a complete request since they came or since their last
+    answer, or do not read the answer.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -167,10 +169,11 @@ class Connections:
         self._wait(connection, Phase.DRAIN, self.limits.drain_s)
 
     def writes(self, connection: Connection, *, blocked: bool) -> None:
-        """The caller does not read what is written, or does again."""
-        if connection.phase in (Phase.ANSWER, Phase.WRITE):
-            phase, seconds = (Phase.WRITE, self.limits.write_s) if blocked else (Phase.ANSWER, math.inf)
-            self._time(connection, phase, seconds)
+        """The caller does not read what is written, so that it is his turn; or does again."""
+        if blocked and connection.phase is Phase.ANSWER:
+            self._wait(connection, Phase.WRITE, self.limits.write_s)
+        elif not blocked and connection.phase is Phase.WRITE:
+            self.has_request(connection)
 
     def _wait(self, connection: Connection, phase: Phase, seconds: float) -> None:
         if connection in self._open:

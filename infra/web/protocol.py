@@ -215,6 +215,11 @@ class StrictProtocol(HttpToolsProtocol):
         if not self._deaf and not self.pipeline:
             self._connections.answered(self._connection)
 
+    def shutdown(self) -> None:
+        """The process ends: what is being answered is the last request."""
+        self._keep_alive = False
+        super().shutdown()
+
     # --- the end
 
     def _refuse(self, error: Rejected) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from infra.web.connections import peer_of
 from tests.http_door import Served, closed_after_s, everything, served
 
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+SLOW = WHOLE.replace(b"/", b"/slow", 1)
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\n%sTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
 
@@ -49,33 +51,67 @@ def test_many_who_wait_keep_nobody_out(tmp_path: Path, sent: bytes) -> None:
 
 
 def test_who_is_answered_makes_no_room(tmp_path: Path) -> None:
-    """Callers whose large answer is under way stay when others come who wait; of those the oldest go."""
+    """Callers who wait for us stay when others come for whom we wait; of those the oldest go."""
     with served(tmp_path, connections=8, per_peer=8) as door, contextlib.ExitStack() as open_ones:
         busy = [open_ones.enter_context(door.connect()) for _ in range(4)]
         for caller in busy:
-            caller.sendall(WHOLE.replace(b"/", b"/large", 1))
-            assert caller.recv(1)
+            caller.sendall(SLOW)
+        time.sleep(0.1)
         waiting = [open_ones.enter_context(door.connect()) for _ in range(8)]
-        assert [closed_after_s(caller) < 1 for caller in waiting[:4]] == [True] * 4
-        for caller in waiting[4:]:
-            caller.sendall(WHOLE)
-            assert caller.recv(8) == b"HTTP/1.1"
-        for caller in busy:
-            caller.settimeout(0.5)
-            assert len(everything(caller)[0]) > 8_000_000
+        assert [closed_after_s(caller) < 0.5 for caller in waiting[:4]] == [True] * 4
+        for caller in (*waiting[4:], *busy):
+            caller.sendall(WHOLE if caller in waiting else b"")
+            assert caller.recv(15) == b"HTTP/1.1 200 OK"
 
 
 def test_where_all_are_answered_a_new_one_is_turned_away(tmp_path: Path) -> None:
-    """With no room and nobody who waits the newcomer is closed at once, and gets in when there is room again."""
+    """With no room and nobody for whom we wait the newcomer is closed at once, and gets in when there is room again."""
     with served(tmp_path, connections=2, per_peer=2) as door, door.connect() as one, door.connect() as other:
-        for caller in (one, other):
-            caller.sendall(WHOLE.replace(b"/", b"/large", 1))
-            assert caller.recv(1)
+        one.sendall(SLOW)
+        other.sendall(SLOW)
+        time.sleep(0.1)
         with door.connect() as third:
-            assert closed_after_s(third) < 1
-        one.close()
-        time.sleep(0.2)
+            assert closed_after_s(third) < 0.5
+        assert one.recv(15) == b"HTTP/1.1 200 OK"
         assert door.works()
+
+
+def test_who_does_not_read_makes_room(tmp_path: Path) -> None:
+    """Callers who ask for much and do not read it take no place from one who comes."""
+    with served(tmp_path, connections=8, per_peer=8) as door, contextlib.ExitStack() as open_ones:
+        for _ in range(8):
+            open_ones.enter_context(door.connect()).sendall(WHOLE.replace(b"/", b"/large", 1))
+        time.sleep(0.2)
+        assert [door.works() for _ in range(3)] == [True] * 3
+
+
+def test_a_process_that_ends_answers_first(tmp_path: Path) -> None:
+    """SIGTERM closes those who are idle at once and those who are answered after that; it ends in seconds."""
+    with served(tmp_path) as door, contextlib.ExitStack() as open_ones:
+        busy = open_ones.enter_context(door.connect())
+        idle = [open_ones.enter_context(door.connect()) for _ in range(20)]
+        busy.sendall(SLOW)
+        time.sleep(0.2)
+        door.process.terminate()
+        assert [closed_after_s(caller) < 2 for caller in idle] == [True] * 20
+        answer, closed = everything(busy)
+        assert (answer[:15], closed) == (b"HTTP/1.1 200 OK", True)
+        door.process.wait(3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+def test_who_counts_as_one(one: str, other: str, same: bool) -> None:
+    """An address of IPv4, however it is written, and a /64 of IPv6."""
+    assert (peer_of(one) == peer_of(other)) == same
 
 
 def test_a_head_has_to_come_in_time(quick: Served) -> None:
