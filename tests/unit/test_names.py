@@ -68,7 +68,10 @@ CHANGES = {
     "comment": ((b"</bauherr>", f"<!--{CANARY}--></bauherr>".encode()),),
     "stylesheet": ((b"<xbau:" + ROOT, f'<?xml-stylesheet href="{CANARY}.xsl"?><xbau:'.encode() + ROOT),),
     "attributes of a schema": (
-        (b" standard=", f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{CANARY} {CANARY}" standard='.encode()),
+        (
+            b" standard=",
+            f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{CANARY} {CANARY}" standard='.encode(),
+        ),
     ),
     "address of a namespace inside": ((b"</bauherr>", f'<a xmlns="urn:{CANARY}"/></bauherr>'.encode()),),
     "language": ((b" standard=", f' xml:lang="{CANARY}" xml:id="{CANARY}" standard='.encode()),),
