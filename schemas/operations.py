@@ -28,6 +28,8 @@ class OperatorAction(StrEnum):
     REVEAL = "reveal"
     OFFSET_RESET = "offset-reset"
     REPUBLISH = "republish"
+    CASE_GRANT = "case-grant"
+    CASE_REVOKE = "case-revoke"
 
 
 class Operation(BaseModel):
@@ -48,6 +50,10 @@ class Operation(BaseModel):
     fingerprint: str | None = None
     count: int | None = None
     """How many dead letters, or submissions, it is about."""
+    case: str | None = None
+    """The key of a case that is granted, or no more."""
+    portal: str | None = None
+    """The portal to which it is."""
     offsets: dict[str, int] | None = None
     """After an offset reset: by `topic/partition` the offset at which the office goes on."""
 

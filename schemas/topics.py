@@ -94,7 +94,7 @@ def recorded(offices: Iterable[str]) -> list[str]:
 def of_office(office: str) -> list[Topic]:
     """The three topics of one office."""
     return [
-        Topic(submissions(office), "case id", "submission message (XML)", 30 * DAY_MS),
+        Topic(submissions(office), "key of the case", "submission message (XML)", 30 * DAY_MS),
         _of_copies(retry(office), "the same record, parked; only this adapter reads it", RETRY_DAYS),
         _of_copies(deadletters(office), "the same record with its error headers", DEADLETTER_DAYS),
     ]
@@ -107,12 +107,12 @@ def submission_limit_bytes(office: str) -> int:
 
 
 def _of_copies(name: str, content: str, days: int) -> Topic:
-    return Topic(name, "case id", content, days * DAY_MS, 2 * MIB, times=ORIGINAL)
+    return Topic(name, "key of the case", content, days * DAY_MS, 2 * MIB, times=ORIGINAL)
 
 
 def of_city(city: str) -> list[Topic]:
     """The topics that a city has once."""
-    return [Topic(events(city), "case id", "status events (JSON CloudEvents)", 90 * DAY_MS)]
+    return [Topic(events(city), "key of the case", "status events (JSON CloudEvents)", 90 * DAY_MS)]
 
 
 def of_bus() -> list[Topic]:

@@ -15,6 +15,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from stadtbus.commands.adapter import adapter_app
+from stadtbus.commands.cases import cases_app
 from stadtbus.commands.catalogue import catalogue_app
 from stadtbus.commands.config import config_app
 from stadtbus.commands.deadletters import deadletters_app
@@ -58,6 +59,7 @@ app.add_typer(catalogue_app, name="catalogue", rich_help_panel=CITY_IT)
 app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
+app.add_typer(cases_app, name="cases", rich_help_panel=OPERATORS)
 app.add_typer(outbox_app, name="outbox", rich_help_panel=OPERATORS)
 
 

@@ -57,6 +57,19 @@ MAPPING_MISSING = Problem(
     "Only what a mapping makes can be recorded and compared; `stadtbus adapter try` shows what the back office gets.",
 )
 ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
+# --- cases
+CASE_UNKNOWN = Problem(
+    "case-unknown",
+    "This portal has no such case at this office",
+    "Give the id of the case as the portal names it, and the office; `stadtbus trace` shows where a submission went, and by whom.",
+    404,
+    exit_code=1,
+)
+CASE_NOT_GRANTED = Problem(
+    "case-not-granted",
+    "The case cannot be granted to this portal",
+    "The detail says why. A portal writes into a granted case under the id that its owner gave it, and needs rights at the office.",
+)
 # --- dead letters and offsets
 DEADLETTER_UNKNOWN = Problem(
     "dead-letter-unknown",
