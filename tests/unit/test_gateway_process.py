@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import certificates
 from tests.calls import VALID
 from tests.gateway import PORTALS, TOKENS, XML, register_of
 from tests.kafka_service import free_port
@@ -36,26 +39,26 @@ class Running:
         """Ask for a page."""
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=3)
 
-    def submit(self) -> int:
-        """Hand in a message; the status."""
+    def submit(self, trust: ssl.SSLContext | None = None) -> int:
+        """Hand in a message, in clear text or with trust in a certificate; the status."""
         headers = {"Authorization": f"Bearer {TOKENS['portal']}", "Content-Type": XML}
-        return httpx.post(f"http://127.0.0.1:{self.port}/v1/submissions", content=VALID, headers=headers, timeout=5).status_code
+        url = f"{'http' if trust is None else 'https'}://127.0.0.1:{self.port}/v1/submissions"
+        return httpx.post(url, content=VALID, headers=headers, timeout=5, verify=trust or True).status_code
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """It has started when this returns."""
-    folder = tmp_path_factory.mktemp("gateway")
+@contextlib.contextmanager
+def started(folder: Path, **more: str) -> Iterator[Running]:
+    """It has started when this returns; `more` are variables of its environment."""
     port, operator_port = free_port(1), free_port(1)
+    register_of(folder / "portals", PORTALS)
     environment = os.environ | {
         "STADTBUS_GATEWAY__PORTALS": str(folder / "portals"),
         "STADTBUS_STORES__FOLDER": str(folder / "stores"),
         "STADTBUS_KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port(1)}",
     }
-    register_of(folder / "portals", PORTALS)
     command = f"ulimit -n 200; exec {sys.executable} -m stadtbus run gateway --port {port} --operator-port {operator_port}"
     with (folder / "log").open("wb") as log, contextlib.ExitStack() as ended:
-        process = subprocess.Popen(["bash", "-c", command], stderr=log, cwd=ROOT, env=environment)
+        process = subprocess.Popen(["bash", "-c", command], stderr=log, cwd=ROOT, env=environment | more)
         ended.callback(process.wait, 20)
         ended.callback(process.terminate)
         one = Running(port, operator_port, folder / "log", process)
@@ -63,12 +66,19 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for most tests."""
+    with started(tmp_path_factory.mktemp("gateway")) as one:
+        yield one
+
+
 def _wait_for(running: Running) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while True:
         assert running.process.poll() is None, running.log.read_text()
         with contextlib.suppress(httpx.HTTPError):
-            if running.get(running.port, "/livez").is_success:
+            if running.get(running.operator_port, "/livez").is_success:
                 return
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
@@ -144,3 +154,28 @@ def test_a_message_too_large_is_answered(running: Running) -> None:
     headers = {"Authorization": f"Bearer {TOKENS['portal']}", "Content-Type": XML}
     answer = httpx.post(f"http://127.0.0.1:{running.port}/v1/submissions", content=b"x" * 2_000_000, headers=headers, timeout=5)
     assert (answer.status_code, answer.json()["code"]) == (413, "message-too-large")
+
+
+def test_portals_call_by_tls_and_certificates_change(tmp_path: Path) -> None:
+    """Without a restart: new files are served, files that do not fit are told at the operators' port, and submissions are accepted all the time."""
+    files = certificates.write(tmp_path, "served")
+    variables = dict(zip(("STADTBUS_HTTP__TLS__CERTIFICATE", "STADTBUS_HTTP__TLS__KEY"), map(str, files), strict=True))
+    with started(tmp_path, **variables) as running:
+        new = certificates.write(tmp_path, "new")
+        for source, target in zip(new, files, strict=True):
+            shutil.copy(source, target)
+        trust = ssl.create_default_context(cafile=new[0])
+        _until(lambda: running.submit(trust) == 202)
+        shutil.copy(certificates.write(tmp_path, "another")[1], files[1])
+        _until(lambda: "certificate: the files have changed" in running.get(running.operator_port, "/readyz").text)
+        assert running.submit(trust) == 202
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 15
+    while True:
+        with contextlib.suppress(httpx.ConnectError):  # the certificate is another one
+            if is_so():
+                return
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
