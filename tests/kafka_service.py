@@ -18,9 +18,10 @@ from pathlib import Path
 
 from infra.kafka.jars import java, kafka_version
 from infra.kafka.local import LocalKafka, views
-from infra.kafka.local_settings import CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, cluster_settings
+from infra.kafka.local_settings import BROKERS_OFFSET, CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, cluster_settings
 from infra.settings import KafkaSettings
 from schemas.errors import UsageError
+from stadtbus.local.system import Logins
 
 GIVEN = "STADTBUS_KAFKA__BOOTSTRAP"
 IN_CONTAINER = {
@@ -37,33 +38,46 @@ SHARE, SPAN = 2_000, 1_200
 """How many ports a run of tests has, and how far those of one system or cluster lie apart at most."""
 
 
+def is_secure() -> bool:
+    """Whether the tests run on brokers with TLS, users and rights; `KAFKA=plain make test` has them run on plain ones."""
+    return os.environ.get("KAFKA", "secure") != "plain" and GIVEN not in os.environ and _has_java()
+
+
 def description() -> str:
     """Which Kafka will serve, in a line for the head of the test report."""
     if given := os.environ.get(GIVEN):
         return f"{given} ({GIVEN})"
+    if is_secure():
+        return f"local process (Apache Kafka {kafka_version()}, secure; KAFKA=plain for one without)"
     if engine_answers():
         return f"container (Apache Kafka {kafka_version()})"
+    if not _has_java():
+        return "none, tests that need one are skipped (no Java, and no Docker engine answers)"
+    return f"local process (Apache Kafka {kafka_version()}, plain)"
+
+
+def _has_java() -> bool:
     try:
         java()
-    except UsageError as error:
-        return f"none, tests that need one are skipped ({error})"
-    return f"local process (Apache Kafka {kafka_version()}, no Docker engine answers)"
+    except UsageError:
+        return False
+    return True
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """A Kafka for as long as the block lasts, by its bootstrap addresses. Raises UsageError where none can be had."""
+def served() -> Iterator[Logins]:
+    """A Kafka for as long as the block lasts, by how one gets in. Raises UsageError where none can be had."""
     if given := os.environ.get(GIVEN):
-        yield given
-    elif engine_answers():
+        yield lambda _: KafkaSettings(bootstrap=given)
+    elif engine_answers() and not is_secure():
         with _container() as bootstrap:
-            yield bootstrap
+            yield lambda _: KafkaSettings(bootstrap=bootstrap)
     else:
         with tempfile.TemporaryDirectory(prefix="stadtbus-kafka-") as data:
-            kafka = LocalKafka(Path(data), port=free_port(1))
+            kafka = LocalKafka(Path(data), port=free_port(1), secure=is_secure())
             kafka.start(outlive=False, say=print)
             try:
-                yield kafka.bootstrap
+                yield kafka.settings
             finally:
                 kafka.stop()
 
@@ -96,7 +110,11 @@ def free_port(brokers: int) -> int:
     """A port for `LocalKafka` of this size: it and all those that follow from it are free."""
     while True:
         port = random.choice(_ports())
-        if all(_is_free(port + n + offset) for n in range(brokers) for offset in (0, DETOUR_OFFSET, DETOUR_WAY, CONTROLLER_OFFSET)):
+        if all(
+            _is_free(port + n + offset)
+            for n in range(brokers)
+            for offset in (0, DETOUR_OFFSET, DETOUR_WAY, BROKERS_OFFSET, CONTROLLER_OFFSET)
+        ):
             return port
 
 

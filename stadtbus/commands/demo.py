@@ -23,7 +23,9 @@ def demo(
 ) -> None:
     """Three portals, a real Kafka and three back offices on this machine."""
     from stadtbus.local.demo import DemoOptions, run
+    from stadtbus.settings import load
 
-    options = DemoOptions(submissions, seed, once, as_json, port_offset, keep, os.environ.get("STADTBUS_KAFKA__BOOTSTRAP"))
+    kafka = load().kafka if os.environ.get("STADTBUS_KAFKA__BOOTSTRAP") else None
+    options = DemoOptions(submissions, seed, once, as_json, port_offset, keep, kafka)
     load_quietly()
     raise typer.Exit(asyncio.run(run(options, to_people if as_json else console)))

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from infra.settings import KafkaSettings
 from producers.synthetic import messages
 from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.screen import Screen, summary
-from stadtbus.local.system import LocalSystem
+from stadtbus.local.system import LocalSystem, Logins
 
 _WAIT_LIMIT_S: Final = 300.0
 _TRICKLE_S: Final = 2.0
@@ -38,7 +39,7 @@ class DemoOptions:
     as_json: bool
     port_offset: int
     keep: Path | None
-    bootstrap: str | None
+    kafka: KafkaSettings | None
     """A running Kafka to use instead of a local one."""
 
 
@@ -52,7 +53,7 @@ async def run(options: DemoOptions, console: Console) -> int:
     folder = options.keep or Path(".stadtbus/demo")
     began = time.monotonic()
     system = LocalSystem(
-        folder, port_offset=options.port_offset, bootstrap=options.bootstrap, say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
+        folder, port_offset=options.port_offset, logins=_logins(options.kafka), say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
     )
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{escape(str(folder))}[/]. Ctrl-C ends it.")
@@ -66,6 +67,11 @@ async def run(options: DemoOptions, console: Console) -> int:
     finally:
         console.print("[dim]· stopping all processes[/]")
         await system.stop()
+
+
+def _logins(kafka: KafkaSettings | None) -> Logins | None:
+    """To a running Kafka all processes have the login that was named."""
+    return None if kafka is None else lambda _: kafka
 
 
 def _end_on_signals() -> None:

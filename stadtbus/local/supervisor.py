@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,8 @@ class ProcessSpec:
     name: str
     arguments: tuple[str, ...]
     ready_url: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of this process alone."""
 
 
 class Child:
@@ -45,7 +47,7 @@ class Child:
         self.restarts = 0
         # The file says everything: what the user has set for other commands must not reach these processes.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STADTBUS_")}
-        self._environment = inherited | environment | {SUPERVISED_VARIABLE: "1"}
+        self._environment = inherited | environment | dict(spec.environment) | {SUPERVISED_VARIABLE: "1"}
         self.next_environment: Mapping[str, str] = {}
         """Variables for the next start alone; the start after it goes without them."""
         self._process: asyncio.subprocess.Process | None = None

@@ -20,8 +20,11 @@ import yaml
 
 from adapters.twins.server import Twins, ports
 from adapters.twins.settings import TwinsSettings
+from infra.kafka.access_lists import grant
 from infra.kafka.admin import count_records, create_topics, missing_topics
 from infra.kafka.local import LocalKafka
+from infra.kafka.local_security import ADMIN
+from infra.kafka.rights import OPERATOR, rights, role_of
 from infra.secret_files import with_secrets
 from infra.settings import KafkaSettings, StoreSettings
 from producers.synthetic.portal import SyntheticPortal
@@ -35,6 +38,8 @@ from stadtbus.local.supervisor import ProcessSpec, Supervisor
 from stadtbus.processes import api_port_of, port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
 
+Logins = Callable[[str], KafkaSettings]
+"""How a role of `infra.kafka.rights`, or the admin, gets in to a Kafka that somebody else runs."""
 KAFKA_PORT: Final = 9092
 _TWINS: Final = TwinsSettings()
 _BROKER_LOOK_S: Final = 1.0
@@ -80,7 +85,7 @@ class LocalSystem:
         folder: Path,
         *,
         port_offset: int = 0,
-        bootstrap: str | None = None,
+        logins: Logins | None = None,
         shape: Shape | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -90,8 +95,9 @@ class LocalSystem:
         self.catalogue = catalogue.load()
         self._say = say
         self._offset = port_offset
-        self._kafka = None if bootstrap else LocalKafka(self.folder / "kafka", brokers=1, port=KAFKA_PORT + port_offset)
-        self.kafka = self._kafka_settings(bootstrap or f"127.0.0.1:{KAFKA_PORT + port_offset}")
+        self._kafka = None if logins else LocalKafka(self.folder / "kafka", brokers=1, port=KAFKA_PORT + port_offset, secure=True)
+        self._logins = logins or (self._kafka.settings if self._kafka else lambda _: KafkaSettings())
+        self.kafka = self._kafka_settings(OPERATOR)
         self.stores = StoreSettings(folder=self.folder / "stores", url=self._shape.store_url)
         self._twins = self._twins_settings()
         self._schemas = self.folder / "schemas"
@@ -102,8 +108,16 @@ class LocalSystem:
         self._http = httpx.AsyncClient(timeout=10)
         self._started = ExitStack()
 
-    def _kafka_settings(self, bootstrap: str) -> KafkaSettings:
-        return KafkaSettings(bootstrap=bootstrap, replication=self._shape.replication, session_timeout_s=_SESSION_TIMEOUT_S)
+    def _kafka_settings(self, role: str) -> KafkaSettings:
+        update = {"replication": self._shape.replication, "session_timeout_s": _SESSION_TIMEOUT_S}
+        return self._logins(role).model_copy(update=update)
+
+    def _login_of(self, process: str) -> dict[str, str]:
+        """The variables that make a process log in as its role; the file of settings has the operator's login."""
+        kafka = self._logins(role_of(process))
+        if kafka.user is None or kafka.password_file is None:
+            return {}
+        return {"STADTBUS_KAFKA__USER": kafka.user, "STADTBUS_KAFKA__PASSWORD_FILE": str(kafka.password_file)}
 
     def _twins_settings(self) -> TwinsSettings:
         return TwinsSettings(
@@ -163,7 +177,7 @@ class LocalSystem:
     def spec(self, name: str) -> ProcessSpec:
         """How to start one process by its name: an office stands for its adapter."""
         arguments = ("adapter", name) if name in self.catalogue.offices else (name,)
-        return ProcessSpec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz")
+        return ProcessSpec(name, ("run", *arguments), f"http://127.0.0.1:{port_of(self.settings, name)}/readyz", self._login_of(name))
 
     async def start(self, *, fresh: bool) -> None:
         """Start Kafka, create topics, start twins and processes; returns when all work.
@@ -183,6 +197,8 @@ class LocalSystem:
             self._started.callback(self._kafka.stop)
             await asyncio.to_thread(self._kafka.start, outlive=False, say=self._say)
         self._say("creating topics")
+        if (admin := self._logins(ADMIN)).user == ADMIN:  # a local one, with users of ours
+            await grant(admin, rights(self.catalogue.offices))
         wanted = topics.all_topics(self.catalogue.offices)
         await create_topics(self.kafka, await missing_topics(self.kafka, wanted))
         if await count_records(self.kafka, [topics.submissions(office) for office in self.catalogue.offices]):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.kafka.admin import connected
+from infra.kafka.clients import connection_options
 from schemas import topics
 from schemas.headers import Header
 from tests.faults import judge
@@ -60,7 +61,7 @@ class Records:
         names = [topics.deadletters(office) for office in OFFICES] + [topics.events(office.partition(".")[0]) for office in OFFICES]
         self._partitions = [TopicPartition(name, number) for name in names for number in range(topics.PARTITIONS)]
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=world.kafka.bootstrap, client_id="checker", metadata_max_age_ms=5_000, request_timeout_ms=5_000
+            **connection_options(world.kafka) | {"metadata_max_age_ms": 5_000}, client_id="checker", request_timeout_ms=5_000
         )  # fmt: skip
 
     async def begin(self) -> None:
@@ -94,7 +95,7 @@ class Records:
     async def read(self, topic: str, partition: int, offset: int) -> Any:
         """One record."""
         there = TopicPartition(topic, partition)
-        async with AIOKafkaConsumer(bootstrap_servers=self._world.kafka.bootstrap) as consumer:
+        async with AIOKafkaConsumer(**connection_options(self._world.kafka)) as consumer:
             consumer.assign([there])
             consumer.seek(there, offset)
             return await asyncio.wait_for(consumer.getone(), 10)
@@ -156,7 +157,7 @@ class Checker:
             for name in (topics.submissions(office), f"{office}.retry")
             for number in range(topics.PARTITIONS)
         ]
-        async with AIOKafkaConsumer(bootstrap_servers=self._world.kafka.bootstrap) as consumer:
+        async with AIOKafkaConsumer(**connection_options(self._world.kafka)) as consumer:
             ends, starts = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
         known: dict[TopicPartition, int] = {partition: at.offset for offsets in committed for partition, at in offsets.items()}
         behind = (ends[partition] - max(known.get(partition, 0), starts[partition]) for partition in partitions)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
+from infra.kafka.clients import connection_options
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from tests.faults.sends import Forge, SendLog, SendOutcome, Sent
@@ -61,7 +62,7 @@ def _without_field(record: Outgoing) -> bytes:
 
 async def write(kafka: KafkaSettings, written: list[Poison], log: SendLog) -> list[Poison]:
     """Put them into their topics, past the lanes, and note where they are."""
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), acks="all") as producer:
         reports: list[Any] = []
         for one in written:
             log.add(one.sent)

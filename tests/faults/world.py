@@ -24,6 +24,7 @@ from infra.crashpoints import VARIABLE as CRASH_AT
 from infra.kafka.admin import connected
 from infra.kafka.local import LocalKafka
 from infra.kafka.local_settings import HOST
+from infra.kafka.login import login_options
 from infra.settings import KafkaSettings
 from schemas import topics
 from stadtbus.local.supervisor import Child, ProcessSpec
@@ -71,11 +72,11 @@ class World:
 
     def __init__(self, folder: Path, *, store_url: str | None = None, processes: Sequence[str] = ("gateway", *OFFICES)) -> None:
         self.folder = folder.absolute()
-        self.brokers = LocalKafka(self.folder / "kafka", brokers=BROKERS, port=free_port(BROKERS), detour=True)
+        self.brokers = LocalKafka(self.folder / "kafka", brokers=BROKERS, port=free_port(BROKERS), detour=True, secure=True)
         self.detour = Detour(self.brokers.detour)
         shape = Shape(BROKERS, processes, store_url, _OFFICE_SETTINGS, _ENVIRONMENT)
         self.system = LocalSystem(
-            self.folder / "system", port_offset=free_system_offset(), bootstrap=self.brokers.bootstrap, shape=shape
+            self.folder / "system", port_offset=free_system_offset(), logins=self.brokers.settings, shape=shape
         )  # fmt: skip
         self.kafka = self.system.kafka
         self.detoured = self.kafka.model_copy(update={"bootstrap": self.detour.bootstrap})
@@ -146,7 +147,7 @@ class World:
         connection = None
         try:
             async with asyncio.timeout(2):
-                connection = await create_conn(HOST, self.brokers.port_of(broker))
+                connection = await create_conn(HOST, self.brokers.port_of(broker), **login_options(self.kafka))
                 answer = await connection.send(MetadataRequest(None))
         except (KafkaError, OSError):
             return []
@@ -207,7 +208,7 @@ class World:
         first = self.system.spec(office)
         port = free_port(1)
         name = f"{office}-second"
-        second = ProcessSpec(name, (*first.arguments, "--port", str(port)), f"http://{HOST}:{port}/readyz")
+        second = ProcessSpec(name, (*first.arguments, "--port", str(port)), f"http://{HOST}:{port}/readyz", first.environment)
         await self.system.supervisor.launch([second], environment)
         await self.system.supervisor.ready([name])
         return name

@@ -10,11 +10,13 @@ import pytest
 
 from infra.kafka.jars import java
 from infra.kafka.local import LocalKafka
+from infra.kafka.local_security import ADMIN
 from infra.settings import KafkaSettings, StoreSettings
 from schemas.errors import UsageError
+from stadtbus.local.system import Logins
 from tests import kafka_service, postgresql
 from tests.delivery_model import Office as BackOffice
-from tests.kafka.helpers import settings_for
+from tests.kafka.helpers import quick
 from tests.kafka.live_office import LiveOffice
 from tests.kafka.town import Town, new_town
 
@@ -27,19 +29,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap() -> Iterator[str]:
-    """The addresses of one Kafka for the whole session; tests use topics of their own."""
+def kafka_logins() -> Iterator[Logins]:
+    """One Kafka for the whole session, by how a role gets in; tests use topics of their own."""
     try:
-        with kafka_service.served() as bootstrap:
-            yield bootstrap
+        with kafka_service.served() as logins:
+            yield logins
     except UsageError as error:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def kafka(kafka_logins: Logins) -> KafkaSettings:
+    """Settings for that Kafka, of somebody who may do everything."""
+    return quick(kafka_logins(ADMIN))
+
+
 @pytest.fixture
-async def town(kafka_bootstrap: str, tmp_path: Path) -> Town:
+async def town(kafka: KafkaSettings, tmp_path: Path) -> Town:
     """A city with one office that no other test has."""
-    return await new_town(kafka_bootstrap, tmp_path)
+    return await new_town(kafka, tmp_path)
 
 
 @pytest.fixture
@@ -62,12 +70,6 @@ def cluster(tmp_path: Path) -> Iterator[Callable[[], LocalKafka]]:
         for number in kafka.status().pids:
             kafka.kill(number, signal.SIGKILL)  # a stop in order takes seconds, and nobody will read the data again
         kafka.stop()
-
-
-@pytest.fixture
-def kafka(kafka_bootstrap: str) -> KafkaSettings:
-    """Settings for the broker of the session."""
-    return settings_for(kafka_bootstrap)
 
 
 @pytest.fixture

@@ -9,15 +9,27 @@ from collections.abc import Callable, Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from infra.kafka.admin import create_topics
+from infra.kafka.clients import connection_options
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas.topics import Topic
 
 
+def quick(kafka: KafkaSettings) -> KafkaSettings:
+    """These settings for one broker, with a session time-out that a test can wait for."""
+    return kafka.model_copy(update={"replication": 1, "session_timeout_s": 6, "rebalance_timeout_s": 30})
+
+
 def settings_for(bootstrap: str) -> KafkaSettings:
-    """Settings for one broker, with a session time-out that a test can wait for."""
-    return KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6, rebalance_timeout_s=30)
+    """Settings for one plain broker."""
+    return quick(KafkaSettings(bootstrap=bootstrap))
+
+
+def environment_of(kafka: KafkaSettings) -> dict[str, str]:
+    """The same as variables, for a process."""
+    given = kafka.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {f"STADTBUS_KAFKA__{name.upper()}": str(value) for name, value in given.items()}
 
 
 async def new_topic(kafka: KafkaSettings, suffix: str = "submissions", name: str | None = None) -> str:
@@ -36,7 +48,7 @@ async def fill(kafka: KafkaSettings, records: Iterable[Outgoing]) -> None:
 
 async def committed(kafka: KafkaSettings, group: str, topic: str) -> dict[int, int]:
     """Committed offsets of a group by partition, without those that it never committed."""
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(**connection_options(kafka), group_id=group, enable_auto_commit=False) as consumer:
         offsets = {number: await consumer.committed(TopicPartition(topic, number)) for number in range(3)}
     return {number: offset for number, offset in offsets.items() if offset}
 

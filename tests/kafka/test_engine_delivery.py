@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import codec as codecs
 
 from infra.kafka import polling
+from infra.kafka.clients import connection_options
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
 from tests.kafka.helpers import committed, eventually, fill, new_topic
@@ -90,7 +91,7 @@ async def test_strange_headers_are_no_obstacle(kafka: KafkaSettings) -> None:
     """Records with binary, null and repeated headers reach the handler unchanged, a null value does not stop the others."""
     topic = await new_topic(kafka)
     strange = [("a", b"\xff\x00"), ("b", None), ("a", b"again")]
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), acks="all") as producer:
         await producer.send_and_wait(topic, b"1", key=b"key", headers=strange)
         await producer.send_and_wait(topic, b"2", key=None, headers=strange)
     office = NotingHandler()
@@ -113,7 +114,7 @@ async def test_hot_partition_does_not_starve_others(kafka: KafkaSettings) -> Non
 async def test_partition_that_cannot_be_read_stops_no_other(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one partition that the client cannot decode the others of the office are delivered; the bad one is named, and goes on when mended."""
     topic = await new_topic(kafka)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="zstd") as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), compression_type="zstd") as producer:
         await producer.send_and_wait(topic, b"0", key=b"bad", partition=1)
     monkeypatch.setattr(codecs, "has_zstd", lambda: False)
     monkeypatch.setattr(polling, "_FIRST_PAUSE_S", 1.0)

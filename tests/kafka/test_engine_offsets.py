@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from consumers.engine.starts import LedgerPosition
 from infra import metrics
 from infra.kafka.admin import count_records, create_topics
-from infra.kafka.clients import outside
+from infra.kafka.clients import connection_options, outside
 from infra.kafka.group_offsets import look
 from infra.kafka.outgoing import Outgoing
 from infra.settings import KafkaSettings
@@ -78,7 +78,7 @@ async def test_topic_that_is_made_anew_while_it_is_read_is_noticed(kafka: KafkaS
 
 async def delete_topic(kafka: KafkaSettings, topic: str) -> None:
     """As an operator does it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     await admin.delete_topics([topic])
     await admin.close()
@@ -186,7 +186,7 @@ async def test_markers_of_transactions_are_no_loss(kafka: KafkaSettings) -> None
 
 async def transaction(kafka: KafkaSettings, topic: str, values: Sequence[bytes], *, abort: bool = False) -> None:
     """Records of case a, and a marker behind them."""
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), transactional_id=topic) as producer:
         with suppress(ZeroDivisionError):
             async with producer.transaction():
                 for value in values:
@@ -230,7 +230,7 @@ async def test_records_that_expired_unread_are_counted(kafka: KafkaSettings) -> 
 
 async def delete_before(kafka: KafkaSettings, topic: str, offset: int) -> None:
     """What retention does, at once."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
     await admin.close()

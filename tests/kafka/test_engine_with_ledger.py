@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sqlite3
 import sys
@@ -24,6 +25,7 @@ from consumers.delivery.ledger import Fenced, Ledger
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.admin import count_records
+from infra.kafka.clients import connection_options
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
 from schemas import topics
@@ -31,7 +33,7 @@ from schemas.errors import Blip, CaseNotReady, DestinationDown, Refused
 from tests import builders
 from tests.delivery_model import Office as BackOffice
 from tests.kafka import victim
-from tests.kafka.helpers import committed, eventually, fill
+from tests.kafka.helpers import committed, environment_of, eventually, fill
 from tests.kafka.live_office import LiveOffice
 from tests.kafka.noting_handler import end_of
 
@@ -169,8 +171,8 @@ async def test_killed_process_repeats_no_more_than_was_in_flight(make_office: Ca
     await one.create()
     await one.submit(1_500, cases=300)
     effects = tmp_path / "effects"
-    command = [sys.executable, "-m", "tests.kafka.victim", one.kafka.bootstrap, one.name, str(tmp_path), str(effects)]
-    process = await asyncio.create_subprocess_exec(*command)
+    command = [sys.executable, "-m", "tests.kafka.victim", one.name, str(tmp_path), str(effects)]
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment_of(one.kafka))
     await eventually(lambda: effects.exists() and effects.read_bytes().count(b"\n") > 500, 30)
     process.kill()
     await process.wait()
@@ -215,7 +217,7 @@ async def test_a_topic_that_refuses_copies_holds_up_one_case(make_office: Callab
 
 async def limit_of(kafka: KafkaSettings, topic: str, max_message_bytes: int) -> None:
     """Set a topic's largest record, as an operator does."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     try:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(max_message_bytes)})])
@@ -227,7 +229,7 @@ async def test_a_partition_that_the_other_topics_have_not(make_office: Callable[
     """A record in a partition that the office's other topics have not is delivered; copies and event go where there is a place."""
     one = make_office(BackOffice(before=[CaseNotReady("x")]))
     await one.create()
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     await admin.create_partitions({one.topics[0]: NewPartitions(6)})
     await admin.close()

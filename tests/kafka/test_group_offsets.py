@@ -7,7 +7,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from infra.kafka.clients import outside
+from infra.kafka.clients import connection_options, outside
 from infra.kafka.cluster import TopicState, topics_of
 from infra.kafka.group_offsets import GroupOffsets, look
 from infra.kafka.outgoing import Outgoing
@@ -38,7 +38,7 @@ async def told(consumer: AIOKafkaConsumer, topic: str, *, there: bool) -> dict[s
 async def test_what_waits_behind_an_open_transaction_waits(kafka: KafkaSettings) -> None:
     """While somebody's transaction is open, all records count as waiting, and it is known that they cannot be read."""
     topic = await new_topic(kafka)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic)
+    producer = AIOKafkaProducer(**connection_options(kafka), transactional_id=topic)
     await producer.start()
     async with producer.transaction():
         await producer.send_and_wait(topic, b"x", key=b"k", partition=0)
@@ -55,7 +55,7 @@ async def test_what_was_deleted_before_anybody_came_is_counted(kafka: KafkaSetti
     """Records that are gone before a group has ever committed are lost, as are those that it had not passed; a new topic has lost none."""
     topic = await new_topic(kafka)
     await fill(kafka, [Outgoing(topic, b"k", b"x", partition=0)] * 5)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     group, first = await seen(kafka, topic)
     assert group.expired(first) == 0
@@ -68,7 +68,7 @@ async def test_what_was_deleted_before_anybody_came_is_counted(kafka: KafkaSetti
 async def test_topic_that_is_made_anew_has_another_id(kafka: KafkaSettings) -> None:
     """Under one name two topics are told apart; one that is not there is not in the answer."""
     topic = await new_topic(kafka)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
     await admin.start()
     async with outside(kafka, "test") as consumer:
         before = await told(consumer, topic, there=True)

@@ -26,7 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from infra.kafka.clients import outside
+from infra.kafka.clients import connection_options, outside
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.jars import java
 from producers.synthetic import messages
@@ -106,7 +106,7 @@ class Bus:
 
     async def admin(self, do: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
         """What an operator's own tools do to the cluster."""
-        client = AIOKafkaAdminClient(bootstrap_servers=self.system.kafka.bootstrap)
+        client = AIOKafkaAdminClient(**connection_options(self.system.kafka))
         await client.start()
         try:
             await do(client)
@@ -214,9 +214,7 @@ def test_open_transaction(loop: asyncio.Runner, bus: Bus) -> None:
     """What waits behind a transaction that a foreign tool has left open is named, with that cause, and delivered when it ends."""
 
     async def run() -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=bus.system.kafka.bootstrap, transactional_id="foreign", transaction_timeout_ms=600_000
-        )
+        producer = AIOKafkaProducer(**connection_options(bus.system.kafka), transactional_id="foreign", transaction_timeout_ms=600_000)
         await producer.start()
         await producer.begin_transaction()
         for number in range(3):

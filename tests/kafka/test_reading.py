@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from infra.kafka.admin import connected
+from infra.kafka.clients import connection_options
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import RecordFetcher, looking, read_all
 from infra.settings import KafkaSettings
@@ -19,7 +20,7 @@ async def test_markers_of_transactions_at_the_end_are_passed(kafka: KafkaSetting
     """A topic that ends with what a foreign transaction has left, committed or aborted, is read to its end, and all of it is counted."""
     topic = await new_topic(kafka)
     await fill(kafka, [Outgoing(topic, b"k", b"ours", partition=number) for number in range(2)])
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), transactional_id=topic) as producer:
         async with producer.transaction():
             await producer.send_and_wait(topic, b"committed", partition=0)
         for number in (1, 2):

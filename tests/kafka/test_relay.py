@@ -16,6 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.kafka import sender
 from infra.kafka.admin import connected, count_records, create_topics
+from infra.kafka.clients import connection_options
 from infra.kafka.outgoing import size_bytes
 from infra.settings import KafkaSettings, StoreSettings
 from producers.intake.publishable import require_publishable
@@ -26,7 +27,7 @@ from schemas import topics
 from schemas.errors import Rejected
 from schemas.headers import Header
 from tests import builders, outboxes
-from tests.kafka.helpers import eventually, settings_for
+from tests.kafka.helpers import eventually
 
 
 @pytest.fixture
@@ -68,10 +69,9 @@ async def create(kafka: KafkaSettings, office: str) -> None:
     await create_topics(kafka, topics.of_office(office))
 
 
-async def test_office_without_topic_holds_up_nobody(kafka_bootstrap: str, box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_office_without_topic_holds_up_nobody(kafka: KafkaSettings, box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one office's topic does not exist another's submissions get through, each once; then the first one's follow."""
     monkeypatch.setattr(sender, "SEND_TIMEOUT_S", 2)
-    kafka = settings_for(kafka_bootstrap)
     sick, well = new_office(), new_office()
     await create(kafka, well)
     await accept(box, sick, 5)
@@ -97,9 +97,8 @@ async def test_kafka_away_at_start(box: Outbox) -> None:
     await stop(task)
 
 
-async def test_restart_goes_on_where_it_was(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_restart_goes_on_where_it_was(kafka: KafkaSettings, box: Outbox) -> None:
     """A lane that is stopped and begun again sends what is left, and what came meanwhile."""
-    kafka = settings_for(kafka_bootstrap)
     office = new_office()
     await create(kafka, office)
     for _ in range(3):
@@ -111,9 +110,8 @@ async def test_restart_goes_on_where_it_was(kafka_bootstrap: str, box: Outbox) -
 
 
 @pytest.mark.parametrize("partitions", [1, 6])
-async def test_relay_takes_topics_as_they_are(kafka_bootstrap: str, box: Outbox, partitions: int) -> None:
+async def test_relay_takes_topics_as_they_are(kafka: KafkaSettings, box: Outbox, partitions: int) -> None:
     """Whatever the number of partitions of a topic, everything gets there once, and what belongs to a case in its order in one of them."""
-    kafka = settings_for(kafka_bootstrap)
     office = new_office()
     await create_topics(kafka, [replace(topic, partitions=partitions) for topic in topics.of_office(office)])
     cases = [uuid4() for _ in range(8)]
@@ -129,9 +127,8 @@ async def test_relay_takes_topics_as_they_are(kafka_bootstrap: str, box: Outbox,
         assert len({record.partition for record in of_cases[case]}) == 1
 
 
-async def test_topic_that_refuses_a_record_takes_the_others(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_topic_that_refuses_a_record_takes_the_others(kafka: KafkaSettings, box: Outbox) -> None:
     """What is too large for the topic waits with the rest of its case, named; everything else goes on; mended, all follow in order."""
-    kafka = settings_for(kafka_bootstrap)
     office, case = new_office(), uuid4()
     await create(kafka, office)
     await alter(kafka, topics.submissions(office), {"max.message.bytes": "2000"})
@@ -150,9 +147,8 @@ async def test_topic_that_refuses_a_record_takes_the_others(kafka_bootstrap: str
     assert [record.value[:1] for record in found if record.key == outboxes.key(box, case)] == [b"0", b"2"]
 
 
-async def test_the_largest_that_intake_takes_is_published(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_the_largest_that_intake_takes_is_published(kafka: KafkaSettings, box: Outbox) -> None:
     """A record that fits to the byte gets to a topic as the plan has it; one byte more is refused at intake, and Kafka refuses it too."""
-    kafka = settings_for(kafka_bootstrap)
     office = new_office()
     await create(kafka, office)
     room = topics.submission_limit_bytes(office) - size_bytes(likeness_of(candidate_for(office, bytes(1_000_000))))
@@ -184,7 +180,7 @@ async def accept_one(box: Outbox, office: str, case: UUID, content: bytes) -> No
 async def everything(kafka: KafkaSettings, topic: str, partitions: int) -> list[Any]:
     """All records of a topic, each partition in its order."""
     found: list[Any] = []
-    client = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    client = AIOKafkaConsumer(**connection_options(kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     async with client as consumer, asyncio.timeout(30):
         consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
         ends = await consumer.end_offsets(list(consumer.assignment()))

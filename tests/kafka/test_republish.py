@@ -33,7 +33,7 @@ from schemas.operations import OperatorAction
 from stadtbus import republish
 from stadtbus.republish import LostSubmissions
 from tests import builders
-from tests.kafka.helpers import fill, settings_for
+from tests.kafka.helpers import fill
 
 ACCEPTED_AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
@@ -105,9 +105,8 @@ async def look(kafka: KafkaSettings, box: Outbox, office: str) -> LostSubmission
                 await asyncio.sleep(0.2)
 
 
-async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_what_is_lost_is_sent_again_once(kafka: KafkaSettings, box: Outbox) -> None:
     """What retention has taken unread goes again under its own id, once and on record; what waits or has come to an end does not."""
-    kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     lost = await accept(box, office, 7)
     await relayed(box, kafka, office)
@@ -134,9 +133,8 @@ async def test_what_is_lost_is_sent_again_once(kafka_bootstrap: str, box: Outbox
     assert [(one.actor, one.action, one.count) for one in noted] == [("op", OperatorAction.REPUBLISH, 4)]
 
 
-async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_what_was_parked_is_parked_again(kafka: KafkaSettings, box: Outbox) -> None:
     """What the office had set aside, and whose copy is gone, goes into the retry topic again, as a copy of what the office had read."""
-    kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     parked, plain = await accept(box, office, 2)
     await relayed(box, kafka, office)
@@ -158,9 +156,8 @@ async def test_what_was_parked_is_parked_again(kafka_bootstrap: str, box: Outbox
     assert (await look(kafka, box, office)).submissions == []
 
 
-async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_dead_letters_that_are_gone_lie_there_again(kafka: KafkaSettings, box: Outbox) -> None:
     """A dead letter that Kafka has lost lies there again, as one that waits for a person who looks; nobody is handed anything."""
-    kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     (dead,) = await accept(box, office, 1)
     await relayed(box, kafka, office)
@@ -177,9 +174,8 @@ async def test_dead_letters_that_are_gone_lie_there_again(kafka_bootstrap: str, 
     assert (await look(kafka, box, office)).submissions == []
 
 
-async def test_topic_made_anew_is_no_proof(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_topic_made_anew_is_no_proof(kafka: KafkaSettings, box: Outbox) -> None:
     """Where a topic was deleted and made anew, other records at the same offsets and a group's old offsets hide no loss."""
-    kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     lost = await accept(box, office, 12)
     await relayed(box, kafka, office)
@@ -194,9 +190,8 @@ async def test_topic_made_anew_is_no_proof(kafka_bootstrap: str, box: Outbox) ->
     assert ({one.id for one in found.submissions}, found.waiting) == (set(lost), len(others))
 
 
-async def test_what_is_confirmed_meanwhile_stays(kafka_bootstrap: str, box: Outbox) -> None:
+async def test_what_is_confirmed_meanwhile_stays(kafka: KafkaSettings, box: Outbox) -> None:
     """A delivery that the status feed hears of between looking and doing is not undone: its content is gone, and nothing is to be sent."""
-    kafka = settings_for(kafka_bootstrap)
     office = await new_office(kafka)
     first, second = await accept(box, office, 2)
     await relayed(box, kafka, office)

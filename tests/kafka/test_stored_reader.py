@@ -17,13 +17,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from infra import metrics
 from infra.kafka import polling
 from infra.kafka.admin import connected
-from infra.kafka.clients import outside
+from infra.kafka.clients import connection_options, outside
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.sink import Sink, Tables, UnreadableRecord
 from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
-from tests.kafka.helpers import committed, eventually, fill, new_topic, settings_for
+from tests.kafka.helpers import committed, eventually, fill, new_topic
 
 metadata = sa.MetaData()
 tables = Tables.on(metadata)
@@ -67,9 +67,8 @@ def records(topic: str, wanted: range) -> list[Outgoing]:
     return [Outgoing(topic, str(number % 50).encode(), str(number).encode()) for number in wanted]
 
 
-async def test_each_record_counts_once_across_restarts(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_each_record_counts_once_across_restarts(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A reader that is cut off at random moments and begun again counts every record exactly once."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, range(5_000)))
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -85,9 +84,8 @@ async def test_each_record_counts_once_across_restarts(kafka_bootstrap: str, tmp
     store.close()
 
 
-async def test_each_record_counts_once_while_partitions_move(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_each_record_counts_once_while_partitions_move(kafka: KafkaSettings, tmp_path: Path) -> None:
     """Two readers that come and go share the partitions without counting anything twice."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     first = asyncio.create_task(reader(kafka, store, topic).run())
@@ -102,9 +100,8 @@ async def test_each_record_counts_once_while_partitions_move(kafka_bootstrap: st
     store.close()
 
 
-async def test_a_reader_that_was_overtaken_adds_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_a_reader_that_was_overtaken_adds_nothing(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A batch from a position that somebody else has passed is dropped whole, and reading goes on from the stored offset."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, range(300)))
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -120,9 +117,8 @@ async def test_a_reader_that_was_overtaken_adds_nothing(kafka_bootstrap: str, tm
     store.close()
 
 
-async def test_unreadable_records_are_noted_and_passed(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_unreadable_records_are_noted_and_passed(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A record that says nothing leaves a row with its place, and does not stop the others."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, [Outgoing(topic, b"k", b"1"), Outgoing(topic, b"k", b"Maier"), Outgoing(topic, b"k", b"2")])
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -134,9 +130,8 @@ async def test_unreadable_records_are_noted_and_passed(kafka_bootstrap: str, tmp
     store.close()
 
 
-async def test_unreadable_records_are_taken_up_after_an_upgrade(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_unreadable_records_are_taken_up_after_an_upgrade(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A version that can read what an earlier one could not stores it, once; what Kafka has deleted meanwhile is said to be gone."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, [Outgoing(topic, None, value, partition=0) for value in (b"gone", b"1", b"two", b"rubbish", b"4")])
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -163,9 +158,8 @@ async def test_unreadable_records_are_taken_up_after_an_upgrade(kafka_bootstrap:
     store.close()
 
 
-async def test_the_store_wins_over_kafka(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_the_store_wins_over_kafka(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A new store reads from the first record, even where the group has committed: a rebuild gives the same numbers."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, range(200)))
     for name in ("first", "rebuilt"):
@@ -180,10 +174,9 @@ async def test_the_store_wins_over_kafka(kafka_bootstrap: str, tmp_path: Path) -
 
 
 async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
-    kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the store fails at the moment of assignment, reading ends with that error instead of leaving partitions out."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     sick = reader(kafka, store, topic)
@@ -197,9 +190,8 @@ async def test_trouble_while_partitions_are_assigned_is_not_forgotten(
     store.close()
 
 
-async def test_log_that_is_shorter_is_read_from_its_first_record(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_log_that_is_shorter_is_read_from_its_first_record(kafka: KafkaSettings, tmp_path: Path) -> None:
     """A topic that ends before the stored offset is read anew and said so, instead of skipping what comes until the offset is reached."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     row = {"consumer": topic, "topic": topic, "partition": 1, "next_offset": 1000}
@@ -213,9 +205,8 @@ async def test_log_that_is_shorter_is_read_from_its_first_record(kafka_bootstrap
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-async def test_topic_that_was_made_anew_is_read_from_its_first_record(kafka_bootstrap: str, tmp_path: Path, stopped: bool) -> None:
+async def test_topic_that_was_made_anew_is_read_from_its_first_record(kafka: KafkaSettings, tmp_path: Path, stopped: bool) -> None:
     """All records of a topic that was made anew are stored, while stopped or live, also where it holds more than the old one did."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, range(60)))
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -239,9 +230,8 @@ async def test_topic_that_was_made_anew_is_read_from_its_first_record(kafka_boot
     store.close()
 
 
-async def test_log_that_was_cut_off_and_has_grown_again_is_read_anew(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_log_that_was_cut_off_and_has_grown_again_is_read_anew(kafka: KafkaSettings, tmp_path: Path) -> None:
     """When Kafka's commit is behind the store, and another record stands where the last one was read, nothing of the log is skipped."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     await fill(kafka, records(topic, range(60)))
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -273,9 +263,8 @@ async def made_again(kafka: KafkaSettings, topic: str) -> None:
     await asyncio.sleep(0.5)
 
 
-async def test_reset_of_the_group_changes_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_reset_of_the_group_changes_nothing(kafka: KafkaSettings, tmp_path: Path) -> None:
     """What somebody commits for a reader's group, forward or back, is not believed: each record counts once."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     for part in range(3):
@@ -292,16 +281,15 @@ async def test_reset_of_the_group_changes_nothing(kafka_bootstrap: str, tmp_path
     store.close()
 
 
-async def test_every_codec_of_kafka_is_read(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_every_codec_of_kafka_is_read(kafka: KafkaSettings, tmp_path: Path) -> None:
     """Whatever a producer or a topic's setting compresses with is read."""
-    kafka = settings_for(kafka_bootstrap)
     names = []
     for number, codec in enumerate(["gzip", "snappy", "lz4", "zstd"]):
         names += [by_topic := await new_topic(kafka), by_producer := await new_topic(kafka)]
         async with connected(kafka) as admin:
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, by_topic, configs={"compression.type": codec})])
         await fill(kafka, records(by_topic, range(number * 100, number * 100 + 50)))
-        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type=codec) as producer:
+        async with AIOKafkaProducer(**connection_options(kafka), compression_type=codec) as producer:
             for value in range(number * 100 + 50, number * 100 + 100):
                 await producer.send(by_producer, str(value).encode(), partition=value % 3)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
@@ -312,12 +300,11 @@ async def test_every_codec_of_kafka_is_read(kafka_bootstrap: str, tmp_path: Path
     store.close()
 
 
-async def test_partition_that_cannot_be_read_stops_no_other(kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_partition_that_cannot_be_read_stops_no_other(kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one partition that the client cannot decode all others are stored; the bad one is named, and taken up again when it is mended."""
-    kafka = settings_for(kafka_bootstrap)
     topic, other = await new_topic(kafka), await new_topic(kafka)
     await fill(kafka, [Outgoing(topic, b"k", str(number).encode(), partition=1) for number in range(10)])
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="zstd") as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), compression_type="zstd") as producer:
         await producer.send_and_wait(topic, b"10", partition=1)
     monkeypatch.setattr(codecs, "has_zstd", lambda: False)
     monkeypatch.setattr(polling, "_FIRST_PAUSE_S", 1.0)
@@ -336,13 +323,12 @@ async def test_partition_that_cannot_be_read_stops_no_other(kafka_bootstrap: str
     store.close()
 
 
-async def test_markers_of_transactions_are_passed(kafka_bootstrap: str, tmp_path: Path) -> None:
+async def test_markers_of_transactions_are_passed(kafka: KafkaSettings, tmp_path: Path) -> None:
     """What transactions leave in the log is no loss, and is committed, so that a group that has read everything shows no lag."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await new_topic(kafka)
     store = Store(StoreSettings(folder=tmp_path), "counts", metadata)
     task = asyncio.create_task(reader(kafka, store, topic).run())
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer:
+    async with AIOKafkaProducer(**connection_options(kafka), transactional_id=topic) as producer:
         for number in range(2):
             async with producer.transaction():
                 await producer.send_and_wait(topic, str(number).encode(), partition=0)

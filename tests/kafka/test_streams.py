@@ -55,9 +55,9 @@ def some(topic: str, count: int) -> list[Outgoing]:
     return [Outgoing(topic, str(number).encode(), b"x", partition=number % 3) for number in range(count)]
 
 
-async def test_any_headers_reach_the_handler(kafka_bootstrap: str) -> None:
+async def test_any_headers_reach_the_handler(kafka: KafkaSettings) -> None:
     """Null and binary headers, repeated names, no value: each record is handed out and acknowledged."""
-    kafka, group = settings_for(kafka_bootstrap), f"g{uuid.uuid4().hex}"
+    group = f"g{uuid.uuid4().hex}"
     topic = await new_topic(kafka)
     strange: list[RawHeaders] = [[("x", None)], [("x", b"\xff\x00")], [("x", b"1"), ("x", b"2")], []]
     await fill(kafka, [Outgoing(topic, b"k", b"v", headers) for headers in strange])
@@ -74,9 +74,9 @@ async def test_any_headers_reach_the_handler(kafka_bootstrap: str) -> None:
     assert sum((await committed(kafka, group, topic)).values()) == 5
 
 
-async def test_what_is_not_acknowledged_comes_again(kafka_bootstrap: str) -> None:
+async def test_what_is_not_acknowledged_comes_again(kafka: KafkaSettings) -> None:
     """A member that ends while its handler works leaves the batch to the next one."""
-    kafka, group = settings_for(kafka_bootstrap), f"g{uuid.uuid4().hex}"
+    group = f"g{uuid.uuid4().hex}"
     topic = await new_topic(kafka)
     await fill(kafka, some(topic, 6))
     first: set[tuple[int, int]] = set()
@@ -98,10 +98,10 @@ async def test_what_is_not_acknowledged_comes_again(kafka_bootstrap: str) -> Non
     assert first <= second
 
 
-async def test_acknowledgement_passes_nothing_that_is_not_handled(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_acknowledgement_passes_nothing_that_is_not_handled(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a batch is under way, what is committed ends before it, in all partitions."""
     monkeypatch.setattr(streams, "_BATCH", 2)
-    kafka, group = settings_for(kafka_bootstrap), f"g{uuid.uuid4().hex}"
+    group = f"g{uuid.uuid4().hex}"
     topic = await new_topic(kafka)
     await fill(kafka, some(topic, 12))
     done: dict[int, int] = {}

@@ -22,7 +22,7 @@ from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue
 from stadtbus import observations, verdicts
 from stadtbus.local.proof import Proof, Prover
-from stadtbus.local.system import LocalSystem
+from stadtbus.local.system import LocalSystem, Logins
 from tests.kafka_service import free_system_offset
 
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
@@ -58,9 +58,9 @@ class Run:
 
 
 @asynccontextmanager
-async def running(folder: Path, bootstrap: str, seed: int) -> AsyncIterator[Run]:
+async def running(folder: Path, logins: Logins, seed: int) -> AsyncIterator[Run]:
     """A system that runs for as long as the block lasts."""
-    system = LocalSystem(folder, port_offset=free_system_offset(), bootstrap=bootstrap)
+    system = LocalSystem(folder, port_offset=free_system_offset(), logins=logins)
     try:
         await system.start(fresh=False)
         run = Run(system, seed)
@@ -78,9 +78,9 @@ def loop() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def run(loop: asyncio.Runner, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(loop: asyncio.Runner, kafka_logins: Logins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The system, started once; each test adds its submissions and the proof is over all of them."""
-    context = running(tmp_path_factory.mktemp("system"), kafka_bootstrap, seed=3)
+    context = running(tmp_path_factory.mktemp("system"), kafka_logins, seed=3)
     before = os.umask(0o077)  # as each command does
     yield loop.run(context.__aenter__())
     loop.run(context.__aexit__(None, None, None))

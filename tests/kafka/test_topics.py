@@ -20,7 +20,7 @@ from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import topics
 from schemas.topics import DAY_MS, Topic
-from tests.kafka.helpers import fill, settings_for
+from tests.kafka.helpers import fill
 
 
 async def created(kafka: KafkaSettings, **changes: Any) -> Topic:
@@ -46,16 +46,14 @@ async def found(kafka: KafkaSettings, topic: Topic, count: int) -> list[differen
     return differing
 
 
-async def test_as_created_nothing_differs(kafka_bootstrap: str) -> None:
+async def test_as_created_nothing_differs(kafka: KafkaSettings) -> None:
     """What `topics apply` creates is what `topics plan` wants."""
-    kafka = settings_for(kafka_bootstrap)
     assert await found(kafka, await created(kafka), 0) == []
 
 
 @pytest.mark.parametrize("setting", sorted(config_of(KafkaSettings(), topics.of_office("a.b")[0])))
-async def test_each_setting_is_compared_and_mended(kafka_bootstrap: str, setting: str) -> None:
+async def test_each_setting_is_compared_and_mended(kafka: KafkaSettings, setting: str) -> None:
     """Whichever setting somebody has changed is shown with both values and set again; what else is set there stays."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka)
     wrong = {
         "cleanup.policy": "compact", "compression.type": "zstd", "max.message.bytes": "500", "message.timestamp.type": "CreateTime",
@@ -72,9 +70,8 @@ async def test_each_setting_is_compared_and_mended(kafka_bootstrap: str, setting
 
 
 @pytest.mark.parametrize("retention_ms", [-1, 400 * DAY_MS])
-async def test_what_is_kept_longer_stays(kafka_bootstrap: str, retention_ms: int) -> None:
+async def test_what_is_kept_longer_stays(kafka: KafkaSettings, retention_ms: int) -> None:
     """A longer retention is shown, and not shortened: that would delete records."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka, retention_ms=retention_ms)
     (one,) = await found(kafka, topic, 1)
     assert (one.setting, one.found) == ("retention.ms", str(retention_ms))
@@ -82,9 +79,8 @@ async def test_what_is_kept_longer_stays(kafka_bootstrap: str, retention_ms: int
     assert await differences.mend(kafka, [one]) == []
 
 
-async def test_fewer_partitions_are_said(kafka_bootstrap: str) -> None:
+async def test_fewer_partitions_are_said(kafka: KafkaSettings) -> None:
     """A topic with one partition is shown, not grown, because keys would move; processes work with it and say so."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka, partitions=1)
     (one,) = await found(kafka, topic, 1)
     assert (one.setting, one.found, one.wanted) == ("partitions", "1", "3")
@@ -94,9 +90,8 @@ async def test_fewer_partitions_are_said(kafka_bootstrap: str) -> None:
     assert [(line["event"], line["topic"], line["partitions"]) for line in said] == [("topic_differs", topic.name, 1)]
 
 
-async def test_records_of_a_topic_with_one_partition(kafka_bootstrap: str) -> None:
+async def test_records_of_a_topic_with_one_partition(kafka: KafkaSettings) -> None:
     """How many partitions there are is read, not assumed, also by whoever looks into dead letters."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka, partitions=1)
     await fill(kafka, [Outgoing(topic.name, b"key", b"value")])
     records: list[Any] = []
@@ -104,9 +99,8 @@ async def test_records_of_a_topic_with_one_partition(kafka_bootstrap: str) -> No
     assert ([record.value for record in records], await count_records(kafka, [topic.name])) == ([b"value"], 1)
 
 
-async def test_more_partitions_and_fewer_copies_are_shown(kafka_bootstrap: str) -> None:
+async def test_more_partitions_and_fewer_copies_are_shown(kafka: KafkaSettings) -> None:
     """More partitions do no harm and fewer copies do; both are named with the reason why they are left."""
-    kafka = settings_for(kafka_bootstrap)
     topic = await created(kafka, partitions=6)
     differing = await found(kafka.model_copy(update={"replication": 3}), topic, 3)
     assert {(one.setting, one.found, one.wanted) for one in differing if one.why_not} == {
@@ -117,9 +111,8 @@ async def test_more_partitions_and_fewer_copies_are_shown(kafka_bootstrap: str) 
 
 
 @pytest.mark.parametrize("hours", [-40 * 24, -(56 * 365 * 24), 48])
-async def test_no_clock_of_a_sender_decides_how_long_a_record_is_kept(kafka_bootstrap: str, hours: int) -> None:
+async def test_no_clock_of_a_sender_decides_how_long_a_record_is_kept(kafka: KafkaSettings, hours: int) -> None:
     """A record of a machine whose clock is far behind, or ahead, is taken, and its time is the broker's: retention counts from there."""
-    kafka = settings_for(kafka_bootstrap)
     office = f"t{uuid.uuid4().hex[:8]}.office"
     wanted = [topics.of_office(office)[0], *topics.of_city(office.partition(".")[0])]
     await create_topics(kafka, wanted)

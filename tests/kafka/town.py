@@ -37,7 +37,7 @@ from schemas.copies import take_apart
 from schemas.errors import Refused
 from schemas.headers import CopyHeader, Header, RawHeaders, encode
 from tests import builders
-from tests.kafka.helpers import fill, settings_for
+from tests.kafka.helpers import environment_of, fill
 
 DELIVERY: Final = DeliverySettings(brake_in_a_row=10_000, brake_share=1)
 QUICK: Final = RolloutLimits(rate=10_000, wait_s=30)
@@ -146,7 +146,7 @@ class Town:
 
     async def start_command(self, *arguments: str) -> asyncio.subprocess.Process:
         environment = {
-            "STADTBUS_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
+            **environment_of(self.kafka),
             "STADTBUS_STORES__FOLDER": str(self.stores.folder),
             "STADTBUS_CATALOGUE": str(self.folder),
             "COLUMNS": "100",
@@ -156,9 +156,9 @@ class Town:
         return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment, cwd=Path(__file__).parents[2])
 
 
-async def new_town(kafka_bootstrap: str, tmp_path: Path) -> Town:
+async def new_town(kafka: KafkaSettings, tmp_path: Path) -> Town:
     """A city with one office that no other test has."""
-    kafka, name = settings_for(kafka_bootstrap), f"t{uuid.uuid4().hex[:10]}"
+    name = f"t{uuid.uuid4().hex[:10]}"
     await create_topics(kafka, [*topics.of_office(f"{name}.office"), *topics.of_city(name), *topics.of_bus()])
     folder = tmp_path / "catalogue"
     folder.mkdir()

@@ -17,8 +17,9 @@ from consumers.delivery.ledger import Ledger
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
 from infra.kafka.sender import Sender
-from infra.settings import KafkaSettings, StoreSettings
+from infra.settings import StoreSettings
 from schemas import topics
+from stadtbus.settings import load
 from tests.delivery_model import Office
 
 MAX_CONCURRENCY = 10
@@ -38,9 +39,9 @@ class Written(Office):
         return await super().deliver(document, attempt)
 
 
-async def main(bootstrap: str, office: str, stores: str, effects: str) -> None:
+async def main(office: str, stores: str, effects: str) -> None:
     """Deliver for ever."""
-    kafka = KafkaSettings(bootstrap=bootstrap, replication=1, session_timeout_s=6)
+    kafka = load().kafka
     limits = DeliverySettings()
     handler = Delivery(office, Written(Path(effects)), Ledger(StoreSettings(folder=Path(stores)), office), Sender(kafka, office), limits)
     await Engine(kafka, group=office, topics=[topics.submissions(office), topics.retry(office)], handler=handler, limits=limits).run()
