@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from infra.kafka.login import login_options
+from infra.kafka.login import hang_up, login_options
 from infra.kafka.tokens import TokenRefused
 from infra.settings import KafkaSettings
 from schemas import problems
@@ -80,7 +80,7 @@ async def _ask(settings: KafkaSettings, host: str, port: int) -> CannotTell | No
         return _named(settings, f"{host}:{port}", error)
     finally:
         if connection is not None:
-            connection.close()
+            await hang_up(connection)
     return None
 
 

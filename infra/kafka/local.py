@@ -32,7 +32,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from infra.kafka.jars import jars, java, locked, of_java
 from infra.kafka.local_security import ADMIN, BROKER, LocalSecurity, write_private
 from infra.kafka.local_settings import BROKERS_OFFSET, CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY, HOST, broker_settings, secured
-from infra.kafka.login import login_options
+from infra.kafka.login import hang_up, login_options
 from infra.kafka.pids import send, started, wait_for_end
 from infra.private_files import keep_private
 from infra.settings import KafkaSettings
@@ -370,5 +370,5 @@ async def _view(address: str, options: dict[str, Any]) -> frozenset[int]:
         return frozenset()
     finally:
         if connection:
-            connection.close()
+            await hang_up(connection)
     return frozenset(broker[0] for broker in metadata.brokers)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
+
+from aiokafka.conn import AIOKafkaConnection
 
 from infra.kafka.certificates import context_of
 from infra.kafka.tokens import Tokens
@@ -11,6 +15,7 @@ from infra.settings import KafkaSettings, OAuthSettings, read_secret
 from schemas import problems
 from schemas.errors import UsageError
 
+_END_S: Final = 0.5
 _SCRAM: Final = "SCRAM-SHA-512"
 
 
@@ -34,6 +39,13 @@ def login_options(settings: KafkaSettings) -> dict[str, Any]:
 def _tokens(settings: OAuthSettings) -> Tokens:
     """One source for all clients of a process, so that the token server is asked seldom."""
     return Tokens(settings)
+
+
+async def hang_up(connection: AIOKafkaConnection) -> None:
+    """Close a connection and wait until it is closed, which TLS answers with a word of its own; for half a second at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await connection.close()
 
 
 def _password(settings: KafkaSettings) -> str:

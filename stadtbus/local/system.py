@@ -112,6 +112,10 @@ class LocalSystem:
         update = {"replication": self._shape.replication, "session_timeout_s": _SESSION_TIMEOUT_S}
         return self._logins(role).model_copy(update=update)
 
+    def login(self, role: str) -> KafkaSettings:
+        """How a role gets in, or the admin, where the brokers know them apart."""
+        return self._logins(role)
+
     def _login_of(self, process: str) -> dict[str, str]:
         """The variables that make a process log in as its role; the file of settings has the operator's login."""
         kafka = self._logins(role_of(process))

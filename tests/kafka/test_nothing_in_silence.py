@@ -29,6 +29,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from infra.kafka.clients import connection_options, outside
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.jars import java
+from infra.kafka.local_security import ADMIN
 from producers.synthetic import messages
 from producers.synthetic.portal import SyntheticPortal
 from schemas import topics
@@ -106,7 +107,7 @@ class Bus:
 
     async def admin(self, do: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
         """What an operator's own tools do to the cluster."""
-        client = AIOKafkaAdminClient(**connection_options(self.system.kafka))
+        client = AIOKafkaAdminClient(**connection_options(self.system.login(ADMIN)))
         await client.start()
         try:
             await do(client)
@@ -214,7 +215,9 @@ def test_open_transaction(loop: asyncio.Runner, bus: Bus) -> None:
     """What waits behind a transaction that a foreign tool has left open is named, with that cause, and delivered when it ends."""
 
     async def run() -> None:
-        producer = AIOKafkaProducer(**connection_options(bus.system.kafka), transactional_id="foreign", transaction_timeout_ms=600_000)
+        producer = AIOKafkaProducer(
+            **connection_options(bus.system.login(ADMIN)), transactional_id="foreign", transaction_timeout_ms=600_000
+        )
         await producer.start()
         await producer.begin_transaction()
         for number in range(3):
