@@ -50,7 +50,10 @@ MEANINGS: Final[dict[Kind, tuple[str, str]]] = {
         "A portal asks for what it has no right to, or says to be another.",
         "Ask the portal; if it should be so, its entry in the settings is wrong.",
     ),
-    Kind.FOREIGN_CASE: ("A portal writes into a case that it does not know or own.", "Ask the portal; a city can grant it the case."),
+    Kind.FOREIGN_CASE: (
+        "A portal writes about a message that was not accepted in a case of its own.",
+        "Few: it sends too early. Many: ask the portal; a city can grant it a case of another one (`stadtbus cases grant`).",
+    ),
     Kind.ID_CONFLICT: ("A portal uses an id again for other content.", "A defect of the portal, or somebody tries ids."),
     Kind.UNKNOWN_ASKED: ("A portal asks for a submission that is none of its own.", "Many: somebody tries ids with this portal's token."),
     Kind.RATE_LIMITED: ("A portal sends more than its share.", "Ask the portal; raise its share if the load is real."),

@@ -24,6 +24,7 @@ EVENTS: Final[Mapping[Kind, tuple[Problem, ...]]] = {
         problems.RIGHT_MISSING,
         problems.TRUST_NOT_GRANTED,
     ),
+    Kind.FOREIGN_CASE: (problems.REFERENCE_UNKNOWN,),
     Kind.ID_CONFLICT: (problems.ID_CONFLICT,),
     Kind.UNKNOWN_ASKED: (problems.NOT_FOUND,),
     Kind.RATE_LIMITED: (problems.RATE_EXCEEDED, problems.PORTAL_BUSY),
