@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from functools import partial
 from typing import Any, Final
@@ -17,6 +18,8 @@ from infra.web.protocol import StrictProtocol
 
 log = structlog.get_logger()
 
+_SHARE_AT_ONCE: Final = 8
+"""Of the places: a connection is read from some four rounds of the loop after its accept."""
 _PAUSE_S: Final = 0.1
 
 
@@ -50,9 +53,10 @@ class Door:
         await asyncio.gather(*self._loops, *self._coming, return_exceptions=True)
 
     async def _accept(self) -> None:
-        """One at a time, so that many who come do not keep those waiting who are there."""
+        """A few at a time: many who come keep neither those waiting who are there, nor do they make room for each other before they were heard."""
         loop = asyncio.get_running_loop()
-        while True:
+        at_once = max(1, self._connections.limits.connections // _SHARE_AT_ONCE)
+        for number in itertools.count(1):
             try:
                 caller, address = await loop.sock_accept(self._listener)
             except OSError as error:  # no descriptor is left: the others of the process have taken more than they should
@@ -61,7 +65,8 @@ class Door:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._take(caller, peer_of(address[0]))
-            await asyncio.sleep(0)
+            if number % at_once == 0:
+                await asyncio.sleep(0)
 
     def _take(self, caller: socket.socket, peer: str) -> None:
         connection = self._connections.admit(peer)

@@ -6,11 +6,12 @@ It has to start and to accept while Kafka is away, so it is a plain FastAPI app;
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from infra.health import LIVE, Health, live_page
 from infra.kafka.heartbeats import Heartbeats, Identity
@@ -65,8 +66,13 @@ def create_app(
 
 def _api(routes: APIRouter, checks: Health, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """The routes with their document, the answers to errors, and whether the gateway lives."""
-    app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.openapi = partial(openapi.document, app.version)  # type: ignore[method-assign] # as FastAPI says to replace it
+    app = FastAPI(title="Stadtbus gateway", version="1", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    described = json.dumps(openapi.document(app.version), ensure_ascii=False).encode()  # once: everybody may ask, as often as he likes
+
+    async def describe(_: Request) -> Response:
+        return Response(described, media_type="application/json")
+
+    app.add_route("/openapi.json", describe, include_in_schema=False)
     app.include_router(routes)
     problems.answer_errors_of(app)
     app.add_middleware(RateHeaders)
