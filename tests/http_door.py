@@ -32,8 +32,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await send({"type": f"{(await receive())['type']}.complete"})
         return
     if scope["path"] == "/slow":
-        await asyncio.sleep(1)
-    if scope["path"] == "/large":
+        await _answer(send, 200, b"here", pause_s=2)
+    elif scope["path"] == "/large":
         await _answer(send, 200, b"x" * 8_000_000)
     elif scope["method"] == "POST":
         known = any(name == b"authorization" for name, _ in scope["headers"])
@@ -51,8 +51,9 @@ async def _size(receive: Any) -> int:
             return size_bytes
 
 
-async def _answer(send: Any, status: int, body: bytes) -> None:
+async def _answer(send: Any, status: int, body: bytes, pause_s: float = 0) -> None:
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body))]})
+    await asyncio.sleep(pause_s)
     await send({"type": "http.response.body", "body": body})
 
 
@@ -65,8 +66,8 @@ class Served:
     log: Path
 
     def connect(self) -> socket.socket:
-        """A caller, who waits three seconds for whatever he waits for."""
-        return socket.create_connection((HOST, self.port), timeout=3)
+        """A caller, who waits ten seconds for whatever he waits for."""
+        return socket.create_connection((HOST, self.port), timeout=10)
 
     def ask(self, request: bytes) -> tuple[bytes, bool]:
         """Everything that is answered to these bytes, and whether the connection was closed then."""
