@@ -13,6 +13,7 @@ from faststream.asgi import AsgiFastStream
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater
 from consumers.audit import recorder, tables
+from consumers.delivery import releases
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
@@ -67,8 +68,8 @@ def adapter_app(
         _show(office, engine, delivery, health)
         health.ready["store"] = ledger.store.check
         try:
-            async with in_background(engine.run, *(poller.run for poller in pollers)):  # leaving it drains
-                yield
+            async with releases.heard(kafka, office, delivery.guard), in_background(engine.run, *(poller.run for poller in pollers)):
+                yield  # leaving it drains
         finally:
             await sender.stop()
             await _close(adapter)

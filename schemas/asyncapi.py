@@ -103,6 +103,7 @@ _USES: Final = (
     _Use("auditReceivesEvents", "receive", "events", "The audit records each once.", topics.GROUP_AUDIT),
     _Use("statisticsReceiveEvents", "receive", "events", "The statistics count each once.", topics.GROUP_STATISTICS),
     _Use("deskSendsOperations", "send", "operations", "Written before anything is done."),
+    _Use("adapterReceivesOperations", "receive", "operations", "Every instance of an adapter does what is released, without a group."),
     _Use("watchReceivesOperations", "receive", "operations", "The watch keeps them.", topics.GROUP_WATCH),
     _Use("processSendsHeartbeats", "send", "heartbeats", "Each process, every few seconds, and a last one when it stops."),
     _Use("watchReceivesHeartbeats", "receive", "heartbeats", "The watch keeps the last one of each instance.", topics.GROUP_WATCH),

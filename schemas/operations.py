@@ -30,6 +30,8 @@ class OperatorAction(StrEnum):
     REPUBLISH = "republish"
     CASE_GRANT = "case-grant"
     CASE_REVOKE = "case-revoke"
+    RELEASE = "release"
+    """Of what an office holds: its processes read it and do it."""
 
 
 class Operation(BaseModel):
@@ -53,7 +55,7 @@ class Operation(BaseModel):
     case: str | None = None
     """The key of a case that is granted, or no more."""
     portal: str | None = None
-    """The portal to which it is."""
+    """The portal to which it is; of a release, whose series is meant, and all where neither portal nor fingerprint is said."""
     offsets: dict[str, int] | None = None
     """After an offset reset: by `topic/partition` the offset at which the office goes on."""
 

@@ -118,7 +118,9 @@ def of_city(city: str) -> list[Topic]:
 def of_bus() -> list[Topic]:
     """The topics that the bus has once."""
     return [
-        Topic(OPERATIONS, "actor", "operator actions (JSON): replay, discard, settle, reveal, offset reset, republish", 400 * DAY_MS),
+        Topic(
+            OPERATIONS, "actor", "operator actions (JSON): replay, discard, settle, reveal, offset reset, republish, release", 400 * DAY_MS
+        ),
         Topic(HEARTBEATS, "instance", "last state of each process (JSON)", 7 * DAY_MS, cleanup="compact"),
     ]
 

@@ -22,6 +22,7 @@ from stadtbus.commands.deadletters import deadletters_app
 from stadtbus.commands.demo import demo
 from stadtbus.commands.kafka import kafka_app
 from stadtbus.commands.lag import lag
+from stadtbus.commands.office import office_app
 from stadtbus.commands.offsets import offsets_app
 from stadtbus.commands.outbox import outbox_app
 from stadtbus.commands.portals import portals_app, refuse_token
@@ -58,6 +59,7 @@ app.add_typer(portals_app, name="portals", rich_help_panel=OPERATORS)
 app.add_typer(catalogue_app, name="catalogue", rich_help_panel=CITY_IT)
 app.add_typer(schemas_app, name="schemas", rich_help_panel=CITY_IT)
 app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
+app.add_typer(office_app, name="office", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 app.add_typer(cases_app, name="cases", rich_help_panel=OPERATORS)
 app.add_typer(outbox_app, name="outbox", rich_help_panel=OPERATORS)

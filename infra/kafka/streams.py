@@ -206,6 +206,24 @@ def subscribe(broker: LastingBroker, topic: str, group: str, settings: KafkaSett
     return subscriber
 
 
+def follow(broker: LastingBroker, topic: str) -> BatchSubscriber:
+    """As `subscribe`, for what concerns every process by itself, and only while it runs: without a group, from the end of the topic on each
+    time that the broker is connected. What is written meanwhile is not heard.
+    """
+    subscriber: BatchSubscriber = broker.subscriber(
+        topic,
+        batch=True,
+        max_records=_BATCH,
+        ack_policy=AckPolicy.ACK_FIRST,  # there is no group, so nothing is committed
+        no_reply=True,
+        parser=_without_headers,
+        decoder=_raw,
+        isolation_level="read_committed",
+        **(reading_options() | {"auto_offset_reset": "latest"}),
+    )
+    return subscriber
+
+
 async def _without_headers(records: Sequence[Any], original: Any) -> KafkaMessage:
     """FastStream drops a record in silence whose headers are null or not UTF-8 (its #2458); no header decides anything here."""
     message: KafkaMessage = await original(tuple(replace(record, headers=()) for record in records))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -15,8 +17,9 @@ from infra.kafka.admin import count_records
 from schemas import topics
 from schemas.errors import Refused
 from tests.delivery_model import Office as BackOffice
-from tests.kafka.helpers import eventually
+from tests.kafka.helpers import eventually, fill
 from tests.kafka.live_office import LiveOffice
+from tests.kafka.town import DELIVERY, Town, refused, submission
 
 
 class Picky(BackOffice):
@@ -92,3 +95,39 @@ async def test_poison_of_one_portal_pauses_nobody_else(picky: tuple[LiveOffice, 
         await eventually(lambda: len(office.effects) == 1)
         await eventually(lambda: engine.core.parked_cases == 30)
         assert delivery.guard.check() is None
+
+
+async def test_an_operator_releases_without_a_restart(town: Town) -> None:
+    """The command shows what two instances hold, and changes nothing; with --go both open it at once, and it is on record who did it and why."""
+    limits = DELIVERY.model_copy(update={"brake_in_a_row": 3, "first_backoff_s": 600, "longest_backoff_s": 600})
+    bad = await refused(town, 12)
+    async with town.adapter(limits, port=8084) as first, town.adapter(limits, port=8085) as second:
+
+        async def held() -> list[dict[str, object]]:
+            code, output, error = await town.command("office", "release", town.office, "--reason", "ticket 4711", "--json")
+            found: list[dict[str, object]] = json.loads(output)["held"]
+            assert code == (1 if found else 0), error
+            return found
+
+        async with asyncio.timeout(60):
+            while not (found := await held()):
+                await asyncio.sleep(0.5)
+        assert {one["portal"] for one in found} == {"portal"}
+        assert await town.operations() == []
+        town.back_office.refuses.clear()
+        code, output, error = await town.command(
+            "office", "release", town.office, "--portal", "portal", "--reason", "ticket 4711", "--actor", town.name, "--go"
+        )
+        assert (code, "Released" in output) == (0, True), error
+        dead = len((await town.letters()).open)
+        await eventually(lambda: len(town.back_office.got) == len(bad) - dead and first.core.in_flight + second.core.in_flight == 0)
+        one, record = submission(town, refused=False)
+        await fill(town.kafka, [record])
+        await eventually(lambda: one in town.back_office.got)
+    (operation,) = await town.operations()
+    assert (operation["action"], operation["portal"], operation["reason"], operation.get("fingerprint")) == (
+        "release",
+        "portal",
+        "ticket 4711",
+        None,
+    )

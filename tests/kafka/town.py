@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,15 +19,19 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
+from consumers.delivery import releases
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
+from consumers.delivery.vitals import VitalSigns
 from consumers.desk.deadletters import DeadLetters
 from consumers.desk.desk import Desk
 from consumers.desk.plan import Selection, plan_replay
 from consumers.desk.rollout import RolloutLimits, Tally
 from consumers.engine import Engine
 from consumers.settings import DeliverySettings
+from infra.health import Health
 from infra.kafka.admin import create_topics
+from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import read_all
 from infra.kafka.sender import Sender
@@ -36,6 +40,7 @@ from schemas import message, topics
 from schemas.copies import take_apart
 from schemas.errors import Refused
 from schemas.headers import CopyHeader, Header, RawHeaders, encode
+from schemas.heartbeats import ProcessKind
 from tests import builders
 from tests.kafka.helpers import environment_of, fill
 
@@ -123,15 +128,21 @@ class Town:
                 await asyncio.sleep(0.2)
 
     @asynccontextmanager
-    async def adapter(self) -> AsyncIterator[Engine[Any]]:
-        """The adapter's process, as `consumers.app` wires it."""
+    async def adapter(self, limits: DeliverySettings = DELIVERY, *, port: int | None = None) -> AsyncIterator[Engine[Any]]:
+        """The adapter's process, as `consumers.app` wires it; with a port it has heartbeats, and hears of operations."""
         ledger, sender = Ledger(self.stores, self.office), Sender(self.kafka, self.office)
-        delivery = Delivery(self.office, self.back_office, ledger, sender, DELIVERY)
+        delivery = Delivery(self.office, self.back_office, ledger, sender, limits)
         read = [topics.submissions(self.office), topics.retry(self.office)]
-        engine = Engine(self.kafka, group=self.office, topics=read, handler=delivery, limits=DELIVERY)
+        engine = Engine(self.kafka, group=self.office, topics=read, handler=delivery, limits=limits)
         running = asyncio.create_task(engine.run())
         try:
-            yield engine
+            async with AsyncExitStack() as beside:
+                if port is not None:
+                    identity = Identity(ProcessKind.ADAPTER, port, self.office)
+                    beats = Heartbeats(self.kafka, identity, Health(vitals=VitalSigns(engine, delivery)))
+                    await beside.enter_async_context(beats.hosted())
+                    await beside.enter_async_context(releases.heard(self.kafka, self.office, delivery.guard))
+                yield engine
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
