@@ -25,7 +25,7 @@ def guard() -> Guard:
 
 def names(made: Guard) -> list[tuple[str | None, str | None]]:
     """What it holds."""
-    return [tuple(hold.name) for hold in made.brake.held]
+    return [(hold.name.portal, hold.name.cause) for hold in made.brake.held]
 
 
 def operation(**values: Any) -> bytes:
