@@ -121,12 +121,13 @@ class Adapter(Protocol):
         """The document to hand over. Called before each `deliver`, and by `stadtbus adapter try|check|diff`.
 
         Pure: no I/O, no clock, no chance; the same submission gives the same bytes in every process. It runs in the event loop, which
-        it holds up, so it may not wait for anything.
+        it holds up, so it may not wait for anything. One that needs no settings should be a static method: then intake asks it as well
+        (`adapters.dry_run`), and its portal hears at once what would else be a dead letter.
 
         Raises:
             Refused: the submission has no form that this back office can take.
             Exception: the same to the bus, since nothing has left yet: a dead letter. Blip, DestinationDown and CaseNotReady mean here what
-                they mean in `deliver`, and have no place here: nobody was asked.
+                they mean in `deliver`, but for DestinationDown, which is a Blip: nobody was asked. They have no place here.
         """
 
     async def deliver(self, document: Document, attempt: int) -> Delivered:

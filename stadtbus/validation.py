@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from adapters import dry_run
 from infra.process_pool import ProcessPool
 from infra.workers.operations import Operation
 from schemas import problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
 from schemas.examination import rules
-from schemas.examination.examine import examine_prepared, prepare
+from schemas.examination.examine import examine_prepared
 from schemas.findings import Finding, Severity
 
 STDIN: Final = Path("-")
@@ -86,7 +87,7 @@ async def reports(
         RuntimeError: the examination itself failed, which is a mistake of ours; the message names class and place, and no value.
     """
     size = os.cpu_count() or 1
-    pool = ProcessPool(partial(prepare, catalogue, schema_folder), [EXAMINE], size=size)
+    pool = ProcessPool(partial(dry_run.prepare, catalogue, schema_folder), [EXAMINE], size=size)
     waiting = iter(found)
     under_way = deque(asyncio.create_task(_report(pool, one, accept_test)) for one in islice(waiting, 4 * size))
     first: dict[UUID, FileReport] = {}

@@ -35,8 +35,7 @@ class Mapped:
         Raises:
             UsageError: mapping-invalid, with file and line.
         """
-        named_by = next(one for one in type(self).__mro__ if Mapped in one.__bases__)
-        self._mapping = Mapping.load(Path(getfile(named_by)).with_name(MAPPING))
+        self._mapping = Mapping.load(mapping_of(type(self)))
         super().__init__(settings)  # type: ignore[call-arg] # the protocol's
 
     def translate(self, submission: Submission) -> Document:
@@ -46,3 +45,9 @@ class Mapped:
             Refused: the message has no form that the back office takes.
         """
         return self._mapping.document(submission)
+
+
+def mapping_of(adapter: type[Mapped]) -> Path:
+    """The mapping of an adapter: it lies beside the class that names `Mapped`."""
+    named_by = next(one for one in adapter.__mro__ if Mapped in one.__bases__)
+    return Path(getfile(named_by)).with_name(MAPPING)

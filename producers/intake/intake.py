@@ -31,6 +31,7 @@ from typing import Final
 
 import structlog
 
+from adapters import dry_run
 from infra import metrics
 from infra.fair_queue import FairQueue
 from infra.process_pool import ProcessPool
@@ -50,7 +51,6 @@ from producers.intake.rights import require_granted
 from producers.outbox.outbox import AcceptedSubmission, Candidate, Outbox
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected
-from schemas.examination import examine
 from schemas.headers import Header
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class Intake:
         self._bodies = Shares(_BODIES_BYTES)
         self._turns = FairQueue(_WORKERS, _WAITING)
         self._offices = frozenset(catalogue.offices)
-        self.workers = ProcessPool(partial(examine.prepare, catalogue, schemas.folder), operations.ALL, size=_WORKERS)
+        self.workers = ProcessPool(partial(dry_run.prepare, catalogue, schemas.folder), operations.ALL, size=_WORKERS)
 
     def close(self) -> None:
         """End the workers, after the calls that are under way. Blocks."""

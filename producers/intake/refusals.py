@@ -74,6 +74,7 @@ REFUSERS: Final = (
     ),
     Refuser(5, "It is valid against the XSD.", "schemas/schema_set.py", (problems.UNKNOWN_MESSAGE, problems.NOT_VALID)),
     Refuser(6, "It keeps each rule ([rules](rules.md)).", "schemas/examination/rules/__init__.py", _BY_RULES),
+    Refuser(6, "The translation of its office takes it.", "schemas/examination/examine.py", (problems.OFFICE_REFUSES,)),
     Refuser(
         7,
         "Service and area lead to an office (a rule of 6 tells it, with its place; of a form the catalogue itself).",

@@ -3,17 +3,20 @@
  1. safe parse: size, encoding, no DOCTYPE, limits     4. the XSD of the row
  2. the row of the schema table                        5. rules that say it better than an XSD
  3. the header of ours is in no namespace              6. rules that no XSD can express
+                                                       7. what the office's translation refuses
 
 What 1 to 3 refuse is the only finding, because what follows would mislead. From 4 to 6 there are findings for all places, and one for each.
+7 is asked where nothing else refuses (docs/decisions/0024).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -32,6 +35,9 @@ from schemas.schema_set import MAX_FINDINGS
 
 _SAMPLE: Final = Path(schemas.__file__).with_name("samples") / f"{message.APPLICATION}.xml"
 _LINE = re.compile(r"line (\d+)")
+
+Refuses = Callable[[etree._Element, bytes, UUID, datetime], str | None]  # noqa: SLF001 - the only name that the type has
+"""Says of a message, by root, bytes, id and time, why the office that it goes to can never take it, in names of fields and rules and never with a value; None where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def examine(
     accept_test: bool = False,
     claim: Claim | None = None,
     route: Route | None = None,
+    refusing: Mapping[str, Refuses] = MappingProxyType({}),
 ) -> Examined:
     """Everything that is wrong with a message that comes in at a moment (with time zone).
 
@@ -91,7 +98,8 @@ def examine(
     (`infra.process_pool`) bounds time and memory.
 
     `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves. `route` is the one that the message
-    was written for, where it had to be looked up for that (a form's message); else it is looked up here, once.
+    was written for, where it had to be looked up for that (a form's message); else it is looked up here, once. `refusing` is by office
+    what its translation refuses, where that is known.
 
     Raises:
         UsageError: schema-set-broken, if the operator's schemas for this message cannot be used.
@@ -109,7 +117,8 @@ def examine(
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
     found = _ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject), *_unnamed(root, row)])  # 6
-    return Examined(_in_known_names(found, row), root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
+    examined = Examined(_in_known_names(found, row), root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
+    return examined if examined.errors else _asked_of_the_office(examined, body, now, refusing)  # 7
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -129,6 +138,25 @@ def _unnamed(root: etree._Element, row: Row) -> list[Finding]:
     else:
         detail = f"expected: {', '.join(row.roots)}" if row.roots else "the name of the root element does not end in a number"
     return [Finding(problems.NAME_NOT_CARRIED, "name", detail, line_of(root), path_of(root))]
+
+
+def _asked_of_the_office(examined: Examined, body: bytes, now: datetime, refusing: Mapping[str, Refuses]) -> Examined:
+    """With the finding that the office can never take a message in which nothing else is wrong. What it does not take by its kind is told elsewhere."""
+    root, row, route = examined.root, examined.row, examined.route
+    refuses = None if route is None else refusing.get(route.office)
+    if root is None or row is None or route is None or refuses is None or not _of_a_kind_it_takes(root, row, route):
+        return examined
+    reason = refuses(root, body, examined.message_id or UUID(int=0), now)
+    if reason is None:
+        return examined
+    finding = Finding(problems.OFFICE_REFUSES, "office-takes-it", reason, line_of(root), path_of(root))
+    return replace(examined, findings=(finding, *examined.findings))
+
+
+def _of_a_kind_it_takes(root: etree._Element, row: Row, route: Route) -> bool:
+    if not row.own:
+        return row.namespace in route.office_entry.namespaces
+    return etree.QName(root).localname in route.office_entry.messages and root.find("inhalt/fachnachricht") is None
 
 
 def _in_known_names(found: Sequence[Finding], row: Row) -> tuple[Finding, ...]:
@@ -157,16 +185,17 @@ class _Loaded:
 
     catalogue: Catalogue
     table: SchemaTable
+    refusing: Mapping[str, Refuses]
 
 
-def prepare(catalogue: Catalogue, schema_folder: Path | None) -> None:
+def prepare(catalogue: Catalogue, schema_folder: Path | None, refusing: Mapping[str, Refuses] = MappingProxyType({})) -> None:
     """Load the schema table, compile all schemas, and examine a sample, so that nothing is left to load: once it reads messages, a worker
     cannot open a file any more.
 
     Raises:
         UsageError: settings-invalid or schema-set-broken.
     """
-    _Loaded.catalogue, _Loaded.table = catalogue, schema_table.load(schema_folder)
+    _Loaded.catalogue, _Loaded.table, _Loaded.refusing = catalogue, schema_table.load(schema_folder), refusing
     for row in _Loaded.table.rows:
         if row.schema_set is not None:
             row.schema_set.compile()
@@ -180,4 +209,7 @@ def catalogue_prepared() -> Catalogue:
 
 def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None, route: Route | None = None) -> Examined:
     """As `examine`, now and with what `prepare` has loaded. An AttributeError says that it was not called."""
-    return examine(body, _Loaded.table, _Loaded.catalogue, datetime.now(UTC), accept_test=accept_test, claim=claim, route=route)
+    now = datetime.now(UTC)
+    return examine(
+        body, _Loaded.table, _Loaded.catalogue, now, accept_test=accept_test, claim=claim, route=route, refusing=_Loaded.refusing
+    )

@@ -170,6 +170,12 @@ CONTENT_NOT_SERVED = Problem(
     "The office does not take this kind of content",
     "Send what the detail names; an antrag carries a form (formular).",
 )
+OFFICE_REFUSES = Problem(
+    "office-refuses",
+    "The office can never take this message",
+    "Correct what the detail names: a field that the office needs, a value that its system has no code or no character for, or applicants "
+    "that this service is not for. Then send it under a new id.",
+)
 # --- its attachments
 ATTACHMENT_SIZE = Problem(
     "attachment-size", "An attachment is empty or too large", "Send files of the size that the detail names.", xoev="A001"

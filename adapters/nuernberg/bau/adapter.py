@@ -20,6 +20,7 @@ class NuernbergBau(RestAdapter):
     rest = REST
     Settings: ClassVar = BasicSettings
 
-    def translate(self, submission: Submission) -> Document:
+    @staticmethod
+    def translate(submission: Submission) -> Document:
         """The message itself: what the office gets has the hash of what the portal sent."""
         return Document(submission.id, f"{submission.id}.xml", "application/xml", submission.body)
