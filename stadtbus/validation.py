@@ -25,7 +25,7 @@ from schemas import problems, xml
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejected, UsageError
 from schemas.examination import rules
-from schemas.examination.examine import examine_prepared
+from schemas.examination.examine import asked_prepared, examine_prepared
 from schemas.findings import Finding, Severity
 
 STDIN: Final = Path("-")
@@ -144,7 +144,7 @@ class ExaminedFile:
 
 def file_examined(content: bytes, asked: bool) -> tuple[ExaminedFile, bytes]:
     """Examine the content of a file, test messages as well if they are `asked` for: what runs in a worker, which `prepare` has made ready."""
-    examined = examine_prepared(content, accept_test=asked)
+    examined = asked_prepared(examine_prepared(content, accept_test=asked), content)
     own = examined.row is not None and examined.row.own
     return ExaminedFile(examined.findings, examined.message_id, own), b""
 

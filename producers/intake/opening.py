@@ -14,7 +14,7 @@ from producers.intake.metadata import Metadata
 from schemas import ids, message, problems
 from schemas.catalogue import Route
 from schemas.errors import Rejected
-from schemas.examination.examine import Examined, catalogue_prepared, examine_prepared
+from schemas.examination.examine import Examined, asked_prepared, catalogue_prepared, examine_prepared
 from schemas.message import Authority
 
 
@@ -62,6 +62,8 @@ def _require_deliverable(examined: Examined, body: bytes, declared: Declaration,
         _require_taken(known, route)
         # 8. trust
         _require_trust(known, route)
+        # 8. the office's translation
+        asked_prepared(examined, body).require()
         return known
     except Rejected as error:
         error.message_id = message_id

@@ -74,7 +74,6 @@ REFUSERS: Final = (
     ),
     Refuser(5, "It is valid against the XSD.", "schemas/schema_set.py", (problems.UNKNOWN_MESSAGE, problems.NOT_VALID)),
     Refuser(6, "It keeps each rule ([rules](rules.md)).", "schemas/examination/rules/__init__.py", _BY_RULES),
-    Refuser(6, "The translation of its office takes it.", "schemas/examination/examine.py", (problems.OFFICE_REFUSES,)),
     Refuser(
         7,
         "Service and area lead to an office (a rule of 6 tells it, with its place; of a form the catalogue itself).",
@@ -111,6 +110,7 @@ REFUSERS: Final = (
         "producers/intake/rights.py",
         (problems.RIGHT_MISSING, problems.TRUST_NOT_GRANTED),
     ),
+    Refuser(8, "The translation of its office takes it.", "schemas/examination/examine.py", (problems.OFFICE_REFUSES,)),
     Refuser(
         9,
         "Kafka will take its record: the whole of it fits the topic, and each header has its form.",

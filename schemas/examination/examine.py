@@ -6,7 +6,7 @@
                                                        7. what the office's translation refuses
 
 What 1 to 3 refuse is the only finding, because what follows would mislead. From 4 to 6 there are findings for all places, and one for each.
-7 is asked where nothing else refuses (docs/decisions/0024).
+7 is asked by itself, where nothing else refuses: by intake after it has compared logins with what the office asks for.
 """
 
 from __future__ import annotations
@@ -90,7 +90,6 @@ def examine(
     accept_test: bool = False,
     claim: Claim | None = None,
     route: Route | None = None,
-    refusing: Mapping[str, Refuses] = MappingProxyType({}),
 ) -> Examined:
     """Everything that is wrong with a message that comes in at a moment (with time zone).
 
@@ -98,8 +97,7 @@ def examine(
     (`infra.process_pool`) bounds time and memory.
 
     `claim` is what a portal says beside a genuine XÖV message; messages of our own say it themselves. `route` is the one that the message
-    was written for, where it had to be looked up for that (a form's message); else it is looked up here, once. `refusing` is by office
-    what its translation refuses, where that is known.
+    was written for, where it had to be looked up for that (a form's message); else it is looked up here, once.
 
     Raises:
         UsageError: schema-set-broken, if the operator's schemas for this message cannot be used.
@@ -117,8 +115,7 @@ def examine(
     by_schema = row.findings(root)  # 4
     in_words = rules.findings(rules.BESIDE_SCHEMA, subject) if by_schema or not row.own else []  # 5: our XSD misses none of these
     found = _ordered([*in_words, *by_schema, *rules.findings(rules.AFTER_SCHEMA, subject), *_unnamed(root, row)])  # 6
-    examined = Examined(_in_known_names(found, row), root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
-    return examined if examined.errors else _asked_of_the_office(examined, body, now, refusing)  # 7
+    return Examined(_in_known_names(found, row), root, row, head, subject.routed if isinstance(subject.routed, Route) else None)
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -140,11 +137,14 @@ def _unnamed(root: etree._Element, row: Row) -> list[Finding]:
     return [Finding(problems.NAME_NOT_CARRIED, "name", detail, line_of(root), path_of(root))]
 
 
-def _asked_of_the_office(examined: Examined, body: bytes, now: datetime, refusing: Mapping[str, Refuses]) -> Examined:
-    """With the finding that the office can never take a message in which nothing else is wrong. What it does not take by its kind is told elsewhere."""
+def asked_of_the_office(examined: Examined, body: bytes, now: datetime, refusing: Mapping[str, Refuses]) -> Examined:
+    """With the finding that the office can never take the message; `refusing` is by office what its translation refuses, where that is known.
+
+    Asked where nothing else is wrong (docs/decisions/0024). What an office does not take by its kind is not told here.
+    """
     root, row, route = examined.root, examined.row, examined.route
     refuses = None if route is None else refusing.get(route.office)
-    if root is None or row is None or route is None or refuses is None or not _of_a_kind_it_takes(root, row, route):
+    if root is None or row is None or route is None or refuses is None or examined.errors or not _of_a_kind_it_takes(root, row, route):
         return examined
     reason = refuses(root, body, examined.message_id or UUID(int=0), now)
     if reason is None:
@@ -210,6 +210,9 @@ def catalogue_prepared() -> Catalogue:
 def examine_prepared(body: bytes, *, accept_test: bool, claim: Claim | None = None, route: Route | None = None) -> Examined:
     """As `examine`, now and with what `prepare` has loaded. An AttributeError says that it was not called."""
     now = datetime.now(UTC)
-    return examine(
-        body, _Loaded.table, _Loaded.catalogue, now, accept_test=accept_test, claim=claim, route=route, refusing=_Loaded.refusing
-    )
+    return examine(body, _Loaded.table, _Loaded.catalogue, now, accept_test=accept_test, claim=claim, route=route)
+
+
+def asked_prepared(examined: Examined, body: bytes) -> Examined:
+    """As `asked_of_the_office`, now and with what `prepare` has loaded."""
+    return asked_of_the_office(examined, body, datetime.now(UTC), _Loaded.refusing)

@@ -88,7 +88,8 @@ def messages(draw: st.DrawFn) -> bytes:
 
 def examined(body: bytes) -> Examined:
     """As intake and `stadtbus validate` examine it."""
-    return examine.examine(body, TABLE, CATALOGUE, datetime.now(UTC), refusing=REFUSING)
+    now = datetime.now(UTC)
+    return examine.asked_of_the_office(examine.examine(body, TABLE, CATALOGUE, now), body, now, REFUSING)
 
 
 @pytest.mark.parametrize("office", ["muenchen.meldewesen", "muenchen.gewerbe", "augsburg.gewerbe", "nuernberg.meldewesen", "nuernberg.bau"])
