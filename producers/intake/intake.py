@@ -4,7 +4,8 @@
  2. size, time and type of the body         7. route: the portal is the author, and the office that service
  3. known: same portal and content, same       and area lead to takes this kind of message
     answer, and nothing further             8. trust and rights: each login is good enough for that office,
- 4. safe parse                                 and the portal may send this there and vouch for it
+ 4. safe parse                                 whose translation takes it, and the portal may send this there
+                                               and vouch for it
  5. schema                                  9. store once: Kafka will take its record, its portal has used its
                                                id for no other content, what it is about was accepted in the
                                                same case, and there is room

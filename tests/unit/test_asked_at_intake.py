@@ -68,7 +68,9 @@ def messages(draw: st.DrawFn) -> bytes:
     first = builders.application() if residence else builders.trade_application()
     area = CITIES[draw(st.sampled_from(sorted(CITIES)))]
     account = "bayernid" if residence else "unternehmenskonto-elster"
-    parties = draw(st.lists(st.builds(dict, person=PERSONS) | st.builds(dict, organisation=ORGANISATIONS), min_size=1, max_size=4))
+    parties: list[dict[str, Any]] = draw(
+        st.lists(st.builds(dict, person=PERSONS) | st.builds(dict, organisation=ORGANISATIONS), min_size=1, max_size=4)
+    )
     applicants = tuple(first.applicants[0].model_copy(update={"person": None, "organisation": None} | one) for one in parties)
     whole = first.content
     assert isinstance(whole, Form)
