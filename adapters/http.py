@@ -33,16 +33,18 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Final, Protocol, Self
+from typing import Annotated, Any, Final, Protocol, Self, cast
 
 import httpx
 from pydantic import AfterValidator, Field, FilePath, HttpUrl, PositiveFloat, ValidationInfo, model_validator
 
 from adapters import answers
 from adapters.kit import NotTheOffice, UnclearAnswer
+from adapters.unpacking import PACKINGS, TooLong, Unpacking
 from infra.addresses import is_loopback
 from infra.settings import Part
 from schemas.errors import Blip, CaseNotReady, DeliveryFailure, DestinationDown, Refused
@@ -145,6 +147,7 @@ class HttpOffice:
             timeout=httpx.Timeout(settings.answer_limit_s, connect=settings.connect_limit_s, pool=settings.connect_limit_s),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
             verify=settings.tls(),
+            headers={"Accept-Encoding": ", ".join(PACKINGS)},
             trust_env=False,
         )
 
@@ -186,20 +189,26 @@ class HttpOffice:
     async def _exchange(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         # httpx limits each read; a peer that sends byte by byte, or without end, would hold us for ever or fill our memory.
         async with asyncio.timeout(self._limit_s), self._client.stream(method, url, content=content, headers=headers) as answer:
-            body = bytearray()
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise UnclearAnswer(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-            return httpx.Response(
-                answer.status_code, headers=_without_encoding(answer.headers), content=bytes(body), request=answer.request
-            )
+            body = await _body(answer)
+            return httpx.Response(answer.status_code, headers=_without_encoding(answer.headers), content=body, request=answer.request)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
         if self._login is not None:
             await self._login.close()
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    unpacking = Unpacking(answer.headers.get("Content-Encoding", ""), MAX_ANSWER_BYTES)
+    try:
+        async for part in cast("httpx.AsyncByteStream", answer.stream):  # as it comes: httpx would unpack a whole part at once
+            unpacking.add(part)
+    except TooLong:
+        raise UnclearAnswer(f"an answer of more than {MAX_ANSWER_BYTES} bytes") from None
+    except zlib.error:
+        raise httpx.DecodingError("the answer cannot be unpacked") from None
+    return unpacking.body()
 
 
 def _kind(error: BaseException) -> str:

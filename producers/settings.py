@@ -42,6 +42,11 @@ class GatewaySettings(Part):
         description="Key in DVDV of whoever runs the bus, as `autor/kennung` of its answers in XML has it.",
     )
     accept_test: bool = Field(default=False, description="Take messages marked as test; only for systems without real back offices.")
+    security_contact: str | None = Field(
+        default=None,
+        pattern=r"^(mailto:|https://|tel:)[!-~]{1,200}$",
+        description="Whom to tell about a hole, for `/.well-known/security.txt`: mailto:, https:// or tel:. Without it there is no such page.",
+    )
     portals: Path | None = Field(
         default=None, description="Folder with a page for each portal that may call, `ID.yaml` (docs/portals.md); nothing else lies in it."
     )

@@ -84,6 +84,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^[^/\\]+\.xsd$": "expected the name of a file that ends in .xsd, without folders",
     r"^[A-Za-z_][\w.-]*$": "expected a name as XML has them: a letter first, then letters, digits, '.', '-' and '_'",
     r'^[^"\r\n]$': "expected one character, and no quote or line end",
+    r"^(mailto:|https://|tel:)[!-~]{1,200}$": "expected an address that begins with mailto:, https:// or tel:",
     r"^[^\r\n\t]$": "expected one character, and no tabulator or line end",
 }
 _OTHERWISE: Final = "is not of the form that is expected here"

@@ -19,7 +19,10 @@ from schemas.errors import UsageError
 
 OLDEST_JAVA: Final = 17  # Kafka 4 brokers do not run on older ones
 COPY_DEPENDENCIES: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+_MOST_TOLD: Final = 5
 POM: Final = Path(__file__).with_name("pom.xml")
+SUMS: Final = Path(__file__).with_name("jars.sha256")
+"""SHA-256 of each jar, as `sha256sum *.jar` writes them; written anew with each change of the pom."""
 
 
 def kafka_version() -> str:
@@ -53,11 +56,10 @@ def _java_version(place: str) -> tuple[int, str]:
 
 
 def jars(say: Callable[[str], None]) -> Path:
-    """The folder with Kafka's jars, fetched by Maven when this version of the pom was never fetched before.
+    """The folder with Kafka's jars, fetched by Maven when this version of the pom was never fetched before. Each is the one that we know.
 
     Raises:
-        UsageError: maven-missing, maven-failed (the detail names Maven's log).
-
+        UsageError: maven-missing, maven-failed (the detail names Maven's log), jars-unknown.
     """
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
     cache = _cache()
@@ -67,7 +69,17 @@ def jars(say: Callable[[str], None]) -> Path:
             if not folder.is_dir():  # nobody else fetched them while we waited
                 say(f"Fetching Apache Kafka {kafka_version()} with Maven, once (about 55 MB) ...")
                 _fetch(folder)
+    _require_known(folder)
     return folder
+
+
+def _require_known(folder: Path) -> None:
+    """Whoever changes a jar on its way, or where it lies, would run as this user."""
+    known = dict(line.split()[::-1] for line in SUMS.read_text(encoding="ascii").splitlines())
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    if there != known:
+        names = sorted(name for name in known.keys() | there.keys() if known.get(name) != there.get(name))
+        raise UsageError(problems.JARS_UNKNOWN, f"other than it was, missing or added: {', '.join(names[:_MOST_TOLD])}", where=str(folder))
 
 
 def _cache() -> Path:

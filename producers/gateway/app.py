@@ -20,7 +20,7 @@ from infra.kafka.stored_reader import StoredReader
 from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
 from producers.feedback.status_feed import status_feed
-from producers.gateway import openapi, problems
+from producers.gateway import openapi, problems, security_txt
 from producers.gateway.rate_headers import RateHeaders
 from producers.gateway.routes import Submissions
 from producers.intake.intake import Intake
@@ -59,6 +59,8 @@ def create_app(
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
     loops = [intake.workers.keep_ready, known.run, feed.run, *(lane.run for lane in lanes.values())]
     app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, loops))
+    if gateway.security_contact is not None:
+        app.add_route(security_txt.PATH, security_txt.security_page(gateway.security_contact), include_in_schema=False)
     app.state.intake = intake
     app.state.health = checks
     return app

@@ -118,6 +118,12 @@ MAVEN_MISSING = Problem(
 MAVEN_FAILED = Problem(
     "maven-failed", "Maven could not fetch Kafka", "Read the log named in the detail; a proxy is set in ~/.m2/settings.xml."
 )
+JARS_UNKNOWN = Problem(
+    "jars-unknown",
+    "Kafka's jars are not those that this version of Stadtbus knows",
+    "Remove the folder in the detail, and give the command again: Maven fetches them anew. If it stays, look at where Maven fetches from "
+    "(~/.m2/settings.xml) before anything of it runs.",
+)
 BROKER_FAILED = Problem(
     "broker-failed",
     "The local Kafka did not start",

@@ -214,6 +214,25 @@ def test_missing_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "apt-get install maven" in caught.value.diagnostics()
 
 
+@pytest.mark.parametrize("change", ["changed", "added", "missing"])
+def test_jars_that_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """A jar that is not byte for byte the one that was checked in, one more, or one less: nothing of it runs, and it is named."""
+    folder = tmp_path / "stadtbus" / jars(print).name
+    folder.mkdir(parents=True)
+    for jar in jars(print).iterdir():
+        (folder / jar.name).symlink_to(jar)
+    victim = folder / "log4j-core-2.25.4.jar"
+    named = victim.with_name("evil.jar") if change == "added" else victim
+    if change != "added":
+        victim.unlink()
+    if change != "missing":
+        named.write_bytes(b"PK")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=named.name) as caught:
+        jars(print)
+    assert caught.value.problem == problems.JARS_UNKNOWN
+
+
 def test_failing_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that fails names its log and leaves no folder behind."""
     fake = tmp_path / "mvn"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
+from pydantic import ValidationError
 
+from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
+from producers.gateway.app import create_app
 from producers.intake.portals import Portal, Portals
+from producers.settings import GatewaySettings
+from schemas import catalogue
 from tests.calls import VALID, changed
-from tests.gateway import XML, Gateway, problem_of
+from tests.gateway import PORTALS, XML, Gateway, problem_of, register_of
 
 
 async def test_status_of_own_submission(bus: Gateway) -> None:
@@ -70,3 +78,35 @@ async def test_a_portal_is_authenticated_once_per_call(bus: Gateway, monkeypatch
     monkeypatch.setattr(Portals, "authenticate", counted)
     assert (await bus.post(body, accept=XML)).headers["Content-Type"] == XML
     assert len(asked) == 1
+
+
+async def test_whom_to_tell_about_a_hole(tmp_path: Path) -> None:
+    """`security.txt` has what RFC 9116 demands: a contact, and an end that is ahead and less than a year away; without a contact there is none."""
+    for contact, status in (("mailto:sicherheit@stadt.example", 200), (None, 404)):
+        settings = GatewaySettings(security_contact=contact)
+        app = create_app(
+            catalogue.load(),
+            register_of(tmp_path / "portals", PORTALS),
+            settings,
+            KafkaSettings(),
+            StoreSettings(folder=tmp_path),
+            SchemaSettings(),
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bus") as client:
+            response = await client.get("/.well-known/security.txt")
+        app.state.intake.close()
+        assert response.status_code == status
+        if contact:
+            assert response.headers["content-type"].startswith("text/plain")
+            said = dict(line.split(": ", 1) for line in response.text.splitlines())
+            assert said["Contact"] == contact
+            assert timedelta(days=30) < datetime.fromisoformat(said["Expires"]) - datetime.now(UTC) < timedelta(days=365)
+
+
+@pytest.mark.parametrize(
+    "contact", ["", "sicherheit@stadt.example", "http://stadt.example", "mailto:a@b.example\nContact: x", "javascript:x"]
+)
+def test_contacts_that_are_none(contact: str) -> None:
+    """What is no address that RFC 9116 takes is a wrong setting; nobody adds lines."""
+    with pytest.raises(ValidationError):
+        GatewaySettings(security_contact=contact)
