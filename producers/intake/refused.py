@@ -29,7 +29,7 @@ EVENTS: Final[Mapping[Kind, tuple[Problem, ...]]] = {
     Kind.UNKNOWN_ASKED: (problems.NOT_FOUND,),
     Kind.RATE_LIMITED: (problems.RATE_EXCEEDED, problems.PORTAL_BUSY),
     Kind.LIMIT_PASSED: (problems.TOO_COMPLEX, problems.READING_STALLED, problems.TOO_SLOW, problems.TOO_LARGE),
-    Kind.UNSAFE_CONTENT: (problems.DOCTYPE, problems.MARKS, problems.NAME_NOT_CARRIED),
+    Kind.UNSAFE_CONTENT: (problems.DOCTYPE, problems.MARKS, problems.NAME_NOT_CARRIED, problems.POINTS_ELSEWHERE),
 }
 """Which problems are security events. A test asks it of each that answers 401, 403, 409, 413 or 429."""
 _KINDS: Final = {problem.code: kind for kind, its in EVENTS.items() for problem in its}
