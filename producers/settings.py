@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from infra.addresses import is_loopback
 from infra.settings import Part
 from schemas.catalogue.model import Level, MessageName, Name
 from schemas.codelists import AuthorityKey
@@ -19,6 +21,35 @@ MAX_TOKENS: Final = 2
 
 MIB: Final = 1024 * 1024
 OUTBOX_BYTES: Final = 10 * 1024 * MIB
+
+
+class IdentitySource(Part):
+    """Who confirms the logins of one account: its signed assertions prove the level that a portal states (docs/portals.md)."""
+
+    issuer: str = Field(min_length=1, description="The issuer of its assertions, as their claim `iss` has it.")
+    audience: str = Field(min_length=1, description="The name under which it knows this bus, as their claim `aud` has it.")
+    jwks: str = Field(
+        min_length=1, description="Its public keys (JWKS): a file, or an https address (http on this machine). Never taken from a token."
+    )
+    levels: dict[str, Level] = Field(
+        default_factory=lambda: {f"STORK-QAA-Level-{level}": level for level in (1, 2, 3, 4)},
+        description="What the claim `acr` says, and the level that it stands for.",
+    )
+    proof: Literal["required"] | None = Field(
+        default=None, description="`required`: every login by this account above level 2 has to be proven, whatever the city asks."
+    )
+
+    @field_validator("jwks")
+    @classmethod
+    def _is_safe(cls, jwks: str) -> str:
+        if "://" not in jwks:
+            return jwks
+        parts = urlsplit(jwks)
+        if parts.username is not None or not parts.hostname:  # what stands there may be a password, so it is not quoted
+            raise ValueError("not an address without user and password, for example https://login.example.org/jwks")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            raise ValueError("whoever is in between could change the keys: write an https:// address")
+        return jwks
 
 
 class GatewaySettings(Part):
@@ -49,6 +80,9 @@ class GatewaySettings(Part):
     )
     portals: Path | None = Field(
         default=None, description="Folder with a page for each portal that may call, `ID.yaml` (docs/portals.md); nothing else lies in it."
+    )
+    identity: dict[Name, IdentitySource] = Field(
+        default_factory=dict, description="By the id of an account, such as `bayernid`, who proves its logins (docs/portals.md)."
     )
 
 

@@ -46,11 +46,12 @@ _MEANINGS: Final[Mapping[Header, str]] = {
     Header.SERVICE: "The service, by its LeiKa key.",
     Header.PORTAL: "The portal that submitted it.",
     Header.TRUST: "The lowest level of trust among its applicants.",
+    Header.TRUST_PROOF: "There only where the identity sources have signed the logins of all applicants; else the level is the portal's word.",
     Header.TEST: "There only where the message is marked as a test.",
     Header.ACCEPTED_AT: "When the gateway took it.",
 }
 _HEADERS: Final = {header: (f"^{FORMS[header]}$", meaning) for header, meaning in _MEANINGS.items()}
-_OPTIONAL: Final = frozenset({Header.TEST, Header.TRACEPARENT})
+_OPTIONAL: Final = frozenset({Header.TRUST_PROOF, Header.TEST, Header.TRACEPARENT})
 _COPY_HEADERS: Final[Mapping[CopyHeader, tuple[str, str]]] = {
     CopyHeader.TOPIC: (_TOPIC, "Where the original stood."),
     CopyHeader.PARTITION: (_NUMBER, "As above."),

@@ -40,6 +40,7 @@ class Header(StrEnum):
     SERVICE = "bus_service"
     PORTAL = "bus_portal"
     TRUST = "bus_trust"
+    TRUST_PROOF = "bus_trust_proof"
     TEST = "bus_test"
     ACCEPTED_AT = "bus_accepted_at"
 
@@ -99,6 +100,7 @@ FORMS: Final[Mapping[Header, str]] = MappingProxyType(
         Header.SERVICE: "99[0-9]{12}",
         Header.PORTAL: PORTAL,
         Header.TRUST: "[1-4]",
+        Header.TRUST_PROOF: "asserted",
         Header.TEST: "true",
         Header.ACCEPTED_AT: MOMENT,
     }

@@ -23,6 +23,7 @@ from producers.feedback.status_feed import status_feed
 from producers.gateway import openapi, problems, security_txt
 from producers.gateway.rate_headers import RateHeaders
 from producers.gateway.routes import Submissions
+from producers.intake.assertions import Assertions
 from producers.intake.intake import Intake
 from producers.intake.portals import Portals
 from producers.outbox.outbox import Outbox
@@ -50,10 +51,11 @@ def create_app(
     """
     outbox = Outbox(stores, limit=gateway.outbox_limit, limit_bytes=gateway.outbox_limit_bytes, free_bytes=gateway.disk_free_bytes)
     known = Portals(register)
-    intake = Intake(catalogue, schemas, known, outbox, accept_test=gateway.accept_test)
+    assertions = Assertions(gateway.identity, catalogue)
+    intake = Intake(catalogue, schemas, known, assertions, outbox, accept_test=gateway.accept_test)
     lanes = {office: Lane(outbox, kafka, office) for office in catalogue.offices}
     feed = status_feed(kafka, outbox.store, catalogue.cities)
-    checks = _checks(known, outbox, lanes, feed)
+    checks = _checks(known, assertions, outbox, lanes, feed)
     checks.facts["workers"] = intake.workers.lacking
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
@@ -95,7 +97,7 @@ async def _running(
         outbox.store.close()
 
 
-def _checks(portals: Portals, outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Health:
+def _checks(portals: Portals, assertions: Assertions, outbox: Outbox, lanes: Mapping[str, Lane], feed: StoredReader[EventRecord]) -> Health:
     """Without its store nothing can be accepted. Kafka being away is no reason to be taken out of service: accepting goes on. Nor is one
     office's topic that refuses records: the others would suffer for it. What waits in the outbox for either is told, and so are pages of portals
     that could not be taken up.
@@ -103,7 +105,7 @@ def _checks(portals: Portals, outbox: Outbox, lanes: Mapping[str, Lane], feed: S
     moving = {f"relay of {office}": lane.progress.check for office, lane in lanes.items()}
     waiting = {f"relay of {office}": lane.check for office, lane in lanes.items()}
     ready = moving | {"store": outbox.store.check, "disk": outbox.room.check}
-    degraded = waiting | {"portals": portals.check, "status feed": feed.check}
+    degraded = waiting | {"portals": portals.check, "identity sources": assertions.check, "status feed": feed.check}
     return Health(alive=moving, ready=ready, degraded=degraded, vitals=partial(_vitals, lanes, feed))
 
 

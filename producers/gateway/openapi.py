@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from producers.gateway import answers, views
-from producers.intake import declaration
+from producers.intake import assertions, declaration
 from producers.intake.form import SubmissionForm
 from schemas import message, problems
 from schemas.problems import Problem
@@ -226,6 +226,11 @@ _SUBMIT: Final = {
         _parameter("header", declaration.SERVICE, "LeiKa key of the service; only beside a genuine XÖV message, as the next three."),
         _parameter("header", declaration.AREA, "ARS (12 digits) or AGS (8 digits)."),
         _parameter("header", declaration.CASE, "UUID of the case; without it, that of the message."),
+        _parameter(
+            "header",
+            assertions.HEADER,
+            "Where the operator or the city asks for it: a JWT of the identity source for each applicant, in their order, with commas between, `-` where there is none.",
+        ),
         _parameter("header", declaration.TRUST, "Level of trust, 1 to 4, and account, for example `3; bayernid`."),
         _parameter("header", "traceparent", "The portal's trace (W3C Trace Context)."),
     ],

@@ -5,7 +5,7 @@
  3. known: same portal and content, same       and area lead to takes this kind of message
     answer, and nothing further             8. trust and rights: each login is good enough for that office,
  4. safe parse                                 whose translation takes it, and the portal may send this there
-                                               and vouch for it
+                                               and vouch for it or prove it
  5. schema                                  9. store once: Kafka will take its record, its portal has used its
                                                id for no other content, what it is about was accepted in the
                                                same case, and there is room
@@ -40,6 +40,7 @@ from infra.settings import SchemaSettings
 from infra.shares import Shares
 from infra.workers.operations import AnsweredT, AskedT, Operation
 from producers.intake import message_faults, operations
+from producers.intake.assertions import Assertions
 from producers.intake.call import Body, Call, held, receive, while_connected
 from producers.intake.declaration import Declaration
 from producers.intake.metadata import Metadata
@@ -66,10 +67,20 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Intake:
     """Accepts submissions into the outbox or refuses them. For each call the gateway asks `admit`, then `submit`."""
 
-    def __init__(self, catalogue: Catalogue, schemas: SchemaSettings, portals: Portals, outbox: Outbox, *, accept_test: bool) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        schemas: SchemaSettings,
+        portals: Portals,
+        assertions: Assertions,
+        outbox: Outbox,
+        *,
+        accept_test: bool,
+    ) -> None:
         """Workers start when they are first needed; whoever made it calls `close`."""
         self._catalogue = catalogue
         self._portals = portals
+        self._assertions = assertions
         self._outbox = outbox
         self._accept_test = accept_test
         self.rates = Rates()
@@ -117,9 +128,9 @@ class Intake:
                 return known
             # 4 to 8, in a worker: safe parse, schema, rules, route, trust
             metadata, content = await self._open(body, portal, call)
-            self._require_granted(portal, metadata, is_form=body.is_form)
+            proven = await self._require_rights(portal, metadata, call.headers, is_form=body.is_form)
             # 9. store once
-            candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers))
+            candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers) | _proof(proven))
             return await self._store(metadata, candidate, message_faults.told_of_form() if body.is_form else nullcontext())
 
     async def _hash(self, body: Body, portal: Portal, call: Call) -> str:
@@ -147,11 +158,12 @@ class Intake:
         with metrics.BEING_READ.labels(portal.id).track_inprogress():
             return await while_connected(call, self._turns.run(portal.id, work))
 
-    def _require_granted(self, portal: Portal, metadata: Metadata, *, is_form: bool) -> None:
-        """The rights of step 8."""
+    async def _require_rights(self, portal: Portal, metadata: Metadata, headers: Mapping[str, str], *, is_form: bool) -> bool:
+        """The rights of step 8; whether all logins are proven."""
         try:
             with message_faults.told_of_form() if is_form else nullcontext():
                 require_granted(portal.id, portal.settings, metadata, self._catalogue.service(metadata.service).id)
+            return await self._assertions.require_proven(portal, metadata, headers)
         except Rejected as error:
             error.message_id = metadata.message_id
             raise
@@ -179,8 +191,12 @@ def _trace(headers: Mapping[str, str]) -> dict[Header, str]:
     return {Header.TRACEPARENT: trace} if _TRACEPARENT.fullmatch(trace) else {}
 
 
-def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha512: str, trace: Mapping[Header, str]) -> Candidate:
-    """What the outbox stores of a message that passed.
+def _proof(proven: bool) -> dict[Header, str]:
+    return {Header.TRUST_PROOF: "asserted"} if proven else {}
+
+
+def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha512: str, more: Mapping[Header, str]) -> Candidate:
+    """What the outbox stores of a message that passed, with more headers than follow from it.
 
     `content` is the message, `content_sha512` the hash of what the portal sent, which was a form perhaps.
     """
@@ -192,7 +208,7 @@ def candidate_of(metadata: Metadata, portal: Portal, content: bytes, content_sha
         office=metadata.office,
         case_id=metadata.case_id,
         accepted_at=accepted_at,
-        headers={**_headers(metadata, portal.id, accepted_at), **trace},
+        headers={**_headers(metadata, portal.id, accepted_at), **more},
         content=content,
         warnings=[warning.as_dict() for warning in metadata.warnings],
         reference=metadata.reference,

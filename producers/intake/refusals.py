@@ -112,6 +112,12 @@ REFUSERS: Final = (
     ),
     Refuser(8, "The translation of its office takes it.", "schemas/examination/examine.py", (problems.OFFICE_REFUSES,)),
     Refuser(
+        8,
+        "Each login that has to be proven is, by an assertion of its identity source for this message.",
+        "producers/intake/assertions.py",
+        (problems.TRUST_NOT_PROVEN, problems.PROOF_STALLED),
+    ),
+    Refuser(
         9,
         "Kafka will take its record: the whole of it fits the topic, and each header has its form.",
         "producers/intake/publishable.py",

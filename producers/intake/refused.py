@@ -23,6 +23,7 @@ EVENTS: Final[Mapping[Kind, tuple[Problem, ...]]] = {
         problems.TEST_NOT_ALLOWED,
         problems.RIGHT_MISSING,
         problems.TRUST_NOT_GRANTED,
+        problems.TRUST_NOT_PROVEN,
     ),
     Kind.FOREIGN_CASE: (problems.REFERENCE_UNKNOWN,),
     Kind.ID_CONFLICT: (problems.ID_CONFLICT,),

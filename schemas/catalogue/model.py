@@ -119,6 +119,8 @@ class Offer(_Entry):
     accounts: tuple[Name, ...] = Field(min_length=1)
     after_dead_letter: Literal["hold", "continue"] = "hold"
     """Whether later submissions of a case wait until its dead letter is replayed, settled or discarded (`hold`), or go on (`continue`)."""
+    proof: Literal["required"] | None = None
+    """Whether the identity source has to have signed each login above level 2 (normal); else the portal's word is enough."""
     valid_from: Day | None = None
     valid_to: Day | None = None
 

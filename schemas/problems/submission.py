@@ -236,6 +236,19 @@ TRUST_NOT_GRANTED = Problem(
     "Ask the operator of the bus for the account and level that the detail names: they are granted in the page of the portal.",
     403,
 )
+TRUST_NOT_PROVEN = Problem(
+    "trust-not-proven",
+    "The login is not proven by its identity source",
+    "Send the assertion that the identity source signed for this very message in the header Stadtbus-Identity-Assertion; the detail says what it has to have.",
+    403,
+)
+PROOF_STALLED = Problem(
+    "proof-stalled",
+    "The bus has no keys of the identity source at the moment",
+    "Nothing was accepted. Send the same message again after the time in Retry-After; if it stays, tell the operator.",
+    503,
+    exit_code=3,
+)
 # --- what is known already
 ID_CONFLICT = Problem(
     "id-conflict",

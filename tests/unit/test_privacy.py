@@ -46,7 +46,7 @@ async def test_accepted_submission_tells_nothing(
         receipt = await bus.post(body(private_application()), content_type)
         status = await bus.call("GET", receipt.json()["status_url"])
     (pending,) = (await builders.waiting(bus.box))[:2]
-    assert pending.headers.keys() == set(Header) - {Header.TEST, Header.TRACEPARENT, Header.ABOUT}
+    assert pending.headers.keys() == set(Header) - {Header.TRUST_PROOF, Header.TEST, Header.TRACEPARENT, Header.ABOUT}
     assert CANARY.encode() in pending.content
     told = [
         pending.headers,
