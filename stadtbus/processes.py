@@ -165,6 +165,23 @@ async def _recorded_offices(settings: Settings) -> list[str]:
     return offices
 
 
+def check_identity(settings: Settings, known: Catalogue) -> None:
+    """Whoever proves logins proves those of an account that there is, and where a city asks for proof, each account has somebody who does.
+
+    Raises:
+        UsageError: settings-invalid.
+    """
+    sources = settings.gateway.identity
+    for account in sources:
+        if account not in known.accounts:
+            raise UsageError(problems.SETTINGS, "the catalogue has no such account", where=f"gateway.identity.{account}")
+    for route in known.routes:
+        missing = [account for account in route.offer.accounts if route.offer.proof and account not in sources]
+        if missing:
+            detail = f"{route.office} wants logins for {route.service.id} proven, and nothing says who proves those of {', '.join(missing)}"
+            raise UsageError(problems.SETTINGS, detail, where="gateway.identity")
+
+
 def check_office(settings: Settings, office: str) -> None:
     """An office has to be in the catalogue, its adapter's settings complete and its mapping, where it has one, fit to load.
 

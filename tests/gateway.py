@@ -19,7 +19,7 @@ from producers.intake.form import SubmissionForm
 from producers.outbox.outbox import Outbox
 from producers.portals.register import Register
 from producers.portals.tokens import hash_of, today
-from producers.settings import GatewaySettings, PortalSettings, Token
+from producers.settings import GatewaySettings, IdentitySource, PortalSettings, Token
 from producers.synthetic.rights import page_of, write_page
 from schemas import catalogue, message
 from schemas.catalogue import Catalogue
@@ -75,11 +75,11 @@ def register_of(folder: Path, portals: Mapping[str, PortalSettings], known: Cata
 
 def opened(
     folder: Path, *, limit: int = 1000, accept_test: bool = False, schemas: Path | None = None,
-    known: Catalogue | None = None, portals: Mapping[str, PortalSettings] = PORTALS,
+    known: Catalogue | None = None, portals: Mapping[str, PortalSettings] = PORTALS, identity: Mapping[str, IdentitySource] | None = None,
 ) -> Iterator[Gateway]:  # fmt: skip
     """A gateway whose outbox can be looked into. `schemas` is the operator's folder, `known` another catalogue than the one that is there."""
     stores = StoreSettings(folder=folder)
-    settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test)
+    settings = GatewaySettings(outbox_limit=limit, accept_test=accept_test, identity=dict(identity or {}))
     box = Outbox(stores, limit=limit)
     known = known or catalogue.load()
     with pytest.MonkeyPatch.context() as patch:

@@ -37,6 +37,7 @@ def config_check(*, as_json: AsJson = False) -> None:
         processes.certificate_of(loaded)
         register = loaded.load_portals(catalogue)
         register.require_right()
+        processes.check_identity(loaded, catalogue)
     _tell(sorted(register.pages) if register else [], offices, catalogue.offices, safety.look(loaded, offices, register), as_json=as_json)
 
 
