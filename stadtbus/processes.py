@@ -20,6 +20,7 @@ from stadtbus.settings import Settings, place
 
 if TYPE_CHECKING:
     from infra.web.certificate import Certificate
+    from schemas.catalogue import Catalogue
 
 SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
 _WATCH_PORT: Final = 8081
