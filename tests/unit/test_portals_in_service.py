@@ -110,9 +110,7 @@ def test_tokens_change_over_without_a_gap(running: Running) -> None:
 
 
 def test_a_wrong_page_changes_nothing(running: Running) -> None:
-    """A page that is broken leaves its portal as it was, is logged and shown at /readyz with its line, and goes when it is mended;
-    meanwhile another portal can be ended.
-    """
+    """A broken page leaves its portal as it was and is told at /readyz until it is mended; meanwhile another portal can be ended."""
     path = running.folder / "portal.yaml"
     good = path.read_text("utf-8")
     path.write_text(good + BROKEN, encoding="utf-8")
