@@ -138,7 +138,7 @@ def test_a_head_has_to_come_in_time(quick: Served) -> None:
             if not (_went(first, b"G") and _went(later, b"G")):
                 break
             time.sleep(0.1)
-        assert time.monotonic() - began_s < 2.5
+        assert time.monotonic() - began_s < 3.9
         assert closed_after_s(later) < 1
 
 
@@ -146,8 +146,8 @@ def test_idle_connections_end(quick: Served) -> None:
     """One that is not used again is closed after its time, one that never said anything too."""
     with quick.connect() as silent, quick.connect() as used:
         used.sendall(WHOLE)
-        assert 0.5 < closed_after_s(silent) < 3
-        assert closed_after_s(used) < 3
+        assert 0.5 < closed_after_s(silent) < 6
+        assert closed_after_s(used) < 6
 
 
 @pytest.mark.parametrize("more", [b"a", b"1\r\na\r\n"], ids=["length", "chunked"])
@@ -159,7 +159,7 @@ def test_a_body_has_to_come_in_time(quick: Served, more: bytes) -> None:
         began_s = time.monotonic()
         while _went(caller, more) and time.monotonic() - began_s < 6:
             time.sleep(0.1)
-        assert 1.5 < time.monotonic() - began_s < 4
+        assert 1.5 < time.monotonic() - began_s < 5.9
 
 
 def test_who_does_not_read_is_closed(quick: Served) -> None:

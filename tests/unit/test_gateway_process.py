@@ -37,7 +37,7 @@ class Running:
 
     def get(self, port: int, path: str) -> httpx.Response:
         """Ask for a page."""
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=3)
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10)
 
     def submit(self, trust: ssl.SSLContext | None = None) -> int:
         """Hand in a message, in clear text or with trust in a certificate; the status."""
@@ -103,7 +103,7 @@ def test_idle_callers_stop_neither_portals_nor_operators(running: Running) -> No
     before_bytes = running.log.stat().st_size
     with contextlib.ExitStack() as open_ones:
         for _ in range(300):
-            caller = open_ones.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=3))
+            caller = open_ones.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
             caller.sendall(HALF)
         assert [running.submit() for _ in range(5)] == [202] * 5
         assert running.get(running.operator_port, "/readyz").status_code == 200
@@ -116,7 +116,7 @@ def test_idle_operators_stop_nobody(running: Running) -> None:
     """The operators' port has places of its own, and keeps to them."""
     with contextlib.ExitStack() as open_ones:
         for _ in range(60):
-            open_ones.enter_context(socket.create_connection(("127.0.0.1", running.operator_port), timeout=3))
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", running.operator_port), timeout=10))
         assert running.get(running.operator_port, "/readyz").status_code == 200
         assert running.submit() == 202
         assert len(list(Path(f"/proc/{running.process.pid}/fd").iterdir())) < 150
@@ -125,13 +125,13 @@ def test_idle_operators_stop_nobody(running: Running) -> None:
 def test_two_logins_are_none(running: Running) -> None:
     """Of two `Authorization` headers none counts: 400, and the connection is closed."""
     headers = [("Authorization", f"Bearer {TOKENS['portal']}"), ("Authorization", f"Bearer {TOKENS['other']}")]
-    answer = httpx.get(f"http://127.0.0.1:{running.port}/v1/submissions/x", headers=headers, timeout=3)
+    answer = httpx.get(f"http://127.0.0.1:{running.port}/v1/submissions/x", headers=headers, timeout=10)
     assert (answer.status_code, answer.json()["code"], answer.headers["Connection"]) == (400, "request-malformed", "close")
 
 
 def test_a_slash_too_many_leads_nowhere(running: Running) -> None:
     """No redirect: behind TLS it would lead to clear text, and to a host that the caller names."""
-    answer = httpx.post(f"http://127.0.0.1:{running.port}/v1/submissions/", headers={"Host": "evil.example"}, timeout=3)
+    answer = httpx.post(f"http://127.0.0.1:{running.port}/v1/submissions/", headers={"Host": "evil.example"}, timeout=10)
     assert (answer.status_code, "Location" in answer.headers, "evil" in answer.text) == (404, False, False)
 
 
