@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,14 +87,30 @@ async def test_what_is_accepted_is_no_event(bus: Gateway, log: list[Any]) -> Non
 
 async def test_a_flood_is_few_lines(log: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is told at once, the others together when the pause is over, also if no more come; each portal has lines of its own."""
-    monkeypatch.setattr(security_events, "PAUSE_S", 0.2)
+    later: list[partial[None]] = []
+    loop = SimpleNamespace(call_later=lambda _, function, *arguments: later.append(partial(function, *arguments)))
+    monkeypatch.setattr(security_events, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(security_events, "PAUSE_S", 3_600)
     for portal in ("a", "b"):
         for _ in range(10_000):
             note(Kind.LOGIN_FAILED, "unauthenticated", portal)
     assert [(line["portal"], line["count"]) for line in log] == [("a", 1), ("b", 1)]
-    await asyncio.sleep(0.4)
+    assert len(later) == 2
+    for tell in later:
+        tell()
     assert [(line["portal"], line["count"]) for line in log[2:]] == [("a", 9_999), ("b", 9_999)]
     assert len(security_events._told) == 2
+
+
+async def test_the_rest_is_told_without_another(log: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the loop itself, when the pause is over."""
+    monkeypatch.setattr(security_events, "PAUSE_S", 0.5)
+    for _ in range(2):
+        note(Kind.LOGIN_FAILED, "unauthenticated", "a")
+    async with asyncio.timeout(20):
+        while len(log) < 2:
+            await asyncio.sleep(0.05)
+    assert [line["count"] for line in log] == [1, 1]
 
 
 async def test_callers_choose_no_key(refusing: Gateway) -> None:
