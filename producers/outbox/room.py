@@ -87,7 +87,13 @@ class Room:
 
     def check(self) -> str | None:
         """What closes intake for all, for the page of readiness: too little of the disk is free. May be called from any thread."""
-        if self._folder is None or (free := shutil.disk_usage(self._folder).free) >= self._limits.free_bytes:
+        if self._folder is None:
+            return None
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:
+            return None  # the folder is gone: the store tells it
+        if free >= self._limits.free_bytes:
             return None
         return f"{free >> 20} MiB of the disk are free; nothing is accepted below {self._limits.free_bytes >> 20} MiB"
 

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.stores import Store
 from producers.outbox.tables import has_ended, is_pending, submission, usage
 
 _BYTES = sa.func.coalesce(sa.func.sum(sa.func.length(submission.c.content)), 0)
 _ROWS = sa.func.count()
+_ADD: Final = sa.text(
+    "INSERT INTO outbox_usage (portal, office, pending, size_bytes) VALUES (:portal, :office, :pending, :size_bytes)"
+    " ON CONFLICT (portal, office) DO UPDATE"
+    " SET pending = outbox_usage.pending + excluded.pending, size_bytes = outbox_usage.size_bytes + excluded.size_bytes"
+)
+"""Once for each acceptance, so as a text: SQLAlchemy takes three times as long to put it together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,8 @@ async def of_office(store: Store, office: str) -> list[Used]:
 
 def add(connection: sa.Connection, more: Used) -> None:
     """So much more is used; less, where numbers are below 0."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(usage).values(portal=more.portal, office=more.office, pending=more.pending, size_bytes=more.size_bytes)
-    sums = {name: usage.c[name] + statement.excluded[name] for name in ("pending", "size_bytes")}
-    connection.execute(statement.on_conflict_do_update(index_elements=[usage.c.portal, usage.c.office], set_=sums))
+    values = {"portal": more.portal, "office": more.office, "pending": more.pending, "size_bytes": more.size_bytes}
+    connection.execute(_ADD, values)
 
 
 def published(connection: sa.Connection, rows: Sequence[int]) -> None:
