@@ -29,6 +29,8 @@ from uuid import UUID
 
 from lxml import etree
 
+from schemas import xml
+
 LONGEST_REFERENCE: Final = 80
 UNREADABLE_LETTER: Final = "\ufffd"
 """Stands for bytes that are not of the character set of what they are in."""
@@ -62,6 +64,26 @@ class Submission:
     def test(self) -> bool:
         """A test submission must have no effect outside of tests; in messages of the XÖV family the attribute is the mark (XÖV-Basisnachricht)."""
         return self.root.get("test") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A submission that nobody has parsed yet; the words are those of `Submission`."""
+
+    id: UUID
+    case_id: UUID
+    office: str
+    accepted_at: datetime
+    body: bytes
+    about: UUID | None = None
+
+    def parsed(self) -> Submission:
+        """The same, parsed here.
+
+        Raises:
+            Rejected: it cannot be read within the limits.
+        """
+        return Submission(self.id, self.case_id, self.office, self.accepted_at, self.body, xml.parse(self.body), self.about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +143,9 @@ class Adapter(Protocol):
         """The document to hand over. Called before each `deliver`, and by `stadtbus adapter try|check|diff`.
 
         Pure: no I/O, no clock, no chance; the same submission gives the same bytes in every process. It runs in the event loop, which
-        it holds up, so it may not wait for anything. One that needs no settings should be a static method: then intake asks it as well
-        (`adapters.dry_run`), and its portal hears at once what would else be a dead letter.
+        it holds up, so it may not wait for anything; where the adapter `TranslatesApart`, the engine calls that instead. One that needs no
+        settings should be a static method: then intake asks it as well (`adapters.dry_run`), and its portal hears at once what would else be
+        a dead letter.
 
         Raises:
             Refused: the submission has no form that this back office can take.
@@ -162,6 +185,23 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Give connections back. Called once, when nothing else runs; whatever it raises is logged, and one that takes long is left."""
+
+
+@runtime_checkable
+class TranslatesApart(Protocol):
+    """An adapter that parses and translates in a locked process, not in that which holds the logins of the back office."""
+
+    async def translate_apart(self, received: Received) -> Document:
+        """As `Adapter.translate`, of a message that nobody has parsed. Called by the engine in its place; waits, and does not block the loop.
+
+        Raises:
+            Rejected: the message cannot be read within the limits.
+            Blip: it cannot be done now.
+            Exception: as `translate`.
+        """
+
+    async def close_apart(self) -> None:
+        """End those processes. Called once, when nothing else runs; beside `close`, which a protocol may call itself to connect anew."""
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import structlog
 from faststream.asgi import AsgiFastStream
 
 from adapters import registry
-from adapters.interface import Adapter, AnswersLater
+from adapters.interface import Adapter, AnswersLater, TranslatesApart
 from consumers.audit import recorder, tables
 from consumers.delivery import releases
 from consumers.delivery.handler import Delivery
@@ -83,6 +83,8 @@ async def _close(adapter: Adapter) -> None:
     try:
         async with asyncio.timeout(_CLOSE_LIMIT_S):
             await adapter.close()
+            if isinstance(adapter, TranslatesApart):
+                await adapter.close_apart()
     except BaseException as error:
         if is_own_cancellation(error):
             raise

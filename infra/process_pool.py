@@ -17,12 +17,14 @@ from typing import Any, Final
 
 import structlog
 
-from infra.workers.fork_server import CallLimits, ForkServer, Spent, Worker
+from infra.workers.fork_server import CallLimits, ForkServer, NotStarted, Spent, Worker
 from infra.workers.frames import Garbled
 from infra.workers.lockdown import Measures
 from infra.workers.operations import AnsweredT, AskedT, Operation
 from schemas import problems
 from schemas.errors import Rejected
+
+__all__ = ["NotStarted", "ProcessPool"]
 
 log = structlog.get_logger()
 
@@ -68,6 +70,7 @@ class ProcessPool:
             StadtbusError: as the operation raises it.
             Rejected: message-too-complex, when the call passes a limit, its worker is killed twice or its answer is none; reading-stalled,
                 when it gets no time.
+            NotStarted: there is no worker, and none can be started.
             RuntimeError: the operation raised something else. Class and place are told, not its text, which may quote the input.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, content, operation.question(asked))
@@ -158,8 +161,11 @@ class ProcessPool:
             with suppress(OSError, RuntimeError):
                 return self._server.start()
             self._server.end()
-        self._server = self._new_server()
-        worker = self._server.start()
+        try:
+            self._server = self._new_server()
+            worker = self._server.start()
+        except OSError as error:
+            raise NotStarted(f"a worker does not start: {type(error).__name__}") from None
         self.measures = worker.measures
         log.info("workers_locked", in_force=worker.measures.in_force, missing=worker.measures.missing)
         return worker

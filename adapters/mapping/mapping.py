@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from lxml import etree
 
@@ -74,7 +75,11 @@ class Mapping:
             root = self.paths.context(submission.root)
             self._refuse(root)
             content = self._renderer.render(fill(self.entries, root))
-        return Document(submission.id, f"{submission.id}.{self.suffix}", self.media_type, content)
+        return self.wrapped(submission.id, content)
+
+    def wrapped(self, submission_id: UUID, content: bytes) -> Document:
+        """The document with this content."""
+        return Document(submission_id, f"{submission_id}.{self.suffix}", self.media_type, content)
 
     def _refuse(self, root: ContextNode) -> None:
         for reason, read in self.refused.items():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from inspect import getfile
 from pathlib import Path
 from typing import Any, Final
 
 from adapters import registry
-from adapters.interface import Document, Submission
+from adapters.interface import Document, Received, Submission
 from adapters.mapping import Mapping
+from adapters.protocols.apart import Translator
 
 MAPPING: Final = "mapping.yaml"
 
@@ -35,7 +37,9 @@ class Mapped:
         Raises:
             UsageError: mapping-invalid, with file and line.
         """
-        self._mapping = Mapping.load(mapping_of(type(self)))
+        path = mapping_of(type(self))
+        self._mapping = Mapping.load(path)
+        self._translator = Translator(self._mapping, path)
         super().__init__(settings)  # type: ignore[call-arg] # the protocol's
 
     def translate(self, submission: Submission) -> Document:
@@ -45,6 +49,20 @@ class Mapped:
             Refused: the message has no form that the back office takes.
         """
         return self._mapping.document(submission)
+
+    async def translate_apart(self, received: Received) -> Document:
+        """The same by a locked process, which loads the mapping; one that has a `translate` of its own translates here.
+
+        Raises:
+            Rejected, Refused, Blip: as `Translator.document`.
+        """
+        if type(self).translate is Mapped.translate:
+            return await self._translator.document(received)
+        return self.translate(await asyncio.to_thread(received.parsed))
+
+    async def close_apart(self) -> None:
+        """End the workers."""
+        await self._translator.close()
 
 
 def mapping_of(adapter: type[Mapped]) -> Path:

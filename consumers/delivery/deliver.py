@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from adapters.interface import Adapter, Document, Submission
+from adapters.interface import Adapter, Document, Received, TranslatesApart
 from consumers.delivery.failures import Failure, Stage
 from consumers.delivery.job import Job
 from infra import crashpoints
 from infra.cancellation import is_own_cancellation
-from schemas import xml
-from schemas.errors import DeliveryFailure
+from schemas.errors import DeliveryFailure, Rejected
 
 _PARSED_BESIDE_BYTES: Final = 64 * 1024
 """Larger messages are parsed in a thread: a document of 900 KiB takes 23 ms, and heartbeats go on in this loop."""
@@ -49,13 +48,24 @@ async def _find(job: Job, adapter: Adapter) -> None:
 
 async def _translate(job: Job, adapter: Adapter, office: str) -> Document:
     job.stage = Stage.PARSE
-    body = job.record.value or b""
-    root = await asyncio.to_thread(xml.parse, body) if len(body) > _PARSED_BESIDE_BYTES else xml.parse(body)
     accepted_at = datetime.fromisoformat(job.accepted_at)
     about = UUID(job.about) if job.about else None
-    submission = Submission(UUID(job.submission), UUID(job.case_id), office, accepted_at, body, root, about)
+    received = Received(UUID(job.submission), UUID(job.case_id), office, accepted_at, job.record.value or b"", about)
+    if isinstance(adapter, TranslatesApart):
+        return await _translate_apart(job, adapter, received)
+    beside = len(received.body) > _PARSED_BESIDE_BYTES
+    submission = await asyncio.to_thread(received.parsed) if beside else received.parsed()
     job.stage = Stage.TRANSLATE
     return adapter.translate(submission)
+
+
+async def _translate_apart(job: Job, adapter: TranslatesApart, received: Received) -> Document:
+    job.stage = Stage.TRANSLATE
+    try:
+        return await adapter.translate_apart(received)
+    except Rejected:
+        job.stage = Stage.PARSE
+        raise
 
 
 async def _deliver(job: Job, document: Document, adapter: Adapter) -> None:

@@ -170,10 +170,13 @@ class Delivery(Handler[Job]):
         await self.guard.weigh(job)
 
     def give_up(self, job: Job, reason: str | None) -> None:
-        """Note an unclear failure, or that no attempt was made. What took too long is parked at once: to repeat it would take too long, too."""
+        """Note a failure, unclear unless it was still translated, or that no attempt was made. What took too long is parked at once: to repeat
+        it would take too long, too.
+        """
         if reason is not None:
             job.failures = self._settings.immediate_retries
-            job.failure = Failure(Stage.DELIVER, Cause.UNCLEAR, reason, TimeoutError.__name__)
+            stage, cause = (Stage.TRANSLATE, Cause.BLIP) if job.stage is Stage.TRANSLATE else (Stage.DELIVER, Cause.UNCLEAR)
+            job.failure = Failure(stage, cause, reason, TimeoutError.__name__)
         else:
             job.skipped = True
             job.entry.attempt -= 1  # it was not made

@@ -48,6 +48,10 @@ class Spent(Exception):
     """A worker has used up its memory."""
 
 
+class NotStarted(RuntimeError):
+    """A process ended while it started, or does not start."""
+
+
 class ForkServer:
     """A fresh process that has loaded what calls need, and from which workers are forked; it ends with this one. May be shared by threads."""
 
@@ -56,7 +60,8 @@ class ForkServer:
 
         Raises:
             StadtbusError: as `prepare` raises it.
-            RuntimeError: `prepare` raised something else, or the process ended.
+            RuntimeError: `prepare` raised something else.
+            NotStarted: the process ended.
         """
         self._limits = limits
         self._lock = threading.Lock()
@@ -70,7 +75,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the process that asks
+                process_group=0,  # Ctrl-C is for the process that asks; a session of its own would be a scheduling group of its own, too
             )
         try:
             self._asked.sendall(Frame(0, Kind.QUESTION, dumps((prepare, tuple(operations), limits.memory_bytes))).packed())
@@ -84,7 +89,7 @@ class ForkServer:
 
         Raises:
             OSError: this process has ended.
-            RuntimeError: the worker has.
+            NotStarted: the worker has.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -207,7 +212,7 @@ def _require_started(pipe: socket.socket) -> bytes:
     try:
         answer = frames.read(frames.before(time.monotonic() + _START_TIMEOUT_S, pipe.recv, pipe.settimeout))
     except (EOFError, OSError):
-        raise RuntimeError("a worker ended while it started, or does not start") from None
+        raise NotStarted("a worker ended while it started, or does not start") from None
     finally:
         pipe.settimeout(None)
     if answer.kind is Kind.REFUSED:

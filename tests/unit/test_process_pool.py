@@ -90,7 +90,6 @@ async def test_workers_are_other_processes_and_stay(workers: ProcessPool) -> Non
 @pytest.mark.parametrize(
     ("operation", "problem"),
     [
-        (calls.LOOP, problems.TOO_COMPLEX),
         (calls.SLEEP, problems.READING_STALLED),
         (calls.EAT, problems.TOO_COMPLEX),
         (calls.CRASH, problems.TOO_COMPLEX),
