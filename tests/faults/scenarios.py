@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.faults.act import Act
-from tests.faults.rows import brokers, content, log, network, offices, processes
+from tests.faults.rows import brokers, content, door, log, network, offices, processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,10 @@ SCENARIOS: Final = (
     Scenario("F22", "answers late, lost, refused", "one effect, state reconciled", offices.late_and_lost_answers),
     Scenario("F23", "garbage and endless answers", "limits, no crash, one effect", offices.nonsense),
     Scenario("F24", "clock jumps ±1 h", "order and limits do not depend on the clock", processes.clock_jumps, needs="compiler"),
+    Scenario(
+        "F25", "certificate expired, of another signer, for another host, revoked", "refused, named, nothing lost", door.bad_certificates
+    ),
+    Scenario("F26", "rights taken away at run time", "named, nothing lost, goes on when they are back", door.rights_taken_away),
     Scenario("F38", "other content under the same id", "409; the first content is delivered", content.other_content),
     Scenario("F41", "SIGKILL at each labelled crash point", "checker clean", processes.crash_points),
 )

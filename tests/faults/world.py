@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiokafka.conn import create_conn
@@ -213,9 +214,9 @@ class World:
         await self.system.supervisor.ready([name])
         return name
 
-    async def command(self, *arguments: str) -> int:
-        """Run a `stadtbus` command as an operator does; its exit code."""
-        environment = os.environ | _ENVIRONMENT | {CONFIG_VARIABLE: str(self.system.config)}
+    async def command(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> int:
+        """Run a `stadtbus` command as an operator does; its exit code. `environment` is for it alone."""
+        environment = os.environ | _ENVIRONMENT | {CONFIG_VARIABLE: str(self.system.config)} | dict(environment)
         command = [sys.executable, "-m", "stadtbus", *arguments]
         with (self.folder / "commands.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log, env=environment)
