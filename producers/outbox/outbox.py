@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -108,8 +108,8 @@ class Outbox:
             self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
 
     def _accept(self, connection: sa.Connection, candidate: Candidate) -> AcceptedSubmission:
-        own = (submission.c.message_id == candidate.message_id, submission.c.portal == candidate.portal)
-        known = connection.execute(sa.select(submission).where(*own)).mappings().one_or_none()
+        own = {"message_id": candidate.message_id, "portal": candidate.portal}
+        known = connection.execute(_OWN, own).mappings().one_or_none()
         if known is not None:
             if known["content_sha512"] != candidate.content_sha512:
                 raise Rejected(problems.ID_CONFLICT)
@@ -121,6 +121,11 @@ class Outbox:
             return self._accept(connection, candidate)
         usage.add(connection, more)
         return accepted_of(row)
+
+
+_OWN: Final = sa.select(submission).where(
+    submission.c.message_id == sa.bindparam("message_id"), submission.c.portal == sa.bindparam("portal")
+)
 
 
 def _row_of(candidate: Candidate, identity: Identity) -> dict[str, Any]:
