@@ -28,7 +28,13 @@ SET_BACK = "UPDATE store_version SET version = 8 WHERE store = 'outbox'"
 
 def downgrade(connection: sa.Connection) -> None:
     """Make the tables those of the version before: the key is the case id, the code that of the id."""
-    for statement in ("DROP INDEX submission_message", "DROP TABLE case_key", "DROP TABLE outbox_secret"):
+    for statement in (
+        "DROP INDEX submission_message",
+        "DROP INDEX submission_case",
+        "DROP INDEX submission_turn",
+        "DROP TABLE case_key",
+        "DROP TABLE outbox_secret",
+    ):
         connection.exec_driver_sql(statement)
     codes = tables.submission.update().where(tables.submission.c.id == sa.bindparam("of"))
     for one in connection.execute(sa.select(tables.submission.c.id)).scalars().all():
