@@ -125,10 +125,11 @@ REFUSERS: Final = (
     ),
     Refuser(
         9,
-        "Its portal has used its id for no other content, and the outbox has room.",
+        "Its portal has used its id for no other content.",
         "producers/outbox/outbox.py",
-        (problems.ID_CONFLICT, problems.INTAKE_FULL),
+        (problems.ID_CONFLICT,),
     ),
+    Refuser(9, "The outbox has room for its portal and its office.", "producers/outbox/room.py", (problems.INTAKE_FULL,)),
     Refuser(
         9,
         "The message that it is about was accepted, in the same case of its portal and for the same office.",
