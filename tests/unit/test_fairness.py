@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from infra import token_bucket
+from infra import metrics, token_bucket
 from infra.shares import Shares
 from tests import builders, gateway
 from tests.gateway import PORTALS, TOKENS, XML, Gateway, as_xml, problem_of
@@ -167,3 +167,13 @@ async def test_whoever_hangs_up_leaves_the_queue(bus: Gateway, address: tuple[st
     busy.end.set()
     assert (await bus.post(b"<no")).status_code == 422
     assert busy.begun == 3
+
+
+@pytest.mark.usefixtures("standing")
+async def test_what_was_turned_away_is_counted_by_portal(slow: Gateway) -> None:
+    """Operators see whose calls are beyond their rate, and how many."""
+    counter = metrics.THROTTLED.labels("portal", "rate-exceeded")
+    before = counter._value.get()
+    for _ in range(13):
+        await slow.post(b"<no")
+    assert counter._value.get() == before + 3
