@@ -40,7 +40,9 @@ _MEANINGS: Final[Mapping[Header, str]] = {
     Header.CONTENT_TYPE: "Content type of the value.",
     Header.TRACEPARENT: "The portal's trace (W3C Trace Context).",
     Header.SUBMISSION: "Id of the submission.",
-    Header.CASE: "Id of its case; the record's key.",
+    Header.CASE: "Id of its case, as the bus calls it; the record's key.",
+    Header.ABOUT: "There only where the message refers to an earlier one: the submission that one became.",
+    Header.HOTLINE_CODE: "What the applicant was given to ask by.",
     Header.CITY: "The city.",
     Header.OFFICE: "The office that it goes to.",
     Header.SERVICE: "The service, by its LeiKa key.",
@@ -51,7 +53,7 @@ _MEANINGS: Final[Mapping[Header, str]] = {
     Header.ACCEPTED_AT: "When the gateway took it.",
 }
 _HEADERS: Final = {header: (f"^{FORMS[header]}$", meaning) for header, meaning in _MEANINGS.items()}
-_OPTIONAL: Final = frozenset({Header.TRUST_PROOF, Header.TEST, Header.TRACEPARENT})
+_OPTIONAL: Final = frozenset({Header.ABOUT, Header.TRUST_PROOF, Header.TEST, Header.TRACEPARENT})
 _COPY_HEADERS: Final[Mapping[CopyHeader, tuple[str, str]]] = {
     CopyHeader.TOPIC: (_TOPIC, "Where the original stood."),
     CopyHeader.PARTITION: (_NUMBER, "As above."),

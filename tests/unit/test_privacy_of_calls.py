@@ -127,9 +127,7 @@ def _wait_for(port: int) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_an_answer_tells_nothing_back(running: Running, name: str) -> None:
-    """Whatever the call is: it is answered, taken or refused, without a word of the caller's own; only of a form the caller is told the name of
-    the member that is wrong.
-    """
+    """Whatever the call is: it is answered without a word of the caller's own; only of a form names of members are told."""
     running.send(name)
     assert running.answers[name].startswith(b"HTTP/1.1 ")
     assert (CANARY in running.answers[name].decode().lower()) == (name == "member of a form")

@@ -94,7 +94,7 @@ def test_problem_helps(problem: Problem) -> None:
     assert problem.code == problem.code.lower().replace("_", "-").replace(" ", "-")
     assert problem.hint.endswith(".")
     assert problem.hint != problem.title
-    assert problem.status in {400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 422, 431, 500, 503}
+    assert problem.status in {400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 422, 429, 431, 500, 503}
     assert problem.exit_code in {1, 2, 3}
 
 
