@@ -50,7 +50,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Stores in an empty folder, and processes that say what is wrong with them."""
 
     async def says(_: object, address: str) -> Readiness:
-        return Readiness(address, 503, "office: down since noon" if "8080" not in address else "relay: refused")
+        return Readiness(address, 503, "office: down since noon" if "9108" not in address else "relay: refused")
 
     monkeypatch.setattr(readiness, "ask", says)
     return Settings(stores=StoreSettings(folder=tmp_path / "stores"))
