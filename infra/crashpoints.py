@@ -26,6 +26,7 @@ LABELS: Final = frozenset(
         "outbox.stored",  # a submission is in the outbox, the portal has no answer
         "relay.before",  # about to send what waits in the outbox
         "relay.acknowledged",  # Kafka has it, the outbox does not say so
+        "relay.set_aside",  # its dead letter and the event are on Kafka, the outbox does not say so
         "watch.heard",  # heartbeats are stored, not acknowledged
         "watch.noted",  # operations are stored, not acknowledged
     }

@@ -153,10 +153,11 @@ def _unrecorded(found: SubmissionHistory, recorded: Sequence[TraceStep]) -> list
     steps = []
     if not recorded:
         steps = [_step(found, State.SUBMITTED, accepted.accepted_at, f"by {found.portal}")]
-        if found.written is None or found.published_at is None:
+        if found.published_at is None:
             return [*steps, _step(found, _NOT_YET, accepted.accepted_at, "in the outbox of the gateway")]
-        place = f"{topics.submissions(accepted.office)}, partition {found.written.partition}, offset {found.written.offset}"
-        steps.append(_step(found, _PUBLISHED, found.published_at, place))
+        if found.written is not None:
+            place = f"{topics.submissions(accepted.office)}, partition {found.written.partition}, offset {found.written.offset}"
+            steps.append(_step(found, _PUBLISHED, found.published_at, place))
     for step in found.steps[1:]:
         if (step.state, step.at) not in known:
             said = (accepted.office, step.reference and f"reference {step.reference}", step.reason)

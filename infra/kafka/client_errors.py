@@ -23,6 +23,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     OutOfOrderSequenceNumber,
+    PolicyViolationError,
     ReplicaNotAvailableError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
@@ -33,7 +34,7 @@ from aiokafka.errors import (
 )
 
 from infra.kafka.diagnosis import why_unreachable
-from infra.kafka.outgoing import Outgoing
+from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.tokens import TokenRefused
 from infra.settings import KafkaSettings
 from schemas import problems
@@ -129,6 +130,16 @@ def refuses_all(error: Exception, batch: Sequence[Outgoing]) -> bool:
     return isinstance(error, _OF_TOPIC)
 
 
+def blames_topic(refusal: KafkaRefusal) -> bool:
+    """Whether a refusal says something about the topic, its rights or our clock, and nothing about the record."""
+    return refusal.error in _NAMES_OF_TOPIC
+
+
 def name_of(error: BaseException) -> str:
     """Of a broker's error Kafka's own name, of others the class; never the text, because texts of libraries quote values."""
     return type(error).__name__.removesuffix("Error")
+
+
+_NAMES_OF_TOPIC: Final = frozenset(
+    error.__name__.removesuffix("Error") for error in (*_OF_TOPIC, InvalidTimestampError, PolicyViolationError)
+)

@@ -1,7 +1,7 @@
 """Which role may do what on Kafka: one table, made from the catalogue's offices. Without an entry nothing is allowed.
 
 A role is a principal (`User:gateway`). Only the gateway and an operator write submissions (an operator by `outbox republish`); only adapters write what
-became of them; only operators write down what operators do. So who wrote a record is as sure as the topic that it stands in, and no header is proof.
+became of them, and the gateway, which makes a dead letter of what a topic refuses (docs/decisions/0030); only operators write down what operators do. So who wrote a record is as sure as the topic that it stands in, and no header is proof.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def rights(offices: Iterable[str]) -> list[Right]:
     submissions, retries, dead = ([topic(name) for name in names] for topic in (topics.submissions, topics.retry, topics.deadletters))
     recorded = topics.recorded(names)
     return [
-        *_writes(GATEWAY, submissions),
+        *_writes(GATEWAY, [*submissions, *dead, *events]),
         *_reads(GATEWAY, events, [topics.GROUP_STATUS]),
         *_writes(ADAPTER, [*retries, *dead, *events]),
         *_reads(ADAPTER, [*submissions, *retries], names),

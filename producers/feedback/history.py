@@ -13,7 +13,7 @@ from infra.kafka import order
 from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox.outbox import AcceptedSubmission, accepted_of
-from producers.outbox.tables import is_of_submission, status, submission
+from producers.outbox.tables import NOT_THERE, is_of_submission, status, submission
 from schemas.events import State
 from schemas.hotline import parse_hotline_code
 
@@ -40,7 +40,7 @@ class SubmissionHistory:
     published_at: datetime | None
     """When Kafka took it; None while it is pending."""
     written: Written | None
-    """Where it is on the office's topic."""
+    """Where it is on the office's topic; None also for one that its topic has refused, which is a dead letter."""
     steps: Sequence[Step]
     """What became of it, as its portal is told, from `submitted` on; the last one is its state."""
 
@@ -85,7 +85,7 @@ def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> lis
 
 
 def _found(row: sa.RowMapping, steps: Sequence[Step]) -> SubmissionHistory:
-    written = None if row["record_offset"] is None else Written(row["partition"], row["record_offset"])
+    written = None if row["record_offset"] in (None, NOT_THERE) else Written(row["partition"], row["record_offset"])
     return SubmissionHistory(accepted_of(row), row["portal"], row["published_at"], written, steps)
 
 

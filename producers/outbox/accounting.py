@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from infra.stores import Store
-from producers.outbox.tables import is_of_submission, is_pending, is_unfinished, status, submission
+from producers.outbox.tables import NOT_THERE, is_of_submission, is_pending, is_unfinished, status, submission
 from schemas.events import State
 
 _NOT_SET_ASIDE: Final = frozenset(state for state in State if state.once or state is State.DEAD_LETTER)
@@ -85,7 +85,7 @@ def _passed_over(store: Store, before: Snapshot, office: str, reach: Reach) -> I
     for partition in used | reach.passed.keys():
         passed, end = reach.passed.get(partition, 0), reach.ends.get(partition, 0)
         told = sa.exists().where(is_of_submission)
-        mine = (is_unfinished, submission.c.office == office, submission.c.partition == partition, ~told)
+        mine = (is_unfinished, offset > NOT_THERE, submission.c.office == office, submission.c.partition == partition, ~told)
         known = (*mine, offset < before.ends.get((office, partition), 0))
         gone, all_of_them = (
             store.read_now(partial(_how_many, conditions=conditions))

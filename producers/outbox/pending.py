@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox import usage
-from producers.outbox.tables import is_pending, submission
+from producers.outbox.tables import is_pending, is_unfinished, submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ def read_at(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
 def pending_of(row: sa.RowMapping) -> Pending:
     """What a row of `submission` that has its content sends to Kafka."""
     return Pending(row["seq"], row["office"], row["case_key"], json.loads(row["headers"]), row["content"])
+
+
+async def is_after_unfinished(store: Store, one: Pending) -> bool:
+    """Whether an earlier one of its case is on Kafka and has not come to its end, as far as the status feed has read."""
+    earlier = (submission.c.office == one.office, submission.c.case_key == one.case_key, submission.c.seq < one.seq)
+    query = sa.select(sa.exists().where(is_unfinished, *earlier))
+    return await store.read(lambda connection: bool(connection.execute(query).scalar_one()))
 
 
 async def note_published(store: Store, done: Sequence[tuple[Pending, Written]]) -> None:

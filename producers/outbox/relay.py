@@ -6,21 +6,19 @@ Kafka's acknowledgement and our note sends a record twice under the same message
 
 Kafka may refuse a record for good: it is larger than the topic now takes, or nobody may write there. Then its case is held, because the
 later ones may build on it, and everything else goes on. Held cases are tried again a few at a time; as soon as one of them gets through,
-all may. Intake stores nothing that a topic as `schemas.topics` has it would refuse; but topics are changed, and rows may be older than that.
+all may. What is refused for a fault of its own is not tried for ever: it becomes a dead letter (docs/decisions/0030). Intake stores nothing
+that a topic as `schemas.topics` has it would refuse; but topics are changed, and rows may be older than that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -30,6 +28,8 @@ from infra.kafka.outgoing import KafkaRefusal, Sent, Written
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from producers.outbox import pending, usage
+from producers.outbox.dead_letters import NOT_PUBLISHABLE, DeadLetters
+from producers.outbox.held import Held
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending
 from producers.outbox.record import record_of
@@ -58,14 +58,6 @@ _STALL_LIMIT_S: Final = 180
 """Longer than a send may take; a lane that waits for Kafka moves, and is alive."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """The first pending submission of a case, which Kafka refuses; the later ones of the case are not sent before it."""
-
-    seq: int
-    error: str
-
-
 class Lane:
     """Publishes the submissions of one office. One per office and outbox: a second one would break the order within a case.
 
@@ -77,12 +69,12 @@ class Lane:
         self._store = outbox.store
         self._office = office
         self._sender = Sender(kafka, f"relay-{office}")
+        self._dead_letters = DeadLetters(outbox.store, self._sender, office)
         self._filled = outbox.filled[office]
-        self._held: dict[UUID, _Held] = {}
-        """By case; the one that was tried last stands last."""
+        self._held = Held()
         self._since: datetime | None = None
         """Since when anything is refused."""
-        self._errors: Sequence[str] = ()
+        self._kinds: Sequence[KafkaRefusal] = ()
         self._unanswered_since: datetime | None = None
         """Since when Kafka has not answered for something that was sent."""
         self._waiting = 0
@@ -102,8 +94,9 @@ class Lane:
         if self._since is None:
             return None
         since = self._since.isoformat(timespec="seconds")
-        refusal = f"{topics.submissions(self._office)} refuses records: {', '.join(self._errors)}"
-        return f"{refusal}; {self._waiting} wait since {since}; compare with `stadtbus topics plan`"
+        errors = {topic: [kind.error for kind in self._kinds if kind.topic == topic] for topic, _ in self._kinds}
+        refusals = "; ".join(f"{topic} refuses records: {', '.join(names)}" for topic, names in errors.items())
+        return f"{refusals}; {self._waiting} wait since {since}; compare with `stadtbus topics plan`"
 
     def unanswered(self) -> str | None:
         """How many wait because Kafka does not answer, and since when; None while it does, and for the first seconds."""
@@ -140,7 +133,7 @@ class Lane:
     async def _send_waiting(self) -> bool:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while (batch := await self._turns.next(_BATCH, frozenset(self._held))).rows:
+        while (batch := await self._turns.next(_BATCH, self._held.cases)).rows:
             await self._count_waiting()
             if None in await self._send(batch.rows):
                 return False
@@ -166,6 +159,7 @@ class Lane:
         known = [(one, position) for one, position in outcomes if isinstance(position, Written)]
         if known:
             await pending.note_published(self._store, known)
+            self._held.taken([one for one, _ in known])
         self._hold([(one, refusal) for one, refusal in outcomes if isinstance(refusal, KafkaRefusal)])
         if None in sent:
             log.warning("relay_waits", office=self._office, unknown=sent.count(None))
@@ -173,14 +167,10 @@ class Lane:
         return sent
 
     def _hold(self, refused: Sequence[tuple[Pending, KafkaRefusal]]) -> None:
-        """Remember of each case the first that is refused, and why."""
+        if refused and not self._held:
+            self._retry_at_s = time.monotonic() + self._retry_s
         for one, refusal in refused:
-            first = self._held.get(one.case_key)
-            if not self._held:
-                self._retry_at_s = time.monotonic() + self._retry_s
-            if first is None or first.seq == one.seq:
-                self._held.pop(one.case_key, None)
-                self._held[one.case_key] = _Held(one.seq, refusal.error)
+            self._held.refused(one, refusal)
 
     async def _wait_for_more(self) -> None:
         """Until something was accepted, or `_LOOK_S` is over. What is held is tried when it is due, however much is accepted meanwhile."""
@@ -192,10 +182,12 @@ class Lane:
 
     async def _try_held(self) -> None:
         """Send the first held submissions of some cases. When one gets through, the cause is gone: nothing is held any more."""
-        tried = [held.seq for held in itertools.islice(self._held.values(), _CASES_RETRIED)]
-        sent = await self._send(await pending.at(self._store, tried))
+        tried = self._held.next(_CASES_RETRIED)
+        found = await pending.at(self._store, tried)
+        sent = await self._send(found)
+        await self._give_up([one for one in found if self._held.is_given_up(one)])
         if len(sent) < len(tried) or any(isinstance(one, Written) for one in sent):
-            self._held.clear()
+            self._held.let_go()
             self._turns.begin_again()
             self._retry_s = _FIRST_RETRY_S
             return
@@ -204,6 +196,20 @@ class Lane:
         if time.monotonic() - self._looked_s > _LOOK_S:  # something may have been put back
             self._turns.begin_again()
             self._looked_s = time.monotonic()
+
+    async def _give_up(self, refused: Sequence[Pending]) -> None:
+        """Make dead letters of these, but of those that come after one of their case that has not ended: it could be replayed before that."""
+        for one in refused:
+            if await pending.is_after_unfinished(self._store, one):
+                continue
+            with suppress(CannotTell):  # Kafka is away: next time
+                sent = await self._dead_letters.set_aside(one, self._held.kind_of(one))
+                if isinstance(sent, KafkaRefusal):
+                    self._held.also_refused(one, sent)
+                elif sent is not None:
+                    log.error("relay_gave_up", office=self._office, error=self._held.kind_of(one).error)
+                    metrics.DEADLETTERS.labels(self._office, NOT_PUBLISHABLE).inc()
+                    self._held.gone([one])
 
     async def _count_waiting(self) -> None:
         """Count what is pending, for metrics and heartbeats."""
@@ -217,15 +223,20 @@ class Lane:
     async def _count(self) -> None:
         """Say what is pending and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""
         await self._count_waiting()
-        refused = Counter(held.error for held in self._held.values())
-        self._errors = sorted(refused)
+        kinds = self._held.kinds()
+        self._kinds = sorted(kinds)
+        refused = Counter({error: sum(count for kind, count in kinds.items() if kind.error == error) for _, error in kinds})
         self._since = (self._since or datetime.now(UTC)) if refused else None
         for error in refused.keys() | self._told[1]:
             metrics.RELAY_HELD.labels(self._office, error).set(refused[error])
         told_s, told = self._told
         if refused.keys() - told or (refused and time.monotonic() - told_s > _TELL_S):
             log.error(
-                "relay_refused", office=self._office, topic=topics.submissions(self._office), errors=dict(refused), waiting=self._waiting
+                "relay_refused",
+                office=self._office,
+                topics=sorted({topic for topic, _ in kinds}),
+                errors=dict(refused),
+                waiting=self._waiting,
             )
             self._told = (time.monotonic(), told | refused.keys())
         elif told and not refused:

@@ -4,7 +4,7 @@ A row of `submission` is made when a submission is accepted, and stays: its ids 
 `message_id` and `case_id` are the portal's own, `id` and `case_key` those of the bus (`producers.outbox.identity`). It is
 
 1. pending: not on Kafka, as far as the relay has noted (`is_pending`);
-2. published: on Kafka, at `partition` and `record_offset`;
+2. published: on Kafka, at `partition` and `record_offset`; where its topic has refused it, among the dead letters, with `NOT_THERE` as the offset;
 3. ended: the status feed has read that it was delivered or rejected (`has_ended`).
 
 The content leaves a row that is both published and ended, so a published one that has content is unfinished (`is_unfinished`).
@@ -27,6 +27,8 @@ from infra.stores import Store
 from schemas.events import State
 
 _NAME: Final = "outbox"
+NOT_THERE: Final = -1
+"""Offset of a submission that its topic has refused: it stands nowhere there, and was read by nobody."""
 
 _metadata = sa.MetaData()
 READER_TABLES: Final = Tables.on(_metadata)
@@ -96,6 +98,8 @@ usage: Final = sa.Table(
 
 is_pending: Final = submission.c.published_at.is_(None)
 is_unfinished: Final = sa.and_(submission.c.published_at.is_not(None), submission.c.content.is_not(None))
+is_refused: Final = sa.and_(submission.c.record_offset < sa.literal_column("0"), submission.c.content.is_not(None))
+"""Its topic has refused it, and its dead letter has not come to an end. A literal, so that an index of these rows can be used."""
 is_of_submission: Final = sa.and_(status.c.submission_id == submission.c.id, status.c.office == submission.c.office)
 """A row of `status` tells of this row of `submission`: it was its own office that spoke."""
 has_ended: Final = sa.exists().where(is_of_submission, status.c.state.in_([state.value for state in State if state.once]))
@@ -120,6 +124,12 @@ _by_position = sa.Index(
     *(submission.c[name] for name in ("office", "partition", "record_offset")),
     sqlite_where=is_unfinished,
     postgresql_where=is_unfinished,
+)
+_by_refusal = sa.Index(
+    "submission_refused",
+    *(submission.c[name] for name in ("office", "case_key", "seq")),
+    sqlite_where=is_refused,
+    postgresql_where=is_refused,
 )
 _by_message = sa.Index("submission_message", submission.c.message_id, submission.c.portal, unique=True)
 
@@ -163,6 +173,7 @@ _MIGRATIONS: Final = (
     _count_usage,
     _own_ids,
     _make_turns,
+    lambda connection: _by_refusal.create(connection, checkfirst=True),
 )
 
 

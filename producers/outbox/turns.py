@@ -1,7 +1,8 @@
 """Which submissions of an office go to Kafka next: portals in turn, so that nobody's flood is in front of another's, and each case in its order.
 
 Two portals may write into one case, where that was granted. A submission then waits for the earlier ones of its case, whoever sent them;
-the oldest of a case waits for none, so something can always go.
+the oldest of a case waits for none, so something can always go. It also waits for one of its case that became a dead letter before it stood in the
+office's topic: the adapter does not know of that one, and would let the later ones overtake it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ _waits_for_another: Final = (
     .where(_earlier.c.published_at.is_(None), _earlier.c.office == submission.c.office, _earlier.c.case_key == submission.c.case_key)
     .where(_earlier.c.seq < submission.c.seq, _earlier.c.portal != submission.c.portal)
 )
+
+
+_is_behind_refused: Final = (
+    sa.exists()
+    .where(_earlier.c.record_offset < sa.literal_column("0"), _earlier.c.content.is_not(None), _earlier.c.office == submission.c.office)
+    .where(_earlier.c.case_key == submission.c.case_key, _earlier.c.seq < submission.c.seq)
+)
+"""One of its case is a dead letter that never stood in the topic. It is waited for: only when that has come to an end what follows is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,8 @@ class Turns:
             yield (last := found)
 
     def _turn(self, connection: sa.Connection, portal: str, limit: int, limit_bytes: int, held: Container[UUID]) -> _Turn:
-        """Its oldest that can go. What waits for another portal's is looked at again next time, so nothing behind it counts as reached."""
-        columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key, _waits_for_another)
+        """Its oldest that can go. What waits for another one of its case is looked at again next time, so nothing behind it counts as reached."""
+        columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key, _waits_for_another | _is_behind_refused)
         mine = (is_pending, submission.c.office == self._office, submission.c.portal == portal)
         rows = sa.select(*columns).where(*mine).order_by(submission.c.seq).limit(limit)
         last, waits = self._after.get(portal, 0), None

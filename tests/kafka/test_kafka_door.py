@@ -31,8 +31,8 @@ OFFICE = "stadt.amt"
 WRITERS = {
     topics.submissions(OFFICE): {"gateway", "operator"},
     topics.retry(OFFICE): {"adapter", "operator"},
-    topics.deadletters(OFFICE): {"adapter", "operator"},
-    topics.events("stadt"): {"adapter"},
+    topics.deadletters(OFFICE): {"gateway", "adapter", "operator"},
+    topics.events("stadt"): {"gateway", "adapter"},
     topics.OPERATIONS: {"operator"},
     topics.HEARTBEATS: set(ROLES) - {"operator"},
 }

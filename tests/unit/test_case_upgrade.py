@@ -32,6 +32,7 @@ def downgrade(connection: sa.Connection) -> None:
         "DROP INDEX submission_message",
         "DROP INDEX submission_case",
         "DROP INDEX submission_turn",
+        "DROP INDEX submission_refused",
         "DROP TABLE case_key",
         "DROP TABLE outbox_secret",
     ):

@@ -87,6 +87,7 @@ def _as_before(connection: sa.Connection) -> None:
     for column in ("attempt", "partition", "record_offset"):
         connection.exec_driver_sql(f'ALTER TABLE status DROP COLUMN "{column}"')
     connection.exec_driver_sql("ALTER TABLE unreadable_record DROP COLUMN gone")
+    connection.exec_driver_sql("DELETE FROM outbox_usage")
     connection.exec_driver_sql("UPDATE store_version SET version = 1")
 
 

@@ -183,7 +183,7 @@ async def test_the_cause_is_told(box: Outbox, lane: Lane, kafka: Kafka) -> None:
             kafka.refuses = lambda _: None
             await until(lambda: len(kafka.taken) == 3 and lane.refused() is None)
     refused = [line for line in logs if line["event"] == "relay_refused"]
-    assert [(line["topic"], line["errors"], line["waiting"]) for line in refused] == [(TOPIC, {"MessageSizeTooLarge": 2}, 2)]
+    assert [(line["topics"], line["errors"], line["waiting"]) for line in refused] == [([TOPIC], {"MessageSizeTooLarge": 2}, 2)]
     assert [line["event"] for line in logs if line["event"] == "relay_goes_on"] == ["relay_goes_on"]
     assert metrics.RELAY_HELD.labels(OFFICE, "MessageSizeTooLarge")._value.get() == 0
 

@@ -1,0 +1,86 @@
+"""Submissions that no topic takes, on a real Kafka: seen in the lag, then dead letters that an operator has delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from infra.kafka.outgoing import size_bytes
+from producers.feedback.status_feed import status_feed
+from producers.outbox import relay
+from producers.outbox.outbox import Candidate, Outbox
+from producers.outbox.record import likeness_of
+from producers.outbox.relay import Lane
+from schemas import message, topics
+from schemas.headers import Header
+from tests import builders
+from tests.kafka.helpers import eventually
+from tests.kafka.town import Town
+
+
+@pytest.fixture
+def box(town: Town) -> Iterator[Outbox]:
+    """The outbox of the town's gateway."""
+    opened = Outbox(town.stores, limit=10_000)
+    yield opened
+    opened.store.close()
+
+
+async def accept(box: Outbox, town: Town, *, case: UUID | None = None, huge: bool = False) -> UUID:
+    """Put a submission into the outbox past intake, an hour old; a huge one has a megabyte of blanks behind its end. What the bus calls it."""
+    application = builders.application(case_id=case or uuid4())
+    content = message.write(application) + (b"\n" * topics.MIB if huge else b"")
+    names = {
+        Header.OFFICE: town.office,
+        Header.CITY: town.name,
+        Header.SERVICE: application.service.code,
+        Header.PORTAL: "portal",
+        Header.ACCEPTED_AT: "2026-03-01T09:00:00.000+00:00",
+    }
+    at = datetime.now(UTC) - timedelta(hours=1)
+    candidate = Candidate(application.message_id, "portal", "0", town.office, application.case_id, at, names, content)
+    assert (size_bytes(likeness_of(candidate)) > topics.submission_limit_bytes(town.office)) == huge
+    return (await box.accept(candidate)).id
+
+
+@asynccontextmanager
+async def gateway(box: Outbox, town: Town) -> AsyncIterator[Lane]:
+    """The relay and the status feed of a gateway."""
+    lane, feed = Lane(box, town.kafka, town.office), status_feed(town.kafka, box.store, [town.name])
+    tasks = [asyncio.create_task(lane.run()), asyncio.create_task(feed.run())]
+    try:
+        yield lane
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_nine_that_no_topic_takes(town: Town, box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stop nobody, count in the lag, end as dead letters, and a replay delivers them; then what waited behind one of them follows."""
+    monkeypatch.setattr(relay, "_FIRST_RETRY_S", 0.3)
+    monkeypatch.setattr(relay, "_LOOK_S", 1.0)
+    case = uuid4()
+    huge = [await accept(box, town, case=case if number == 0 else None, huge=True) for number in range(9)]
+    behind, other = await accept(box, town, case=case), await accept(box, town)
+    code, output, error = await town.command("lag", "--json")
+    line = json.loads(output)[0]
+    assert (code, line["office"], line["in_outbox"], line["well"]) == (1, town.office, 11, False), error
+    async with town.adapter(), gateway(box, town) as lane:
+        await eventually(lambda: town.back_office.got == [other])
+        await eventually(lambda: lane.vitals().waiting == 1, limit_s=60)
+        await town.lying(9)
+        told = await town.events("dead_letter")
+        assert {(one["submission"], one["reason"]) for one in told} == {(str(one), "not-publishable") for one in huge}
+        assert town.back_office.got == [other]
+        tally = await town.replay()
+        assert (tally.sent, tally.all_well) == (9, True)
+        await eventually(lambda: len(town.back_office.got) == 11)
+    assert sorted(town.back_office.got) == sorted([*huge, behind, other])
+    assert town.back_office.got.index(huge[0]) < town.back_office.got.index(behind)
