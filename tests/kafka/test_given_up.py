@@ -19,6 +19,7 @@ from producers.outbox.record import likeness_of
 from producers.outbox.relay import Lane
 from schemas import message, topics
 from schemas.headers import Header
+from schemas.xml import MAX_SIZE_BYTES
 from tests import builders
 from tests.kafka.helpers import eventually
 from tests.kafka.town import Town
@@ -33,14 +34,17 @@ def box(town: Town) -> Iterator[Outbox]:
 
 
 async def accept(box: Outbox, town: Town, *, case: UUID | None = None, huge: bool = False) -> UUID:
-    """Put a submission into the outbox past intake, an hour old; a huge one has a megabyte of blanks behind its end. What the bus calls it."""
+    """Put a submission into the outbox past intake, an hour old, and say what the bus calls it. A huge one is as large as may be, and has a long header."""
     application = builders.application(case_id=case or uuid4())
-    content = message.write(application) + (b"\n" * topics.MIB if huge else b"")
+    content = message.write(application)
+    if huge:
+        content = content.ljust(MAX_SIZE_BYTES, b"\n")
     names = {
         Header.OFFICE: town.office,
         Header.CITY: town.name,
         Header.SERVICE: application.service.code,
         Header.PORTAL: "portal",
+        Header.TYPE: "A" * (60_000 if huge else 10),
         Header.ACCEPTED_AT: "2026-03-01T09:00:00.000+00:00",
     }
     at = datetime.now(UTC) - timedelta(hours=1)
