@@ -4,7 +4,8 @@
 2. text     by byte order mark or zero bytes, else by the charset of the content type, else by the XML declaration, else as UTF-8
             (RFC 7303, 3); where that cannot be read, by the next of these. What is none of them gets U+FFFD for each strange byte, which
             no reference may have (`adapters.interface.Delivered`): an umlaut in a field that nobody reads does no harm
-3. content  XML without DOCTYPE, under the limits of `schemas.xml`; or JSON. Its first character tells, not its content type
+3. content  XML without DOCTYPE, under the limits of `schemas.xml`; or JSON. Its first character tells, not its content type. XML is
+            parsed in a process of its own (`adapters.xml_answers`)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
-from typing import Any, Final
+from typing import Final
 
 from lxml import etree
 
@@ -25,6 +26,7 @@ from schemas import xml
 from schemas.errors import Rejected
 
 _BLANK: Final = "\ufeff\0 \t\r\n"
+_BEGINNING: Final = re.compile(r"<[^!?/<>\s]")
 _DECLARATION: Final = re.compile(r"<\?xml\s[^>]*\?>")
 _DECLARED: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"']+)["']""")
 _DECLARED_WITHIN_BYTES: Final = 1000
@@ -60,43 +62,58 @@ def text(content: bytes, content_type: str = "") -> str:
 
 
 def element(content: bytes, content_type: str = "") -> etree._Element:
-    """The root element of an answer in XML.
+    """The root element of an answer in XML, parsed in this process: for twins and tests, which hold no logins.
 
     Raises:
         Unreadable: it is not XML, or a page for people, or asks too much of its reader.
     """
-    return _parsed(text(content, content_type))
-
-
-def members(content: bytes, content_type: str = "") -> dict[str, Any]:
-    """What an answer says, by name: the members of a JSON object, or attributes and children of an XML root, without namespaces.
-
-    A child of XML that has children is a dictionary as well; of several with the same name the last counts. Empty where an answer has
-    no names: a list, a number.
-
-    Raises:
-        Unreadable: it is neither JSON nor XML, or a page for people, or asks too much of its reader.
-    """
-    said = text(content, content_type)
-    if said.startswith("<"):
-        return _members(_parsed(said))
     try:
-        answer = json.loads(said)
-    except (ValueError, RecursionError):
-        raise Unreadable("neither JSON nor XML") from None
-    return answer if isinstance(answer, dict) else {}
+        root = parsed(undeclared(text(content, content_type)))
+    except Rejected as error:
+        raise Unreadable(f"not XML that may be read: {error.problem.code}") from None
+    require_no_page(etree.QName(root).localname)
+    return root
 
 
-def document(content: bytes, content_type: str = "") -> tuple[etree._Element, str]:
-    """A document of ours in XML, and its character set. Other than an answer it has to be read to its last letter.
+def written(content: bytes, content_type: str = "") -> tuple[str, str]:
+    """The element that a document of ours in XML is, and its character set. Other than an answer it has to be read to its last letter.
+
+    It is not parsed: it was made of what a stranger wrote, in a process that this one must not trust (docs/decisions/0027).
 
     Raises:
-        Unreadable: it is not XML that may be read, or not in its character set.
+        Unreadable: it does not begin as an element does, or is not in its character set.
     """
     said, charset = _read(content, content_type)
     if charset is None:
         raise Unreadable("not in its character set")
-    return _parsed(said), charset.removesuffix("-sig")
+    element_alone = _without_declaration(said).strip(_BLANK)
+    if not _BEGINNING.match(element_alone):
+        raise Unreadable("not XML that begins with an element")
+    return element_alone, charset.removesuffix("-sig")
+
+
+def undeclared(said: str) -> bytes:
+    """XML in UTF-8: what its declaration says holds no more."""
+    return _without_declaration(said).encode()
+
+
+def parsed(undeclared: bytes) -> etree._Element:
+    """The root element.
+
+    Raises:
+        Rejected: it is not XML that may be read.
+    """
+    return xml.parse(undeclared, max_size_bytes=_MOST_BYTES_PER_BYTE * xml.MAX_SIZE_BYTES)
+
+
+def require_no_page(name: str) -> None:
+    """Pass if a root element of this local name can be the back office's.
+
+    Raises:
+        Foreign: it is that of a page for people.
+    """
+    if name.lower() == "html":
+        raise Foreign("a page for people")
 
 
 def _read(content: bytes, content_type: str) -> tuple[str, str | None]:
@@ -110,21 +127,9 @@ def _read(content: bytes, content_type: str) -> tuple[str, str | None]:
     return content.decode("utf-8", "replace").strip(_BLANK), None
 
 
-def _parsed(said: str) -> etree._Element:
-    declaration = _DECLARATION.match(said)  # what it declares holds no more
-    body = said[declaration.end() if declaration else 0 :].encode()
-    try:
-        root = xml.parse(body, max_size_bytes=_MOST_BYTES_PER_BYTE * xml.MAX_SIZE_BYTES)
-    except Rejected as error:
-        raise Unreadable(f"not XML that may be read: {error.problem.code}") from None
-    if etree.QName(root).localname.lower() == "html":
-        raise Foreign("a page for people")
-    return root
-
-
-def _members(parent: etree._Element) -> dict[str, Any]:
-    children = {etree.QName(child).localname: _members(child) if len(child) else child.text or "" for child in parent.iterchildren("*")}
-    return children | {etree.QName(name).localname: str(value) for name, value in parent.attrib.items()}
+def _without_declaration(said: str) -> str:
+    declaration = _DECLARATION.match(said)
+    return said[declaration.end() if declaration else 0 :]
 
 
 def _charsets(content: bytes, content_type: str) -> Iterator[str]:

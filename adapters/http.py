@@ -42,7 +42,7 @@ from typing import Annotated, Any, Final, Protocol, Self, cast
 import httpx
 from pydantic import AfterValidator, Field, FilePath, HttpUrl, PositiveFloat, ValidationInfo, model_validator
 
-from adapters import answers
+from adapters import answers, xml_answers
 from adapters.kit import NotTheOffice, UnclearAnswer
 from adapters.unpacking import PACKINGS, TooLong, Unpacking
 from infra.addresses import is_loopback
@@ -290,22 +290,22 @@ def _time(text: str) -> datetime | None:
     return time.replace(tzinfo=time.tzinfo or UTC)
 
 
-def members(response: httpx.Response) -> dict[str, Any]:
-    """What an answer says, by name (`answers.members`); empty where it cannot be read, such as the error page of a proxy."""
+async def members(response: httpx.Response) -> dict[str, Any]:
+    """What an answer says, by name (`xml_answers.members`); empty where it cannot be read, such as the error page of a proxy."""
     try:
-        return answer(response)
+        return await answer(response)
     except UnclearAnswer:
         return {}
 
 
-def answer(response: httpx.Response) -> dict[str, Any]:
-    """What an answer says, by name (`answers.members`).
+async def answer(response: httpx.Response) -> dict[str, Any]:
+    """What an answer says, by name (`xml_answers.members`).
 
     Raises:
         UnclearAnswer: it cannot be read; NotTheOffice where it is not one of the back office.
     """
     try:
-        return answers.members(response.content, response.headers.get("Content-Type", ""))
+        return await xml_answers.members(response.content, response.headers.get("Content-Type", ""))
     except answers.Unreadable as error:
         raise unreadable(response, error) from None
 

@@ -200,6 +200,9 @@ class TranslatesApart(Protocol):
             Exception: as `translate`.
         """
 
+    def lacking(self) -> str | None:
+        """What those processes do without because this machine has not got it, for `/readyz`; None where nothing is missing, or not known yet."""
+
     async def close_apart(self) -> None:
         """End those processes. Called once, when nothing else runs; beside `close`, which a protocol may call itself to connect anew."""
 

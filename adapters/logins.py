@@ -120,7 +120,7 @@ class Tokens:
         asked_at = time.monotonic()
         try:
             response = await self._endpoint.ask("POST", self._path, self._request, _HEADERS)
-            token, life_s = _granted(response)
+            token, life_s = await _granted(response)
         except (DestinationDown, kit.UnclearAnswer) as error:
             retry_after = error.retry_after_s if isinstance(error, DestinationDown) else None
             raise DestinationDown(f"token endpoint: {error}", retry_after) from None
@@ -140,13 +140,13 @@ def _request(settings: ClientSettings) -> bytes:
     return urlencode(fields).encode()
 
 
-def _granted(response: httpx.Response) -> tuple[str, float]:
+async def _granted(response: httpx.Response) -> tuple[str, float]:
     """A token and its life. What is said otherwise quotes nothing but the error codes that are known: an answer can hold a token.
 
     Raises:
         DestinationDown: there is no token in the answer.
     """
-    answer = members(response)
+    answer = await members(response)
     if answer.get("error") in _ERRORS:
         raise DestinationDown(f"HTTP {response.status_code} {answer['error']}", retry_after_s(response))
     check_answered(response)

@@ -53,6 +53,10 @@ class Translator:
             raise Refused(refused)
         return self._mapping.wrapped(received.id, content)
 
+    def lacking(self) -> str | None:
+        """What the workers do without because this machine has not got it."""
+        return self._pool.lacking()
+
     async def close(self) -> None:
         """End the workers."""
         await asyncio.to_thread(self._pool.close)

@@ -60,6 +60,10 @@ class Mapped:
             return await self._translator.document(received)
         return self.translate(await asyncio.to_thread(received.parsed))
 
+    def lacking(self) -> str | None:
+        """What they do without because this machine has not got it."""
+        return self._translator.lacking()
+
     async def close_apart(self) -> None:
         """End the workers."""
         await self._translator.close()

@@ -53,13 +53,13 @@ class RestAdapter:
         """
         headers = {"Content-Type": document.content_type, self.rest.id_header: str(document.submission_id)}
         response = await self.office.deliver(self.rest.collection, document.content, headers)
-        code = kit.text(members(response).get("code"))
+        code = kit.text((await members(response)).get("code"))
         if response.status_code == httpx.codes.CONFLICT and code == self.rest.used:
             raise Refused(self.rest.used)
         if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
             raise Refused(kit.reason_code(code))
         check_taken(response, code and kit.reason_code(code))
-        return self._delivered(response)
+        return await self._delivered(response)
 
     async def find(self, submission_id: UUID) -> Delivered | None:
         """Get by submission id.
@@ -69,10 +69,10 @@ class RestAdapter:
             UnclearAnswer: an answer that does not say it, or somebody else's.
         """
         response = await self.office.ask("GET", f"{self.rest.collection}/{submission_id}")
-        if response.status_code == httpx.codes.NOT_FOUND and kit.text(members(response).get("code")) == self.rest.unknown:
+        if response.status_code == httpx.codes.NOT_FOUND and kit.text((await members(response)).get("code")) == self.rest.unknown:
             return None
         check_answered(response)
-        return self._delivered(response)
+        return await self._delivered(response)
 
     async def check(self) -> str:
         """Version and clock, as the back office states them.
@@ -82,7 +82,7 @@ class RestAdapter:
         """
         response = await self.office.ask("GET", self.rest.state)
         check_answered(response)
-        state = members(response)
+        state = await members(response)
         if not state:
             raise DestinationDown("the answer says nothing of its state")
         return f"REST, version {kit.one_line(state.get('version'))}, clock {kit.one_line(state.get('uhrzeit'))}"
@@ -91,8 +91,8 @@ class RestAdapter:
         """Give connections back."""
         await self.office.close()
 
-    def _delivered(self, response: httpx.Response) -> Delivered:
-        said: Any = answer(response)
+    async def _delivered(self, response: httpx.Response) -> Delivered:
+        said: Any = await answer(response)
         for name in self.rest.reference.split("/"):
             said = said.get(name) if isinstance(said, dict) else None
         return kit.delivered(said, self.rest.reference)

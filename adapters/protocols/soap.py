@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, NoReturn, cast
+from typing import ClassVar, Final, NoReturn, TypeGuard, cast
 from uuid import UUID
 
 import httpx
 from lxml import etree
 
-from adapters import answers, kit
+from adapters import answers, kit, xml_answers
 from adapters.http import (
     MAX_CONNECTIONS,
     HttpOffice,
@@ -28,6 +28,7 @@ from adapters.http import (
     unreadable,
 )
 from adapters.interface import Delivered, Document
+from adapters.xml_answers import Element
 from schemas.errors import CaseNotReady, DeliveryFailure, DestinationDown, Refused
 
 CONTENT_TYPE: Final = "text/xml; charset=utf-8"
@@ -93,18 +94,18 @@ class Soap:
         etree.SubElement(parent, "detail").append(self.element("fehler", code=code))
         return parent
 
-    def text(self, parent: etree._Element, path: str) -> str:
+    def text(self, parent: Element, path: str) -> str:
         """Text in an answer, without blanks around it.
 
         Raises:
             UnclearAnswer: there is none.
         """
-        found = parent.find("/".join(self.name(local) for local in path.split("/")))
+        found = next(parent.at(path, self.namespace), None)
         if found is not None and (text := _simple(found)):
             return text
         raise kit.UnclearAnswer(f"the answer has no {path}")
 
-    def read_fault(self, payload: etree._Element) -> Fault:
+    def read_fault(self, payload: Element) -> Fault:
         """What a fault says, of SOAP 1.1 or 1.2."""
         said = _without_prefix(_text(payload, "faultcode") or _text(payload, "Code/Value"))
         side, _, more = said.partition(".")
@@ -117,15 +118,15 @@ class Soap:
         ]
         return Fault(side, next(known, "") or next(iter(fit_for_logs), ""), said)
 
-    def raise_fault(self, body: bytes, response: httpx.Response | None = None) -> NoReturn:
-        """The office's own code decides, where `causes` has it. Without it `Client` means never, and `Server` leaves open what happened;
+    def raise_fault(self, payload: Element, response: httpx.Response | None = None) -> NoReturn:
+        """What a fault leads to. The office's own code decides, where `causes` has it. Without it `Client` means never, and `Server` leaves open what happened;
         but a status about our login, our address or too much of us says nothing about the submission.
 
         Raises:
             Blip, DestinationDown, CaseNotReady, Refused, UnclearAnswer: what the fault means.
         """
         response = response or httpx.Response(httpx.codes.INTERNAL_SERVER_ERROR)
-        fault = self.read_fault(_answered(body, response))
+        fault = self.read_fault(payload)
         if cause := self.causes.get(fault.code):
             raise DestinationDown(fault.reason, retry_after_s(response)) if cause is DestinationDown else cause(fault.reason)
         if fault.side in _NOT_UNDERSTOOD:
@@ -171,17 +172,18 @@ class SoapAdapter:
             Blip, DestinationDown, CaseNotReady, Refused: see `adapters.http` and `Soap.raise_fault`; anything else is unclear.
         """
         try:
-            payload, encoding = answers.document(document.content, document.content_type)
+            written, encoding = answers.written(document.content, document.content_type)
         except answers.Unreadable as error:
             raise Refused(f"the document cannot be put into an envelope: it is {error}") from None
-        response = await self._office.deliver("", wrap(payload, encoding), self._headers(self.soap.create, encoding))
-        if _is_fault(response):
-            self.soap.raise_fault(response.content, response)
+        response = await self._office.deliver("", _around(written, encoding), self._headers(self.soap.create, encoding))
+        said = await _said(response)
+        if _is_fault(said):
+            self.soap.raise_fault(said, response)
         try:
             check_taken(response)
         except Refused as error:  # the office itself refuses by a fault
             raise kit.UnclearAnswer(f"{error.reason}, without a fault") from None
-        return self._delivered(self._answer(response, self.soap.create))
+        return self._delivered(self._answer(said, self.soap.create))
 
     async def find(self, submission_id: UUID) -> Delivered | None:
         """Search by submission id; of several entries the first counts.
@@ -191,7 +193,7 @@ class SoapAdapter:
             UnclearAnswer: an answer that does not say it, or somebody else's.
         """
         answer = await self._ask(self.soap.search, **{self.soap.number: str(submission_id)})
-        hit = answer.find(self.soap.name(self.soap.hit))
+        hit = next(answer.at(self.soap.hit, self.soap.namespace), None)
         return None if hit is None else self._delivered(hit)
 
     async def check(self) -> str:
@@ -211,24 +213,26 @@ class SoapAdapter:
         """Give connections back."""
         await self._office.close()
 
-    async def _ask(self, operation: str, **texts: str) -> etree._Element:
+    async def _ask(self, operation: str, **texts: str) -> Element:
         payload = self.soap.element(operation, **texts)
         response = await self._office.ask("POST", "", wrap(payload), self._headers(operation))
-        if _is_fault(response):
-            raise DestinationDown(self.soap.read_fault(_answered(response.content, response)).reason, retry_after_s(response))
+        said = await _said(response)
+        if _is_fault(said):
+            raise DestinationDown(self.soap.read_fault(said).reason, retry_after_s(response))
         check_answered(response)
-        return self._answer(response, operation)
+        return self._answer(said, operation)
 
     def _headers(self, operation: str, encoding: str = "utf-8") -> dict[str, str]:
         return {"Content-Type": f"text/xml; charset={encoding}", "SOAPAction": f'"{self.soap.namespace}/{operation}"'}
 
-    def _answer(self, response: httpx.Response, operation: str) -> etree._Element:
-        payload = _answered(response.content, response)
-        if payload.tag != self.soap.name(f"{operation}Antwort"):
+    def _answer(self, said: Element | kit.UnclearAnswer, operation: str) -> Element:
+        if isinstance(said, kit.UnclearAnswer):
+            raise said
+        if (said.name, said.namespace) != (f"{operation}Antwort", self.soap.namespace):
             raise kit.UnclearAnswer(f"the answer is not one to {operation}")
-        return payload
+        return said
 
-    def _delivered(self, answer: etree._Element) -> Delivered:
+    def _delivered(self, answer: Element) -> Delivered:
         return kit.delivered(self.soap.text(answer, self.soap.reference), self.soap.reference)
 
 
@@ -239,49 +243,54 @@ def wrap(payload: etree._Element, encoding: str = "utf-8") -> bytes:
     return cast("bytes", etree.tostring(envelope, xml_declaration=True, encoding=encoding))
 
 
-def unwrap(body: bytes, content_type: str = "") -> etree._Element:
-    """The payload of an envelope.
+def _around(written: str, encoding: str) -> bytes:
+    """An envelope around a document as it is written."""
+    opened = f'<?xml version="1.0" encoding="{encoding}"?>\n<soap:Envelope xmlns:soap="{_ENVELOPE}"><soap:Body>'
+    return f"{opened}{written}</soap:Body></soap:Envelope>".encode(encoding)
+
+
+async def _said(response: httpx.Response) -> Element | kit.UnclearAnswer:
+    """The payload of an answer, or what it means that there is none."""
+    try:
+        return _payload(await xml_answers.element(response.content, response.headers.get("Content-Type", "")))
+    except answers.Unreadable as error:
+        return unreadable(response, error, _DATA)
+    except kit.UnclearAnswer as error:
+        return error
+
+
+def _payload(root: Element) -> Element:
+    """What is in an envelope.
 
     Raises:
-        Unreadable: it cannot be read, or is empty; Foreign where it is no envelope.
+        Unreadable: nothing; Foreign where it is no envelope.
     """
-    root = answers.element(body, content_type)
-    for envelope in _ENVELOPES:
-        if root.tag == f"{{{envelope}}}Envelope":
-            if (payload := root.find(f"{{{envelope}}}Body/*")) is not None:
-                return payload
-            raise answers.Unreadable("an envelope with nothing in it")
-    raise answers.Foreign("not SOAP")
+    if root.name != "Envelope" or root.namespace not in _ENVELOPES:
+        raise answers.Foreign("not SOAP")
+    bodies = root.at("Body", root.namespace)
+    payload = next((child for body in bodies for child in body.children), None)
+    if payload is None:
+        raise answers.Unreadable("an envelope with nothing in it")
+    return payload
 
 
-def _answered(body: bytes, response: httpx.Response) -> etree._Element:
-    try:
-        return unwrap(body, response.headers.get("Content-Type", ""))
-    except answers.Unreadable as error:
-        raise unreadable(response, error, _DATA) from None
+def _is_fault(said: Element | kit.UnclearAnswer) -> TypeGuard[Element]:
+    return isinstance(said, Element) and said.name == "Fault" and said.namespace in _ENVELOPES
 
 
-def _is_fault(response: httpx.Response) -> bool:
-    try:
-        payload = unwrap(response.content, response.headers.get("Content-Type", ""))
-    except answers.Unreadable:
-        return False
-    return payload.tag in {f"{{{envelope}}}Fault" for envelope in _ENVELOPES}
-
-
-def _text(fault: etree._Element, path: str) -> str:
+def _text(fault: Element, path: str) -> str:
     """In any namespace: stacks differ in whether the parts of a fault have one."""
     return next(iter(_texts(fault, path)), "")
 
 
-def _texts(fault: etree._Element, path: str) -> list[str]:
+def _texts(fault: Element, path: str) -> list[str]:
     """Of every element there."""
-    return [_simple(found) for found in fault.iterfind("/".join(f"{{*}}{local}" for local in path.split("/")))]
+    return [_simple(found) for found in fault.at(path)]
 
 
-def _simple(element: etree._Element) -> str:
+def _simple(element: Element) -> str:
     """Its text without blanks around it; none where it has elements, for what stands before the first is not all of it."""
-    return "" if len(element) else kit.text(element.text)
+    return "" if element.children else kit.text(element.text)
 
 
 def _without_prefix(name: str) -> str:

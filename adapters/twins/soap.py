@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.answers import Unreadable
-from adapters.protocols.soap import CASE_LOCKED, CONTENT_TYPE, NOT_AVAILABLE, Soap, unwrap, wrap
+from adapters import answers
+from adapters.protocols.soap import CASE_LOCKED, CONTENT_TYPE, NOT_AVAILABLE, Soap, wrap
 from adapters.twins.book import REFUSAL, VERSION, Mood
 from adapters.twins.http import HttpTwin
 
@@ -44,8 +44,10 @@ class SoapTwin(HttpTwin):
             return _answer(self.soap.fault("Server", NOT_AVAILABLE))
         body, content_type = await request.body(), request.headers.get("Content-Type", "")
         try:
-            payload = unwrap(body, content_type)
-        except Unreadable:
+            payload = answers.element(body, content_type).find("{*}Body/*")
+        except answers.Unreadable:
+            payload = None
+        if payload is None:
             return _answer(self.soap.fault("Client", "KEIN_SOAP"))
         operation = etree.QName(payload).localname
         if request.headers.get("SOAPAction") != f'"{self.soap.namespace}/{operation}"':

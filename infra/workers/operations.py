@@ -45,7 +45,7 @@ class Operation(Generic[AskedT, AnsweredT]):
 
     @cached_property
     def _types(self) -> list[Any]:
-        return list(get_type_hints(self.function).values())
+        return list(get_type_hints(self.function, include_extras=True).values())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what is made of the types."""

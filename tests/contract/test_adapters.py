@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from adapters import registry
+from adapters import registry, xml_answers
 from adapters.augsburg.gewerbe.adapter import AugsburgGewerbe
 from adapters.http import MAX_ANSWER_BYTES, MAX_CONNECTIONS, check_taken
 from adapters.interface import Adapter, Delivered, Document, Submission
@@ -94,8 +94,9 @@ class TestMuenchenMeldewesen(OfOffice):
 
     async def test_locked_case(self) -> None:
         """The fault VORGANG_GESPERRT makes the case wait."""
+        fault = next((await xml_answers.element(wrap(soap.fault("Server", CASE_LOCKED)))).at("Body/Fault"))
         with pytest.raises(CaseNotReady):
-            soap.raise_fault(wrap(soap.fault("Server", CASE_LOCKED)))
+            soap.raise_fault(fault)
 
     async def test_wrong_password(self, twins: Twins, document: Document) -> None:
         """A login that is not accepted says nothing about the submission: everything waits."""

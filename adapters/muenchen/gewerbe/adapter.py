@@ -40,7 +40,7 @@ class MuenchenGewerbe(Mapped, RestAdapter):
         """
         response = await self.office.ask("GET", f"{DECISIONS}/{quote(reference, safe='')}")
         check_answered(response)
-        answer = members(response)
+        answer = await members(response)
         state = kit.text(answer.get("zustand"))
         if state not in (IN_PROGRESS, ACCEPTED, REFUSED):
             raise kit.UnclearAnswer("the answer has no known zustand")

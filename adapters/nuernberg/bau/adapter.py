@@ -6,8 +6,9 @@ Paths and answers are plausible inventions, not those of a real product; the mes
 from __future__ import annotations
 
 from typing import ClassVar, Final
+from uuid import UUID
 
-from adapters.interface import Document, Submission
+from adapters.interface import Document, Received, Submission
 from adapters.logins import BasicSettings
 from adapters.protocols.rest import Rest, RestAdapter
 
@@ -23,4 +24,21 @@ class NuernbergBau(RestAdapter):
     @staticmethod
     def translate(submission: Submission) -> Document:
         """The message itself: what the office gets has the hash of what the portal sent."""
-        return Document(submission.id, f"{submission.id}.xml", "application/xml", submission.body)
+        return _as_it_is(submission.id, submission.body)
+
+    @staticmethod
+    async def translate_apart(received: Received) -> Document:
+        """The same of a message that nobody parses: it passed the gateway, and nothing of it is looked at here."""
+        return _as_it_is(received.id, received.body)
+
+    @staticmethod
+    def lacking() -> None:
+        """Nothing: there is no process to be isolated."""
+
+    @staticmethod
+    async def close_apart() -> None:
+        """There is none to end."""
+
+
+def _as_it_is(number: UUID, body: bytes) -> Document:
+    return Document(number, f"{number}.xml", "application/xml", body)
