@@ -137,7 +137,7 @@ class Hasty(NuernbergMeldewesen):
 class Trusting(NuernbergMeldewesen):
     """Takes whatever comes for an answer."""
 
-    def _delivered(self, response: httpx.Response) -> Delivered:
+    async def _delivered(self, response: httpx.Response) -> Delivered:
         return Delivered("unknown")
 
 

@@ -19,6 +19,7 @@ from adapters.mapping import Mapping
 from adapters.protocols.apart import Translator
 from adapters.protocols.mapped import Mapped, page_of
 from infra.process_pool import NotStarted
+from infra.workers.lockdown import Measures
 from schemas import message
 from schemas.errors import Blip, Refused, Rejected
 from tests import builders
@@ -67,6 +68,14 @@ async def test_it_is_another_process_and_locked() -> None:
         assert measures is not None
         assert {"no_new_privs", "limits"} <= set(measures.in_force)
         assert {worker.process for worker in apart._pool._idle}.isdisjoint({os.getpid()})
+
+
+async def test_what_the_machine_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/readyz` of the adapter has it, as that of the gateway; nothing is said where nothing is missing."""
+    async with translator() as (apart, _):
+        assert apart.lacking() is None
+        monkeypatch.setattr(apart._pool, "measures", Measures(in_force=("limits",), missing=("seccomp",)))
+        assert "lacks seccomp" in (apart.lacking() or "")
 
 
 async def test_what_cannot_be_read() -> None:
