@@ -61,7 +61,7 @@ class Assertions:
             Rejected: trust-not-proven, or proof-stalled while there are no keys.
         """
         given = _given(headers, len(known.trust))
-        proven = 0
+        proven: set[tuple[str, str | None]] = set()  # by account and person: one login is no proof of two applicants
         for number, (login, text) in enumerate(zip(known.trust, given, strict=True), 1):
             source = self._sources.get(login.account)
             if source is None or text is None:
@@ -69,14 +69,13 @@ class Assertions:
                     raise Rejected(problems.TRUST_NOT_PROVEN, f"applicant {number}: {self._expected(portal, known, login)}", where=HEADER)
                 continue
             try:
-                await self._hold(text, source, login, _nonce(portal, known))
+                await self._hold(text, source, login, _nonce(portal, known), proven)
             except _NotProven:
                 detail = f"applicant {number}: {self._expected(portal, known, login)}"
                 raise Rejected(problems.TRUST_NOT_PROVEN, detail, where=HEADER) from None
             except NoKeys:
                 raise Rejected(problems.PROOF_STALLED, f"those of {login.account}", where=HEADER) from None
-            proven += 1
-        return proven == len(known.trust)
+        return len(proven) == len(known.trust)
 
     def _is_asked(self, known: Metadata, login: Trust) -> bool:
         source = self._sources.get(login.account)
@@ -89,13 +88,14 @@ class Assertions:
         if source is None:
             return f"logins by {login.account} have to be proven, and the operator has set no keys of that account"
         levels = " or ".join(name for name, level in source.levels.items() if level >= login.level)
+        others = ", and a sub that no other applicant has" if len(known.trust) > 1 else ""
         return (
             f"expected a JWT of at most {_LONGEST} characters, signed by one of {', '.join(ALGORITHMS)} with a key (kid) of {login.account}, that has not "
-            f"expired and has iss {source.issuer}, aud {source.audience}, iat, exp, acr {levels} and nonce {_nonce(portal, known)}"
+            f"expired and has iss {source.issuer}, aud {source.audience}, iat, exp, acr {levels} and nonce {_nonce(portal, known)}{others}"
         )
 
-    async def _hold(self, text: str, source: IdentitySource, login: Trust, nonce: str) -> None:
-        """Hold an assertion against a login.
+    async def _hold(self, text: str, source: IdentitySource, login: Trust, nonce: str, proven: set[tuple[str, str | None]]) -> None:
+        """Hold an assertion against a login; whose it is goes to `proven`, where nobody may be yet that the source calls the same.
 
         Raises:
             _NotProven, NoKeys: as said there.
@@ -108,6 +108,10 @@ class Assertions:
         level = source.levels.get(claims["acr"]) if isinstance(claims["acr"], str) else None
         if level is None or level < login.level or claims["nonce"] != nonce:
             raise _NotProven
+        person = (login.account, claims.get("sub"))
+        if person in proven:
+            raise _NotProven
+        proven.add(person)
 
 
 def _given(headers: Mapping[str, str], applicants: int) -> list[str | None]:

@@ -191,7 +191,20 @@ async def test_one_for_each_applicant(asking: Gateway) -> None:
     text = identity.assertion(nonce(two.message_id))
     for assertions in ((text,), (text, "-"), ("-", text), (text, text, text), ("-", "-"), (text, "x")):
         assert problem_of(await sent(asking, two, *assertions)) == (403, "trust-not-proven")
-    assert (await sent(asking, two, text, text)).status_code == 202
+    other = identity.assertion(nonce(two.message_id), sub="second")
+    assert (await sent(asking, two, text, other)).status_code == 202
+
+
+async def test_one_login_is_no_proof_of_two_applicants(asking: Gateway) -> None:
+    """Not the same assertion, nor two of one person, nor two that do not say of whom."""
+    one = builders.application()
+    two = one.model_copy(update={"applicants": one.applicants * 2})
+    own = nonce(two.message_id)
+    first = identity.assertion(own, sub="first")
+    for second in (first, identity.assertion(own, "PS256", sub="first", iat=int(time.time()) - 9)):
+        assert problem_of(await sent(asking, two, first, second)) == (403, "trust-not-proven")
+    assert problem_of(await sent(asking, two, identity.assertion(own), identity.assertion(own, "ES384"))) == (403, "trust-not-proven")
+    assert await stored(asking, two) == []
 
 
 async def test_a_higher_level_proves_a_lower_one(asking: Gateway) -> None:
