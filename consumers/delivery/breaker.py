@@ -17,6 +17,8 @@ from consumers.settings import MOST_DOUBLINGS, DeliverySettings
 
 LONGEST_PAUSE_S: Final = 3600.0
 """However long a back office wants to be left alone, it is tried out once an hour."""
+OTHERS_FIRST_S: Final = 2.0
+"""So long, once the next probe is due, it is to be of another portal than the last one, if that came to a doubtful answer."""
 _MOST_PORTALS: Final = 100
 """Whose doubtful answers are counted; more portals than these say no more."""
 _DOUBTFUL: Final = (Cause.BLIP, Cause.UNCLEAR)
@@ -36,6 +38,8 @@ class Breaker:
         """How often it has opened since the back office was up; the pause doubles with it."""
         self._probe_at_s = 0.0
         self._probing = False
+        self._doubted_by: str | None = None
+        """The portal whose probe came to a doubtful answer, which may be its own fault; None where the last probe did not."""
         self._by_doubts = False
         """It has opened because of doubtful answers to several portals: that the back office answers a question does not close it."""
         self.reason: str | None = None
@@ -50,6 +54,10 @@ class Breaker:
         if self._probing or now_s < self._probe_at_s:
             return 0
         return min(1, wanted)
+
+    def wants_another(self, portal: str, now_s: float) -> bool:
+        """Whether a record of this portal is not to be the probe now: its last one says little, and one of another portal may be waiting."""
+        return self.reason is not None and portal == self._doubted_by and now_s < self._probe_at_s + OTHERS_FIRST_S
 
     def note_begun(self) -> None:
         """Attempts have begun, as many as `capacity` has allowed. While the breaker is open that is the probe."""
@@ -78,6 +86,7 @@ class Breaker:
         elif failure.cause is Cause.CANNOT_FIND:  # it was not even asked
             self._probing = False
         elif failure.cause is Cause.DESTINATION_DOWN:
+            self._doubted_by = None
             self._open(failure, now_s)
         else:
             self._note_doubt(failure, now_s, portal)
@@ -88,6 +97,7 @@ class Breaker:
         if self.reason is not None and failure.reachable and not self._by_doubts:
             self._close()
         elif self.reason is not None or self._several_doubt():
+            self._doubted_by = portal if self._probing else self._doubted_by
             self._by_doubts = self._by_doubts or self.reason is None
             self._open(failure, now_s)
 
@@ -120,4 +130,4 @@ class Breaker:
         self._doubts.clear()
         self._opened = 0
         self._probing = self._by_doubts = False
-        self.reason = self.since = None
+        self.reason = self.since = self._doubted_by = None

@@ -15,7 +15,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from consumers.delivery.brake import OFFICE, Brake, Hold, Room, SeriesName
-from consumers.delivery.breaker import Breaker
+from consumers.delivery.breaker import OTHERS_FIRST_S, Breaker
 from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.delivery.job import Job
 from consumers.settings import DeliverySettings
@@ -53,16 +53,20 @@ class Guard:
 
     def hold_back(self, jobs: Iterable[Job]) -> None:
         """Say of each record that was dispatched whether its series has to wait (`waits_s`), is tried out by it (`probe`), or leaves no room for
-        it where it stands (`set_aside`).
+        it where it stands (`set_aside`). While the breaker is open, the one that would try the back office out may have to let others go first.
         """
         now_s = time.monotonic()
         for job in jobs:
             if job.standing:
                 job.standing = False
                 self._standing[job.partition].give_back(job.size_bytes)
-            hold = self.brake.holding(job.portal, parked=job.of_series) if job.wants_attempt and job.unreadable is None else None
+            if not job.wants_attempt or job.unreadable is not None:
+                continue
+            hold = self.brake.holding(job.portal, parked=job.of_series)
             if hold is not None:
                 self._hold_back(job, hold, now_s)
+            elif self.breaker.wants_another(job.portal, now_s):
+                job.wait(OTHERS_FIRST_S)
 
     def _hold_back(self, job: Job, hold: Hold, now_s: float) -> None:
         wait_s = hold.begin_probe(now_s)

@@ -198,3 +198,16 @@ def test_doubts_of_several_portals_are_not_put_off_by_an_answer() -> None:
     breaker.note_begun()
     breaker.note_answer(replace(failed(Cause.UNCLEAR), reachable=True), 1, "a")
     assert breaker.reason == "reason"
+
+
+def test_after_a_doubtful_probe_another_portal_goes_first() -> None:
+    """For a moment, so that it goes on where nobody else is waiting; not where the last probe said that the back office is down."""
+    breaker = Breaker(DeliverySettings(failure_threshold=2))
+    noted(breaker, Cause.UNCLEAR, Cause.UNCLEAR)
+    assert [breaker.wants_another(portal, 1) for portal in "ab"] == [False, False]
+    breaker.note_begun()
+    breaker.note_answer(failed(Cause.UNCLEAR), 1, "a")
+    assert [breaker.wants_another(portal, at_s) for portal in "ab" for at_s in (3, 4.9, 5)] == [True, True, False, False, False, False]
+    breaker.note_begun()
+    breaker.note_answer(failed(Cause.DESTINATION_DOWN), 5, "a")
+    assert not breaker.wants_another("a", 5)

@@ -129,6 +129,23 @@ async def test_one_portals_poison_pauses_nobody(small_ledger: Ledger, wire: Wire
     assert {state for state in wire.states if state != "delivered"} == {"retry_wait"}
 
 
+async def test_one_portals_poison_keeps_nobody_paused(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
+    """After a moment in which several portals met errors, the poison of one is not what tries the office out again and again."""
+    office, honest = Poisoned(Blip("HTTP 500"), *POISON), builders.application()
+    process = await Process(small_ledger, office, wire).start()
+    for portal in ("hostile", "honest") * 5:
+        process.delivery.guard.breaker.note_answer(Failure.of(Blip("HTTP 500"), Stage.DELIVER), clock.now_s, portal)
+    process.fetch(*(record_of(one, offset, {Header.PORTAL: b"hostile"}) for offset, one in enumerate(POISON)))
+    process.fetch(record_of(honest, len(POISON), {Header.PORTAL: b"honest"}))
+    for _ in range(2):
+        clock.now_s = process.delivery.guard.breaker._probe_at_s
+        process.wait()
+        while not office.effects and await process.turn():
+            pass
+    assert (office.calls, office.effects) == (["poison", "deliver 1"], [honest.message_id])
+    assert process.delivery.guard.check() is None
+
+
 async def test_a_poison_that_is_asked_for_first_is_not_the_office(small_ledger: Ledger, wire: Wire, clock: Clock) -> None:
     """A hundred that fail together ask the back office once."""
     office = Poisoned(NotTheOffice("HTTP 502"), *POISON)
