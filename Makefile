@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-unit test-faults mutation fuzz soak check bench docs lock clean
+.PHONY: help dev demo test test-unit test-faults test-attack mutation fuzz soak check bench docs lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-unit: $(VENV)/.dev ## The quick tests: no Kafka, no twins
 
 test-faults: $(VENV)/.dev ## The fault suite on three brokers; half an hour; writes docs/reliability.md (ARGS="--rows F1,F2 --seeds 1")
 	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 5 --write docs/reliability.md)
+
+test-attack: $(VENV)/.dev ## The bus under attack, another portal's view; six minutes; writes docs/reliability.md (ARGS="--rows calm,marks")
+	@$(BIN)/python -m tests.attack $(or $(ARGS),--write docs/reliability.md)
 
 SECONDS ?= 60
 TARGET  ?= message

@@ -43,13 +43,15 @@ class Mood(StrEnum):
     """
     PAGE = "page"
     """Something on the way answers in its place, with a page for people; nothing gets through (HTTP only, else as `ok`)."""
+    POISON = "poison"
+    """Breaks down at a hand-over, which has no effect, and works otherwise (HTTP only, else as `ok`)."""
     LIMITED = "limited"
     """Answers everything with "too many requests", and says how long to wait; nothing has an effect (HTTP only, else as `ok`)."""
     FLAKY = "flaky"
     """Of each hand-over anew: takes it and answers at once, late or with an error, or takes nothing and answers with an error."""
 
 
-_OF_ONE_SUBMISSION: Final = (Mood.REFUSE, Mood.BUSY, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.ENDLESS)
+_OF_ONE_SUBMISSION: Final = (Mood.REFUSE, Mood.BUSY, Mood.POISON, Mood.FAIL_AFTER, Mood.GARBAGE, Mood.ENDLESS)
 """Moods that can be shown to some submissions only."""
 
 

@@ -18,6 +18,7 @@ from adapters.twins.http import HttpTwin
 TAKES_NOTHING: Final = {
     Mood.REFUSE: (HTTPStatus.UNPROCESSABLE_ENTITY, REFUSAL),
     Mood.BUSY: (HTTPStatus.LOCKED, "VORGANG_GESPERRT"),
+    Mood.POISON: (HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNER_FEHLER"),
     Mood.FAIL: (HTTPStatus.SERVICE_UNAVAILABLE, "NICHT_VERFUEGBAR"),
 }
 """Moods in which a hand-over has no effect: status and code that say so."""

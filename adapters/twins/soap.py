@@ -19,6 +19,7 @@ from adapters.twins.http import HttpTwin
 _TAKES_NOTHING: Final = {
     Mood.REFUSE: ("Client", REFUSAL),
     Mood.BUSY: ("Server", CASE_LOCKED),
+    Mood.POISON: ("Server", "INTERNER_FEHLER"),
     Mood.FAIL: ("Server", NOT_AVAILABLE),
 }
 """Moods in which a hand-over has no effect, and the fault that says so."""

@@ -1,4 +1,4 @@
-"""What the runs say: a table for people at a terminal, and one in docs/reliability.md. Suite and soak each own a section there."""
+"""What the runs say: a table for people at a terminal, and one in docs/reliability.md. Suite, soak and attack each own a section there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS: Final = ("sent", "delivered", "dead-lettered", "lost", "twice", "invert
 _HEAD: Final = """# Reliability
 
 What happens to submissions when things break, as measured on real processes, a real Kafka of three brokers and real kills.
-This page is written by `make test-faults` and `make soak`; each replaces its own section.
+This page is written by `make test-faults`, `make soak` and `make test-attack`; each replaces its own section.
 """
 
 

@@ -1,0 +1,76 @@
+"""What the rows say: a table for people at a terminal, and its section in docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from benchmarks.report import machine
+from infra.kafka.jars import kafka_version
+from tests.attack.honest import PER_S
+from tests.attack.judge import Figures, percentile, violations
+from tests.attack.rows import Row
+from tests.attack.siege import DESCRIPTORS, SECONDS
+from tests.faults.report import line
+
+Result = tuple[Row, Figures]
+_COLUMNS: Final = ("sent", "p50 ms", "p99 ms", "worst ms", "not accepted", "not delivered", "restarts", "log KB", "gateway MiB")
+
+
+def verdict(figures: Figures) -> str:
+    """`holds`, or what does not."""
+    return "; ".join(violations(figures)) or "holds"
+
+
+def cells(figures: Figures) -> list[str]:
+    """In the order of the columns."""
+    times = [f"{percentile(figures.times_s, part) * 1000:.0f}" for part in (0.5, 0.99, 1)]
+    counts = (figures.not_accepted, figures.not_delivered, figures.restarts)
+    return [str(len(figures.times_s)), *times, *map(str, counts), f"{figures.log_bytes / 1000:.0f}", f"{figures.memory_mib:.0f}"]
+
+
+def came_back(answers: Mapping[str, int]) -> str:
+    """What the attackers got, such as `422 × 120`."""
+    return ", ".join(f"{name} × {count:,}" for name, count in sorted(answers.items()) if count) or "–"
+
+
+def table(results: Sequence[Result], title: str) -> Table:
+    """For the terminal."""
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made.add_column("attack", overflow="fold")
+    for column in _COLUMNS:
+        made.add_column(column, justify="right")
+    made.add_column("verdict", overflow="fold")
+    for row, figures in results:
+        words = verdict(figures)
+        made.add_row(row.title, *cells(figures), words if words == "holds" else f"[bold red]{words}[/]")
+    return made
+
+
+def markdown(results: Sequence[Result], seconds: float) -> str:
+    """The section of the page."""
+    day = datetime.now(UTC).date().isoformat()
+    lines = [
+        "## Under attack",
+        "",
+        f"An honest portal submits {PER_S} times a second to three offices, each time on a new connection, and follows each submission to its",
+        f"back office, while others attack the same gateway for {SECONDS:.0f} s each: strangers without a login, and a portal with the same rights.",
+        "The hostile ones are a process of lowest priority on the same machine. They call from three addresses, of which one is the honest portal's.",
+        f"The gateway may have {DESCRIPTORS} files open (set by `prlimit` before it looks), and the outbox 64 MiB; else all is as it is by default.",
+        "A row holds where the honest portal's p99 at intake is below 1 s, all is accepted and delivered, no process ends, and the logs of the bus",
+        "grow by less than 1 MB. *Gateway MiB* is the most that the gateway's process held, without its workers. The last column is what came back",
+        "to the attackers: answers by status, connections opened, and closed by the gateway. `make test-attack` writes this section.",
+        "",
+        f"{machine()}; Apache Kafka {kafka_version()}, one broker with TLS, users and rights; {day}; `make test-attack`; {seconds / 60:.0f} min.",
+        "",
+        line(("attack", "finding", *_COLUMNS, "verdict", "came back to the attackers")),
+        line(["---"] * 2 + ["---:"] * len(_COLUMNS) + ["---"] * 2),
+    ]
+    lines += [
+        line((row.title, row.finding or "–", *cells(figures), verdict(figures), came_back(figures.came_back))) for row, figures in results
+    ]
+    return "\n".join(lines) + "\n"
