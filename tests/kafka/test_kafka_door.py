@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from pydantic import SecretStr
 
+from consumers.delivery import releases
+from consumers.delivery.guard import Guard
+from consumers.desk import releases as desk
+from consumers.settings import DeliverySettings
 from infra.kafka import sender as sending
 from infra.kafka.access_lists import grant
 from infra.kafka.admin import connected, create_topics
@@ -107,6 +112,17 @@ async def test_a_role_has_no_other_rights(secured: LocalKafka) -> None:
     with pytest.raises(Exception, match="Authorization"):
         await asyncio.wait_for(consumer.getmany(timeout_ms=10_000), 20)
     await consumer.stop()
+
+
+async def test_an_adapter_hears_what_an_operator_releases(secured: LocalKafka) -> None:
+    """Each logs in as its own role: without the right to read it, a release would be written down and done by nobody."""
+    guard = Guard(OFFICE, partial(asyncio.sleep, 0), DeliverySettings(brake_in_a_row=1))
+    guard.brake.note_refused("hostile", "cause", 0)
+    async with releases.heard(quick(secured.settings("adapter")), OFFICE, guard):
+        async with asyncio.timeout(30):
+            while guard.brake.held:  # it reads from the end on: what comes before it is there, it does not hear
+                await desk.release(quick(secured.settings("operator")), "anna", OFFICE, None, None, "ticket 1")
+                await asyncio.sleep(0.5)
 
 
 def bad(good: KafkaSettings, folder: Path, signer: Signer) -> dict[str, tuple[KafkaSettings, str]]:
