@@ -30,7 +30,7 @@ _FOLDER: Final = Path(".stadtbus/attack")
 def main() -> int:
     """Run what was asked for."""
     wanted = _arguments()
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 100)
     os.umask(0o077)  # as each command does
     quiet()
     began_s = time.monotonic()
@@ -53,7 +53,9 @@ async def _run(rows: Sequence[Row], console: Console) -> list[report.Result]:
         for row in rows:
             figures = await siege.run(row)
             results.append((row, figures))
-            console.print(f"{row.title}: {report.verdict(figures)} ({report.came_back(figures.came_back)})", highlight=False)
+            console.print(
+                f"{row.title}: {report.verdict(figures)} ({report.came_back(figures.came_back)})", highlight=False, soft_wrap=True
+            )
     finally:
         await siege.stop()
     return results
