@@ -18,7 +18,7 @@ from rich.console import Console
 
 from schemas.errors import CannotTell, UsageError
 from tests.attack import report
-from tests.attack.judge import violations
+from tests.attack.judge import counts, violations
 from tests.attack.rows import ROWS, Row
 from tests.attack.siege import Siege
 from tests.faults.report import write
@@ -53,9 +53,7 @@ async def _run(rows: Sequence[Row], console: Console) -> list[report.Result]:
         for row in rows:
             figures = await siege.run(row)
             results.append((row, figures))
-            console.print(
-                f"{row.title}: {report.verdict(figures)} ({report.came_back(figures.came_back)})", highlight=False, soft_wrap=True
-            )
+            console.print(f"{row.title}: {report.verdict(figures)} ({counts(figures.came_back)})", highlight=False, soft_wrap=True)
     finally:
         await siege.stop()
     return results

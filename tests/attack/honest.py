@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,7 +30,7 @@ class Sent:
     times_s: list[float] = field(default_factory=list)
     accepted: dict[str, set[str]] = field(default_factory=dict)
     """By office, the ids."""
-    answers: list[str] = field(default_factory=list)
+    not_accepted: Counter[str] = field(default_factory=Counter)
     """The others, by status or error."""
 
 
@@ -67,7 +68,7 @@ class HonestPortal:
         if answer == "202":
             sent.accepted.setdefault(office, set()).add(str(one.message_id))
         else:
-            sent.answers.append(answer)
+            sent.not_accepted[answer] += 1
 
     async def not_delivered(self, sent: Sent) -> int:
         """How many of what was accepted its back office does not have, when it has all or half a minute is over."""

@@ -17,8 +17,8 @@ class Figures:
 
     times_s: Sequence[float]
     """How long each of its calls took until its answer, whichever."""
-    not_accepted: int
-    """Calls that were answered with anything but 202, or not at all."""
+    not_accepted: Mapping[str, int]
+    """Calls that were answered with anything but 202, or not at all: by status, or how the call ended."""
     not_delivered: int
     """Accepted submissions that their back office did not have in time."""
     restarts: int
@@ -40,13 +40,18 @@ def percentile(times_s: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else 0.0
 
 
+def counts(answers: Mapping[str, int]) -> str:
+    """Such as `422 × 120`."""
+    return ", ".join(f"{name} × {count:,}" for name, count in sorted(answers.items()) if count) or "–"
+
+
 def violations(figures: Figures) -> list[str]:
     """What is not as it has to be, in words; nothing where all is well."""
     p99_s = percentile(figures.times_s, 0.99)
     found = {
         "nothing was sent": not figures.times_s,
         f"p99 {p99_s:.2f} s": p99_s >= P99_LIMIT_S,
-        f"{figures.not_accepted} not accepted": figures.not_accepted > 0,
+        f"{sum(figures.not_accepted.values())} not accepted ({counts(figures.not_accepted)})": any(figures.not_accepted.values()),
         f"{figures.not_delivered} not delivered": figures.not_delivered > 0,
         f"{figures.restarts} restarts": figures.restarts > 0,
         f"log grew by {figures.log_bytes / 1e6:.1f} MB": figures.log_bytes >= LOG_LIMIT_BYTES,

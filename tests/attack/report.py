@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.report import machine
 from infra.kafka.jars import kafka_version
 from tests.attack.honest import PER_S
-from tests.attack.judge import Figures, percentile, violations
+from tests.attack.judge import Figures, counts, percentile, violations
 from tests.attack.rows import Row
 from tests.attack.siege import DESCRIPTORS, SECONDS
 from tests.faults.report import line
@@ -30,13 +30,8 @@ def verdict(figures: Figures) -> str:
 def cells(figures: Figures) -> list[str]:
     """In the order of the columns."""
     times = [f"{percentile(figures.times_s, part) * 1000:.0f}" for part in (0.5, 0.99, 1)]
-    counts = (figures.not_accepted, figures.not_delivered, figures.restarts)
-    return [str(len(figures.times_s)), *times, *map(str, counts), f"{figures.log_bytes / 1000:.0f}", f"{figures.memory_mib:.0f}"]
-
-
-def came_back(answers: Mapping[str, int]) -> str:
-    """What the attackers got, such as `422 × 120`."""
-    return ", ".join(f"{name} × {count:,}" for name, count in sorted(answers.items()) if count) or "–"
+    numbers = (sum(figures.not_accepted.values()), figures.not_delivered, figures.restarts)
+    return [str(len(figures.times_s)), *times, *map(str, numbers), f"{figures.log_bytes / 1000:.0f}", f"{figures.memory_mib:.0f}"]
 
 
 def table(results: Sequence[Result], title: str) -> Table:
@@ -73,6 +68,6 @@ def markdown(results: Sequence[Result], seconds: float) -> str:
         line(["---"] * 2 + ["---:"] * len(_COLUMNS) + ["---"] * 2),
     ]
     lines += [
-        line((row.title, row.finding or "–", *cells(figures), verdict(figures), came_back(figures.came_back))) for row, figures in results
+        line((row.title, row.finding or "–", *cells(figures), verdict(figures), counts(figures.came_back))) for row, figures in results
     ]
     return "\n".join(lines) + "\n"

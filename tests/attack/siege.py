@@ -79,7 +79,7 @@ class Siege:
         failure = came_back.pop("failed", None)
         return Figures(
             times_s=sent.times_s,
-            not_accepted=len(sent.answers),
+            not_accepted=sent.not_accepted,
             not_delivered=not_delivered,
             restarts=self._restarts() - restarts,
             log_bytes=self._log_bytes() - log_bytes,

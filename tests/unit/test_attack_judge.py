@@ -19,7 +19,7 @@ from tests.attack.judge import LOG_LIMIT_BYTES, Figures, percentile, violations
 from tests.attack.rows import ROWS
 from tests.gateway import TOKENS, Gateway, opened, problem_of
 
-GOOD = Figures([0.02] * 100, 0, 0, 0, 40_000, 120.0, {"429": 300})
+GOOD = Figures([0.02] * 100, {}, 0, 0, 40_000, 120.0, {"429": 300})
 
 
 def test_all_is_well() -> None:
@@ -33,7 +33,7 @@ def test_all_is_well() -> None:
     [
         ({"times_s": [0.02] * 98 + [1.0] * 2}, "p99 1.00 s"),
         ({"times_s": []}, "nothing was sent"),
-        ({"not_accepted": 1}, "1 not accepted"),
+        ({"not_accepted": {"503": 2, "ReadTimeout": 1}}, "3 not accepted (503 × 2, ReadTimeout × 1)"),
         ({"not_delivered": 2}, "2 not delivered"),
         ({"restarts": 1}, "1 restarts"),
         ({"log_bytes": LOG_LIMIT_BYTES}, "log grew by 1.0 MB"),
