@@ -82,6 +82,10 @@ class RelayLane(_Part):
     """Submissions in the outbox."""
     refused_since: AwareDatetime | None = None
     """Since when Kafka refuses one of them; None while it takes them."""
+    oldest_accepted_at: AwareDatetime | None = None
+    """Of the oldest that waits, as far as the relay has looked; None where none waits for longer than a round."""
+    why: Sentence | None = None
+    """Why they wait, where that is known."""
 
 
 class Vitals(_Part):

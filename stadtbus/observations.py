@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from consumers.watch import lag
+from consumers.watch import gateway, lag
 from consumers.watch.lag import GroupLag
 from infra.kafka.client_errors import in_our_words
 from producers.outbox import accounting, tables
 from producers.outbox.accounting import PendingOfOffice, Reach, Snapshot
 from schemas import problems, topics
 from schemas.errors import CannotTell
+from schemas.heartbeats import Heartbeat
 from stadtbus import readiness
 from stadtbus.readiness import GATEWAY, Readiness
 
@@ -36,13 +37,15 @@ class Observations:
     readiness: Mapping[str, Readiness]
     """By process."""
     pending: Mapping[str, PendingOfOffice] | None
-    """What is in the outbox and not on Kafka, by office; None where the outbox cannot be looked into from here."""
+    """What is in the outbox and not on Kafka, by office; None where that cannot be known, from the outbox or from its gateway."""
     unaccounted: Mapping[str, int] = field(default_factory=dict)
     """By office, published submissions that nobody will deliver (docs/decisions/0019); empty where that cannot be told yet."""
     kafka_fault: CannotTell | None = None
     """Why Kafka cannot be asked."""
     outbox_fault: str = ""
     """Why the outbox cannot be looked into."""
+    gateway: Heartbeat | None = None
+    """What the gateway said last, where the outbox cannot be looked into from here; None also where it has said nothing of late."""
 
 
 async def observe(settings: Settings) -> Observations:
@@ -58,7 +61,9 @@ async def observe(settings: Settings) -> Observations:
         before = await asyncio.to_thread(accounting.snapshot, store) if store else None
         (lags, kafka_fault), answers = await asyncio.gather(_ask_kafka(settings, offices), _ask_processes(settings, offices))
         if store is None or before is None:
-            return Observations(lags, answers, None, kafka_fault=kafka_fault, outbox_fault=outbox_fault)
+            said = None if kafka_fault else await _last_said(settings)
+            pending = None if said is None else _pending_of(said)
+            return Observations(lags, answers, pending, kafka_fault=kafka_fault, outbox_fault=outbox_fault, gateway=said)
         pending = await asyncio.to_thread(accounting.pending_by_office, store)
         unaccounted = await asyncio.to_thread(_unaccounted, store, before, lags, offices)
         return Observations(lags, answers, pending, unaccounted, kafka_fault)
@@ -75,6 +80,18 @@ def _open_outbox(settings: Settings) -> tuple[Store | None, str]:
         return tables.open_store(settings.stores), ""
     except CannotTell as error:
         return None, f"the outbox cannot be read: {error.detail}"
+
+
+async def _last_said(settings: Settings) -> Heartbeat | None:
+    try:
+        return await gateway.last_said(settings.kafka)
+    except CannotTell:
+        return None
+
+
+def _pending_of(said: Heartbeat) -> dict[str, PendingOfOffice]:
+    """What its relay had still to write. Of what waits no longer than a round it does not say since when: since it said so."""
+    return {lane.office: PendingOfOffice(lane.waiting, lane.oldest_accepted_at or said.at) for lane in said.lanes if lane.waiting}
 
 
 async def _ask_kafka(settings: Settings, offices: Sequence[str]) -> tuple[dict[str, GroupLag], CannotTell | None]:

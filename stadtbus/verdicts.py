@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
+from consumers.watch.gateway import FRESH_S
 from consumers.watch.lag import GroupLag
 from producers.outbox.accounting import PendingOfOffice
 from schemas import topics
+from schemas.heartbeats import Heartbeat
 from stadtbus.observations import Observations
 from stadtbus.readiness import GATEWAY, Readiness
 
@@ -41,6 +43,8 @@ class LagVerdict:
     lag: GroupLag | None = None
     pending: PendingOfOffice | None = None
     unaccounted: int = 0
+    known: bool = True
+    """False where nobody can tell whether something waits: being well says nothing then."""
 
     @property
     def waits(self) -> int:
@@ -65,6 +69,7 @@ class LagVerdict:
             "office": self.name if "." in self.name else None,
             "state": self.state,
             "well": self.well,
+            "known": self.known,
             "said": list(self.reasons),
             "waits": self.waits,
             "behind": lag and lag.behind,
@@ -118,15 +123,29 @@ def _of_office(observed: Observations, office: str, now: datetime) -> LagVerdict
 
 def _of_gateway(observed: Observations) -> LagVerdict:
     readiness = observed.readiness[GATEWAY]
-    # A gateway of another machine cannot be asked from here, nor its outbox be looked into: nothing is known to be wrong with it.
-    elsewhere = readiness.status is None and observed.pending is None
-    if readiness.status is None:
+    if readiness.status is None and observed.gateway is not None:
+        return _by_heartbeat(observed.gateway, readiness)
+    # It cannot be asked from here, nor its outbox be looked into: what waits there nobody can tell.
+    unknown = readiness.status is None and observed.pending is None
+    if unknown:
+        silent = f"no process answers at {readiness.address}, and none has said anything in {topics.HEARTBEATS} within {FRESH_S:.0f} s"
+        findings = [
+            _Finding("unknown", f"{silent}: what was accepted and is not on Kafka is not known; start the gateway, or ask where it runs")
+        ]
+    elif readiness.status is None:
         findings = [_Finding("no process", f"no process answers at {readiness.address}")]
     else:
         findings = list(_by_readiness(None, readiness, None))
     reasons = [finding.text for finding in findings] + ([observed.outbox_fault] if observed.outbox_fault else [])
-    state = "not asked" if elsewhere else findings[0].state if findings else "works"
-    return LagVerdict(GATEWAY, state, elsewhere or not findings, reasons)
+    state = findings[0].state if findings else "works"
+    return LagVerdict(GATEWAY, state, unknown or not findings, reasons, known=not unknown)
+
+
+def _by_heartbeat(said: Heartbeat, readiness: Readiness) -> LagVerdict:
+    """A gateway of another machine, by its own words."""
+    findings = [f"{name}: {text}" for name, text in said.findings.items()]
+    elsewhere = f"it runs elsewhere: {readiness.address} does not answer, and it has said so in {topics.HEARTBEATS}"
+    return LagVerdict(GATEWAY, "degraded" if findings else "not asked", not findings, [*findings, elsewhere])
 
 
 def _of_recorder(name: str, lag: GroupLag | None, readiness: Readiness, now: datetime) -> LagVerdict:
@@ -192,9 +211,12 @@ def _by_readiness(lag: GroupLag | None, readiness: Readiness, pending: PendingOf
 def _in_outbox(office: str, pending: PendingOfOffice | None, observed: Observations, now: datetime) -> Iterator[_Finding]:
     """What waits before Kafka longer than the relay takes, or has no gateway that brings it there."""
     gateway = observed.readiness[GATEWAY]
-    if pending is None or (gateway.status is not None and (now - pending.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):
+    runs = gateway.status is not None or observed.gateway is not None
+    if pending is None or (runs and (now - pending.oldest_accepted_at).total_seconds() <= RELAY_LIMIT_S):
         return
-    if gateway.status is None:
+    if observed.gateway is not None:
+        relay = [lane.why for lane in observed.gateway.lanes if lane.office == office and lane.why]
+    elif gateway.status is None:
         relay = ["the gateway does not run"]
     elif observed.kafka_fault:
         relay = ["Kafka does not answer"]

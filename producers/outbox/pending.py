@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox import usage
-from producers.outbox.tables import is_pending, is_unfinished, submission
+from producers.outbox.tables import is_behind_refused, is_pending, is_unfinished, submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,23 @@ def read_at(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
 def pending_of(row: sa.RowMapping) -> Pending:
     """What a row of `submission` that has its content sends to Kafka."""
     return Pending(row["seq"], row["office"], row["case_key"], json.loads(row["headers"]), row["content"])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What of one office is pending."""
+
+    oldest_accepted_at: datetime | None
+    behind_dead_letters: int
+    """Those that are sent when a dead letter of their case has ended (`producers.outbox.turns`)."""
+
+
+async def waiting(store: Store, office: str) -> Waiting:
+    """Since when something of an office is pending, and how much of it waits for an operator. Looks at each row that is pending."""
+    mine = (is_pending, submission.c.office == office)
+    oldest = sa.select(sa.func.min(submission.c.accepted_at)).where(*mine)
+    behind = sa.select(sa.func.count()).select_from(submission).where(*mine, is_behind_refused)
+    return await store.read(lambda connection: Waiting(connection.execute(oldest).scalar_one(), connection.execute(behind).scalar_one()))
 
 
 async def is_after_unfinished(store: Store, one: Pending) -> bool:

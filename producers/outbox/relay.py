@@ -31,12 +31,12 @@ from producers.outbox import pending, usage
 from producers.outbox.dead_letters import NOT_PUBLISHABLE, DeadLetters
 from producers.outbox.held import Held
 from producers.outbox.outbox import Outbox
-from producers.outbox.pending import Pending
+from producers.outbox.pending import Pending, Waiting
 from producers.outbox.record import record_of
 from producers.outbox.turns import Turns
 from schemas import topics
 from schemas.errors import CannotTell
-from schemas.heartbeats import RelayLane
+from schemas.heartbeats import RelayLane, sentence
 
 log = structlog.get_logger()
 
@@ -78,6 +78,8 @@ class Lane:
         self._unanswered_since: datetime | None = None
         """Since when Kafka has not answered for something that was sent."""
         self._waiting = 0
+        self._looked = Waiting(None, 0)
+        """What waits after all that could go has gone."""
         self._turns = Turns(outbox.store, office)
         self._looked_s = 0.0
         """When rows before that one were looked at again, on the monotonic clock."""
@@ -105,13 +107,26 @@ class Lane:
             return None
         return f"Kafka does not answer for {topics.submissions(self._office)}; {self._waiting} wait since {since.isoformat(timespec='seconds')}"
 
+    def behind(self) -> str | None:
+        """How many wait for a dead letter of their case, and what to do; None where none does."""
+        if not self._looked.behind_dead_letters:
+            return None
+        return f"{self._looked.behind_dead_letters} wait for dead letters of their cases: `stadtbus deadletters list {self._office}`"
+
     def check(self) -> str | None:
         """What keeps submissions in the outbox, for the gateway's pages; None while they get to Kafka."""
-        return self.refused() or self.unanswered()
+        return self.refused() or self.unanswered() or self.behind()
 
     def vitals(self) -> RelayLane:
-        """How many wait, and since when anything is refused, for the heartbeats of this process."""
-        return RelayLane(office=self._office, waiting=self._waiting, refused_since=self._since)
+        """How many wait, since when and why, for the heartbeats of this process."""
+        why = self.check()
+        return RelayLane(
+            office=self._office,
+            waiting=self._waiting,
+            refused_since=self._since,
+            oldest_accepted_at=self._looked.oldest_accepted_at,
+            why=None if why is None else sentence(why),
+        )
 
     async def run(self) -> None:
         """Send until cancelled. While Kafka does not answer, everything stays in the outbox and is tried again.
@@ -125,6 +140,7 @@ class Lane:
                 if await self._send_waiting():
                     await self._wait_for_more()
                 else:
+                    await self._look()
                     self._turns.begin_again()  # what has no clear answer goes first
                     await asyncio.sleep(_PAUSE_S)
         finally:
@@ -220,9 +236,14 @@ class Lane:
             metrics.OUTBOX_PORTAL_PENDING.labels(self._office, one.portal).set(one.pending)
             metrics.OUTBOX_BYTES.labels(self._office, one.portal).set(one.size_bytes)
 
+    async def _look(self) -> None:
+        """See what waits, where anything does."""
+        self._looked = await pending.waiting(self._store, self._office) if self._waiting else Waiting(None, 0)
+
     async def _count(self) -> None:
         """Say what is pending and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""
         await self._count_waiting()
+        await self._look()
         kinds = self._held.kinds()
         self._kinds = sorted(kinds)
         refused = Counter({error: sum(count for kind, count in kinds.items() if kind.error == error) for _, error in kinds})

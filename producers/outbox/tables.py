@@ -100,6 +100,13 @@ is_pending: Final = submission.c.published_at.is_(None)
 is_unfinished: Final = sa.and_(submission.c.published_at.is_not(None), submission.c.content.is_not(None))
 is_refused: Final = sa.and_(submission.c.record_offset < sa.literal_column("0"), submission.c.content.is_not(None))
 """Its topic has refused it, and its dead letter has not come to an end. A literal, so that an index of these rows can be used."""
+earlier: Final = submission.alias("earlier")
+is_behind_refused: Final = (
+    sa.exists()
+    .where(earlier.c.record_offset < sa.literal_column("0"), earlier.c.content.is_not(None), earlier.c.office == submission.c.office)
+    .where(earlier.c.case_key == submission.c.case_key, earlier.c.seq < submission.c.seq)
+)
+"""One of its case is a dead letter that never stood in the topic. It is waited for: only when that has come to an end what follows is sent."""
 is_of_submission: Final = sa.and_(status.c.submission_id == submission.c.id, status.c.office == submission.c.office)
 """A row of `status` tells of this row of `submission`: it was its own office that spoke."""
 has_ended: Final = sa.exists().where(is_of_submission, status.c.state.in_([state.value for state in State if state.once]))

@@ -17,23 +17,14 @@ import sqlalchemy as sa
 
 from infra.stores import Store
 from producers.outbox.pending import Pending, read_at
-from producers.outbox.tables import is_pending, submission
+from producers.outbox.tables import earlier, is_behind_refused, is_pending, submission
 
 _BATCH_BYTES: Final = 8 * 1024 * 1024
-_earlier = submission.alias("earlier")
 _waits_for_another: Final = (
     sa.exists()
-    .where(_earlier.c.published_at.is_(None), _earlier.c.office == submission.c.office, _earlier.c.case_key == submission.c.case_key)
-    .where(_earlier.c.seq < submission.c.seq, _earlier.c.portal != submission.c.portal)
+    .where(earlier.c.published_at.is_(None), earlier.c.office == submission.c.office, earlier.c.case_key == submission.c.case_key)
+    .where(earlier.c.seq < submission.c.seq, earlier.c.portal != submission.c.portal)
 )
-
-
-_is_behind_refused: Final = (
-    sa.exists()
-    .where(_earlier.c.record_offset < sa.literal_column("0"), _earlier.c.content.is_not(None), _earlier.c.office == submission.c.office)
-    .where(_earlier.c.case_key == submission.c.case_key, _earlier.c.seq < submission.c.seq)
-)
-"""One of its case is a dead letter that never stood in the topic. It is waited for: only when that has come to an end what follows is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +99,7 @@ class Turns:
 
     def _turn(self, connection: sa.Connection, portal: str, limit: int, limit_bytes: int, held: Container[UUID]) -> _Turn:
         """Its oldest that can go. What waits for another one of its case is looked at again next time, so nothing behind it counts as reached."""
-        columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key, _waits_for_another | _is_behind_refused)
+        columns = (submission.c.seq, sa.func.length(submission.c.content), submission.c.case_key, _waits_for_another | is_behind_refused)
         mine = (is_pending, submission.c.office == self._office, submission.c.portal == portal)
         rows = sa.select(*columns).where(*mine).order_by(submission.c.seq).limit(limit)
         last, waits = self._after.get(portal, 0), None

@@ -13,6 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from schemas import problems
+from schemas.errors import CannotTell
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
 from stadtbus.display import ago, printable
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 def lag(*, as_json: AsJson = False) -> None:
     """What was accepted and is not delivered, per office, and why: from Kafka, the outbox, and what each process says of itself.
 
-    Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when nothing can be told.
+    Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when that cannot be told: of
+    Kafka, or of what waits in the outbox.
     """
     from stadtbus import observations, verdicts
 
@@ -42,6 +45,8 @@ def lag(*, as_json: AsJson = False) -> None:
         to_people.print(observed.kafka_fault.diagnostics(), markup=False, highlight=False, soft_wrap=True)
     if not well:
         raise typer.Exit(FINDINGS)
+    if not all(one.known for one in judged):
+        raise CannotTell(problems.OUTBOX_ELSEWHERE, "whether something waits there nobody tells", where=loaded.stores.shown("outbox"))
 
 
 def _lag_view(verdicts: Sequence[LagVerdict], now: datetime) -> RenderableType:

@@ -11,7 +11,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from infra.health import Health
+from infra.kafka.heartbeats import Heartbeats, Identity
 from infra.kafka.outgoing import size_bytes
+from infra.settings import StoreSettings
 from producers.feedback.status_feed import status_feed
 from producers.outbox import relay
 from producers.outbox.outbox import Candidate, Outbox
@@ -19,7 +22,11 @@ from producers.outbox.record import likeness_of
 from producers.outbox.relay import Lane
 from schemas import message, topics
 from schemas.headers import Header
+from schemas.heartbeats import ProcessKind, Vitals
 from schemas.xml import MAX_SIZE_BYTES
+from stadtbus import observations
+from stadtbus.settings import Settings
+from stadtbus.verdicts import judge
 from tests import builders
 from tests.kafka.helpers import eventually
 from tests.kafka.town import Town
@@ -88,3 +95,27 @@ async def test_nine_that_no_topic_takes(town: Town, box: Outbox, monkeypatch: py
         await eventually(lambda: len(town.back_office.got) == 11)
     assert sorted(town.back_office.got) == sorted([*huge, behind, other])
     assert town.back_office.got.index(huge[0]) < town.back_office.got.index(behind)
+
+
+async def test_the_gateway_is_heard_from_elsewhere(town: Town, box: Outbox, tmp_path: Path) -> None:
+    """Where the outbox is not, `lag` takes what the gateway said last; once that has stopped, it says that nobody can tell, and ends with 3."""
+    elsewhere = {"stores": StoreSettings(folder=tmp_path / "elsewhere"), "http": {"port_offset": 20_000}, "catalogue": town.folder}
+    settings = Settings.model_validate({"kafka": town.kafka, **elsewhere})
+    await accept(box, town)
+    lane = Lane(box, town.kafka, town.office)
+    await lane._count()
+    beats = Heartbeats(town.kafka, Identity(ProcessKind.GATEWAY, 1), Health(vitals=lambda: Vitals(lanes=[lane.vitals()])))
+    async with beats.hosted():
+        async with asyncio.timeout(30):
+            while (observed := await observations.observe(settings)).gateway is None:
+                await asyncio.sleep(0.2)
+    first, gateway, *_ = judge(observed, [town.office], datetime.now(UTC))
+    assert (first.state, first.waits, first.as_dict(datetime.now(UTC))["in_outbox"], gateway.known) == ("not on Kafka", 1, 1, True)
+    assert "1 accepted and not on Kafka, the oldest since" in first.reasons[0]
+    observed = await observations.observe(settings)
+    assert (observed.gateway, observed.pending) == (None, None)
+    _, gateway, *_ = judge(observed, [town.office], datetime.now(UTC))
+    assert (gateway.state, gateway.known) == ("unknown", False)
+    variables = {"STADTBUS_STORES__FOLDER": str(tmp_path / "elsewhere"), "STADTBUS_HTTP__PORT_OFFSET": "20000"}
+    code, output, error = await town.command("lag", more=variables)
+    assert (code, "ask where it runs" in " ".join(output.split()), "outbox-elsewhere" in error) == (3, True, True), output

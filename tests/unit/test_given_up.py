@@ -172,6 +172,8 @@ async def test_later_ones_of_the_case_wait_for_its_end(box: Outbox, lane: Lane, 
         await accept(box, b"third", case)
         await accept(box, b"other")
         await until(lambda: kafka.values(SUBMISSIONS) == [b"other"] and lane.vitals().waiting == 2)
+        await until(lambda: lane.check() == f"2 wait for dead letters of their cases: `stadtbus deadletters list {OFFICE}`")
+        assert (lane.vitals().oldest_accepted_at, lane.vitals().why) == (outboxes.ACCEPTED_AT, lane.check())
     async with running(again := lane_of(box, kafka)):
         await accept(box, b"another")
         await until(lambda: len(kafka.values(SUBMISSIONS)) == 2 and again.vitals().waiting == 2)

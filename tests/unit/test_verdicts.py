@@ -12,6 +12,7 @@ from infra.kafka.diagnosis import unreachable
 from infra.kafka.group_offsets import GroupOffsets
 from infra.settings import KafkaSettings
 from producers.outbox.accounting import PendingOfOffice
+from schemas.heartbeats import Heartbeat, ProcessKind, RelayLane
 from stadtbus.observations import Observations
 from stadtbus.readiness import Readiness
 from stadtbus.verdicts import LONG_S, RELAY_LIMIT_S, LagVerdict, judge
@@ -125,6 +126,36 @@ def test_what_is_not_well_is_named(given: Observations, state: str, said: str) -
     """Whatever does not deliver, waits for long or was lost is an alarm, with its cause in words."""
     assert (office(given).well, office(given).state) == (False, state)
     assert said in "\n".join(office(given).reasons)
+
+
+def elsewhere(*lanes: RelayLane, findings: dict[str, str] | None = None) -> Observations:
+    """A gateway of another machine, which has said this of itself."""
+    said = Heartbeat(
+        at=NOW, instance="gateway@x:1", process=ProcessKind.GATEWAY, version="1", started_at=NOW, lanes=list(lanes), findings=findings or {}
+    )
+    pending = {one.office: PendingOfOffice(one.waiting, one.oldest_accepted_at or NOW) for one in lanes}
+    return replace(observed(gateway=AWAY), pending=pending, gateway=said)
+
+
+def test_a_gateway_elsewhere_is_believed() -> None:
+    """Where the outbox is not here, the gateway's own words count: what waits long is an alarm, with its reason; what is on its way is none."""
+    first, gateway, *_ = judge(elsewhere(RelayLane(office=OFFICE, waiting=2)), [OFFICE], NOW)
+    assert (first.state, first.waits, gateway.state, gateway.well, gateway.known) == ("works", 2, "not asked", True, True)
+    held = RelayLane(office=OFFICE, waiting=9, oldest_accepted_at=ago(60), why="x refuses records: MessageSizeTooLarge")
+    first, gateway, *_ = judge(elsewhere(held, findings={f"relay of {OFFICE}": "x refuses records"}), [OFFICE], NOW)
+    assert (first.state, first.well, gateway.state, gateway.well) == ("not on Kafka", False, "degraded", False)
+    assert "9 accepted and not on Kafka" in first.reasons[0]
+    assert "MessageSizeTooLarge" in first.reasons[0]
+    assert first.as_dict(NOW)["in_outbox"] == 9
+
+
+def test_of_a_silent_gateway_nothing_is_known() -> None:
+    """Without an outbox here, an answer or a fresh heartbeat nobody knows what waits: no alarm, no all-clear, and a sentence says why."""
+    _, gateway, *_ = judge(replace(observed(gateway=AWAY), pending=None, outbox_fault="there is no outbox at x"), [OFFICE], NOW)
+    assert (gateway.state, gateway.well, gateway.known, gateway.as_dict(NOW)["known"]) == ("unknown", True, False, False)
+    assert "start the gateway, or ask where it runs" in gateway.reasons[0]
+    _, gateway, *_ = judge(replace(observed(gateway=AWAY), pending={}), [OFFICE], NOW)
+    assert (gateway.state, gateway.well, gateway.known) == ("no process", False, True)
 
 
 def test_the_gravest_comes_first() -> None:
