@@ -99,7 +99,7 @@ async def test_nine_that_no_topic_takes(town: Town, box: Outbox, monkeypatch: py
 
 
 async def test_the_gateway_is_heard_from_elsewhere(town: Town, box: Outbox, tmp_path: Path) -> None:
-    """Where the outbox is not, `lag` takes what the gateway said last; once that has stopped, it says that nobody can tell, and ends with 3."""
+    """Where the outbox is not, `lag` takes what the gateway said last; once that has stopped, nobody can tell."""
     elsewhere = {"stores": StoreSettings(folder=tmp_path / "elsewhere"), "http": {"port_offset": 20_000}, "catalogue": town.folder}
     settings = Settings.model_validate({"kafka": town.kafka, **elsewhere})
     await accept(box, town)
@@ -117,6 +117,3 @@ async def test_the_gateway_is_heard_from_elsewhere(town: Town, box: Outbox, tmp_
     assert (observed.gateway, observed.pending) == (None, None)
     _, gateway, *_ = judge(observed, [town.office], datetime.now(UTC))
     assert (gateway.state, gateway.known) == ("unknown", False)
-    variables = {"STADTBUS_STORES__FOLDER": str(tmp_path / "elsewhere"), "STADTBUS_HTTP__PORT_OFFSET": "20000"}
-    code, output, error = await town.command("lag", more=variables)
-    assert (code, "ask where it runs" in " ".join(output.split()), "outbox-elsewhere" in error) == (3, True, True), output

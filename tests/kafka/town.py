@@ -149,19 +149,18 @@ class Town:
             await sender.stop()
             ledger.close()
 
-    async def command(self, *arguments: str, more: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-        """Exit code, output and errors of a `stadtbus` command, with more settings as variables."""
-        process = await self.start_command(*arguments, more=more)
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, output and errors of a `stadtbus` command."""
+        process = await self.start_command(*arguments)
         output, error = await process.communicate()
         return process.returncode or 0, output.decode(), error.decode()
 
-    async def start_command(self, *arguments: str, more: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
+    async def start_command(self, *arguments: str) -> asyncio.subprocess.Process:
         environment = {
             **environment_of(self.kafka),
             "STADTBUS_STORES__FOLDER": str(self.stores.folder),
             "STADTBUS_CATALOGUE": str(self.folder),
             "COLUMNS": "100",
-            **(more or {}),
         }
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", "stadtbus", *arguments)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from consumers.watch.lag import GroupLag
 from infra.kafka.diagnosis import unreachable
 from infra.kafka.group_offsets import GroupOffsets
-from infra.settings import KafkaSettings
+from infra.settings import KafkaSettings, StoreSettings
 from producers.outbox.accounting import PendingOfOffice
+from schemas.errors import CannotTell
 from schemas.heartbeats import Heartbeat, ProcessKind, RelayLane
+from stadtbus import observations
+from stadtbus.commands import lag as command
 from stadtbus.observations import Observations
 from stadtbus.readiness import Readiness
 from stadtbus.verdicts import LONG_S, RELAY_LIMIT_S, LagVerdict, judge
@@ -156,6 +161,21 @@ def test_of_a_silent_gateway_nothing_is_known() -> None:
     assert "start the gateway, or ask where it runs" in gateway.reasons[0]
     _, gateway, *_ = judge(replace(observed(gateway=AWAY), pending={}), [OFFICE], NOW)
     assert (gateway.state, gateway.well, gateway.known) == ("no process", False, True)
+
+
+def test_the_command_ends_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where all that is known is well, and what waits is not known, `lag` shows its lines and ends with `outbox-elsewhere`."""
+
+    async def observe(_: object) -> Observations:
+        return replace(observed(gateway=AWAY), pending=None)
+
+    settings = SimpleNamespace(load_catalogue=lambda: SimpleNamespace(offices=[OFFICE]), stores=StoreSettings())
+    monkeypatch.setattr(observations, "observe", observe)
+    monkeypatch.setattr(command, "load_quietly", lambda: settings)
+    with pytest.raises(CannotTell, match="outbox-elsewhere") as raised:
+        command.lag(as_json=True)
+    assert raised.value.problem.exit_code == 3
+    assert [line["known"] for line in json.loads(capsys.readouterr().out)] == [True, False, True, True, True]
 
 
 def test_the_gravest_comes_first() -> None:
