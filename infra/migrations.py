@@ -24,8 +24,10 @@ _versions = sa.Table(
 )
 
 
-def open_database(settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration]) -> sa.Engine:
-    """The database with its tables. Processes that open the same one at the same time wait for each other.
+def open_database(
+    settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration], catch_up: Migration | None = None
+) -> sa.Engine:
+    """The database with its tables. Processes that open the same one at the same time wait for each other. `catch_up` is run each time.
 
     Raises:
         CannotTell: store-unreachable.
@@ -42,6 +44,8 @@ def open_database(settings: StoreSettings, name: str, tables: sa.MetaData, migra
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
             tables.create_all(connection)
             _migrate(connection, name, migrations)
+            if catch_up is not None:
+                catch_up(connection)
         database.checkpoint(engine)
     except sa.exc.OperationalError as error:
         engine.dispose()

@@ -56,9 +56,17 @@ class Store:
         UsageError: store-newer, where a later version of the program has written to it.
     """
 
-    def __init__(self, settings: StoreSettings, name: str, tables: sa.MetaData, migrations: Sequence[Migration] = ()) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        name: str,
+        tables: sa.MetaData,
+        migrations: Sequence[Migration] = (),
+        catch_up: Migration | None = None,
+    ) -> None:
+        """`catch_up` is run at each opening, after the migrations."""
         self.name = name
-        self._engine = open_database(settings, name, tables, migrations)
+        self._engine = open_database(settings, name, tables, migrations, catch_up)
         self._writing = self._engine.execution_options(**{database.WRITES: True})
         self._waiting: queue.SimpleQueue[tuple[Operation[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._finding: str | None = None

@@ -109,6 +109,7 @@ is_behind_refused: Final = (
 """One of its case is a dead letter that never stood in the topic. It is waited for: only when that has come to an end what follows is sent."""
 is_of_submission: Final = sa.and_(status.c.submission_id == submission.c.id, status.c.office == submission.c.office)
 """A row of `status` tells of this row of `submission`: it was its own office that spoke."""
+_is_of_before: Final = submission.c.message_id.is_(None)
 has_ended: Final = sa.exists().where(is_of_submission, status.c.state.in_([state.value for state in State if state.once]))
 
 # --- indexes, and what earlier versions lack
@@ -142,24 +143,41 @@ _by_message = sa.Index("submission_message", submission.c.message_id, submission
 
 
 def _count_usage(connection: sa.Connection) -> None:
-    """What an outbox of before holds."""
+    """Count anew what the rows use."""
     columns = (submission.c.portal, submission.c.office)
     sums = (sa.func.count().filter(is_pending), sa.func.coalesce(sa.func.sum(sa.func.length(submission.c.content)), 0))
-    held = sa.select(*columns, *sums).where(sa.or_(is_pending, submission.c.content.is_not(None))).group_by(*columns)
+    held = sa.select(*columns, *sums).where(sa.or_(is_pending, is_unfinished)).group_by(*columns)
+    connection.execute(usage.delete())
     connection.execute(usage.insert().from_select(["portal", "office", "pending", "size_bytes"], held))
 
 
 def _own_ids(connection: sa.Connection) -> None:
-    """Submissions of before keep their id and the key of their case; such a case is that of the portal that opened it, as it was."""
+    """Outboxes of before get ids of portals, and a secret."""
     add_missing_columns(connection, submission)
-    old = submission.c.message_id.is_(None)
-    opened = sa.select(sa.func.min(submission.c.seq)).where(old).group_by(submission.c.office, submission.c.case_id)
+    _take_over(connection)
+    _by_message.create(connection, checkfirst=True)
+    insert_new(connection, secret, [{"id": 1, "value": token_bytes(32)}])
+
+
+def _take_over(connection: sa.Connection) -> None:
+    """Submissions of before keep their id and the key of their case; such a case is that of the portal that opened it, as it was."""
+    has_owner = sa.exists().where(case_key.c.office == submission.c.office, case_key.c.key == submission.c.case_id)
+    opened = sa.select(sa.func.min(submission.c.seq)).where(_is_of_before, ~has_owner).group_by(submission.c.office, submission.c.case_id)
     columns = (submission.c.portal, submission.c.office, submission.c.case_id, submission.c.case_id)
     kept = sa.select(*columns).where(submission.c.seq.in_(opened))
     connection.execute(case_key.insert().from_select(["portal", "office", "case_id", "key"], kept))
-    connection.execute(submission.update().where(old).values(message_id=submission.c.id, case_key=submission.c.case_id))
-    _by_message.create(connection, checkfirst=True)
-    insert_new(connection, secret, [{"id": 1, "value": token_bytes(32)}])
+    connection.execute(submission.update().where(_is_of_before).values(message_id=submission.c.id, case_key=submission.c.case_id))
+
+
+def _catch_up(connection: sa.Connection) -> None:
+    """What a gateway of before did after the migration: commands migrate, too, while it goes on. It gives no ids, and counts no usage."""
+    of_before = connection.execute(sa.select(sa.exists().where(_is_of_before))).scalar_one()
+    if of_before:
+        _take_over(connection)
+    pending = sa.select(sa.func.count()).where(is_pending).scalar_subquery()
+    counted = sa.select(sa.func.coalesce(sa.func.sum(usage.c.pending), 0)).scalar_subquery()
+    if of_before or not connection.execute(sa.select(pending == counted)).scalar_one():
+        _count_usage(connection)
 
 
 def _make_turns(connection: sa.Connection) -> None:
@@ -190,7 +208,7 @@ def open_store(settings: StoreSettings) -> Store:
     Raises:
         CannotTell: store-unreachable.
     """
-    return Store(settings, _NAME, _metadata, migrations=_MIGRATIONS)
+    return Store(settings, _NAME, _metadata, migrations=_MIGRATIONS, catch_up=_catch_up)
 
 
 def is_here(settings: StoreSettings) -> bool:

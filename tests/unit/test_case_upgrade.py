@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from infra.settings import StoreSettings
 from producers.feedback import history
-from producers.outbox import tables
+from producers.outbox import tables, usage
 from producers.outbox.outbox import Candidate, Outbox
 from producers.outbox.record import record_of
 from schemas import problems
@@ -98,6 +98,36 @@ async def test_case_of_before_is_of_whom_opened_it(opened: Open) -> None:
     assert await refusal(box, into(old, portal="other", about=strange)) == problems.REFERENCE_UNKNOWN
     await box.accept(into(old, portal="other"))
     assert [one.case_key == old.case_id for one in await builders.waiting(box)] == [True, True, False]
+
+
+async def test_a_gateway_of_before_may_go_on_after_the_migration(opened: Open) -> None:
+    """A command of this version migrates while the gateway of before still runs: what that one accepts and publishes then is known at the next opening."""
+    first, second = outboxes.candidate(content=b"1"), outboxes.candidate(content=b"2", portal="other")
+    box = opened()
+    for one in (first, second):
+        await box.accept(one)
+
+    def as_before(connection: sa.Connection) -> None:
+        """It knows nothing of these columns, nor of usage."""
+        its_own = tables.submission.c.message_id == first.message_id
+        connection.execute(tables.submission.update().where(its_own).values(message_id=None, case_key=None))
+        connection.execute(tables.usage.delete())
+
+    await box.store.write(as_before)
+    box = opened()
+    assert (await box.accept(first)).repeated
+    await box.accept(into(first, about=first))
+    keys = [record_of(one).key for one in await builders.waiting(box)]
+    assert keys[0] == keys[2] == str(first.case_id).encode()
+    assert sum(one.pending for one in box.store.read_now(usage.read)) == len(keys)
+
+
+async def test_what_a_gateway_of_before_published_frees_its_room(opened: Open) -> None:
+    """Its usage is counted anew at the next opening."""
+    box = opened()
+    await box.accept(outboxes.candidate())
+    await box.store.write(lambda connection: connection.execute(tables.submission.update().values(published_at=sa.func.now())))
+    assert [one.pending for one in opened().store.read_now(usage.read)] == [0]
 
 
 async def test_a_secret_is_drawn_once(opened: Open) -> None:
