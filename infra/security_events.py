@@ -48,7 +48,7 @@ MEANINGS: Final[dict[Kind, tuple[str, str]]] = {
     Kind.TOKEN_EXPIRED: ("A portal's token is past its end date.", "Hand the portal its next token; `portal` names it."),
     Kind.RIGHT_MISSING: (
         "A portal asks for what it has no right to, or says to be another.",
-        "Ask the portal; if it should be so, its entry in the settings is wrong.",
+        "Ask the portal; if it should be so, its page lacks a right (docs/portals.md).",
     ),
     Kind.FOREIGN_CASE: (
         "A portal writes about a message that was not accepted in a case of its own.",
@@ -56,7 +56,10 @@ MEANINGS: Final[dict[Kind, tuple[str, str]]] = {
     ),
     Kind.ID_CONFLICT: ("A portal uses an id again for other content.", "A defect of the portal, or somebody tries ids."),
     Kind.UNKNOWN_ASKED: ("A portal asks for a submission that is none of its own.", "Many: somebody tries ids with this portal's token."),
-    Kind.RATE_LIMITED: ("A portal sends more than its share.", "Ask the portal; raise its share if the load is real."),
+    Kind.RATE_LIMITED: (
+        "A portal sends more than its rates or its share allow.",
+        "Ask the portal; raise the rates on its page if the load is real.",
+    ),
     Kind.LIMIT_PASSED: (
         "A message passed a limit of size, time or memory, or ended the worker that read it.",
         "Nobody sends such by accident again and again: ask the portal, block its token if need be.",
@@ -90,7 +93,7 @@ _told: dict[tuple[Kind, str, str], _Told] = {}
 def note(kind: Kind, code: str, portal: str = "", count: int = 1) -> None:
     """Count an event, and log it: at once, then a line for each 10 s with how many there were. Called in the event loop; never blocks.
 
-    `portal` is the id of a portal of the settings, and nothing else.
+    `portal` is the id of a portal that has a page, and nothing else.
     """
     metrics.SECURITY.labels(kind.value, code, portal).inc(count)
     told = _told.setdefault((kind, code, portal), _Told())

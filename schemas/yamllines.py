@@ -54,6 +54,16 @@ class YamlPage:
         self.value = value
         self._root = root
 
+    def has(self, path: Sequence[PathStep]) -> bool:
+        """Whether there is an entry at `path`."""
+        node = self._root
+        for step in path:
+            found = _child(node, step)
+            if found is None:
+                return False
+            node = found[1]
+        return True
+
     def line_of(self, path: Sequence[PathStep]) -> int:
         """The line, counted from 1, where the entry at `path` begins; of an entry that is not there the line of the one around it."""
         node, line = self._root, 1

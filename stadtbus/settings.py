@@ -203,10 +203,12 @@ def place(to: Sequence[yamllines.PathStep]) -> str:
 
 
 def _where(path: str | None, page: yamllines.YamlPage | None, to: Sequence[yamllines.PathStep]) -> str:
-    """Where a value is set: the variable that has it, or what is around it, else the line of the file."""
-    given = set(map(str.upper, os.environ))
+    """Where a value is set: the variable that has it, what is around it, or, where the file says nothing, a part of it; else the line of the file."""
+    given = sorted(map(str.upper, os.environ))
     variables = [f"STADTBUS_{'__'.join(map(str, to[:length]))}".upper() for length in range(len(to), 0, -1)]
     variable = next((one for one in variables if one in given), None)
+    if variable is None and variables and not (page and page.has(to)):
+        variable = next((one for one in given if one.startswith(f"{variables[0]}__")), None)
     if variable is not None:
         return f"environment, {variable}"
     return "environment" if page is None else f"{path}, line {page.line_of(to)}"

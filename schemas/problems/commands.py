@@ -57,6 +57,17 @@ MAPPING_MISSING = Problem(
     "Only what a mapping makes can be recorded and compared; `stadtbus adapter try` shows what the back office gets.",
 )
 ADAPTER_WISH = Problem("adapter-wish-invalid", "Such an adapter cannot be made", "Give the command again as the detail says.")
+# --- portals
+PORTAL_UNKNOWN = Problem(
+    "portal-unknown",
+    "There is no page of this portal",
+    "`stadtbus portals list` shows those that there are; docs/portals.md shows how to write one.",
+)
+TOKEN_WISH = Problem(
+    "token-wish-invalid",
+    "No token was drawn or ended",
+    "Give the command again as the detail says; `stadtbus portals show PORTAL` has the tokens of a portal, by the first digits of their hashes.",
+)
 # --- cases
 CASE_UNKNOWN = Problem(
     "case-unknown",

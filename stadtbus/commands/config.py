@@ -54,4 +54,5 @@ def _tell(portals: list[str], offices: list[str], known: list[str], unsafe: list
 
 
 def _line(one: Unsafe) -> str:
-    return f"{one.where}: {'.'.join(map(str, one.path))}: {one.detail} ({one.rule})\n    {one.hint}"
+    setting = ".".join(map(str, one.path))
+    return f"{one.where}: {setting and f'{setting}: '}{one.detail} ({one.rule})\n    {one.hint}"

@@ -97,24 +97,26 @@ def portals_end(
     found = [number for number, one in enumerate(page.settings.tokens) if len(token) >= 8 and one.sha256.startswith(token)]  # noqa: PLR2004
     if len(found) != 1:
         known = ", ".join(one.sha256[:_SHOWN] for one in page.settings.tokens) or "none"
-        raise UsageError(problems.PORTALS, f"this is no token of {portal}; there are: {known}", where=str(page.path))
+        raise UsageError(problems.TOKEN_WISH, f"this is no token of {portal}; there are: {known}", where=str(page.path))
     editing.remove_token(page, found[0])
     to_people.print(f"{portal} cannot call with it any more.", highlight=False)
 
 
 def refuse_token() -> None:
     """Is called `stadtbus portals token PORTAL` now."""
-    raise UsageError(problems.PORTALS, "this command is called `stadtbus portals token PORTAL` now; it writes into the page of the portal")
+    raise UsageError(
+        problems.TOKEN_WISH, "this command is called `stadtbus portals token PORTAL` now; it writes into the page of the portal"
+    )
 
 
 def _require_room(page: PortalPage, most: int, last_day: date, today: date) -> None:
     if last_day < today:
-        raise UsageError(problems.PORTALS, f"{last_day} is over", where="--valid-to")
+        raise UsageError(problems.TOKEN_WISH, f"{last_day} is over; name a day from today on", where="--valid-to")
     if len(page.settings.tokens) >= most:
         first = min(page.settings.tokens, key=lambda one: (one.valid_to, one.drawn_on))
         told = f"{page.id} has {most} tokens already; end one first, such as that of {first.drawn_on} by {first.drawn_by}"
         raise UsageError(
-            problems.PORTALS, f"{told}: `stadtbus portals end {page.id} {first.sha256[:_SHOWN]}`", where=str(page.at("tokens"))
+            problems.TOKEN_WISH, f"{told}: `stadtbus portals end {page.id} {first.sha256[:_SHOWN]}`", where=str(page.at("tokens"))
         )
 
 
@@ -140,7 +142,7 @@ def _page(portal: str) -> PortalPage:
 
     path = _folder() / f"{Path(portal).name}{pages.SUFFIX}"
     if not path.is_file():
-        raise UsageError(problems.PORTALS, f"there is no page of {portal}; write one first, as docs/portals.md shows it", where=str(path))
+        raise UsageError(problems.PORTAL_UNKNOWN, f"there is no page of {portal}", where=str(path))
     page = pages.read_page(path)
     if isinstance(page, list):
         raise UsageError(problems.PORTALS, page[0].detail, where=str(page[0].spot))

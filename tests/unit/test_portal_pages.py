@@ -173,15 +173,16 @@ def test_drawing_showing_ending(tmp_path: Path, stadtbus: Command, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["token", "nobody"], "no page of nobody"),
-        (["token", "p", "--valid-to", "2020-01-01"], "is over"),
-        (["token", "p", "--actor", "a b"], "actor"),
+        (["token", "nobody"], "portal-unknown"),
+        (["token", "p", "--valid-to", "2020-01-01"], "token-wish-invalid"),
+        (["token", "p", "--actor", "a b"], "actor-unknown"),
+        (["end", "p", "12345678"], "token-wish-invalid"),
     ],
 )
 def test_no_token_without_page_end_or_name(
     tmp_path: Path, stadtbus: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    """Nothing is drawn for a portal without a page, for the past, or by nobody."""
+    """Nothing is drawn for a portal without a page, for the past, or by nobody; each has a code of its own, which says what to do."""
     page = written(tmp_path, FORMS["none"])
     monkeypatch.setenv("STADTBUS_GATEWAY__PORTALS", str(tmp_path))
     code, output, error = stadtbus("portals", *arguments)

@@ -37,6 +37,16 @@ def test_old_keys_in_a_file_are_told_with_their_line(stadtbus: Command, tmp_path
     )
 
 
+def test_what_is_wrong_as_a_whole_is_told_with_its_variable(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also beside a file, whose first line has nothing to do with it."""
+    file = tmp_path / "stadtbus.yaml"
+    file.write_text("logs: {format: json}\n", encoding="utf-8")
+    monkeypatch.setenv("STADTBUS_PORTALS__OLD__NAME", "Portal")
+    for arguments in ((), ("--config", str(file))):
+        code, _, error = stadtbus(*arguments, "config", "check")
+        assert (code, "environment, STADTBUS_PORTALS__OLD__NAME" in " ".join(error.split())) == (2, True)
+
+
 def test_settings_of_one_adapter_are_enough(stadtbus: Command, tmp_path: Path) -> None:
     """A machine that runs one city's adapter needs no settings of the others."""
     file = tmp_path / "stadtbus.yaml"
