@@ -52,12 +52,18 @@ _Cause = tuple[Problem, str, str]
 
 async def why_unreachable(settings: KafkaSettings) -> CannotTell:
     """The error for a cluster that cannot be reached, with its cause: kafka-certificate, kafka-login, kafka-protocol, where a broker is
-    there; else kafka-unreachable. Takes three seconds at most; raises nothing.
+    there; else kafka-unreachable, which says too where brokers answer by now. Takes three seconds at most; raises nothing.
     """
     addresses = [(host, port) for host, port, _ in collect_hosts(settings.bootstrap, randomize=False)]
     found = await asyncio.gather(*(_ask(settings, host, port) for host, port in addresses))
     telling = [error for error in found if error is not None]
-    return min(telling, key=lambda error: error.problem is problems.KAFKA_UNREACHABLE, default=unreachable(settings))
+    return min(telling, key=lambda error: error.problem is problems.KAFKA_UNREACHABLE, default=_late(settings))
+
+
+def _late(settings: KafkaSettings) -> CannotTell:
+    """The error where each broker answers this connection, and did not answer in time before."""
+    what = f"{settings.bootstrap} answers now, and did not in time: it, or this machine, is busy, or was away; give the command again"
+    return CannotTell(problems.KAFKA_UNREACHABLE, what, where="kafka.bootstrap")
 
 
 def unreachable(settings: KafkaSettings, why: str = "") -> CannotTell:

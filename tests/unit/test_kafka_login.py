@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from infra.addresses import is_loopback
+from infra.kafka import diagnosis
 from infra.kafka.certificates import CertificatesContext
 from infra.kafka.local_security import LocalSecurity, Signer, write_private
 from infra.kafka.login import login_options
@@ -203,3 +204,14 @@ async def test_what_is_no_token_is_refused(answer: bytes) -> None:
         with pytest.raises(TokenRefused) as error:
             await Tokens(settings).token()
     assert "hush" not in str(error.value)
+
+
+async def test_who_answers_late_is_not_said_to_be_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each broker answers the second question, the error says so, and does not send the operator to start one."""
+
+    async def answers(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(diagnosis, "_ask", answers)
+    told = await diagnosis.why_unreachable(KafkaSettings())
+    assert (told.problem.code, "answers now" in told.detail, "no broker" in told.detail) == ("kafka-unreachable", True, False)
