@@ -18,11 +18,16 @@ from lxml import etree
 
 from schemas import problems
 from schemas.errors import UsageError
-from schemas.findings import Finding, Paths
+from schemas.findings import Finding, Paths, line_of
 
 PACKAGE_XSD: Final = Path(__file__).with_name("xsd")
 STUBS: Final = PACKAGE_XSD / "stubs"
 MAX_FINDINGS: Final = 100
+_MOST_FAULTS: Final = 2_000
+"""For the path of each of them libxml2 goes over all siblings before it, and there are up to `xml.MAX_ELEMENTS`."""
+_MANY_BYTES: Final = 32 * 1024
+"""A shorter message cannot have so many of them that it matters."""
+_PIECE_BYTES: Final = 16 * 1024
 
 # Of libxml2's texts only names are taken, from places where no value can stand.
 _ATTRIBUTE = re.compile(r"Element '[^']*'(?:, attribute |: The attribute )'(?:\{[^}']*\})?([^'{}]*)'")
@@ -80,7 +85,8 @@ class SchemaSet:
             return self._names
 
     def findings(self, root: etree._Element) -> list[Finding]:
-        """What in a message breaks the XSD, at most MAX_FINDINGS, with line, path and libxml2's name of the rule.
+        """What in a message breaks the XSD, at most MAX_FINDINGS, with line, path and libxml2's name of the rule; one without a place where
+        there are more than some thousand.
 
         libxml2's own text is left out, because it quotes values. May be called from several threads.
 
@@ -89,6 +95,9 @@ class SchemaSet:
         """
         with self._lock:  # lxml keeps one error log for each schema
             schema = self._schema()
+            if _has_endless_faults(schema, root):
+                detail = f"more than {_MOST_FAULTS} places are not as the schema demands"
+                return [Finding(problems.NOT_VALID, "xsd", detail, line_of(root), Paths().of(root))]
             if schema.validate(root):
                 return []
             log: list[etree._LogEntry] = list(schema.error_log)  # type: ignore[call-overload] # the stubs lack its iterator
@@ -162,6 +171,21 @@ class _Folders(etree.Resolver):
                     raise PermissionError(f"{name} is a link out of {folder}")
                 return path
         raise FileNotFoundError(f"{name} is in none of the folders {', '.join(map(str, self._folders))}")
+
+
+def _has_endless_faults(schema: etree.XMLSchema, root: etree._Element) -> bool:
+    """Whether a large message breaks its schema at more places than anybody looks at: found while it is read again, piece by piece, where
+    faults have no paths.
+    """
+    body: bytes = etree.tostring(root, encoding="UTF-8")
+    if len(body) <= _MANY_BYTES:
+        return False
+    parser = etree.XMLParser(schema=schema, resolve_entities="internal", no_network=True)  # type: ignore[arg-type] # the stubs know only bool
+    for begin in range(0, len(body), _PIECE_BYTES):
+        parser.feed(body[begin : begin + _PIECE_BYTES])
+        if len(parser.feed_error_log) > _MOST_FAULTS:
+            return True
+    return False
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import pytest
 from schemas import problems, xml
 from schemas.errors import UsageError
 from schemas.examination import schema_table
-from schemas.findings import Severity
-from schemas.schema_set import SchemaSet
+from schemas.findings import Finding, Severity
+from schemas.schema_set import MAX_FINDINGS, SchemaSet
 from tests.operator_schemas import CANARY, IMPORTED, NAMESPACE, ROW, TODAY, of, probe, write_folder, write_rows, write_schema
 
 
@@ -254,3 +254,22 @@ def test_faults_are_found_before_the_first_message(folder: Path) -> None:
     SchemaSet("probe.xsd", [folder / "probe", folder / "kosit"]).compile()
     with pytest.raises(UsageError, match=r"kopf\.xsd is in none"):
         SchemaSet("probe.xsd", [folder / "probe"]).compile()
+
+
+def test_endless_faults_are_told_at_once(tmp_path: Path) -> None:
+    """A message with more faults than anybody looks at is one finding: the place of each costs a walk over all siblings before it."""
+    (tmp_path / "u.xsd").write_text(
+        '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:u" elementFormDefault="qualified"><xs:element name="r">'
+        '<xs:complexType><xs:sequence><xs:element name="d" type="xs:date" maxOccurs="unbounded"/></xs:sequence></xs:complexType>'
+        "</xs:element></xs:schema>"
+    )
+    known = SchemaSet("u.xsd", [tmp_path])
+
+    def found(*days: str) -> list[Finding]:
+        return known.findings(xml.parse(f"<r xmlns='urn:u'>{''.join(f'<d>{day}</d>' for day in days)}</r>".encode()))
+
+    (one,) = found(*["x"] * 19_000)
+    assert (one.path, "more than 2000 places" in one.detail) == ("/r", True)
+    assert len(found(*["x"] * 2_000)) == MAX_FINDINGS
+    assert found(*["2026-03-01"] * 19_000) == []
+    assert found(*[" 2026-03-01 "] * 2_000) == []
