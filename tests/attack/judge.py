@@ -26,6 +26,8 @@ class Figures:
     log_bytes: int
     memory_mib: float
     """The most that the gateway's process held."""
+    starved: float = 0
+    """Of the time in which the gateway's loop wanted the processor, the part in which others had it: then the machine is slow, not the bus."""
     came_back: Mapping[str, int] = field(default_factory=dict)
     """What the attackers got, by status."""
     attacked: bool = True

@@ -19,7 +19,7 @@ from tests.attack.judge import LOG_LIMIT_BYTES, Figures, percentile, violations
 from tests.attack.rows import ROWS
 from tests.gateway import TOKENS, Gateway, opened, problem_of
 
-GOOD = Figures([0.02] * 100, {}, 0, 0, 40_000, 120.0, {"429": 300})
+GOOD = Figures([0.02] * 100, {}, 0, 0, 40_000, 120.0, came_back={"429": 300})
 
 
 def test_all_is_well() -> None:
