@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ def read_page(path: Path) -> PortalPage | list[Flaw]:
         detail = "expected the id of a portal as the name: up to 100 letters, digits, '.', '_', ':', '+' and '-', a letter or digit first"
         return [_misshapen(path, 1, detail)]
     try:
-        lines = yamllines.load(path.read_text(encoding="utf-8-sig"))
+        lines = yamllines.load(_text(path))
         return PortalPage(path.stem, path, lines, PortalSettings.model_validate(lines.value))
     except OSError as error:
         return [_misshapen(path, 1, f"cannot be read: {error.strerror}")]
@@ -87,6 +88,12 @@ def read_page(path: Path) -> PortalPage | list[Flaw]:
         return [_misshapen(path, error.line, "not YAML, nested too deeply, or a key that occurs twice")]
     except ValidationError as error:
         return [_misshapen(path, lines.line_of(one.path), str(one)) for one in validation_errors.sentences(error, PortalSettings)]
+
+
+def _text(path: Path) -> str:
+    if path.is_fifo():  # reading one waits for ever, and no page would be taken up any more
+        raise OSError(errno.EINVAL, "a pipe")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _misshapen(path: Path, line: int, detail: str) -> Flaw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -148,6 +149,14 @@ def test_a_page_of_another_form_is_refused(tmp_path: Path, text: str, said: str)
         Register(tmp_path, catalogue.load())
     assert "p.yaml, line " in (told.value.where or "")
     assert "my-secret-token" not in str(told.value)
+
+
+def test_a_pipe_among_the_pages_holds_up_no_other(tmp_path: Path) -> None:
+    """It is told like a broken page: opening it would wait for ever, and no token could be ended meanwhile."""
+    write_page(tmp_path, "portal", PORTALS["portal"])
+    os.mkfifo(tmp_path / "pipe.yaml")
+    found = pages.read(tmp_path)
+    assert (list(found.pages), [flaw.detail for flaw in found.flaws]) == (["portal"], ["cannot be read: a pipe"])
 
 
 def test_drawing_showing_ending(tmp_path: Path, stadtbus: Command, monkeypatch: pytest.MonkeyPatch) -> None:
