@@ -11,10 +11,9 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
 from infra.kafka.admin import connected
+from infra.kafka.client_errors import coded
 from infra.kafka.rights import Right
 from infra.settings import KafkaSettings
-from schemas import problems
-from schemas.errors import CannotTell
 
 _LITERAL: Final = 3
 _ANY_HOST: Final = "*"
@@ -57,7 +56,7 @@ async def _is_known(admin: AIOKafkaAdminClient, right: Right) -> bool:
 def _require_done(settings: KafkaSettings, codes: Sequence[int]) -> None:
     for code in codes:
         if code:
-            raise CannotTell(problems.KAFKA_FAILED, for_code(code).__name__, where=settings.bootstrap)
+            raise coded(settings, for_code(code)())
 
 
 def _entry(right: Right) -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError
 
-from infra.kafka.client_errors import in_our_words
+from infra.kafka.client_errors import in_our_words, of_topic
 from infra.kafka.clients import connection_options, outside
 from infra.kafka.cluster import partitions_of
 from infra.settings import KafkaSettings
 from schemas import problems
-from schemas.errors import CannotTell, UsageError
+from schemas.errors import UsageError
 from schemas.topics import Topic
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
     """Create topics; one that somebody else created meanwhile is fine.
 
     Raises:
-        CannotTell: kafka-unreachable, or the cluster refuses a topic (named with Kafka's reason).
+        CannotTell: kafka-unreachable, kafka-not-allowed, or the cluster refuses a topic (topic-refused, with Kafka's reason).
     """
     wanted = [NewTopic(topic.name, topic.partitions, settings.replication, topic_configs=config_of(settings, topic)) for topic in topics]
     if not wanted:
@@ -83,7 +83,7 @@ async def create_topics(settings: KafkaSettings, topics: Sequence[Topic]) -> Non
         answer = await admin.create_topics(wanted)
     for name, code, *_ in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise CannotTell(problems.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
+            raise of_topic(settings, code, name)
 
 
 def config_of(settings: KafkaSettings, topic: Topic) -> dict[str, str]:

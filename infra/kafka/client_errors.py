@@ -30,6 +30,7 @@ from aiokafka.errors import (
     UnknownProducerId,
     UnknownTopicOrPartitionError,
     UnsupportedSaslMechanismError,
+    for_code,
     kafka_errors,
 )
 
@@ -100,6 +101,14 @@ def coded(settings: KafkaSettings, error: KafkaError) -> CannotTell:
     return CannotTell(
         problems.KAFKA_NOT_ALLOWED, f"{who(settings)} has no right to this {kind}{_resources(error)}", where=settings.bootstrap
     )
+
+
+def of_topic(settings: KafkaSettings, code: int, name: str) -> CannotTell:
+    """The error for a topic that Kafka does not make, show or change, by the number of its answer."""
+    kind = for_code(code)
+    if kind in _NOT_ALLOWED:
+        return coded(settings, kind(name))
+    return CannotTell(problems.TOPIC_REFUSED, f"{name}: {kind.__name__}", where=settings.bootstrap)
 
 
 def who(settings: KafkaSettings) -> str:

@@ -8,12 +8,10 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
 
 from infra.kafka.admin import Existing, config_of, connected, existing_topics
+from infra.kafka.client_errors import of_topic
 from infra.settings import KafkaSettings
-from schemas import problems
-from schemas.errors import CannotTell
 from schemas.topics import Topic
 
 _SET_ON_TOPIC: Final = 1
@@ -107,4 +105,4 @@ async def _configs(
 
 def _refused(settings: KafkaSettings, code: int, name: Any) -> None:
     if code:
-        raise CannotTell(problems.TOPIC_REFUSED, f"{name}: {for_code(code).__name__}", where=settings.bootstrap)
+        raise of_topic(settings, code, str(name))

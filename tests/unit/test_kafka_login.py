@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from aiokafka.errors import InvalidReplicationFactorError, TopicAuthorizationFailedError
+from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from infra.addresses import is_loopback
 from infra.kafka import diagnosis
 from infra.kafka.certificates import CertificatesContext
+from infra.kafka.client_errors import of_topic
 from infra.kafka.local_security import LocalSecurity, Signer, write_private
 from infra.kafka.login import login_options
 from infra.kafka.tokens import TokenRefused, Tokens
@@ -215,3 +217,11 @@ async def test_who_answers_late_is_not_said_to_be_gone(monkeypatch: pytest.Monke
     monkeypatch.setattr(diagnosis, "_ask", answers)
     told = await diagnosis.why_unreachable(KafkaSettings())
     assert (told.problem.code, "answers now" in told.detail, "no broker" in told.detail) == ("kafka-unreachable", True, False)
+
+
+def test_a_missing_right_to_a_topic_is_named() -> None:
+    """Whoever makes or compares topics without the right is told of the right, and not of the number of brokers."""
+    settings = KafkaSettings(security_protocol="SASL_SSL", user="audit", password=SecretStr("hush"))
+    told = of_topic(settings, TopicAuthorizationFailedError.errno, "muenchen.events")
+    assert (told.problem.code, told.detail) == ("kafka-not-allowed", "user audit has no right to this topic: muenchen.events")
+    assert of_topic(settings, InvalidReplicationFactorError.errno, "muenchen.events").problem.code == "topic-refused"
