@@ -14,8 +14,8 @@ from infra.kafka.stored_reader import StoredReader
 from infra.rows import insert_new
 from infra.settings import KafkaSettings
 from infra.stores import Store
-from producers.outbox.tables import READER_TABLES, status, submission
-from producers.outbox.usage import forget_content
+from producers.outbox.tables import READER_TABLES, status
+from producers.outbox.usage import forget_content_of
 from schemas import topics
 
 
@@ -38,7 +38,7 @@ def store_events(connection: sa.Connection, records: Sequence[EventRecord]) -> N
     insert_new(connection, status, [_row_of(record) for record in records])
     ended = [record.event.data.submission for record in records if record.event.data.state.once]
     if ended:
-        forget_content(connection, submission.c.id.in_(ended))
+        forget_content_of(connection, ended)
 
 
 def _row_of(record: EventRecord) -> dict[str, object]:

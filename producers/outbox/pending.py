@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +15,13 @@ from infra.kafka.outgoing import Written
 from infra.stores import Store
 from producers.outbox import usage
 from producers.outbox.tables import is_behind_refused, is_pending, is_unfinished, submission
+
+_AT: Final = sa.select(submission).where(is_pending, submission.c.seq.in_(sa.bindparam("rows", expanding=True))).order_by(submission.c.seq)
+_NOTE: Final = (
+    submission.update()
+    .where(submission.c.seq == sa.bindparam("b_seq"))
+    .values(published_at=sa.bindparam("b_published_at"), partition=sa.bindparam("b_partition"), record_offset=sa.bindparam("b_offset"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,7 @@ async def at(store: Store, rows: Sequence[int]) -> list[Pending]:
 
 def read_at(connection: sa.Connection, rows: Sequence[int]) -> list[Pending]:
     """The same, within a transaction."""
-    query = sa.select(submission).where(is_pending, submission.c.seq.in_(rows)).order_by(submission.c.seq)
-    return [pending_of(row) for row in connection.execute(query).mappings()]
+    return [pending_of(row) for row in connection.execute(_AT, {"rows": rows}).mappings()]
 
 
 def pending_of(row: sa.RowMapping) -> Pending:
@@ -71,17 +78,13 @@ async def is_after_unfinished(store: Store, one: Pending) -> bool:
 
 async def note_published(store: Store, done: Sequence[tuple[Pending, Written]]) -> None:
     """Note that these are on Kafka, replicated, and where. Called by the relay after Kafka's acknowledgement; durable when it returns."""
-    statement = (
-        submission.update()
-        .where(submission.c.seq == sa.bindparam("b_seq"))
-        .values(published_at=datetime.now(UTC), partition=sa.bindparam("b_partition"), record_offset=sa.bindparam("b_offset"))
-    )
-    rows = [{"b_seq": one.seq, "b_partition": at.partition, "b_offset": at.offset} for one, at in done]
+    now = datetime.now(UTC)
+    rows = [{"b_seq": one.seq, "b_published_at": now, "b_partition": at.partition, "b_offset": at.offset} for one, at in done]
 
     def operation(connection: sa.Connection) -> None:
         noted = [one.seq for one, _ in done]
         usage.published(connection, noted)
-        connection.execute(statement, rows)
-        usage.forget_content(connection, submission.c.seq.in_(noted))
+        connection.execute(_NOTE, rows)
+        usage.forget_content_of_rows(connection, noted)
 
     await store.write(operation)
