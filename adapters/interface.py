@@ -200,6 +200,9 @@ class TranslatesApart(Protocol):
             Exception: as `translate`.
         """
 
+    async def keep_ready(self) -> None:
+        """Have such a process ready before the first record; waits then until it is cancelled. Called in the background, and again if it fails."""
+
     def lacking(self) -> str | None:
         """What those processes do without because this machine has not got it, for `/readyz`; None where nothing is missing, or not known yet."""
 

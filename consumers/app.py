@@ -66,11 +66,13 @@ def adapter_app(
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
         pollers = _outcome_pollers(office, adapter, ledger, sender, settings, engine, delivery.refusals)
         _show(office, engine, delivery, health)
+        works = [engine.run, *(poller.run for poller in pollers)]
         if isinstance(adapter, TranslatesApart):
             health.facts["workers"] = adapter.lacking
+            works.append(adapter.keep_ready)
         health.ready["store"] = ledger.store.check
         try:
-            async with releases.heard(kafka, office, delivery.guard), in_background(engine.run, *(poller.run for poller in pollers)):
+            async with releases.heard(kafka, office, delivery.guard), in_background(*works):
                 yield  # leaving it drains
         finally:
             await sender.stop()

@@ -23,7 +23,7 @@ _UNREADABLE: Final = (problems.TOO_LARGE, problems.ENCODING, problems.NOT_WELL_F
 
 
 class Translator:
-    """The workers of one mapping; they start with the first translation."""
+    """The workers of one mapping; they start when they are first needed."""
 
     def __init__(self, mapping: Mapping, path: Path) -> None:
         """`mapping` is what is at `path`."""
@@ -52,6 +52,10 @@ class Translator:
         if refused is not None:
             raise Refused(refused)
         return self._mapping.wrapped(received.id, content)
+
+    async def keep_ready(self) -> None:
+        """Have a worker ready before the first translation; waits then until it is cancelled. Raises NotStarted."""
+        await self._pool.keep_ready()
 
     def lacking(self) -> str | None:
         """What the workers do without because this machine has not got it."""

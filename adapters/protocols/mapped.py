@@ -60,6 +60,12 @@ class Mapped:
             return await self._translator.document(received)
         return self.translate(await asyncio.to_thread(received.parsed))
 
+    async def keep_ready(self) -> None:
+        """Have a worker ready before the first record; one that has a `translate` of its own needs none."""
+        if type(self).translate is Mapped.translate:
+            await self._translator.keep_ready()
+        await asyncio.Event().wait()
+
     def lacking(self) -> str | None:
         """What they do without because this machine has not got it."""
         return self._translator.lacking()

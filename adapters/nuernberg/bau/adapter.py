@@ -5,6 +5,7 @@ Paths and answers are plausible inventions, not those of a real product; the mes
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -30,6 +31,11 @@ class NuernbergBau(RestAdapter):
     async def translate_apart(received: Received) -> Document:
         """The same of a message that nobody parses: it passed the gateway, and nothing of it is looked at here."""
         return _as_it_is(received.id, received.body)
+
+    @staticmethod
+    async def keep_ready() -> None:
+        """There is none to have ready."""
+        await asyncio.Event().wait()
 
     @staticmethod
     def lacking() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from adapters.mapping import Mapping
 from adapters.protocols.apart import Translator
 from adapters.protocols.mapped import Mapped, page_of
 from infra.process_pool import NotStarted
+from infra.tasks import in_background
 from infra.workers.lockdown import Measures
 from schemas import message
 from schemas.errors import Blip, Refused, Rejected
@@ -68,6 +70,22 @@ async def test_it_is_another_process_and_locked() -> None:
         assert measures is not None
         assert {"no_new_privs", "limits"} <= set(measures.in_force)
         assert {worker.process for worker in apart._pool._idle}.isdisjoint({os.getpid()})
+
+
+async def test_a_worker_is_ready_before_the_first_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An adapter that is told to keep one ready has started it when nothing was translated yet; nobody's submission pays for that."""
+    source = page_of("muenchen.meldewesen")
+    monkeypatch.setattr("adapters.protocols.mapped.getfile", lambda _: str(source))
+
+    class Plain(Mapped, Protocol):
+        """Translates by the mapping alone."""
+
+    adapter = Plain(None)
+    assert isinstance(adapter, TranslatesApart)
+    async with in_background(adapter.keep_ready):
+        while not adapter._translator._pool._idle:
+            await asyncio.sleep(0.01)
+    await adapter.close_apart()
 
 
 async def test_what_the_machine_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
