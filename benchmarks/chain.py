@@ -3,6 +3,9 @@
 Everything runs on one machine: three portals, gateway, Kafka, three adapters, audit, statistics, twins. The baseline calls the
 same adapters directly, with the same applications made the same way, one after the other per case; it stores, proves and
 repeats nothing. What is missing to 1.0 is the price of not losing anything.
+
+Measured twice: with a Kafka that speaks TLS and knows its users, as in production, and with one that does neither, as all versions
+before that had it here; their figures compare with the plain ones only.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ from typing import Final
 from adapters import registry
 from adapters.interface import Submission
 from benchmarks.report import Figure, against
+from infra.kafka.local import LocalKafka
 from producers.synthetic import messages
 from schemas import message, xml
 from schemas.message import Application
-from stadtbus.local.system import LocalSystem, PortalEntry, Shape
+from stadtbus.local.system import KAFKA_PORT, LocalSystem, PortalEntry, Shape
 
 SHARE: Final = 500
 MAX_CONCURRENCY: Final = 24
@@ -33,16 +37,30 @@ START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 
 
 async def run() -> list[Figure]:
-    """Submissions per second of both, and their ratio."""
+    """Submissions per second without a bus, and with it over either Kafka."""
+    direct, *plain = await _measured(secure=False)
+    baseline = Figure("hand-over without a bus", round(direct, 1), "submissions/s")
+    _, *secured = await _measured(secure=True)
+    named = {"plain Kafka": plain, "secured Kafka": secured}
+    told = ("accepted by the gateway", "delivered through the bus")
+    return [
+        baseline,
+        *(against(baseline, f"{what}, {kafka}", rate) for kafka, rates in named.items() for what, rate in zip(told, rates, strict=True)),
+    ]
+
+
+async def _measured(*, secure: bool) -> tuple[float, float, float]:
+    """Rates of hand-over without a bus, of acceptance and of delivery."""
     with tempfile.TemporaryDirectory() as folder:
-        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET, shape=SHAPE)
+        kafka = LocalKafka(Path(folder) / "kafka", port=KAFKA_PORT + PORT_OFFSET, secure=secure)
+        system = LocalSystem(Path(folder) / "system", port_offset=PORT_OFFSET, logins=kafka.settings, shape=SHAPE)
         try:
+            await asyncio.to_thread(kafka.start, outlive=False, say=lambda _: None)
             await system.start(fresh=True)
-            direct = Figure("hand-over without a bus", round(await _direct(system), 1), "submissions/s")
-            accepted, delivered = await _through_the_bus(system)
+            return await _direct(system), *await _through_the_bus(system)
         finally:
             await system.stop()
-    return [direct, against(direct, "accepted by the gateway", accepted), against(direct, "delivered through the bus", delivered)]
+            await asyncio.to_thread(kafka.stop)
 
 
 def _stream(entry: PortalEntry, seed: int) -> Iterator[Application]:
