@@ -17,9 +17,11 @@ from infra.kafka.local_security import ADMIN, LocalSecurity, Signer, write_priva
 from infra.kafka.rights import ADAPTER, GATEWAY, Operation, Resource, Right
 from schemas import topics
 from tests.faults.act import DOOR_RATE, Act
-from tests.faults.world import BROKERS
+from tests.faults.world import BROKERS, OFFICES
 
 _FINDINGS, _CANNOT_TELL = 1, 3
+_RATES = dict.fromkeys(OFFICES, 1.0)
+"""Few: the brokers are away for minutes, and the rest is to be delivered within the checker's time."""
 _NOTICED_S = 60.0
 """A reader that has lost all brokers begins anew after half a minute, and hears the cause then."""
 
@@ -40,7 +42,7 @@ async def bad_certificates(act: Act) -> None:
     }
     await _is_revoked(act, security, signer, good)
     cause = act.chance.choice(sorted(bad))
-    async with act.traffic(door_rate=DOOR_RATE):
+    async with act.traffic(_RATES, door_rate=DOOR_RATE):
         await act.pause(0.5, 1.0)
         try:
             await _show(act, file, bad[cause])
