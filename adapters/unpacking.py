@@ -7,6 +7,7 @@ from typing import Final
 
 PACKINGS: Final = ("gzip", "deflate")
 """What we ask for (RFC 9110, 8.4.1)."""
+_HEAD_BYTES: Final = 2
 _ANY: Final = zlib.MAX_WBITS | 32
 """With the head of gzip or zlib, whichever it is."""
 
@@ -23,7 +24,8 @@ class Unpacking:
         self._unpack = zlib.decompressobj(_ANY)
         self._limit = limit_bytes
         self._body = bytearray()
-        self._began = False
+        self._head = b""
+        """The first two bytes: by then a head of gzip or zlib is known for what it is."""
 
     def add(self, part: bytes) -> None:
         """The next part, as it came. Unpacks a byte more than the limit at most.
@@ -45,9 +47,9 @@ class Unpacking:
         try:
             unpacked = self._unpack.decompress(part, room)
         except zlib.error:
-            if self._began:
+            if len(self._head) == _HEAD_BYTES:
                 raise
             self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)  # "deflate" without a head, as some servers write it
-            unpacked = self._unpack.decompress(part, room)
-        self._began = True
+            unpacked = self._unpack.decompress(self._head + part, room)
+        self._head += part[: _HEAD_BYTES - len(self._head)]
         return unpacked

@@ -142,13 +142,20 @@ class Intake:
     async def _open(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
         """The metadata of a message, and the message; that of a form is made of it."""
         if body.is_form:
-            metadata, content = await self._in_turn(portal, call, operations.OPEN_FORM, body, Sender(portal.author, self._accept_test))
+            metadata, content = await self._open_form(body, portal, call)
         else:
             sender = Sender(portal.author, self._accept_test, Declaration.of(call.headers))
             metadata, content = (await self._in_turn(portal, call, operations.OPEN_MESSAGE, body, sender))[0], body.content
         if metadata.office not in self._offices:
             raise LookupError("a worker named an office that is none")
         return metadata, content
+
+    async def _open_form(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
+        try:
+            return await self._in_turn(portal, call, operations.OPEN_FORM, body, Sender(portal.author, self._accept_test))
+        except Rejected as error:
+            message_faults.reword(error)
+            raise
 
     async def _in_turn(
         self, portal: Portal, call: Call, operation: Operation[AskedT, AnsweredT], body: Body, asked: AskedT

@@ -50,6 +50,12 @@ def told_of_form() -> Iterator[None]:
         raise
 
 
+def reword(error: Rejected) -> None:
+    """Give problems the words of forms once more. Called for what a worker answers: on the way from there a problem is its code alone."""
+    error.problem = _IN_FORMS.get(error.problem.code, error.problem)
+    error.findings = tuple(replace(one, problem=_IN_FORMS.get(one.problem.code, one.problem)) for one in error.findings)
+
+
 def of_form(finding: Finding) -> Finding:
     """What was found in the message, told of the form."""
     place = _place(finding.path)

@@ -107,8 +107,8 @@ def test_a_pretty_printed_message_is_taken() -> None:
     assert [one.rule for one in examine(spaced.encode(), *known).findings] == ["id-is-uuid"]
 
 
-def test_ten_thousand_dates_with_blanks(tmp_path: Path) -> None:
-    """Work is bounded by the message: as many values as fit are mended in one go."""
+def test_two_thousand_dates_with_blanks(tmp_path: Path) -> None:
+    """As many values as the schema's faults are looked at for are mended in one go."""
     known = schema_set(tmp_path, "date")
-    dates = "<b> 2026-03-01</b>" * 10_000
+    dates = "<b> 2026-03-01</b>" * 2_000
     assert known.findings(etree.fromstring(f'<a xmlns="urn:x">{dates}</a>')) == []
