@@ -100,8 +100,9 @@ async def test_poison_of_one_portal_pauses_nobody_else(picky: tuple[LiveOffice, 
 async def test_an_operator_releases_without_a_restart(town: Town) -> None:
     """The command shows what two instances hold, and changes nothing; with --go both open it at once, and it is on record who did it and why."""
     limits = DELIVERY.model_copy(update={"brake_in_a_row": 3, "first_backoff_s": 600, "longest_backoff_s": 600})
-    bad = await refused(town, 12)
     async with town.adapter(limits, port=8084) as first, town.adapter(limits, port=8085) as second:
+        await eventually(lambda: bool(second._assignment.topic_ids and first._assignment.topic_ids))  # what moves later waits by itself
+        bad = await refused(town, 12)
 
         async def held() -> list[dict[str, object]]:
             code, output, error = await town.command("office", "release", town.office, "--reason", "ticket 4711", "--json")
