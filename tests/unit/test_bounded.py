@@ -1,14 +1,12 @@
 """Work is bounded by its input: no rule, mapping function or reading of text takes time or memory that grows faster than what it is given.
 
-Each is given its worst, once of a size and once four times as large, up to the megabyte that a message may have. Processor time is
-compared, the shortest of several runs where the first one is too long, so a busy machine decides nothing.
+Each is given its worst, up to the megabyte that a message may have; where that takes any time, a quarter of it as well. What there is to ask
+is taken from the code, so a new rule or function is asked, or missed, by itself.
 """
 
 from __future__ import annotations
 
-import gc
-import time
-import tracemalloc
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,10 +16,10 @@ from typing import Any, Final
 
 import pytest
 
-from adapters.mapping import charsets, functions
+from adapters.mapping import charsets, formulas, functions
 from adapters.mapping.functions import NAMES, UnfitError
 from producers.intake import form
-from schemas import catalogue, din91379, message, nfc, xml
+from schemas import catalogue, din91379, headers, message, nfc, xml
 from schemas.errors import Rejected
 from schemas.examination import rules, schema_table
 from schemas.examination.examine import examine
@@ -29,50 +27,16 @@ from schemas.examination.rules import RULES
 from schemas.examination.rules.subject import Claim, Subject
 from schemas.message.header import read_header
 from tests import builders
+from tests.growth import GROWTH, SLACK, TEXTS, cpu_s, grows_faster, peak_bytes, text_of
 
 NOW: Final = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 VALID: Final = message.write(builders.application()).decode()
 CATALOGUE, TABLE = catalogue.load(), schema_table.load()
-GROWTH: Final = 4
-SLACK: Final = 2
-"""How much slower than linear: caches of a processor are smaller than the larger input."""
-NO_TIME_S: Final = 0.005
-"""Less is not measured."""
 LETTERS: Final = 320_000
 """Of the larger text; UTF-8 makes about a megabyte of them."""
+MOST_BYTES_PER_BYTE: Final = 500
 FEW_LETTERS: Final = 20_000
 """For what takes microseconds for each of them."""
-
-TEXTS: Final[Mapping[str, str]] = {
-    "runs of marks": "\u0301\u0327",
-    "marks far out": "\U0001e944\u0f73",
-    "thirty marks each": "a" + "\u0301\u0327" * 15,
-    "letter and mark": "a\u0301",
-    "not composed": "u\u0308\u0304",
-    "one word": "a",
-    "umlauts": "\u00fc",
-    "of no datatype": "\u4e2d",
-    "scripts in turns": "a\u03bb\u0436\u4e2d\u0e01",
-    "twice encoded": "\u00c3\u00bc",
-    "nearly twice encoded": "\u00c3\u00bc\u20ac",
-    "line ends": "\r\n",
-    "blanks of all kinds": " \u00a0\u2003\t",
-    "digits": "1",
-    "digits and blanks": "1 ",
-    "dates": "2026-03-01",
-    "moments": "2026-03-01T09:30:00.000+01:00",
-    "a long fraction": "2026-03-01T09:30:00.1",
-    "beyond 65,536": "\U0001f600",
-    "right to left": "\u202e\u0645\u0631",
-    "Hangul": "\u1100\u1161\u11a8",
-}
-"""What texts are made of, again and again."""
-
-
-def text_of(kind: str, size: int) -> str:
-    """A text of that many letters."""
-    unit = TEXTS[kind]
-    return (unit * (size // len(unit) + 1))[:size]
 
 
 def in_name(text: str, size_bytes: int = 0) -> str:
@@ -135,27 +99,6 @@ SHAPES: Final[Mapping[str, Callable[[int], str]]] = {
 MOST: Final = 18_000
 
 
-def cpu_s(run: Callable[[], object]) -> float:
-    """The processor time of one run, without collections: they look at all that earlier tests have left."""
-    gc.disable()
-    try:
-        began = time.process_time()
-        run()
-        return time.process_time() - began
-    finally:
-        gc.enable()
-
-
-def grows_faster(small: Callable[[], object], large: Callable[[], object]) -> str:
-    """What the two runs took, if that is more than a linear growth explains; else nothing."""
-    taken = cpu_s(small), cpu_s(large)
-    for _ in range(4):
-        if taken[1] <= SLACK * GROWTH * max(taken[0], NO_TIME_S):
-            return ""
-        taken = min(taken[0], cpu_s(small)), min(taken[1], cpu_s(large))
-    return f"{taken[0]:.3f} s, then {taken[1]:.3f} s"
-
-
 def subject_of(text: str, *, own: bool) -> Subject:
     """The message as rules get it."""
     body = text.encode()
@@ -185,12 +128,7 @@ def test_examination_of_the_worst_is_bounded(shape: str) -> None:
     run = partial(examine, known=TABLE, catalogue=CATALOGUE, now=NOW)
     assert len(bodies[1]) <= xml.MAX_SIZE_BYTES
     assert min(cpu_s(partial(run, bodies[1])) for _ in range(2)) < 1
-    peaks = []
-    for body in bodies:
-        tracemalloc.start()
-        run(body)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+    peaks = [peak_bytes(partial(run, body)) for body in bodies]
     assert peaks[1] <= SLACK * GROWTH * max(peaks[0], 1_000_000)
 
 
@@ -209,6 +147,8 @@ CALLS: Final[Mapping[str, Callable[[Callable[..., Any], Any], object]]] = {
 """How each function of a mapping is called, with what its XPath selected."""
 SUBMISSION: Final = builders.submission(builders.application(), "muenchen.meldewesen")
 EXTENSIONS: Final = functions.extensions({"table": {"a": "b"}})
+READERS: Final = (charsets, formulas, din91379, nfc)
+"""Modules whose public functions read a text."""
 SLOW_ONES: Final[Mapping[str, Callable[[str], object]]] = {
     f"{rule} {charset}": partial(lambda rule, charset, text: charsets.fit(text, charset, rule), rule, charset)
     for rule in ("refuse", "transliterate", "replace")
@@ -216,10 +156,16 @@ SLOW_ONES: Final[Mapping[str, Callable[[str], object]]] = {
 } | {f"datatype {datatype}": partial(lambda kind, text: sum(1 for _ in din91379.disallowed(text, kind)), datatype) for datatype in "ABCDE"}
 """Those that take microseconds for each letter, and get fewer of them."""
 OF_TEXTS: Final[Mapping[str, Callable[[str], object]]] = {
-    "mojibake": din91379.looks_like_mojibake,
-    "search form": din91379.search_form,
-    "NFC": nfc.nfc,
-    "is NFC": nfc.is_nfc,
+    "looks_like_mojibake": din91379.looks_like_mojibake,
+    "search_form": din91379.search_form,
+    "first_long_run": nfc.first_long_run,
+    "nfc": nfc.nfc,
+    "is_nfc": nfc.is_nfc,
+    "charsets.has": lambda text: charsets.has(text, "cp1252"),
+    "formulas.has": formulas.has,
+    "prefixed": formulas.prefixed,
+    "first_disallowed": lambda text: din91379.first_disallowed(text, "C"),
+    "headers.fits": lambda text: [headers.fits(header, text) for header in headers.FORMS],
 }
 
 
@@ -230,8 +176,16 @@ def mapped(name: str, selected: Any) -> None:
 
 
 def test_every_function_of_a_mapping_is_asked() -> None:
-    """A new one needs its call here."""
+    """A new one needs its call here, and so does each new function that reads a text."""
     assert set(CALLS) == NAMES
+    reading = {
+        one.__name__
+        for module in READERS
+        for one in vars(module).values()
+        if inspect.isfunction(one) and one.__module__ == module.__name__ and next(iter(inspect.signature(one).parameters), "") == "text"
+    }
+    asked = {name.rpartition(".")[2] for name in OF_TEXTS} | {"fit", "disallowed"}  # the latter two are SLOW_ONES
+    assert {name for name in reading if not name.startswith("_")} <= asked
 
 
 @pytest.mark.parametrize("kind", TEXTS)
@@ -250,6 +204,17 @@ def test_time_of_each_function_grows_with_the_text(kind: str) -> None:
             )
             told[f"{name} of {pieces}"] = grows_faster(partial(mapped, name, few), partial(mapped, name, many))
     assert {name: one for name, one in told.items() if one} == {}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_memory_of_each_function_grows_with_the_text(kind: str) -> None:
+    """What is made of a text for a while is no more than some hundred bytes for each of its letters."""
+    text = text_of(kind, FEW_LETTERS // GROWTH)
+    asked: dict[str, Callable[[Any], object]] = {**OF_TEXTS, **SLOW_ONES, **{name: partial(mapped, name) for name in NAMES}}
+    for run in asked.values():
+        run(text[:100])  # what is loaded the first time is no cost of the text
+    told = {name: peak_bytes(partial(run, [text] if name in NAMES else text)) for name, run in asked.items()}
+    assert {name: most for name, most in told.items() if most > MOST_BYTES_PER_BYTE * len(text)} == {}
 
 
 def test_a_text_with_endless_marks_fits_no_character_set() -> None:
