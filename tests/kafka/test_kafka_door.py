@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -151,10 +152,20 @@ async def test_the_cause_is_named(secured: LocalKafka, tmp_path: Path, case: str
     folder = secured.security.folder
     write_private(tmp_path / "clients.pem", (folder / "clients.pem").read_bytes())
     settings, said = bad(secured.settings("gateway"), tmp_path, Signer.load(folder))[case]
-    with pytest.raises(CannotTell, match=said) as error:
+    error = await kept_out(settings)
+    for _ in range(3):  # where an alert of TLS is overtaken by the end of its connection, only another try can tell
+        if not re.search(said, str(error)):
+            error = await kept_out(settings)
+    assert re.search(said, str(error))
+    assert ((error.where or "").startswith("kafka."), "hush" in error.diagnostics()) == (True, False)
+
+
+async def kept_out(settings: KafkaSettings) -> CannotTell:
+    """What a client is told that does not get in."""
+    with pytest.raises(CannotTell) as error:
         async with connected(settings):
             pass
-    assert ((error.value.where or "").startswith("kafka."), "hush" in error.value.diagnostics()) == (True, False)
+    return error.value
 
 
 async def test_a_broker_of_clear_text_is_named(secured: LocalKafka, tmp_path: Path) -> None:
