@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,14 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     asyncio.run(grant(admin, rights([OFFICE])))
     yield kafka
     kafka.stop()
+
+
+@pytest.fixture(autouse=True)
+async def no_connection_stays() -> AsyncIterator[None]:
+    """A login that is refused is hung up in the background, and TLS waits for the other side: no loop ends before its sockets have."""
+    yield
+    watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]  # the loop tells its sockets in no other way
+    await eventually(lambda: len(watched) == 1)  # its own, which wakes it
 
 
 async def outcome(settings: KafkaSettings, topic: str) -> str:
