@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from schemas.catalogue.expected import Expected
 from schemas.codelists import AuthorityKey
 from schemas.din91379 import first_disallowed
 from schemas.message.models import FieldId
@@ -153,6 +154,7 @@ class Office(_Entry):
     """One back office of one city. `authority` is its key in DVDV, as `leser/kennung` has it.
 
     `messages` are those of our own that it takes, `namespaces` those of genuine XÖV messages, which reach it unchanged.
+    `expected` is what the lag watch measures it by.
     """
 
     id: Name
@@ -161,6 +163,7 @@ class Office(_Entry):
     messages: tuple[MessageName, ...] = ("einreichung.antrag.0100",)
     namespaces: tuple[Text, ...] = ()
     services: tuple[Offer, ...] = Field(min_length=1)
+    expected: Expected = Expected()
 
     @model_validator(mode="after")
     def _takes_something(self) -> Self:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from schemas import problems
+from schemas.catalogue.expected import Expected
 from schemas.catalogue.model import LEVEL_NAMES, Account, City, Offer, Office, Service
 from schemas.codelists import SHIPPED, CodeLists
 from schemas.errors import Rejected
@@ -77,6 +78,10 @@ class Catalogue:
     def offices(self) -> list[str]:
         """Full names of all offices, sorted."""
         return sorted({route.office for route in self.routes})
+
+    def expected(self) -> dict[str, Expected]:
+        """What is expected of each office, by its full name."""
+        return {f"{city.city}.{office.id}": office.expected for city in self.cities.values() for office in city.offices}
 
     def routes_of(self, office: str) -> list[Route]:
         """Every route that leads to this office."""
