@@ -106,7 +106,12 @@ _USES: Final = (
     _Use("auditReceivesEvents", "receive", "events", "The audit records each once.", topics.GROUP_AUDIT),
     _Use("statisticsReceiveEvents", "receive", "events", "The statistics count each once.", topics.GROUP_STATISTICS),
     _Use("deskSendsOperations", "send", "operations", "Written before anything is done."),
-    _Use("adapterReceivesOperations", "receive", "operations", "Every instance of an adapter does what is released, without a group."),
+    _Use(
+        "adapterReceivesOperations",
+        "receive",
+        "operations",
+        "Every instance of an adapter obeys pause, resume and release of its office, without a group.",
+    ),
     _Use("watchReceivesOperations", "receive", "operations", "The watch keeps them.", topics.GROUP_WATCH),
     _Use("processSendsHeartbeats", "send", "heartbeats", "Each process, every few seconds, and a last one when it stops."),
     _Use("watchReceivesHeartbeats", "receive", "heartbeats", "The watch keeps the last one of each instance.", topics.GROUP_WATCH),
@@ -188,7 +193,12 @@ def _messages() -> Json:
         "parkedCopy": _message("Parked or replayed submission", SUBMISSION_CONTENT_TYPE, case, copy, xml) | {"description": kept},
         "deadLetter": _message("Dead letter", SUBMISSION_CONTENT_TYPE, case, dead, xml) | {"description": kept},
         "statusEvent": _of_model("Status event", EVENT_CONTENT_TYPE, case, StatusEvent),
-        "operation": _of_model("Operation", OPERATION_CONTENT_TYPE, _text(ACTOR_PATTERN, "Who does it."), Operation),
+        "operation": _of_model(
+            "Operation",
+            OPERATION_CONTENT_TYPE,
+            _text(ACTOR_PATTERN, "Of a pause, a resume and a release the office, so that they stay in order; else who does it."),
+            Operation,
+        ),
         "heartbeat": _of_model("Heartbeat", HEARTBEAT_CONTENT_TYPE, _text(INSTANCE_PATTERN, "The instance."), Heartbeat),
     }
 

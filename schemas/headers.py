@@ -45,6 +45,10 @@ class Header(StrEnum):
     ACCEPTED_AT = "bus_accepted_at"
 
 
+PROBE: Final = "bus_probe"
+"""The header of a probe (`schemas.probes`), with the time at which it was written. No submission has it."""
+
+
 class CopyHeader(StrEnum):
     """Names that copies in `.retry` and `.deadletters` carry behind the original headers (`schemas/copies.py`).
 

@@ -15,6 +15,7 @@ HEARTBEAT_CONTENT_TYPE: Final = "application/json"
 INTERVAL_S: Final = 5.0
 """Three that are missing are noticed within 15 s, long before Kafka ends the membership of a killed process (45 s); and a thousand
 processes write 200 records of about 1 KB a second."""
+ACTOR_PATTERN: Final = r"^[!-~]{1,80}$"
 INSTANCE_PATTERN: Final = r"^[!-~]{1,200}$"
 OFFICE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}$"
 PLACE_PATTERN: Final = r"^[a-zA-Z0-9._-]{1,249}/[0-9]{1,6}$"
@@ -64,6 +65,28 @@ class BreakerState(_Part):
     """When it opened."""
 
 
+class Pause(_Part):
+    """An office is paused on purpose: what is in flight ends, and nothing new begins."""
+
+    since: AwareDatetime
+    actor: Annotated[str, StringConstraints(pattern=ACTOR_PATTERN)] | None = None
+    """The operator who has paused it; None where a maintenance window of the catalogue does."""
+    reason: Sentence
+    until: AwareDatetime | None = None
+    """When it ends by itself; None until somebody resumes it."""
+
+
+class ProbeAnswer(_Part):
+    """How a probe (`schemas.probes`) has come to its end at the door of the back office."""
+
+    sent_at: AwareDatetime
+    """When the gateway wrote it."""
+    answered_at: AwareDatetime
+    """When the back office had answered, or had not in time."""
+    why: Sentence | None = None
+    """What was wrong at the door; None where the back office has answered."""
+
+
 class HeldSeries(_Part):
     """What an adapter holds because all of it is refused: of a portal, of a cause, of both; where neither is said, the whole office."""
 
@@ -105,6 +128,12 @@ class Vitals(_Part):
     """What is held, the office first, so many and no more."""
     last_poll_at: AwareDatetime | None = None
     """When it last asked Kafka for records."""
+    pause: Pause | None = None
+    """Why its office is paused on purpose; None while it is not."""
+    knows_probes: bool = False
+    """It does with a probe what is to be done; a version that does not say so would take it for a submission that it cannot read."""
+    probe: ProbeAnswer | None = None
+    """The last one that came to its end in this process."""
 
 
 class Heartbeat(Vitals):

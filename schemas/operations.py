@@ -32,10 +32,17 @@ class OperatorAction(StrEnum):
     CASE_REVOKE = "case-revoke"
     RELEASE = "release"
     """Of what an office holds: its processes read it and do it."""
+    PAUSE = "pause"
+    """Of an office: its processes read it, and begin no delivery until it is resumed or `until` has come."""
+    RESUME = "resume"
+
+
+OBEYED: Final = frozenset((OperatorAction.RELEASE, OperatorAction.PAUSE, OperatorAction.RESUME))
+"""What the processes of an office do because it stands here. Their order counts, whoever writes them, so they have the office as their key."""
 
 
 class Operation(BaseModel):
-    """One operator's action on one office; the record's key is the actor."""
+    """One operator's action on one office."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -58,6 +65,13 @@ class Operation(BaseModel):
     """The portal to which it is; of a release, whose series is meant, and all where neither portal nor fingerprint is said."""
     offsets: dict[str, int] | None = None
     """After an offset reset: by `topic/partition` the offset at which the office goes on."""
+    until: AwareDatetime | None = None
+    """When a pause ends by itself; None until it is resumed."""
+
+    @property
+    def key(self) -> str:
+        """The key of the record: the office, where its processes have to read it in order (`OBEYED`); else the actor."""
+        return self.office if self.action in OBEYED else self.actor
 
 
 def read(value: bytes) -> Operation:

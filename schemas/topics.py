@@ -119,7 +119,10 @@ def of_bus() -> list[Topic]:
     """The topics that the bus has once."""
     return [
         Topic(
-            OPERATIONS, "actor", "operator actions (JSON): replay, discard, settle, reveal, offset reset, republish, release", 400 * DAY_MS
+            OPERATIONS,
+            "office of a pause, resume or release, else actor",
+            "operator actions (JSON): replay, discard, settle, reveal, offset reset, republish, release, pause, resume",
+            400 * DAY_MS,
         ),
         Topic(HEARTBEATS, "instance", "last state of each process (JSON)", 7 * DAY_MS, cleanup="compact"),
     ]

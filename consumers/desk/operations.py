@@ -37,7 +37,7 @@ async def note(settings: KafkaSettings, operation: Operation) -> None:
         publisher = broker.publisher(topics.OPERATIONS, schema=Operation)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await publisher.publish(operation, key=operation.actor.encode())
+                await publisher.publish(operation, key=operation.key.encode())
         except (KafkaError, TimeoutError) as error:
             why = f": Kafka refuses it, {name_of(error)}" if is_refusal(error) else ""
             raise CannotTell(problems.OPERATION_NOT_RECORDED, f"action '{operation.action}'{why}", where=topics.OPERATIONS) from None
