@@ -55,6 +55,8 @@ class SubReason(StrEnum):
     """The watch could not do its work: rights, a call that fails, or it has just begun."""
     NOT_SAID = "not-said"
     """Only heartbeats tell it, and they cannot be read or do not say it."""
+    TOPICS = "topics"
+    """Its topics are missing, or nobody leads their partitions."""
     # LOST
     EXPIRED = "expired"
     """Retention or a person took records away before they were read."""
@@ -73,6 +75,7 @@ class SubReason(StrEnum):
     STOPPED = "stopped"
     """Its last words were that it stops."""
     NEVER_STARTED = "never-started"
+    """No process of it was ever heard."""
     NO_MEMBERS = "no-members"
     """A process is heard, but is no member of its group."""
     # STUCK
@@ -216,7 +219,9 @@ class Judgement:
     as_of: datetime | None
     """The age of the oldest thing it rests on; None where nothing was ever found out."""
     waiting: int | None = None
-    """Accepted and neither finished nor set aside; None where nobody knows."""
+    """On Kafka (of the gateway: in the outbox) and neither finished nor set aside; None where nobody knows."""
+    in_outbox: int | None = None
+    """Of an office: accepted and not on Kafka yet, as the gateway says; None where it does not."""
     oldest_at: datetime | None = None
     parked: int | None = None
     parked_oldest_at: datetime | None = None

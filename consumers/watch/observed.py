@@ -116,17 +116,6 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """What became of an office's last probe."""
-
-    sent_at: datetime
-    well: bool
-    took_s: float | None = None
-    said: str = ""
-    """What the door of the back office answered, where it was not well."""
-
-
-@dataclass(frozen=True, slots=True)
 class ConsumerSeen:
     """What was found out about one consumer."""
 
@@ -145,7 +134,6 @@ class ConsumerSeen:
     """By a person. Windows of the catalogue the judge knows itself."""
     operations: tuple[Noted, ...] = ()
     """Of the last day, about this office: what explains that offsets went back."""
-    probe: Probed | None = None
     faults: tuple[str, ...] = ()
     """What is wrong with its topics: one is missing, or nobody leads a partition."""
 
