@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from schemas.heartbeats import Heartbeat
+from schemas.heartbeats import Heartbeat, Pause
 from schemas.operations import Operation
 
 
@@ -104,18 +104,6 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
-    """A person's pause, or a maintenance window, that holds now."""
-
-    since: datetime
-    until: datetime | None
-    """None where somebody has to resume it."""
-    who: str
-    """The operator; empty for a window."""
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class ConsumerSeen:
     """What was found out about one consumer."""
 
@@ -130,8 +118,8 @@ class ConsumerSeen:
     parked: SetAside | None = None
     dead_letters: SetAside | None = None
     """Open ones: neither replayed, settled nor discarded; None where that could not be found out."""
-    paused: Paused | None = None
-    """By a person. Windows of the catalogue the judge knows itself."""
+    pause: Pause | None = None
+    """By an operator or a maintenance window: the rule of `consumers.pauses`."""
     operations: tuple[Noted, ...] = ()
     """Of the last day, about this office: what explains that offsets went back."""
     faults: tuple[str, ...] = ()

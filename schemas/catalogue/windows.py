@@ -1,14 +1,14 @@
-"""Which maintenance window of an office holds at a moment. By the clock on the wall in `ZONE`: where that shows an hour twice, a window
-is an hour longer.
-"""
+"""Maintenance windows of an office, as they come. By the clock on the wall in `ZONE`: where that shows an hour twice, a window is an hour longer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from schemas.catalogue.expected import WEEKDAYS, ZONE, Expected, Weekly
+
+_DAY = timedelta(days=1)
 
 
 class Window(NamedTuple):
@@ -21,26 +21,33 @@ class Window(NamedTuple):
 
 def window_at(expected: Expected, moment: datetime) -> Window | None:
     """The window that holds at this moment, of several the one that ends last; None where none does."""
-    holding = [window for window in _near(expected, moment) if window.begins <= moment < window.ends]
+    holding = [window for window in windows_near(expected, moment, moment) if window.begins <= moment < window.ends]
     return max(holding, key=lambda window: window.ends, default=None)
 
 
-def _near(expected: Expected, moment: datetime) -> Iterator[Window]:
-    today = moment.astimezone(ZONE).date()
+def windows_near(expected: Expected, since: datetime, until: datetime) -> Iterator[Window]:
+    """All that touch the time between these moments, and perhaps some that do not; in no order."""
     for planned in expected.maintenance:
         if isinstance(planned, Weekly):
-            yield from _weekly(planned, (today - timedelta(days=1), today))
+            days = (day for day in days_near(since, until) if WEEKDAYS[day.weekday()] in planned.days)
+            yield from (Window(*hours_of(day, planned.hours), planned.reason) for day in days)
         else:
             yield Window(planned.begins.astimezone(UTC), planned.ends.astimezone(UTC), planned.reason)
 
 
-def _weekly(planned: Weekly, days: Iterable[date]) -> Iterator[Window]:
-    """Those that begin on one of these days."""
-    first, last = planned.hours.split("-")
-    for day in days:
-        if WEEKDAYS[day.weekday()] in planned.days:
-            ends_on = day + timedelta(days=1) if last <= first or last == "24:00" else day
-            yield Window(min(_moments(day, first)), max(_moments(ends_on, last.replace("24:", "00:"))), planned.reason)
+def days_near(since: datetime, until: datetime) -> Iterator[date]:
+    """The days on which hours can begin that touch this time: the day before, too, because they may go on after midnight."""
+    day = since.astimezone(ZONE).date() - _DAY
+    while day <= until.astimezone(ZONE).date():
+        yield day
+        day += _DAY
+
+
+def hours_of(day: date, hours: str) -> tuple[datetime, datetime]:
+    """From and to, of hours that begin on this day."""
+    first, last = hours.split("-")
+    ends_on = day + _DAY if last <= first or last == "24:00" else day
+    return min(_moments(day, first)), max(_moments(ends_on, last.replace("24:", "00:")))
 
 
 def _moments(day: date, clock: str) -> list[datetime]:

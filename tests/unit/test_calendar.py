@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.catalogue import calendar
-from schemas.catalogue.expected import ZONE, Expected, Once, Weekly
+from schemas.catalogue.expected import ZONE, Expected, Weekly
+from schemas.catalogue.windows import window_at
 
 OFFICE_HOURS = Expected.model_validate(
     {
@@ -49,7 +50,6 @@ def test_an_office_is_open_in_its_hours(moment: str, is_open: bool) -> None:
 def test_without_an_entry_an_office_is_always_open() -> None:
     """What a page of before says of hours: nothing."""
     assert calendar.is_open(Expected(), at("2026-12-25 03:00"))
-    assert calendar.window_at(Expected(), at("2026-12-25 03:00")) is None
     assert calendar.due_at(Expected(), at("2026-12-25 03:00"), timedelta(hours=1)) == at("2026-12-25 04:00")
 
 
@@ -73,31 +73,12 @@ def test_a_holiday_in_a_row_of_closed_days() -> None:
     assert calendar.opens_at(OFFICE_HOURS, at("2026-12-25 10:00")) == at("2026-12-28 08:00")
 
 
-def test_a_window_goes_on_after_midnight() -> None:
-    """It begins on the day that it names, and holds until its end on the next."""
-    window = calendar.window_at(NIGHT_SHIFT, at("2026-11-29 03:59"))
-    assert window is not None
-    assert (window.begins, window.ends, window.reason) == (at("2026-11-28 22:00"), at("2026-11-29 04:00"), "backup")
-    assert calendar.window_at(NIGHT_SHIFT, at("2026-11-29 04:00")) is None
-    assert calendar.window_at(NIGHT_SHIFT, at("2026-11-29 23:00")) is None
-
-
 @pytest.mark.parametrize(("sunday", "hours"), [("2026-03-29", 5), ("2026-10-25", 7), ("2026-11-29", 6)])
 def test_a_window_in_a_night_when_clocks_change(sunday: str, hours: int) -> None:
     """22:00 to 04:00 is five hours in spring and seven in autumn."""
-    window = calendar.window_at(NIGHT_SHIFT, at(f"{sunday} 00:30"))
+    window = window_at(NIGHT_SHIFT, at(f"{sunday} 00:30"))
     assert window is not None
     assert window.ends - window.begins == timedelta(hours=hours)
-
-
-def test_of_two_windows_the_one_that_ends_last() -> None:
-    """Who asks until when the back office is away hears the later end."""
-    begins = at("2026-11-28 23:00")
-    once = Once(begins=begins, ends=begins + timedelta(days=1), reason="move of the servers")
-    both = Expected(maintenance=(*NIGHT_SHIFT.maintenance, once))
-    window = calendar.window_at(both, at("2026-11-28 23:30"))
-    assert window is not None
-    assert window.reason == "move of the servers"
 
 
 def test_an_office_that_never_opens() -> None:
