@@ -70,7 +70,7 @@ async def topics_of(client: Any, names: Collection[str]) -> dict[str, TopicState
         KafkaError: no broker answers, or one refuses to tell of a topic.
     """
     try:
-        answer = await client.send(client.get_random_node(), _TopicsRequest(sorted(names)))
+        answer = await client.send(client.get_random_node(), TopicsRequest(sorted(names)))
     except (IncompatibleBrokerVersion, NotImplementedError):
         return await _without_ids(client, names)
     found = {}
@@ -206,7 +206,9 @@ class _TopicsRequest10(RequestStruct):  # type: ignore[misc]
     )
 
 
-class _TopicsRequest(Request[_TopicsRequest10]):  # type: ignore[misc]
+class TopicsRequest(Request[_TopicsRequest10]):  # type: ignore[misc]
+    """These topics as any broker knows them, and all brokers that are alive. No names: no topics."""
+
     API_KEY = 3
 
     def __init__(self, names: Sequence[str]) -> None:
