@@ -1,4 +1,4 @@
-"""Settings of delivery: how much at once, how patient, and when to stop."""
+"""Settings of delivery (how much at once, how patient, and when to stop), and of the lag watch."""
 
 from __future__ import annotations
 
@@ -49,3 +49,22 @@ class DeliverySettings(Part):
     def backoff_s(self, failed: int) -> float:
         """The wait after so many failures (from 1 on), doubling from the first to the longest."""
         return min(self.longest_backoff_s, self.first_backoff_s * 2.0 ** min(max(0, failed - 1), MOST_DOUBLINGS))
+
+
+class WatchSettings(Part):
+    """How the lag watch looks, and where it is found."""
+
+    interval_s: float = Field(
+        default=10,
+        ge=1,
+        le=300,
+        description="Between the beginnings of two looks at Kafka; what is older than three of them counts as unknown.",
+    )
+    url: str | None = Field(
+        default=None,
+        description="Where the pages of the watch are, for commands on another machine: for example http://watch.example:8081; else on this one.",
+    )
+    drop_in_metrics: bool = Field(
+        default=True,
+        description="Serve lag under the names of kafka_exporter and kafka-lag-exporter too, so that common boards and alert packs work.",
+    )

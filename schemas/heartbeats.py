@@ -97,6 +97,14 @@ class HeldSeries(_Part):
     reason: Sentence
 
 
+class SetAsideCount(_Part):
+    """How many submissions of an office are set aside, whichever of its processes has done it."""
+
+    count: Count
+    oldest_at: AwareDatetime | None = None
+    """When the oldest of them failed first; None where none is."""
+
+
 class RelayLane(_Part):
     """What one office's relay has still to write to Kafka."""
 
@@ -126,6 +134,10 @@ class Vitals(_Part):
     """Why the whole office is held; None while it is not."""
     held: list[HeldSeries] = Field(default_factory=list)
     """What is held, the office first, so many and no more."""
+    parked: SetAsideCount | None = None
+    """Those that wait in the retry topic, or are being tried, by the ledger; None where that is not known yet."""
+    dead_letters: SetAsideCount | None = None
+    """Open ones: what lies in the dead letters, and nobody has replayed, settled or discarded; None as above."""
     last_poll_at: AwareDatetime | None = None
     """When it last asked Kafka for records."""
     pause: Pause | None = None

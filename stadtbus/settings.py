@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, YamlConfigSettingsSource
 
 from adapters.twins.settings import TwinsSettings
-from consumers.settings import DeliverySettings
+from consumers.settings import DeliverySettings, WatchSettings
 from infra.settings import KafkaSettings, ListenSettings, LogSettings, SchemaSettings, StoreSettings, shown_url
 from producers.portals.register import Register
 from producers.settings import GatewaySettings
@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     http: ListenSettings = ListenSettings()
     gateway: GatewaySettings = GatewaySettings()
     delivery: DeliverySettings = DeliverySettings()
+    watch: WatchSettings = WatchSettings()
     portals: Annotated[dict[str, Any], AfterValidator(_moved)] = Field(
         default_factory=dict,
         exclude=True,

@@ -83,15 +83,17 @@ class TimeLag:
     async def find(self, survey: Survey, waiting: Mapping[TopicPartition, First], now_ms: int) -> dict[TopicPartition, Range]:
         """The ranges of these; one whose leader does not answer is missing. `now_ms` is the time by the clock of this machine."""
         self._known = {one: known for one, known in self._known.items() if one in waiting and _is_same(known, waiting[one])}
-        found = {one: Range(first.offset, first.end, now_ms - _OLDEST_MS, now_ms + _CLOSE_MS) for one, first in waiting.items()} | self._known
+        found = {
+            one: Range(first.offset, first.end, now_ms - _OLDEST_MS, now_ms + _CLOSE_MS) for one, first in waiting.items()
+        } | self._known
         ask = {one: now_ms - int(waiting[one].target_s * 1000) for one in found if one not in self._known}
         for _ in range(_ROUNDS):
             if not ask:
                 break
             answers = await survey.offsets(ask, "offsets by time")
-            for one in ask:
+            for one, asked_ms in ask.items():
                 if one in answers:
-                    found[one] = found[one].after(ask[one], answers[one])
+                    found[one] = found[one].after(asked_ms, answers[one])
                 else:
                     del found[one]
             ask = {one: found[one].middle_ms(now_ms) for one in ask if one in found and not found[one].is_close(now_ms)}

@@ -215,5 +215,6 @@ class TopicsRequest(Request[_TopicsRequest10]):  # type: ignore[misc]
         self._names = names
 
     def build(self, request_struct_class: type[_TopicsRequest10]) -> _TopicsRequest10:
+        """As the client sends it."""
         topics: list[tuple[bytes, str, dict[int, bytes]]] = [(_NO_ID.bytes, name, {}) for name in self._names]
         return request_struct_class(topics, False, False, False, {})  # noqa: FBT003 - in the order of the schema
