@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -244,3 +244,7 @@ class ListenSettings(Part):
         description="Address where every process serves its pages for operators (health, metrics), which ask for no login; loopback unless told otherwise.",
     )
     port_offset: int = Field(default=0, ge=0, le=50_000, description="Moves every port.")
+    ports: dict[str, Annotated[int, Field(ge=1, le=65_535)]] = Field(
+        default_factory=dict,
+        description="By process (`watch`, `audit`, `statistics` or an office) the port of its pages, where it is not to have its usual one.",
+    )

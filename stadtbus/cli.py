@@ -24,8 +24,10 @@ from stadtbus.commands.kafka import kafka_app
 from stadtbus.commands.lag import lag
 from stadtbus.commands.office import office_app
 from stadtbus.commands.offsets import offsets_app
+from stadtbus.commands.operations import operations_app
 from stadtbus.commands.outbox import outbox_app
 from stadtbus.commands.portals import portals_app, refuse_token
+from stadtbus.commands.processes import processes
 from stadtbus.commands.run import run_app
 from stadtbus.commands.schemas import schemas_app
 from stadtbus.commands.statistics import statistics_app
@@ -49,6 +51,7 @@ app.command(rich_help_panel=TRY_IT)(demo)
 app.command("token", hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(refuse_token)
 app.command(rich_help_panel=OPERATORS)(lag)
 app.command(rich_help_panel=OPERATORS)(trace)
+app.command(rich_help_panel=OPERATORS)(processes)
 app.add_typer(run_app, name="run", rich_help_panel=CITY_IT)
 app.add_typer(kafka_app, name="kafka", rich_help_panel=TRY_IT)
 app.add_typer(topics_app, name="topics", rich_help_panel=OPERATORS)
@@ -62,6 +65,7 @@ app.add_typer(deadletters_app, name="deadletters", rich_help_panel=OPERATORS)
 app.add_typer(office_app, name="office", rich_help_panel=OPERATORS)
 app.add_typer(offsets_app, name="offsets", rich_help_panel=OPERATORS)
 app.add_typer(cases_app, name="cases", rich_help_panel=OPERATORS)
+app.add_typer(operations_app, name="operations", rich_help_panel=OPERATORS)
 app.add_typer(outbox_app, name="outbox", rich_help_panel=OPERATORS)
 
 

@@ -37,9 +37,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def instant(moment_ms: int) -> datetime:
+    """A Unix time in milliseconds."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC)
+
+
 def moment(moment_ms: int) -> str:
     """A Unix time in milliseconds, as a clock of this machine shows it."""
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone().strftime("%d.%m.%Y %H:%M")
+    return instant(moment_ms).astimezone().strftime("%d.%m.%Y %H:%M")
 
 
 def facts_view(title: str, facts: Iterable[tuple[str, str]]) -> RenderableType:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from infra.addresses import is_loopback
 from schemas import problems, topics
 from schemas.errors import UsageError
+from stadtbus.ports import api_port_of, port_of
 from stadtbus.settings import Settings, place
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
 
 SUPERVISED_VARIABLE: Final = "STADTBUS_SUPERVISED"
-_WATCH_PORT: Final = 8081
-_AUDIT_PORT: Final = 8082
-_STATISTICS_PORT: Final = 8083
-_FIRST_ADAPTER_PORT: Final = 8084
 
 
 def end_with_parent() -> None:
@@ -42,20 +39,6 @@ def end_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=wait_for_end, name="end-with-parent", daemon=True).start()
-
-
-def port_of(settings: Settings, process: str) -> int:
-    """The port where a process (`gateway`, `watch`, `audit`, `statistics` or an office) answers operators, moved by the port offset; an office
-    of nobody is a `KeyError`.
-    """
-    fixed = {"gateway": settings.gateway.operator_port, "watch": _WATCH_PORT, "audit": _AUDIT_PORT, "statistics": _STATISTICS_PORT}
-    adapters = {office: _FIRST_ADAPTER_PORT + number for number, office in enumerate(settings.load_catalogue().offices)}
-    return (fixed | adapters)[process] + settings.http.port_offset
-
-
-def api_port_of(settings: Settings) -> int:
-    """The port where the gateway serves portals, moved by the port offset."""
-    return settings.gateway.port + settings.http.port_offset
 
 
 async def run_gateway(settings: Settings, port: int | None, operator_port: int | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from stadtbus.processes import port_of
+from stadtbus.ports import port_of
 
 if TYPE_CHECKING:
     from stadtbus.settings import Settings

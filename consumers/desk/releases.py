@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
+from consumers.desk.heartbeats import last_said
 from consumers.desk.operations import write_down
-from infra.kafka.admin import require_topics
-from infra.kafka.consumer_record import ConsumerRecord
-from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
-from schemas import heartbeats, topics
 from schemas.heartbeats import HeldSeries
 from schemas.operations import Operation, OperatorAction
 
@@ -34,21 +29,9 @@ async def held(kafka: KafkaSettings, office: str, portal: str | None = None, cau
         UsageError: topics-missing.
         CannotTell: kafka-unreachable.
     """
-    await require_topics(kafka, [topic for topic in topics.of_bus() if topic.name == topics.HEARTBEATS])
-    last: dict[bytes | None, ConsumerRecord] = {}
-    await read_all(kafka, [topics.HEARTBEATS], lambda record: last.update({record.key: record}))
-    said = [one for record in last.values() for one in _held_by(record, office)]
+    mine = [one for one in await last_said(kafka) if one.office == office and not one.stopping]
+    said = [Held(one.instance, one.at, series) for one in mine for series in one.held]
     return [one for one in said if portal in (None, one.series.portal) and cause in (None, one.series.cause)]
-
-
-def _held_by(record: ConsumerRecord, office: str) -> list[Held]:
-    try:
-        heartbeat = heartbeats.read(record.value or b"")
-    except ValidationError:
-        return []
-    if heartbeat.office != office or heartbeat.stopping or record.key != heartbeat.instance.encode():
-        return []
-    return [Held(heartbeat.instance, heartbeat.at, series) for series in heartbeat.held]
 
 
 async def release(kafka: KafkaSettings, actor: str, office: str, portal: str | None, cause: str | None, reason: str) -> None:

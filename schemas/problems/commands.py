@@ -4,6 +4,9 @@ from schemas.problems.problem import Problem
 
 # --- what was asked for
 OFFICE_UNKNOWN = Problem("office-unknown", "There is no such office", "Use one of the offices in the detail.")
+TIME_UNCLEAR = Problem(
+    "time-unclear", "This is no time", "Give a day (2026-11-28), a time (2026-11-28T14:30), or how long ago it was (90min, 6h, 3d)."
+)
 FILE_UNREADABLE = Problem(
     "file-unreadable", "The file cannot be read", "Give the path of a file that this user may read; a folder has to have *.xml in it."
 )

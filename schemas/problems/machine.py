@@ -155,7 +155,7 @@ PORT_TAKEN = Problem(
     "port-taken",
     "A port is in use by another program",
     "Stop that program, or take other ports: `demo --port-offset 100`, `kafka start --port`, `run ... --port` (of the gateway also --operator-port); in the "
-    "settings http.port_offset, and for the twins twins.control_port and twins.first_port.",
+    "settings http.ports or http.port_offset (`stadtbus processes` shows who has which), and for the twins twins.control_port and twins.first_port.",
 )
 CERTIFICATE = Problem(
     "certificate-unusable",

@@ -41,7 +41,7 @@ def list_letters(
     everything: Annotated[bool, typer.Option("--all", help="Also what was replayed or discarded.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open dead letters by cause, or those of one cause one by one; exit code 1 when there are any."""
+    """Open dead letters by cause; of one office, or of one cause, also each of them, with its place. Exit code 1 when there are any."""
     from consumers.desk.causes import by_cause
     from stadtbus.commands import deadletters_views as show
 
@@ -54,6 +54,8 @@ def list_letters(
         print_json([show.group_as_dict(group, now) for group in groups])
     elif fingerprint is not None:
         console.print(show.letters_view(groups[0], now))
+    elif office is not None:
+        console.print(show.office_view(groups, now, everything=everything))
     else:
         console.print(show.groups_view(groups, now, everything=everything))
     if any(group.open for group in groups):

@@ -12,17 +12,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.delivery.failures import Cause
+from consumers.delivery.failures import Cause, Stage
 from consumers.desk.causes import CauseGroup
 from consumers.desk.deadletters import DeadLetter, DeadLetterState
 from consumers.desk.desk import Detail
 from consumers.desk.plan import Plan
 from consumers.desk.rollout import Outcome, Tally
-from schemas.events import iso
-from stadtbus.display import ago, counted, facts_view, moment, printable
+from stadtbus.display import ago, counted, facts_view, instant, moment, printable
 
 _WARN: Final = "yellow"
 _NOT_OURS: Final = "not written by this bus"
+MOST_LISTED: Final = 10
+"""Dead letters of each cause that the list of an office names."""
 _UNTRIED: Final = "untried: an earlier submission of the case is a dead letter"
 
 
@@ -33,6 +34,31 @@ def groups_view(groups: Sequence[CauseGroup], now: datetime, *, everything: bool
     offices = groupby(groups, key=lambda group: group.cause.office)
     tables = [_office_table(office, list(part), now, everything=everything) for office, part in offices]
     return Group(*tables, Text("Which submissions: stadtbus deadletters list OFFICE --fingerprint FINGERPRINT", style="dim"))
+
+
+def office_view(groups: Sequence[CauseGroup], now: datetime, *, everything: bool) -> RenderableType:
+    """The causes of one office, and below them for each the next step and the first of its dead letters, the one that failed last on top."""
+    if not groups:
+        return Text("no dead letters" if everything else "no open dead letters")
+    causes = _office_table(groups[0].cause.office, groups, now, everything=everything)
+    return Group(causes, *(letters_view(group, now, MOST_LISTED) for group in groups))
+
+
+def _next_step(group: CauseGroup) -> str:
+    """What a person does with dead letters of this cause."""
+    cause, office = group.cause, group.cause.office
+    chosen = f"{office} --fingerprint {cause.fingerprint}"
+    if cause.error_class in (Cause.UNCLEAR, Cause.CANNOT_FIND):
+        return f"look in the back office: what is there, `stadtbus deadletters settle`; what is not, `stadtbus deadletters replay {chosen}`"
+    if cause.error_class == Cause.CASE_HELD:
+        return "decide on the earlier one of the case: its replay takes these along"
+    if cause.stage == Stage.PARSE:
+        return f"nothing can make it readable: `stadtbus deadletters discard {chosen} --reason CODE`"
+    if cause.stage == Stage.TRANSLATE:
+        return f"mend the mapping, then `stadtbus deadletters replay {chosen}`"
+    if cause.error_class == Cause.PERMANENT:
+        return f"ask the office why it refuses it; then replay it, or `stadtbus deadletters discard {chosen} --reason CODE`, which the portal is told"
+    return f"when the back office works, `stadtbus deadletters replay {chosen}`"
 
 
 def _office_table(office: str, groups: Sequence[CauseGroup], now: datetime, *, everything: bool) -> Table:
@@ -67,12 +93,13 @@ def group_as_dict(group: CauseGroup, now: datetime) -> dict[str, Any]:
         "stage": cause.stage,
         "error_class": cause.error_class,
         "reason": cause.reason,
+        "next_step": _next_step(group),
         "letters": len(group.letters),
         "open": group.open,
         "cases": len(group.cases),
-        "first_failed_at": iso(group.first_ms),
-        "last_failed_at": iso(group.last_ms),
-        "oldest_at": iso(group.oldest_ms),
+        "first_failed_at": instant(group.first_ms),
+        "last_failed_at": instant(group.last_ms),
+        "oldest_at": instant(group.oldest_ms),
         "oldest_age_s": _age_s(group.oldest_ms, now),
         "dead_letters": [_listed(letter, state) for letter, state in group.letters],
     }
@@ -84,23 +111,26 @@ def _listed(letter: DeadLetter, state: DeadLetterState) -> dict[str, Any]:
         "submission": letter.submission or None,
         "case": _case(letter) or None,
         "state": state,
-        "first_failed_at": iso(letter.failed_ms),
+        "first_failed_at": instant(letter.failed_ms),
     }
 
 
-def letters_view(group: CauseGroup, now: datetime) -> RenderableType:
-    """The dead letters of one cause, each with what `deadletters show` and `replay` take."""
+def letters_view(group: CauseGroup, now: datetime, most: int | None = None) -> RenderableType:
+    """The dead letters of one cause, so many at most, the one that failed last on top, each with what `deadletters show` and `replay` take."""
     title = f"{group.cause.office}, {group.cause.fingerprint}: {counted(len(group.letters), 'dead letter')}, {group.open} open"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("submission\nits case", no_wrap=True)
     table.add_column("place", ratio=1, overflow="fold")
     table.add_column("failed", justify="right", no_wrap=True)
-    for letter, state in group.letters:
+    newest = sorted(group.letters, key=lambda one: -one[0].failed_ms)
+    for letter, state in newest[:most]:
         is_open = state is DeadLetterState.OPEN
         names = Text(printable(f"{letter.submission or 'its headers do not say'}\n{_case(letter)}"))
         place = str(letter.place) if is_open else f"{letter.place}\n{state}"
         table.add_row(names, place, ago(_age_s(letter.failed_ms, now)), style="" if is_open else "dim")
-    return Group(Text(" ", end=""), _cause(group), table)
+    left = len(newest) - len(newest[:most])
+    more = [Text(f"and {left:,} more: stadtbus deadletters list --fingerprint {group.cause.fingerprint}", style="dim")] if left else []
+    return Group(Text(" ", end=""), _cause(group), Text(f"next: {_next_step(group)}", style="cyan"), table, *more)
 
 
 def _case(letter: DeadLetter) -> str:
@@ -144,8 +174,8 @@ def letter_as_dict(detail: Detail) -> dict[str, Any]:
         "state": detail.state,
         "submission": letter.submission or None,
         "fingerprint": letter.cause.fingerprint,
-        "written_at": iso(letter.timestamp_ms),
-        "first_failed_at": iso(letter.failed_ms),
+        "written_at": instant(letter.timestamp_ms),
+        "first_failed_at": instant(letter.failed_ms),
         "size_bytes": letter.size_bytes,
         "headers": [{"name": name, "value": value} for name, value in detail.headers],
         "ledger": None if entry is None else {"state": entry.state, "cause": entry.cause, "attempt": entry.attempt},
@@ -229,8 +259,8 @@ def plan_as_dict(plan: Plan, *, ledger: bool) -> dict[str, Any]:
         "left": plan.left,
         "may_have_had_effect": plan.may_have_had_effect,
         "may_have_had_effect_left": plan.may_have_had_effect_left,
-        "oldest_at": iso(min(stamps)) if stamps else None,
-        "youngest_at": iso(max(stamps)) if stamps else None,
+        "oldest_at": instant(min(stamps)) if stamps else None,
+        "youngest_at": instant(max(stamps)) if stamps else None,
         "ledger": plan.ledger_states if ledger else None,
         "delivered_already": plan.delivered_already if ledger else None,
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import re
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
 Actor = Annotated[str | None, typer.Option(help="Who you are; without it, your login name.", show_default=False)]
+Since = Annotated[
+    str | None,
+    typer.Option(help="From then on: a day or time such as 2026-11-28 or 2026-11-28T14:30, or 90min, 6h, 3d ago.", show_default=False),
+]
 Go = Annotated[bool, typer.Option("--go", help="Do it; without it the command only says what it would do.")]
 
 
@@ -63,3 +68,23 @@ def offices_named(loaded: Settings, office: str | None, city: str | None = None)
     if not found:
         raise UsageError(problems.OFFICE_UNKNOWN, f"'{office or city}' is not in the catalogue; known: {', '.join(known)}")
     return found
+
+
+_AGO: Final = re.compile(r"([1-9][0-9]{0,4}) ?(min|h|d)")
+_UNIT: Final = {"min": "minutes", "h": "hours", "d": "days"}
+
+
+def instant_of(text: str | None, where: str) -> datetime | None:
+    """The time that somebody gives: a day or time by the clock of this machine, or how long ago; None where none is given.
+
+    Raises:
+        UsageError: time-unclear, naming the option.
+    """
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text.strip()):
+        return datetime.now(UTC) - timedelta(**{_UNIT[ago[2]]: int(ago[1])})
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(problems.TIME_UNCLEAR, where=where) from None

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -82,8 +82,8 @@ def _escaped(letter: re.Match[str]) -> str:
 
 
 def _text(value: object) -> str:
-    """What JSON has no kind for; times all in one form (ISO 8601)."""
-    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else str(value)
+    """What JSON has no kind for; times all in one form: `2026-03-01T08:30:00.000Z`."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 @contextmanager

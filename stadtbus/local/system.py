@@ -35,7 +35,7 @@ from schemas.errors import StadtbusError, UsageError
 from schemas.examination import schema_table
 from schemas.message import Authority
 from stadtbus.local.supervisor import ProcessSpec, Supervisor
-from stadtbus.processes import api_port_of, port_of
+from stadtbus.ports import STATISTICS_PORT, api_port_of, port_of
 from stadtbus.settings import CONFIG_VARIABLE, Settings
 
 Logins = Callable[[str], KafkaSettings]
@@ -148,12 +148,16 @@ class LocalSystem:
             offices.setdefault(city, {})[name] = settings | dict(self._shape.office_settings.get(office, {}))
         return offices
 
+    def _ports(self) -> dict[str, int]:
+        """Adapters close behind the other processes, so that one offset moves the whole system into a small range."""
+        return {office: STATISTICS_PORT + number for number, office in enumerate(self.catalogue.offices, 1)}
+
     def _settings_without_offices(self) -> dict[str, Any]:
         return {
             "kafka": with_secrets(self.kafka),
             "stores": with_secrets(self.stores),
             "logs": {"level": "info"},
-            "http": {"port_offset": self._offset},
+            "http": {"port_offset": self._offset, "ports": self._ports()},
             "schemas": {"folder": str(self._schemas)},
             "gateway": {"portals": str(self._portals_folder)},
             "twins": with_secrets(self._twins),

@@ -28,7 +28,7 @@ from schemas.errors import UsageError
 from schemas.heartbeats import ProcessKind
 from schemas.operations import Operation, OperatorAction
 from stadtbus.local.system import LocalSystem, Shape
-from stadtbus.processes import port_of
+from stadtbus.ports import port_of
 from stadtbus.settings import CONFIG_VARIABLE
 from tests import asyncapi_contract
 from tests.kafka.helpers import committed

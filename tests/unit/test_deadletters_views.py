@@ -91,3 +91,25 @@ def test_letters_without_ids_are_listed_too() -> None:
     (listed,) = deadletters_views.group_as_dict(group, NOW)["dead_letters"]
     assert (listed["place"], listed["submission"], listed["case"]) == (f"{LYING}/0/0", None, None)
     assert f"{LYING}/0/0" in shown(deadletters_views.letters_view(group, NOW))
+
+
+@pytest.mark.parametrize(
+    ("stage", "error_class", "step"),
+    [
+        ("PARSE", "permanent", "discard"),
+        ("TRANSLATE", "permanent", "mend the mapping"),
+        ("DELIVER", "permanent", "ask the office"),
+        ("DELIVER", "unclear", "settle"),
+        ("DELIVER", "cannot-find", "settle"),
+        ("DELIVER", "tries-spent", "when the back office works"),
+        ("DELIVER", "case-held", "the earlier one of the case"),
+    ],
+)
+def test_list_of_an_office_says_what_to_do(stage: str, error_class: str, step: str) -> None:
+    """Below the causes of an office stand the next step of each and its letters, ten at most, the last on top; a program gets all."""
+    found = [letter(number, number + 1, STAGE=stage, ERROR_CLASS=error_class) for number in range(12)]
+    (group,) = by_cause([letters(*found)])
+    text = shown(deadletters_views.office_view([group], NOW, everything=False))
+    assert (step in text, uid(12) in text, uid(2) in text, "and 2 more" in text) == (True, True, False, True)
+    as_dict = deadletters_views.group_as_dict(group, NOW)
+    assert (step in as_dict["next_step"], len(as_dict["dead_letters"])) == (True, 12)
