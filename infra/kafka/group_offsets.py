@@ -85,15 +85,15 @@ async def ask(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str
     _, _, state, _, _, members, *_ = (await admin.describe_consumer_groups([group]))[0].groups[0]
     answer = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
     committed = {one: answer[one].offset if one in answer and answer[one].offset >= 0 else None for one in partitions}
-    lost = {one: _lost(answer[one].metadata) if one in answer else 0 for one in partitions}
+    lost = {one: lost_in(answer[one].metadata) if one in answer else 0 for one in partitions}
     first = await consumer.beginning_offsets(partitions)  # also brings the partitions' leaders
     end = await end_offsets(consumer, partitions, committed_only=False)  # first, so that what comes meanwhile does not look held back
     readable = await end_offsets(consumer, partitions, committed_only=True)
     return GroupOffsets(state, len(members), committed, first, end, readable, lost)
 
 
-def _lost(metadata: str | None) -> int:
-    """What `commit_of` wrote; whoever else commits writes anything or nothing."""
+def lost_in(metadata: str | None) -> int:
+    """What `commit_of` wrote into a commit; whoever else commits writes anything or nothing."""
     found = _LOST.fullmatch(metadata or "")
     return int(found[1]) if found else 0
 

@@ -93,11 +93,12 @@ class Survey:
     """Those that the cluster knows as alive: number and address."""
     topics: dict[str, dict[int, PartitionState]] = field(default_factory=dict)
     """By name those that exist, with their partitions, as `find_topics` saw them last."""
-    _silent: set[int] = field(default_factory=set)
+    silent: set[int] = field(default_factory=set)
+    """Brokers that have given no answer since `begin`; they are not asked again."""
 
     def begin(self) -> None:
         """Forget what the last look has met."""
-        self.requests, self.faults, self._silent = 0, set(), set()
+        self.requests, self.faults, self.silent = 0, set(), set()
 
     async def find_brokers(self) -> None:
         """Bring `brokers` up to date.
@@ -217,7 +218,7 @@ class Survey:
 
     async def _ask(self, node: int, request: Request[Any], question: str) -> Any | None:
         """The answer of one broker; None where it gives none, which is noted."""
-        if node in self._silent:
+        if node in self.silent:
             return None
         self.requests += 1
         try:
@@ -226,7 +227,7 @@ class Survey:
         except NotImplementedError:  # of the client, for a broker that knows only earlier versions of this request
             self.faults.add(Fault(node, question, "needs Kafka 3.0 or newer"))
         except (KafkaError, OSError, TimeoutError) as error:
-            self._silent.add(node)
+            self.silent.add(node)
             self.faults.add(Fault(node, question, name_of(error)))
         return None
 
