@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 _MAX_PARAMETERS: Final = 30_000
 """In one statement; SQLite takes 32,766 and PostgreSQL 65,535."""
+_COUNTED: Final = {"preserve_rowcount": True}
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -36,9 +38,16 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     """Insert the rows that are not there yet, by any unique key, and say how many were new."""
     if not rows:
         return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return connection.execute(statement, list(rows), execution_options={"preserve_rowcount": True}).rowcount
+    statement = _insert_new(table, connection.dialect.name)
+    return connection.execute(statement, list(rows), execution_options=_COUNTED).rowcount
+
+
+@cache
+def _insert_new(table: sa.Table, dialect: str) -> sa.Insert:
+    """Put together once: SQLAlchemy takes longer for that than the database for its answer."""
+    inserts = postgresql if dialect == "postgresql" else sqlite
+    statement: sa.Insert = inserts.insert(table).on_conflict_do_nothing()
+    return statement
 
 
 # Writes of many rows. The driver gets one statement for many, because for each row of its own it would give up Python's lock and

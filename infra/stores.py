@@ -202,14 +202,20 @@ class Store:
         return self._commit(operations)
 
     def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Without savepoints, which cost as much as what is done between them; where an operation raises, once more with one for each."""
+        try:
+            return self._transaction(operations, _run_as_one)
+        except _OneRaised:
+            return self._transaction(operations, _run_apart)
+
+    def _transaction(
+        self, operations: Sequence[Operation[Any]], run: Callable[[sa.Connection, Sequence[Operation[Any]]], list[Any]]
+    ) -> list[Any]:
         with metrics.DATABASE_COMMIT_SECONDS.labels(self.name).time():
             with self._connected() as connection, connection.begin():
                 database.begin_write(connection)
                 opened = database.opened_files(connection)
-                if len(operations) == 1:  # the transaction is its savepoint
-                    outcomes = [operations[0](connection)]
-                else:
-                    outcomes = [_run_alone(connection, operation) for operation in operations]
+                outcomes = run(connection, operations)
             database.check_files(self._engine, opened)
         return outcomes
 
@@ -240,6 +246,25 @@ async def _in_time(answer: Awaitable[ResultT]) -> ResultT:
             return await answer
     except TimeoutError:
         raise StoreSilent(f"no answer within {_ANSWER_LIMIT_S} s") from None
+
+
+class _OneRaised(Exception):
+    """An operation of a group has failed, and not the database: all of the group is undone with it, and none has its outcome yet."""
+
+
+def _run_as_one(connection: sa.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
+    try:
+        return [operation(connection) for operation in operations]
+    except sa.exc.DBAPIError:
+        raise
+    except Exception:
+        if len(operations) == 1:  # the transaction is its savepoint
+            raise
+        raise _OneRaised from None
+
+
+def _run_apart(connection: sa.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
+    return [_run_alone(connection, operation) for operation in operations]
 
 
 def _run_alone(connection: sa.Connection, operation: Operation[Any]) -> Any:

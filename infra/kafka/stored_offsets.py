@@ -53,6 +53,15 @@ class StoredOffsets:
     def __init__(self, table: sa.Table, group: str) -> None:
         self._table = table
         self._group = group
+        columns = table.c
+        # Put together once: SQLAlchemy takes longer for that than the database for its answer.
+        self._move = table.update().where(
+            columns.consumer == group,
+            columns.topic == sa.bindparam("b_topic"),
+            columns.partition == sa.bindparam("b_partition"),
+            columns.next_offset == sa.bindparam("b_start"),
+            columns.topic_id.is_not_distinct_from(sa.bindparam("b_topic_id")),
+        )
 
     def move(self, connection: sa.Connection, partition: TopicPartition, start: int, topic_id: str | None, now: Mapping[str, Any]) -> None:
         """Set the row to `now`, if it is still at `start` in this topic.
@@ -60,8 +69,8 @@ class StoredOffsets:
         Raises:
             Overtaken: it is not, so the transaction has to be undone.
         """
-        here = (self._table.c.next_offset == start, self._table.c.topic_id.is_not_distinct_from(topic_id))
-        if connection.execute(self._table.update().where(*self._row_of(partition), *here).values(now)).rowcount != 1:
+        here = {"b_topic": partition.topic, "b_partition": partition.partition, "b_start": start, "b_topic_id": topic_id}
+        if connection.execute(self._move, {**here, **now}).rowcount != 1:
             raise Overtaken
 
     def stored(self, connection: sa.Connection, partition: TopicPartition) -> sa.Row[Any] | None:

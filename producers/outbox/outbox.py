@@ -89,8 +89,8 @@ class Outbox:
         Raises:
             SQLAlchemyError: the store does not answer.
         """
-        sent = sa.select(submission).where(submission.c.content_sha512 == content_sha512, submission.c.portal == portal)
-        row = await self.store.read(lambda connection: connection.execute(sent).mappings().first())
+        sent = {"content_sha512": content_sha512, "portal": portal}
+        row = await self.store.read(lambda connection: connection.execute(_SENT, sent).mappings().first())
         return None if row is None else accepted_of(row, repeated=True)
 
     async def accept(self, candidate: Candidate) -> AcceptedSubmission:
@@ -101,11 +101,20 @@ class Outbox:
             SQLAlchemyError: the store failed or does not answer; whether it was stored is not known.
         """
         try:
-            accepted = await self.store.write(lambda connection: self._accept(connection, candidate))
-            crashpoints.reached("outbox.stored")
-            return accepted
+            accepted = await self.store.write(lambda connection: self._accepted_or_refused(connection, candidate))
         finally:
             self.filled[candidate.office].set()  # also for a caller that went away meanwhile: its row may be stored
+        if isinstance(accepted, Rejected):
+            raise accepted
+        crashpoints.reached("outbox.stored")
+        return accepted
+
+    def _accepted_or_refused(self, connection: sa.Connection, candidate: Candidate) -> AcceptedSubmission | Rejected:
+        """A refusal is returned: nothing was written before it, so nothing has to be undone, least of all what others wrote beside it."""
+        try:
+            return self._accept(connection, candidate)
+        except Rejected as refusal:
+            return refusal
 
     def _accept(self, connection: sa.Connection, candidate: Candidate) -> AcceptedSubmission:
         own = {"message_id": candidate.message_id, "portal": candidate.portal}
@@ -123,6 +132,10 @@ class Outbox:
         return accepted_of(row)
 
 
+# Put together once: SQLAlchemy takes longer for that than the database for its answer.
+_SENT: Final = sa.select(submission).where(
+    submission.c.content_sha512 == sa.bindparam("content_sha512"), submission.c.portal == sa.bindparam("portal")
+)
 _OWN: Final = sa.select(submission).where(
     submission.c.message_id == sa.bindparam("message_id"), submission.c.portal == sa.bindparam("portal")
 )

@@ -17,6 +17,9 @@ from producers.outbox import usage
 from producers.outbox.tables import is_behind_refused, is_pending, is_unfinished, submission
 
 _AT: Final = sa.select(submission).where(is_pending, submission.c.seq.in_(sa.bindparam("rows", expanding=True))).order_by(submission.c.seq)
+_of_office: Final = (is_pending, submission.c.office == sa.bindparam("office"))
+_OLDEST: Final = sa.select(sa.func.min(submission.c.accepted_at)).where(*_of_office)
+_BEHIND: Final = sa.select(sa.func.count()).select_from(submission).where(*_of_office, is_behind_refused)
 _NOTE: Final = (
     submission.update()
     .where(submission.c.seq == sa.bindparam("b_seq"))
@@ -63,10 +66,10 @@ class Waiting:
 
 async def waiting(store: Store, office: str) -> Waiting:
     """Since when something of an office is pending, and how much of it waits for an operator. Looks at each row that is pending."""
-    mine = (is_pending, submission.c.office == office)
-    oldest = sa.select(sa.func.min(submission.c.accepted_at)).where(*mine)
-    behind = sa.select(sa.func.count()).select_from(submission).where(*mine, is_behind_refused)
-    return await store.read(lambda connection: Waiting(connection.execute(oldest).scalar_one(), connection.execute(behind).scalar_one()))
+    mine = {"office": office}
+    return await store.read(
+        lambda connection: Waiting(connection.execute(_OLDEST, mine).scalar_one(), connection.execute(_BEHIND, mine).scalar_one())
+    )
 
 
 async def is_after_unfinished(store: Store, one: Pending) -> bool:

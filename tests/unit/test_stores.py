@@ -120,6 +120,20 @@ async def test_a_failing_operation_is_rolled_back_alone(store: Store) -> None:
     assert numbers(store) == [1, 4]
 
 
+async def test_only_a_group_with_a_failure_has_savepoints(store: Store) -> None:
+    """A group in which nobody fails is one transaction and nothing more; with a failure it is undone, and done once more with savepoints."""
+    begun: list[sa.Connection] = []
+    savepoints: list[str] = []
+    sa.event.listen(store._engine, "begin", begun.append)
+    sa.event.listen(store._engine, "savepoint", lambda _, name: savepoints.append(name))
+    assert await write_together(store, *map(add, range(50))) == list(range(50))
+    assert (len(begun), len(savepoints)) == (2, 0)  # the write that held the others, and theirs
+    results = await write_together(store, *map(add, range(50, 60)), add_and_fail(60), *map(add, range(61, 70)))
+    assert [number for number, result in zip(range(50, 70), results, strict=True) if result != number] == [60]
+    assert (len(begun), len(savepoints)) == (2 + 1 + 2, 20)
+    assert numbers(store) == [*range(60), *range(61, 70)]
+
+
 async def test_full_disk_loses_nothing_that_was_promised(tmp_path: Path) -> None:
     """When SQLite runs out of space in the middle of a group, whoever is told "durable" finds its row, and the rest is told otherwise."""
     store = Store(StoreSettings(folder=tmp_path), "full", TABLES)
