@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from consumers.watch.memory import ConsumerMemory
+from consumers.watch.model import Evidence, EvidenceCode, Party
 from consumers.watch.observed import ConsumerSeen, Heard, Kind, Observation, PartitionSeen
 from schemas import topics
 from schemas.catalogue.calendar import open_s
@@ -31,6 +32,8 @@ class Facts:
     seen: ConsumerSeen
     expected: Expected
     before: ConsumerMemory
+    lane: RelayLane | None = None
+    """Of an office: what waits for it in the gateway's outbox, as far as that says."""
 
     @property
     def at(self) -> datetime:
@@ -82,9 +85,9 @@ class Facts:
         times = [one.oldest_at for one in self.waiting_in] + [lane.oldest_accepted_at for lane in self.lanes if lane.waiting]
         return min((at for at in times if at is not None), default=None)
 
-    def open_age_s(self, moment: datetime) -> float:
-        """How many seconds of opening have passed since."""
-        return open_s(self.expected, moment, self.at)
+    def open_age_s(self, moment: datetime | None) -> float:
+        """How many seconds of opening have passed since; 0 where nobody knows since when."""
+        return 0.0 if moment is None else open_s(self.expected, moment, self.at)
 
     def _as_stored(self, one: PartitionSeen) -> PartitionSeen:
         said = [progress.position for heard in self.alive if (progress := heard.heartbeat.partitions.get(one.place))]
@@ -146,6 +149,19 @@ class Facts:
             there = of_office.get(lane.office)
             of_office[lane.office] = lane if there is None or lane.waiting > there.waiting else there
         return tuple(of_office.values())
+
+    # --- what several rules say
+
+    @property
+    def worker(self) -> Party:
+        """Whose process it is that does the work."""
+        if self.seen.kind is Kind.OFFICE:
+            return Party.ADAPTER
+        return Party.GATEWAY if self.seen.kind is Kind.OUTBOX or self.seen.name == topics.GROUP_STATUS else Party.RECORDER
+
+    def waits(self) -> Evidence:
+        """How many wait, and since when."""
+        return Evidence(EvidenceCode.OLDEST, count=self.waiting, at=self.oldest_at)
 
 
 def by_our_clock(heard: Heard, moment: datetime) -> datetime:

@@ -52,6 +52,8 @@ class PartitionMemory:
     """When it was last seen to come on; None where it was not yet."""
     stands_since: datetime | None = None
     """Since when something waits there and nothing of it is finished; None while it comes on."""
+    gone: int = 0
+    """Records that were gone before they were read, where nothing is committed; else the commit says it."""
     went_back: tuple[int, int, datetime] | None = None
     """An unexplained way back: from, to, when. Forgotten when the first place is reached again."""
 
@@ -64,6 +66,8 @@ class GroupChange:
     state: str
     came: int
     went: int
+    planned: bool = False
+    """A process had said that it stops, or came back after it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class ConsumerMemory:
     """Since when it is so."""
     other: Found | None = None
     """What was found in the last cycles and is not shown yet."""
+    other_since: datetime | None = None
     count: int = 0
     """How often in a row."""
     looked_at: datetime | None = None
@@ -102,7 +107,7 @@ class ConsumerMemory:
     members: tuple[str, ...] = ()
     changes: tuple[GroupChange, ...] = ()
     polite: tuple[str, ...] = ()
-    """Instances that have said that they stop: when they come and go, that is no trouble."""
+    """Instances that have said of late that they stop: when they come back, that is no trouble."""
     arrivals: Arrivals = Arrivals()
 
 

@@ -7,6 +7,7 @@ processes and operators say.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -90,6 +91,8 @@ class SubReason(StrEnum):
     """The process says itself why it does not work."""
     WAITING = "waiting"
     """The process works and one record keeps the commit back; it does not say why."""
+    NOT_TAKEN = "not-taken"
+    """Processes are heard, and none of them has that partition."""
     OPEN_TRANSACTION = "open-transaction"
     """A foreign transaction on the topic hides what is behind it."""
     BLIND = "blind"
@@ -110,6 +113,11 @@ class Attention(StrEnum):
     """A person has to act, in working hours."""
     NOW = "now"
     """A person has to act at once, at night too."""
+
+
+def gravest(attentions: Iterable[Attention]) -> Attention:
+    """What asks most."""
+    return max(attentions, key=tuple(Attention).index, default=Attention.NONE)
 
 
 class Party(StrEnum):
@@ -238,3 +246,11 @@ class Judgement:
     lost: int = 0
     usual_gap_s: float | None = None
     """What is usual on this weekday, as learnt; None before enough is known."""
+
+
+def exit_code(judgements: Iterable[Judgement]) -> int:
+    """0 where nobody has to do anything, 1 where somebody has to, 3 where all that is known is well and something is not known."""
+    there = list(judgements)
+    if any(one.attention is not Attention.NONE and one.verdict is not Verdict.UNKNOWN for one in there):
+        return 1
+    return 3 if any(one.verdict is Verdict.UNKNOWN for one in there) else 0
