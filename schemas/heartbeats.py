@@ -63,6 +63,8 @@ class BreakerState(_Part):
     open: bool
     since: AwareDatetime | None = None
     """When it opened."""
+    why: Sentence | None = None
+    """What the back office's failure was."""
 
 
 class Pause(_Part):

@@ -34,7 +34,9 @@ class VitalSigns:
             in_flight=self._engine.core.in_flight,
             oldest_in_flight_since=min((since for _, since in self._oldest.values()), default=None),
             breaker=BreakerState(
-                open=breaker.reason is not None, since=None if breaker.since is None else datetime.fromisoformat(breaker.since)
+                open=breaker.reason is not None,
+                since=None if breaker.since is None else datetime.fromisoformat(breaker.since),
+                why=None if breaker.reason is None else sentence(breaker.reason),
             ),
             brake=None if brake.office is None else sentence(brake.office.reason),
             held=[

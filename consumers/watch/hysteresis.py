@@ -49,8 +49,9 @@ def _needed(found: Found, *, worse: bool) -> int:
 
 def _same_trouble(found: Found, shown: Found) -> bool:
     """Whether it is what it was, only graver or better known: then it is so since it was first so."""
-    known_better = found.verdict in (Verdict.UNKNOWN, Verdict.LOST, Verdict.DOWN)
-    return found.verdict is shown.verdict and (known_better or found.sub_reason is shown.sub_reason)
+    if found.verdict is not shown.verdict or (found.attention is Attention.NONE) != (shown.attention is Attention.NONE):
+        return False
+    return found.sub_reason is shown.sub_reason or found.verdict in (Verdict.UNKNOWN, Verdict.LOST, Verdict.DOWN)
 
 
 def _key(found: Found) -> tuple[object, ...]:

@@ -50,7 +50,9 @@ def _find(facts: Facts, memory: ConsumerMemory) -> Found:
     found = find(facts, memory)
     more = beside(facts, memory, found)
     attention = gravest((found.attention, *(one.attention for one in more)))
-    return replace(found, attention=attention, evidence=(*found.evidence, *more))
+    asks = replace(found, attention=attention, evidence=(*found.evidence, *more))
+    code = gravest_line(asks)
+    return asks if code is None else replace(asks, party=_PARTIES.get(code, facts.worker))
 
 
 def _judgement(facts: Facts, memory: ConsumerMemory, shown: Found) -> Judgement:
@@ -105,6 +107,19 @@ _PLACES: Mapping[EvidenceCode, str] = {
     EvidenceCode.LOSS_NEAR: "lost",
 }
 """Where the runbook speaks of what stands beside a verdict that is well; of all else it does under the verdict."""
+_PARTIES: Mapping[EvidenceCode, Party] = {
+    EvidenceCode.DEAD_LETTERS: Party.OPERATOR,
+    EvidenceCode.NO_COMMIT: Party.OPERATOR,
+    EvidenceCode.PAUSED_BY: Party.OPERATOR,
+    EvidenceCode.SERIES_HELD: Party.PORTAL,
+    EvidenceCode.PARKED: Party.BACK_OFFICE,
+    EvidenceCode.PROBE: Party.BACK_OFFICE,
+    EvidenceCode.LANE: Party.KAFKA,
+    EvidenceCode.LOSS_NEAR: Party.KAFKA,
+    EvidenceCode.TOPIC_FAULT: Party.KAFKA,
+    EvidenceCode.PARTITIONS_UNKNOWN: Party.KAFKA,
+}
+"""Who can mend what stands beside a verdict that is well; of all else whoever runs the process."""
 
 
 def gravest_line(found: Found | Judgement) -> EvidenceCode | None:

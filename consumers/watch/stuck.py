@@ -27,12 +27,12 @@ def stuck(facts: Facts, memory: ConsumerMemory) -> Found | None:
 
 def _back_office_down(facts: Facts) -> Found | None:
     """The breaker is open: that is known at once."""
-    down = [(one, one.heartbeat.breaker.since) for one in facts.alive if one.heartbeat.breaker and one.heartbeat.breaker.open]
+    down = [(one, one.heartbeat.breaker) for one in facts.alive if one.heartbeat.breaker and one.heartbeat.breaker.open]
     if not down:
         return None
-    heard, _ = down[0]
-    since = min((by_our_clock(one, at) for one, at in down if at), default=None)
-    line = Evidence(EvidenceCode.BREAKER_OPEN, at=since, said=heard.heartbeat.findings.get("office", ""))
+    since = min((by_our_clock(one, breaker.since) for one, breaker in down if breaker.since), default=None)
+    why = next((breaker.why for _, breaker in down if breaker.why), "")
+    line = Evidence(EvidenceCode.BREAKER_OPEN, at=since, said=why)
     return _found(SubReason.BACK_OFFICE_DOWN, since, Party.BACK_OFFICE, (line, facts.waits()))
 
 
