@@ -8,6 +8,7 @@ Each imports its parts when it starts, so that no process carries what another o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.addresses import is_loopback
 from schemas import problems, topics
-from schemas.errors import UsageError
+from schemas.errors import CannotTell, UsageError
 from stadtbus.ports import api_port_of, port_of
 from stadtbus.settings import Settings, place
 
@@ -116,14 +117,17 @@ async def run_statistics(settings: Settings, port: int | None) -> None:
 
 
 async def run_watch(settings: Settings, port: int | None) -> None:
-    """Keep what the processes and the operators say."""
+    """Judge how the bus does, and keep what the processes and the operators say. Starts without Kafka too, and says so then."""
     from consumers.watch.app import watch_app
     from infra.kafka.admin import require_topics
     from infra.web.serving import Site, serve
 
-    await require_topics(settings.kafka, topics.of_bus())
+    expected = settings.load_catalogue().expected()
+    with contextlib.suppress(CannotTell):  # it is what this process is there to tell
+        await require_topics(settings.kafka, topics.of_bus())
     at = port or port_of(settings, "watch")
-    await serve(Site(watch_app(settings.kafka, settings.stores, at), settings.http.operator_host, at))
+    app = watch_app(settings.kafka, settings.stores, settings.watch, expected, at)
+    await serve(Site(app, settings.http.operator_host, at))
 
 
 async def run_twins(settings: Settings) -> None:

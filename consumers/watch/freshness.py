@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -68,6 +68,10 @@ class Freshness:
             return "not everything has been read yet"
         behind_s = time.monotonic() - self._last_s
         return None if behind_s <= _PATIENCE_S else f"behind, or without an answer of Kafka, for {behind_s:.0f} s"
+
+    def as_of(self) -> datetime | None:
+        """When everything there was had been read and stored last; None before it was."""
+        return None if self._last_s is None else datetime.now(UTC) - timedelta(seconds=time.monotonic() - self._last_s)
 
     def fact(self) -> str | None:
         """For the health page: since when the watch is up to date; None where it is not."""

@@ -11,8 +11,8 @@ from typing import Final
 
 import sqlalchemy as sa
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
+from consumers.watch import memory as memories
 from consumers.watch import store as tables
 from consumers.watch.memory import ConsumerMemory, Memory
 from consumers.watch.model import Judgement, SubReason, Verdict
@@ -55,7 +55,6 @@ _memory = sa.Table(
 )
 _POINT: Final = ("resolution_s", "slot_s", "consumer", "verdict", "waiting", "oldest_s", "parked", "dead_letters")
 _CHANGE: Final = ("consumer", "changed_ms", "since_ms", "verdict", "sub_reason")
-_ADAPTER: Final = TypeAdapter(ConsumerMemory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +101,11 @@ class History:
         rows = await self._store.read(lambda connection: connection.execute(sa.select(_memory.c.consumer, _memory.c.value)).all())
         known: dict[str, ConsumerMemory] = {}
         for consumer, value in rows:
-            try:
-                known[consumer] = _ADAPTER.validate_json(value)
-            except ValidationError:
+            if (remembered := memories.load(value)) is None:
                 log.warning("watch_memory_unreadable", consumer=consumer)
-        self._shown = {name: (one.verdict, one.sub_reason) for name, one in known.items() if one.verdict is not None}
+            else:
+                known[consumer] = remembered
+        self._shown = {name: (one.shown.verdict, one.shown.sub_reason) for name, one in known.items() if one.shown is not None}
         return Memory(known)
 
     async def keep(self, snapshot: Snapshot, memory: Memory) -> None:
@@ -123,16 +122,16 @@ class History:
         remember = memory.consumers.keys() if all_due else {one.name for one in changed} & memory.consumers.keys()
         points = [(size, slot, *_figures(one, snapshot.at)) for size, slot in due.items() for one in judgements]
         changes = [(one.name, _ms(snapshot.at), _ms(one.since), one.verdict.value, one.sub_reason) for one in changed]
-        memories = [(name, _ADAPTER.dump_json(memory.consumers[name]).decode()) for name in remember]
+        remembered = [(name, memories.dump(memory.consumers[name])) for name in remember]
 
         def operation(connection: sa.Connection) -> None:
             put_rows(connection, _point, _POINT, points, key=3)
             put_rows(connection, _change, _CHANGE, changes, key=2)
-            put_rows(connection, _memory, ("consumer", "value"), memories, key=1, update=["value"])
+            put_rows(connection, _memory, ("consumer", "value"), remembered, key=1, update=["value"])
             if COARSE_S in due:
                 _forget_old(connection, snapshot.at)
 
-        if points or changes or memories:
+        if points or changes or remembered:
             await self._store.write(operation)
         self._last_slot |= due
         self._shown |= {one.name: (one.verdict, one.sub_reason) for one in changed}

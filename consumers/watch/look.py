@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final
@@ -12,12 +12,12 @@ from typing import Final
 from consumers.watch import observe
 from consumers.watch.collector import Collector
 from consumers.watch.hearing import Hearing
+from consumers.watch.judge import judge
 from consumers.watch.memory import Memory
-from consumers.watch.model import Judgement
 from consumers.watch.observed import Observation
 from consumers.watch.snapshot import Effort, Snapshot
 from consumers.watch.watched import all_watched
-from infra.kafka.survey import Survey, surveying
+from infra.kafka.survey import PartitionState, Survey, surveying
 from infra.settings import KafkaSettings
 from schemas.catalogue.expected import Expected
 from schemas.errors import CannotTell
@@ -26,17 +26,12 @@ _CONNECT_LIMIT_S: Final = 5.0
 _LOOK_LIMIT_S: Final = 20.0
 """A broker that is silent costs three seconds, once in a look; longer than this no look takes."""
 
-Judge = Callable[[Observation, Mapping[str, Expected], Memory], tuple[Sequence[Judgement], Memory]]
-
 
 class Looks:
     """Looks at the bus, and what is remembered from one to the next. `close` at the end."""
 
-    def __init__(
-        self, kafka: KafkaSettings, expected: Mapping[str, Expected], hearing: Hearing, judge: Judge, interval_s: float, memory: Memory
-    ) -> None:
+    def __init__(self, kafka: KafkaSettings, expected: Mapping[str, Expected], hearing: Hearing, interval_s: float, memory: Memory) -> None:
         """`expected` has all offices; `interval_s` is the time between two looks."""
-        self._judge = judge
         self._kafka = kafka
         self._expected = expected
         self._hearing = hearing
@@ -56,19 +51,24 @@ class Looks:
         fault = await self._ask_kafka()
         now = datetime.now(UTC)
         seen = observe.observation(self._watched, self._collector, self._hearing, now, self._interval_s, heard_all_at())
-        judgements, self.memory = await asyncio.to_thread(self._judge, seen, self._expected, self.memory)
+        judgements, self.memory = await asyncio.to_thread(judge, seen, self._expected, self.memory)
         survey = self._survey
         snapshot = Snapshot(
             at=now,
             interval_s=self._interval_s,
             effort=Effort(time.monotonic() - began_s, time.process_time() - cpu_s, survey.requests if survey else 0),
-            judgements=tuple(judgements),
+            judgements=judgements,
             brokers=seen.brokers,
             processes=tuple(self._hearing.heard[name] for name in sorted(self._hearing.heard)),
             faults=tuple(sorted(survey.faults)) if survey else (),
             kafka_fault=fault,
         )
         return seen, snapshot
+
+    @property
+    def topics(self) -> Mapping[str, Mapping[int, PartitionState]]:
+        """The topics as they were seen last; none while Kafka cannot be asked."""
+        return self._survey.topics if self._survey else {}
 
     async def close(self) -> None:
         """Disconnect from Kafka."""

@@ -14,10 +14,11 @@ from aiokafka import AIOKafkaConsumer
 from pydantic import ValidationError
 
 from consumers.watch.hearing import Hearing
-from consumers.watch.look import Judge, Looks
+from consumers.watch.look import Looks
 from consumers.watch.memory import Memory
 from consumers.watch.observed import Observation
 from consumers.watch.snapshot import Snapshot
+from consumers.watch.store import written_at
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.reading import looking, read_all
 from infra.settings import KafkaSettings
@@ -33,12 +34,12 @@ _LIMIT_S: Final = 8.0
 _POLL_MS: Final = 300
 
 
-async def look_once(kafka: KafkaSettings, expected: Mapping[str, Expected], judge: Judge) -> tuple[Observation, Snapshot]:
+async def look_once(kafka: KafkaSettings, expected: Mapping[str, Expected]) -> tuple[Observation, Snapshot]:
     """What can be told at this moment, within some seconds; the interval of the snapshot is 0. Raises nothing of Kafka's: the snapshot says why
     it cannot be asked.
     """
     hearing = Hearing(expected)
-    looks = Looks(kafka, expected, hearing, judge, _STALE_S, Memory())
+    looks = Looks(kafka, expected, hearing, _STALE_S, Memory())
     heard_at = await _hear(kafka, hearing)
     try:
         seen, snapshot = await looks.look(lambda: heard_at)
@@ -59,12 +60,12 @@ async def _hear(kafka: KafkaSettings, hearing: Hearing) -> datetime | None:
         return None
     for record in sorted(said, key=lambda record: record.timestamp):
         try:
-            hearing.hear(heartbeats.read(record.value or b""), _time(record))
+            hearing.hear(heartbeats.read(record.value or b""), written_at(record))
         except ValidationError:  # of another version
             continue
     for record in sorted(noted, key=lambda record: (record.timestamp, record.partition, record.offset)):
         try:
-            hearing.note(operations.read(record.value or b""), _time(record))
+            hearing.note(operations.read(record.value or b""), written_at(record))
         except ValidationError:
             continue
     return datetime.now(UTC)

@@ -107,8 +107,13 @@ def _place(record: ConsumerRecord) -> dict[str, Any]:
     return {
         "partition": record.partition,
         "offset": record.offset,
-        "written_at": datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        "written_at": written_at(record),
     }
+
+
+def written_at(record: ConsumerRecord) -> datetime:
+    """When Kafka wrote a record."""
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 def _json(model: Heartbeat | Operation) -> str:

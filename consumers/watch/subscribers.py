@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from consumers.watch import store as tables
 from consumers.watch.freshness import Freshness
+from consumers.watch.hearing import Hearing
+from consumers.watch.store import written_at
 from infra import crashpoints, database, metrics
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.streams import LastingBroker, subscribe
@@ -25,6 +28,7 @@ from infra.settings import KafkaSettings
 from infra.stores import Store
 from schemas import heartbeats, operations, topics
 from schemas.heartbeats import Heartbeat
+from schemas.operations import Operation
 
 log = structlog.get_logger()
 
@@ -39,18 +43,28 @@ class NotOurs(Exception):
     """A record is none that the watch keeps: it is passed over. The text quotes nothing of it."""
 
 
-def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store, freshness: Freshness) -> None:
-    """Have `stadtbus.heartbeats` and `stadtbus.operations` read into the store. Called once, before the broker starts."""
+def add_subscribers(broker: LastingBroker, settings: KafkaSettings, store: Store, freshness: Freshness, hearing: Hearing) -> None:
+    """Have `stadtbus.heartbeats` and `stadtbus.operations` read into the store, and told to whoever judges. Called once, before the broker starts."""
     recorder = _BatchRecorder(store, freshness)
 
     @subscribe(broker, topics.HEARTBEATS, topics.GROUP_WATCH, settings)
     async def heartbeats_of_processes(message: KafkaMessage) -> None:
-        await recorder.take(message, _heartbeat, tables.put_heartbeats, "watch.heard")
+        def hear(_: ConsumerRecord, said: Heartbeat) -> None:
+            hearing.hear(said, datetime.now(UTC))
+
+        await recorder.take(message, _heartbeat, hear, tables.put_heartbeats, "watch.heard")
 
     @subscribe(broker, topics.OPERATIONS, topics.GROUP_WATCH, settings)
     async def operations_of_people(message: KafkaMessage) -> None:
-        for done in await recorder.take(message, lambda record: operations.read(record.value or b""), tables.put_operations, "watch.noted"):
+        def hear(record: ConsumerRecord, done: Operation) -> None:
+            hearing.note(done, written_at(record))
+
+        for done in await recorder.take(message, _operation, hear, tables.put_operations, "watch.noted"):
             note(Kind.OPERATOR_ACTED, done.action.value)
+
+
+def _operation(record: ConsumerRecord) -> Operation:
+    return operations.read(record.value or b"")
 
 
 def _heartbeat(record: ConsumerRecord) -> Heartbeat:
@@ -76,13 +90,18 @@ class _BatchRecorder:
         self,
         message: KafkaMessage,
         read: Callable[[ConsumerRecord], ModelT],
+        hear: Callable[[ConsumerRecord, ModelT], None],
         put: Callable[[sa.Connection, Sequence[tuple[ConsumerRecord, ModelT]]], None],
         stored: str,
     ) -> list[ModelT]:
-        """Store a batch, pass the crash point `stored`, acknowledge it, and return what was in it. It ends in no other way: what is not acknowledged, the next batch would pass."""
+        """Tell a batch to `hear`, store it, pass the crash point `stored`, acknowledge it, and return what was in it. It ends in no other way: what is
+        not acknowledged, the next batch would pass. While the store is away it is known what was said all the same.
+        """
         records: Sequence[ConsumerRecord] = message.raw_message
         with self._freshness.busy():
             models = [(record, model) for record in records if (model := self._read(record, read)) is not None]
+            for record, model in models:
+                hear(record, model)
             await self._store_until_done(lambda connection: put(connection, models))
             crashpoints.reached(stored)
             await self._acknowledge(message)

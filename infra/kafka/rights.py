@@ -76,6 +76,7 @@ def rights(offices: Iterable[str]) -> list[Right]:
         *_reads(AUDIT, recorded, [topics.GROUP_AUDIT]),
         *_reads(STATISTICS, recorded, [topics.GROUP_STATISTICS]),
         *_reads(WATCH, [topics.HEARTBEATS, topics.OPERATIONS], [topics.GROUP_WATCH]),
+        *_of_watch([*recorded, *retries, *dead]),
         *(right for role in ROLES if role != OPERATOR for right in _writes(role, [topics.HEARTBEATS])),
         *_of_operator([*submissions, *retries, *dead], [topic.name for topic in topics.all_topics(names)]),
     ]
@@ -88,6 +89,12 @@ def _writes(role: str, names: Sequence[str]) -> Iterator[Right]:
 def _reads(role: str, names: Sequence[str], groups: Sequence[str]) -> Iterator[Right]:
     yield from (Right(role, Resource.TOPIC, name, Operation.READ) for name in names)
     yield from (Right(role, Resource.GROUP, group, Operation.READ) for group in groups)
+
+
+def _of_watch(names: Sequence[str]) -> Iterator[Right]:
+    """Sees how far groups are and where topics end, never what stands in them."""
+    yield from (Right(WATCH, Resource.TOPIC, name, Operation.DESCRIBE) for name in names)
+    yield Right(WATCH, Resource.GROUP, _ALL, Operation.DESCRIBE)
 
 
 def _of_operator(copied: Sequence[str], every: Sequence[str]) -> Iterator[Right]:

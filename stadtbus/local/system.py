@@ -43,6 +43,8 @@ Logins = Callable[[str], KafkaSettings]
 KAFKA_PORT: Final = 9092
 _TWINS: Final = TwinsSettings()
 _BROKER_LOOK_S: Final = 1.0
+_WATCH_INTERVAL_S: Final = 3
+"""Who watches the demo sees within seconds what is wrong."""
 _SESSION_TIMEOUT_S: Final = 6
 """Short, so that a killed process is missed soon; production keeps the default."""
 
@@ -160,6 +162,7 @@ class LocalSystem:
             "http": {"port_offset": self._offset, "ports": self._ports()},
             "schemas": {"folder": str(self._schemas)},
             "gateway": {"portals": str(self._portals_folder)},
+            "watch": {"interval_s": _WATCH_INTERVAL_S},
             "twins": with_secrets(self._twins),
         }
 

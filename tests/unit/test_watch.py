@@ -20,6 +20,7 @@ from faststream.kafka.message import FakeConsumer
 from structlog.testing import capture_logs
 
 from consumers.watch.freshness import Freshness
+from consumers.watch.hearing import Hearing
 from consumers.watch.store import all_operations, last_heartbeats, open_store, put_heartbeats, put_operations
 from consumers.watch.subscribers import add_subscribers
 from infra import metrics, security_events
@@ -121,7 +122,7 @@ class Bus:
 async def bus(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bus]:
     """The handlers, with a store of their own."""
     made = Bus(store)
-    add_subscribers(made.broker, KafkaSettings(), store, made.freshness)
+    add_subscribers(made.broker, KafkaSettings(), store, made.freshness, Hearing({}))
     monkeypatch.setattr(FakeConsumer, "commit", lambda _: made.commit())
     async with TestKafkaBroker(made.broker):
         yield made
