@@ -20,6 +20,7 @@ from stadtbus.commands.catalogue import catalogue_app
 from stadtbus.commands.config import config_app
 from stadtbus.commands.deadletters import deadletters_app
 from stadtbus.commands.demo import demo
+from stadtbus.commands.find import find
 from stadtbus.commands.kafka import kafka_app
 from stadtbus.commands.lag import lag
 from stadtbus.commands.office import office_app
@@ -50,6 +51,7 @@ app.command(rich_help_panel=PORTAL_TEAMS)(validate)
 app.command(rich_help_panel=TRY_IT)(demo)
 app.command("token", hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(refuse_token)
 app.command(rich_help_panel=OPERATORS)(lag)
+app.command(rich_help_panel=OPERATORS)(find)
 app.command(rich_help_panel=OPERATORS)(trace)
 app.command(rich_help_panel=OPERATORS)(processes)
 app.add_typer(run_app, name="run", rich_help_panel=CITY_IT)

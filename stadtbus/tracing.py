@@ -17,10 +17,10 @@ from consumers.audit.queries import TraceStep
 from producers.feedback import history
 from producers.feedback.history import SubmissionHistory
 from producers.outbox import tables as outbox_tables
-from schemas import problems, topics
-from schemas.errors import CannotTell, UsageError
+from schemas import problems, search, topics
+from schemas.errors import CannotTell
 from schemas.events import State
-from schemas.hotline import parse_hotline_code
+from schemas.search import Named, Search
 from stadtbus import readiness
 from stadtbus.readiness import GATEWAY
 
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 WAITS: Final = "waits"
 _WAITING: Final = {State.SUBMITTED, State.PARKED, State.RETRY_WAIT}
-_PUBLISHED: Final = "published"
-_NOT_YET: Final = "not yet on Kafka"
+PUBLISHED: Final = "published"
+NOT_YET: Final = "not yet on Kafka"
+_MOST: Final = 10_000
+"""So many are looked at; whoever looks for more narrows it down."""
+_ALL: Final = Search()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +43,25 @@ class Trace:
 
     submission: UUID
     hotline_code: str
+    portal: str
     steps: Sequence[TraceStep]
     next_try_at: datetime | None = None
     """Where it is parked and the gateway knows until when."""
 
+    @property
+    def last(self) -> TraceStep:
+        """Where it is."""
+        return next(step for step in reversed(self.steps) if step.what != WAITS)
 
-def parse_wanted(wanted: str) -> UUID | str:
-    """An id, or a hotline code in its one form.
+    @property
+    def reference(self) -> str | None:
+        """The office's own number for it, as it was told last."""
+        return next((step.reference for step in reversed(self.steps) if step.reference), None)
 
-    Raises:
-        UsageError: wanted-unclear.
-    """
-    try:
-        return UUID(wanted.strip())
-    except ValueError:
-        code = parse_hotline_code(wanted)
-    if code is None:
-        raise UsageError(
-            problems.WANTED_UNCLEAR, "an id is a UUID, for example 3f2b6c1e-9d0a-4c55-8b1e-0f7a5d2c9e11; a hotline code is like GTJ2-EXBT"
-        )
-    return code
+    @property
+    def state(self) -> State:
+        """Its state, as portals are told."""
+        return State(self.last.what) if self.last.what in set(State) else State.SUBMITTED
 
 
 class Tracer:
@@ -94,26 +96,31 @@ class Tracer:
         missing = [f"no {name} here" for name, store in (("audit", self._audit), ("outbox", self._outbox)) if store is None]
         return ", ".join([*here, *missing])
 
-    def find(self, wanted: UUID | str) -> list[Trace]:
-        """The submissions with this id or hotline code, or all of the case with this id; empty where nobody knows any."""
-        if isinstance(wanted, str):
-            return self._all(self._by_code(wanted))
-        return self._all(self._by_id(wanted)) or self._all(self._by_case(wanted))
+    def find(self, wanted: Search, limit: int) -> tuple[list[Trace], bool]:
+        """So many of the submissions that are looked for, the one accepted last first, and whether there are more."""
+        found: list[Trace] = []
+        for submission in self._candidates(wanted):
+            if (trace := self._one(submission)) is not None and wanted.state in (None, trace.state):
+                found.append(trace)
+            if len(found) > limit:
+                break
+        return found[:limit], len(found) > limit
 
-    def _by_id(self, wanted: UUID) -> list[UUID]:
-        """By the id of the bus, or by the one of a portal."""
-        return [wanted, *(found.accepted.id for found in history.find_by_message(self._outbox, wanted))] if self._outbox else [wanted]
+    def find_named(self, text: str, named: Named | None, limit: int, narrowed: Search = _ALL) -> tuple[list[Trace], bool, bool]:
+        """What `find` finds of what a text names, which was parsed before; where it names nothing, what it names with one mistake in a
+        hotline code. The last value says that it is so: nobody can tell then that it is meant.
+        """
+        found, more = self.find(replace(narrowed, named=named), limit)
+        if found or named is None or (near := search.misheard(text)) is None:
+            return found, more, False
+        found, more = self.find(replace(narrowed, named=near), limit)
+        return found, more, bool(found)
 
-    def _by_code(self, code: str) -> list[UUID]:
-        accepted = [found.accepted.id for found in history.find_by_code(self._outbox, code)] if self._outbox else []
-        return accepted + (queries.submissions_of(self._audit, code=code) if self._audit else [])
-
-    def _by_case(self, case: UUID) -> list[UUID]:
-        accepted = [found.accepted.id for found in history.find_by_case(self._outbox, case)] if self._outbox else []
-        return accepted + (queries.submissions_of(self._audit, case=str(case)) if self._audit else [])
-
-    def _all(self, submissions: Sequence[UUID]) -> list[Trace]:
-        return [trace for submission in dict.fromkeys(submissions) if (trace := self._one(submission))]
+    def _candidates(self, wanted: Search) -> list[UUID]:
+        """Those that may be meant, the last first, each once."""
+        found = queries.search(self._audit, wanted, _MOST) if self._audit else []
+        found += history.search(self._outbox, wanted, _MOST) if self._outbox else []
+        return list(dict.fromkeys(submission for _, submission in sorted(found, key=lambda one: one[0], reverse=True)))
 
     def _one(self, submission: UUID) -> Trace | None:
         recorded = queries.trace(self._audit, submission) if self._audit else []
@@ -123,8 +130,10 @@ class Tracer:
             return None
         last = found.steps[-1] if found else None
         next_try_at = last.next_try_at if last and last.state == steps[-1].what else None
-        code = found.accepted.hotline_code if found else queries.hotline_code_of(self._audit, submission) if self._audit else ""
-        return Trace(submission, code, steps, next_try_at)
+        if found is not None:
+            return Trace(submission, found.accepted.hotline_code, found.portal, steps, next_try_at)
+        known = queries.recorded(self._audit, submission) if self._audit else None
+        return Trace(submission, known.hotline_code if known else "", known.portal if known else "", steps, next_try_at)
 
     async def with_reasons(self, traces: Sequence[Trace]) -> list[Trace]:
         """The same; those that wait say since when and, as far as the process that has them tells, why."""
@@ -136,9 +145,9 @@ class Tracer:
         last = trace.steps[-1]
         if last.what == State.DEAD_LETTER:
             return [TraceStep(WAITS, last.at, f"for an operator: `stadtbus deadletters show {trace.submission}`", last.office)]
-        if last.what not in (*_WAITING, _PUBLISHED, _NOT_YET):
+        if last.what not in (*_WAITING, PUBLISHED, NOT_YET):
             return []
-        process = GATEWAY if last.what == _NOT_YET else last.office
+        process = GATEWAY if last.what == NOT_YET else last.office
         answer = await readiness.ask(http, readiness.address_of(self._settings, process))
         told = "; ".join(answer.text.splitlines()) if answer.status is not None else f"no process answers at {answer.address}"
         why = "its turn has not come" if told == "ok" else told
@@ -154,14 +163,15 @@ def _unrecorded(found: SubmissionHistory, recorded: Sequence[TraceStep]) -> list
     if not recorded:
         steps = [_step(found, State.SUBMITTED, accepted.accepted_at, f"by {found.portal}")]
         if found.published_at is None:
-            return [*steps, _step(found, _NOT_YET, accepted.accepted_at, "in the outbox of the gateway")]
+            return [*steps, _step(found, NOT_YET, accepted.accepted_at, "in the outbox of the gateway")]
         if found.written is not None:
             place = f"{topics.submissions(accepted.office)}, partition {found.written.partition}, offset {found.written.offset}"
-            steps.append(_step(found, _PUBLISHED, found.published_at, place))
+            steps.append(_step(found, PUBLISHED, found.published_at, place))
     for step in found.steps[1:]:
         if (step.state, step.at) not in known:
             said = (accepted.office, step.reference and f"reference {step.reference}", step.reason)
-            steps.append(_step(found, step.state, step.at, ", ".join(part for part in said if part)))
+            where = ", ".join(part for part in said if part)
+            steps.append(TraceStep(step.state, step.at, where, accepted.office, step.reference, step.reason))
     return steps
 
 

@@ -51,6 +51,8 @@ events = sa.Table(
     sa.Column("reason", sa.Text),
     *order.columns(),
 )
+_by_time = sa.Index("audit_submission_accepted_at", submissions.c.accepted_at)
+_by_number = sa.Index("audit_event_reference", events.c.reference)
 
 
 def open_store(settings: StoreSettings) -> Store:
@@ -59,7 +61,7 @@ def open_store(settings: StoreSettings) -> Store:
     Raises:
         CannotTell: store-unreachable.
     """
-    return Store(settings, _NAME, metadata, migrations=(_add_columns, _add_columns, reader_tables.migrate, _add_codes))
+    return Store(settings, _NAME, metadata, migrations=(_add_columns, _add_columns, reader_tables.migrate, _add_codes, _add_ways_to_find))
 
 
 def _add_columns(connection: sa.Connection) -> None:
@@ -76,6 +78,12 @@ def _add_codes(connection: sa.Connection) -> None:
     without = sa.select(submissions.c.submission).where(submissions.c.hotline_code.is_(None)).limit(_BATCH)
     while found := connection.execute(without).scalars().all():
         connection.execute(set_code, [{"id": one, "code": earlier_code(one)} for one in found])
+
+
+def _add_ways_to_find(connection: sa.Connection) -> None:
+    """Submissions can be listed by time, and found by the office's number."""
+    for index in (_by_time, _by_number):
+        index.create(connection, checkfirst=True)
 
 
 def is_here(settings: StoreSettings) -> bool:

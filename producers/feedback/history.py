@@ -15,7 +15,7 @@ from infra.stores import Store
 from producers.outbox.outbox import AcceptedSubmission, accepted_of
 from producers.outbox.tables import NOT_THERE, is_of_submission, status, submission
 from schemas.events import State
-from schemas.hotline import parse_hotline_code
+from schemas.search import RULED_OUT, Named, Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,39 @@ def find(store: Store, submission_id: UUID) -> SubmissionHistory | None:
     return found[0] if found else None
 
 
-def find_by_code(store: Store, code: str) -> list[SubmissionHistory]:
-    """The submissions with this hotline code, as somebody says or writes it: nearly always one. Blocks."""
-    known = parse_hotline_code(code)
-    return store.read_now(lambda connection: _find(connection, submission.c.hotline_code == known)) if known else []
+def search(store: Store, wanted: Search, limit: int) -> list[tuple[datetime, UUID]]:
+    """When so many of the submissions that are looked for were accepted, and their ids, the last first. Ids and cases are those of the bus as
+    well as those that portals gave. Blocks.
+    """
+    columns = submission.c
+    narrowed = [
+        *([columns.office == wanted.office] if wanted.office is not None else []),
+        *([columns.portal == wanted.portal] if wanted.portal is not None else []),
+        *([columns.accepted_at >= wanted.since] if wanted.since is not None else []),
+        *([columns.accepted_at < wanted.until] if wanted.until is not None else []),
+        *([_may_be_in(wanted.state)] if wanted.state is not None else []),
+        *([_is_named(wanted.named)] if wanted.named is not None else []),
+    ]
+    query = sa.select(columns.accepted_at, columns.id).where(*narrowed).order_by(columns.seq.desc()).limit(limit)
+    return [(at, id_) for at, id_ in store.read_now(lambda connection: connection.execute(query).all())]
 
 
-def find_by_message(store: Store, message_id: UUID) -> list[SubmissionHistory]:
-    """The submissions that portals call by this id: nearly always one. Blocks."""
-    return store.read_now(lambda connection: _find(connection, submission.c.message_id == message_id))
+def _is_named(named: Named) -> sa.ColumnElement[bool]:
+    columns = submission.c
+    ids = [one.between(named.first, named.last) for one in (columns.id, columns.message_id)] if named.first is not None else []
+    cases = [one == named.case for one in (columns.case_id, columns.case_key)] if named.case is not None else []
+    codes = [columns.hotline_code.in_(named.codes)] if named.codes else []
+    of_number = sa.select(status.c.submission_id, status.c.office).where(status.c.reference.in_(named.numbers))
+    numbers = [sa.tuple_(columns.id, columns.office).in_(of_number)] if named.numbers else []
+    return sa.or_(*ids, *cases, *codes, *numbers)
 
 
-def find_by_case(store: Store, case_id: UUID) -> list[SubmissionHistory]:
-    """The submissions of a case, as a portal names it or by its key, in the order of acceptance. Blocks."""
-    of_it = sa.or_(submission.c.case_id == case_id, submission.c.case_key == case_id)
-    return store.read_now(lambda connection: _find(connection, of_it))
+def _may_be_in(state: State) -> sa.ColumnElement[bool]:
+    """Its events told this state, and none of those behind which it cannot come again; for the first one, there are no events yet."""
+    told = sa.exists().where(is_of_submission)
+    if state is State.SUBMITTED:
+        return ~told
+    return sa.and_(told.where(status.c.state == state), ~told.where(status.c.state.in_(RULED_OUT.get(state, ()))))
 
 
 def _find(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[SubmissionHistory]:

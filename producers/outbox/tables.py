@@ -139,6 +139,7 @@ _by_refusal = sa.Index(
     sqlite_where=is_refused,
     postgresql_where=is_refused,
 )
+_by_number = sa.Index("status_reference", status.c.reference)
 _by_message = sa.Index("submission_message", submission.c.message_id, submission.c.portal, unique=True)
 
 
@@ -199,6 +200,7 @@ _MIGRATIONS: Final = (
     _own_ids,
     _make_turns,
     lambda connection: _by_refusal.create(connection, checkfirst=True),
+    lambda connection: _by_number.create(connection, checkfirst=True),
 )
 
 

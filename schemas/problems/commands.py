@@ -23,13 +23,14 @@ COMMAND_BROKEN = Problem(
 # --- where a submission is
 WANTED_UNCLEAR = Problem(
     "wanted-unclear",
-    "This is neither an id nor a hotline code",
-    "Give the id of a submission or of a case, or the hotline code of its receipt.",
+    "This names no submission and no case",
+    "Give the id of a submission or of a case (of a submission the first four digits or more are enough), the hotline code of the receipt, such as GTJ2-EXBT, "
+    "or the number that the back office gave it.",
 )
 NOBODY_KNOWS = Problem(
     "nobody-knows-it",
-    "No submission is known by this id or hotline code, and no case",
-    "Check it letter by letter. What was accepted elsewhere is known where that gateway and the audit run.",
+    "No such submission is known",
+    "Check what was given letter by letter; `stadtbus find --office OFFICE --since 2d` lists what came in. What was accepted elsewhere is known where that gateway and the audit run.",
     404,
     exit_code=1,
 )

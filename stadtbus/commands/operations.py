@@ -56,7 +56,7 @@ def operations_list(
 
 
 def _view(last: Sequence[tuple[datetime, Operation]], *, left: int, unread: int) -> RenderableType:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, padding=0)
     for name in ("when", "who", "what", "where"):
         table.add_column(name, no_wrap=name in ("when", "what"), overflow="fold")
     table.add_column("about, and why", ratio=1, overflow="fold")

@@ -22,6 +22,11 @@ Since = Annotated[
     str | None,
     typer.Option(help="From then on: a day or time such as 2026-11-28 or 2026-11-28T14:30, or 90min, 6h, 3d ago.", show_default=False),
 ]
+Until = Annotated[str | None, typer.Option(help="Before then, written likewise.", show_default=False)]
+WANTED_HELP: Final = (
+    "Id of a submission or the first digits of it, hotline code (hyphen and case do not matter, one mistake is forgiven), id of a case, or the "
+    "number that the back office gave."
+)
 Go = Annotated[bool, typer.Option("--go", help="Do it; without it the command only says what it would do.")]
 
 
@@ -88,3 +93,15 @@ def instant_of(text: str | None, where: str) -> datetime | None:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(problems.TIME_UNCLEAR, where=where) from None
+
+
+def say_misheard(wanted: str, count: int) -> None:
+    """Tell that what was found is not what was given."""
+    from stadtbus.commands.terminal import to_people
+
+    meant = "the one above is" if count == 1 else f"the {count} above are"
+    to_people.print(
+        f"Nobody knows {wanted.strip()}; {meant} one letter away. Ask for office and day before you tell anything.",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -105,7 +105,7 @@ def _name(said: Heartbeat) -> str:
 
 def _view(by_name: Sequence[Process], now: datetime) -> RenderableType:
     """A line per process, one more for each other instance; below, what those say of themselves that have something to say."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, padding=0)
     for name in ("process", "port", "state", "runs for", "version", "where"):
         table.add_column(name, justify="right" if name == "port" else "left", no_wrap=name != "where", overflow="fold")
     notes: list[RenderableType] = []

@@ -1,4 +1,4 @@
-"""The command `trace`, and its table."""
+"""The command `trace`: what a caller is told of a submission, and its way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,48 +15,84 @@ from rich.text import Text
 
 from schemas import problems
 from schemas.errors import Rejected
+from stadtbus.caller import Language
+from stadtbus.commands.operators import WANTED_HELP, say_misheard
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
-from stadtbus.display import ago, printable
+from stadtbus.display import ago, facts_view, printable
 
 if TYPE_CHECKING:
+    from schemas.catalogue import Catalogue
+    from stadtbus.caller import OfficeShown
     from stadtbus.tracing import Trace
+
+_MOST: Final = 20
 
 
 def trace(
-    wanted: Annotated[str, typer.Argument(metavar="ID|CODE|CASE", help="Id or hotline code of the submission, or id of a case.")],
+    wanted: Annotated[str, typer.Argument(metavar="ID|CODE|CASE|NUMBER", help=WANTED_HELP)],
     *,
+    lang: Annotated[Language, typer.Option(help="In which the answer for the caller is.")] = Language.EN,
     as_json: AsJson = False,
 ) -> None:
-    """The way of a submission with times, or of all of a case, from audit and outbox; where it waits, since when and why.
+    """Where a submission is, or each of a case: since when, who has it, what happens next, to be told to a caller; and its way with times.
 
-    Exit code 1 when nobody knows it, 3 when neither audit nor outbox is here.
+    Takes what `find` takes, asks audit and outbox, and shows nothing personal. Exit code 1 when nobody knows it, 3 when neither is here.
     """
-    from stadtbus.tracing import Tracer, parse_wanted
+    from schemas import search
+    from stadtbus.tracing import Tracer
 
-    parsed = parse_wanted(wanted)
-    with closing(Tracer(load_quietly())) as tracer:
-        traces = asyncio.run(tracer.with_reasons(tracer.find(parsed)))
+    named, loaded = search.parse(wanted), load_quietly()
+    with closing(Tracer(loaded)) as tracer:
+        found, more, misheard = tracer.find_named(wanted, named, _MOST)
+        traces = asyncio.run(tracer.with_reasons(found[::-1]))
         places = tracer.places()
     if as_json:
-        print_json([step for one in traces for step in _steps_as_dicts(one)])
+        print_json([step for one in traces for step in _steps_as_dicts(one, exact=not misheard)])
     else:
+        known = loaded.load_catalogue()
         for one in traces:
-            console.print(_trace_table(one, datetime.now(UTC)))
+            _show(one, _shown_office(known, one.last.office), lang)
+    if misheard:
+        say_misheard(wanted, len(traces))
+    if more:
+        to_people.print(f"the last {_MOST}; there are more: give more of the id, or `stadtbus find`")
     if not traces:
         to_people.print(Rejected(problems.NOBODY_KNOWS, where=places).diagnostics(), markup=False, soft_wrap=True)
         raise typer.Exit(FINDINGS)
 
 
-def _steps_as_dicts(trace: Trace) -> list[dict[str, Any]]:
+def _show(trace: Trace, office: OfficeShown, lang: Language) -> None:
+    from stadtbus.caller import answer
+
+    now = datetime.now(UTC)
+    told = answer(trace, office, lang, now)
+    console.print(facts_view(told.title, told.lines))
+    console.print(_trace_table(trace, now))
+
+
+def _shown_office(known: Catalogue, office: str) -> OfficeShown:
+    """By the name that its city's page gives it; one that has left the catalogue by its own."""
+    from adapters import registry
+    from stadtbus.caller import OfficeShown
+
+    city, _, id_ = office.partition(".")
+    names = (
+        [f"{one.name} ({known.cities[city].name})" for one in known.cities[city].offices if one.id == id_] if city in known.cities else []
+    )
+    return OfficeShown(names[0], registry.answers_later(office)) if names else OfficeShown(office, decides_later=False)
+
+
+def _steps_as_dicts(trace: Trace, *, exact: bool) -> list[dict[str, Any]]:
     """The steps of one submission for programs; each names the submission, because a case has several."""
-    return [asdict(step) | {"submission": trace.submission, "hotline_code": trace.hotline_code} for step in trace.steps]
+    one = {"submission": trace.submission, "hotline_code": trace.hotline_code, "exact": exact}
+    return [asdict(step) | one for step in trace.steps]
 
 
 def _trace_table(trace: Trace, now: datetime) -> Table:
     """The way of one submission, with the time since the step before; of one that waits, how long it has waited."""
     from stadtbus.tracing import WAITS
 
-    table = Table(title=f"Submission {trace.submission}, hotline code {trace.hotline_code}", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=f"Its way: {trace.submission}", title_justify="left", box=SIMPLE_HEAD)
     for name in ("step", "at", "after", "where"):
         table.add_column(name, justify="right" if name == "after" else "left", no_wrap=name != "where", overflow="fold")
     before = None

@@ -15,6 +15,7 @@ from producers.feedback import history, status_feed
 from producers.feedback.history import Step
 from producers.outbox.outbox import Outbox
 from schemas.events import State
+from schemas.search import Search, parse
 from tests import builders, outboxes
 from tests.outboxes import Open
 
@@ -112,6 +113,7 @@ async def test_operators_find_a_submission(box: Outbox) -> None:
     found = history.find(box.store, sent.message_id)
     assert found is not None
     assert (found.written, found.steps[-1].state) == (Written(0, 1), State.DELIVERED)
-    spoken = accepted.hotline_code.lower().replace("-", " ")
-    assert history.find_by_code(box.store, spoken) == history.find_by_code(box.store, accepted.hotline_code) == [found]
-    assert (history.find(box.store, uuid4()), history.find_by_code(box.store, "0")) == (None, [])
+    names = [accepted.hotline_code.lower().replace("-", " "), str(sent.message_id)[:12], str(sent.case_id), found.steps[-1].reference or ""]
+    for named in names:
+        assert [id_ for _, id_ in history.search(box.store, Search(named=parse(named)), 9)] == [accepted.id]
+    assert (history.find(box.store, uuid4()), history.search(box.store, Search(named=parse(str(uuid4()))), 9)) == (None, [])

@@ -23,7 +23,7 @@ from producers.feedback import status_feed
 from producers.outbox import pending
 from producers.outbox import tables as tables_of_outbox
 from producers.outbox.outbox import Candidate, Outbox
-from schemas import problems
+from schemas import problems, search
 from schemas.errors import StadtbusError
 from schemas.events import State
 from schemas.headers import Header
@@ -31,7 +31,7 @@ from schemas.hotline import earlier_code, parse_hotline_code
 from stadtbus import readiness, tracing
 from stadtbus.readiness import Readiness
 from stadtbus.settings import Settings
-from stadtbus.tracing import Trace, Tracer, parse_wanted
+from stadtbus.tracing import Trace, Tracer
 from tests import builders
 
 OFFICE = "muenchen.meldewesen"
@@ -65,27 +65,29 @@ def opened(store: Store) -> Iterator[Store]:
         store.close()
 
 
-def accept(settings: Settings, *states: State, submission: UUID = ID, published: bool = True) -> None:
+def accept(
+    settings: Settings, *states: State, submission: UUID = ID, published: bool = True, reference: str | None = None, portal: str = "portal"
+) -> None:
     """The gateway has accepted it, and has heard so much of it."""
     box = Outbox(settings.stores, limit=9)
     digest = hashlib.sha512(b"x").hexdigest()
 
     async def work() -> None:
-        await box.accept(Candidate(submission, "portal", digest, OFFICE, CASE, AT, {Header.SUBMISSION: str(submission)}, b"x"))
+        await box.accept(Candidate(submission, portal, digest, OFFICE, CASE, AT, {Header.SUBMISSION: str(submission)}, b"x"))
         code = tables_of_outbox.submission.update().values(hotline_code=earlier_code(submission))  # as the record without a header says it
         await box.store.write(lambda connection: connection.execute(code.where(tables_of_outbox.submission.c.id == submission)))
         if published:
             await pending.note_published(box.store, [(one, Written(0, 7)) for one in await builders.waiting(box)])
-        events = builders.records(*(builders.event(submission, state, office=OFFICE) for state in states))
+        events = builders.records(*(builders.event(submission, state, office=OFFICE, reference=reference) for state in states))
         await box.store.write(partial(status_feed.store_events, records=events))
 
     with opened(box.store):
         asyncio.run(work())
 
 
-def record(settings: Settings, *states: State) -> None:
+def record(settings: Settings, *states: State, reference: str | None = None) -> None:
     """The audit has recorded it, and so many events."""
-    events = builders.records(*(builders.event(ID, state, office=OFFICE) for state in states))
+    events = builders.records(*(builders.event(ID, state, office=OFFICE, reference=reference) for state in states))
     with opened(tables.open_store(settings.stores)) as store:
         asyncio.run(store.write(partial(recorder.store_rows, rows=[RECORD, *events])))
 
@@ -94,7 +96,8 @@ def found(settings: Settings, wanted: str) -> list[Trace]:
     """What `trace` finds."""
     records = Tracer(settings)
     try:
-        return asyncio.run(records.with_reasons(records.find(parse_wanted(wanted))))
+        named, _, _ = records.find_named(wanted, search.parse(wanted), 20)
+        return asyncio.run(records.with_reasons(named))
     finally:
         records.close()
 
@@ -126,13 +129,31 @@ def test_letters_that_look_like_digits(said: str) -> None:
     assert parse_hotline_code(said) == "1001-10AB"
 
 
-@pytest.mark.parametrize("said", ["", "Maier", "GTJ2-EXB", "GTJ2-EXBTT", "GTJ2-EXBU", "../../x", "3f2b6c1e-9d0a-4c55-8b1e"])
+@pytest.mark.parametrize("said", ["", "Maier", "Ä1", "../../x", "Haus 7\u00e4", "a" * 90 + "1"])
 def test_what_is_neither_id_nor_code(settings: Settings, said: str) -> None:
     """Anything else is a wrong call, which is told without quoting it."""
     record(settings)
     with pytest.raises(StadtbusError) as error:
         found(settings, said)
     assert (error.value.problem, error.value.problem.exit_code) == (problems.WANTED_UNCLEAR, 2)
+
+
+@pytest.mark.parametrize("known_by", ["audit", "outbox"])
+@pytest.mark.parametrize(
+    "wanted",
+    ["0000", "00000000-0000", "00000000-0000-4000-8000-00000000000", "M-000017", " m-000017 ", "GTJ2-EXB7", "GTJ-2EXBT7", "TGJ2-EXBT", "GJ2EXBT", "GTJ2-EXBU"],
+)  # fmt: skip
+def test_what_is_nearly_known(settings: Settings, known_by: str, wanted: str) -> None:
+    """The beginning of an id, the office's number in any case, and a code with one mistake find it, in the audit as in the outbox."""
+    (record if known_by == "audit" else accept)(settings, State.DELIVERED, reference="M-000017")
+    (one,) = found(settings, wanted)
+    assert (one.submission, one.reference) == (ID, "M-000017")
+
+
+def test_two_mistakes_are_none(settings: Settings) -> None:
+    """Who is two letters away is not told somebody else's."""
+    record(settings)
+    assert found(settings, "GTJ2-EX77") == []
 
 
 def test_not_yet_on_kafka(settings: Settings) -> None:
@@ -171,7 +192,7 @@ def test_all_of_a_case(settings: Settings) -> None:
     """The id of a case shows each of its submissions."""
     accept(settings, State.DELIVERED)
     accept(settings, State.PARKED, submission=uuid4())
-    assert [one.steps[-1].what for one in found(settings, str(CASE))] == ["delivered", "waits"]
+    assert sorted(one.steps[-1].what for one in found(settings, str(CASE))) == ["delivered", "waits"]
 
 
 def test_nothing_is_denied_where_nothing_is_recorded(settings: Settings) -> None:
@@ -189,8 +210,10 @@ def test_an_audit_of_an_earlier_version_knows_codes(settings: Settings) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP INDEX audit_submission_hotline_code")
         connection.exec_driver_sql("DROP INDEX audit_submission_case")
+        connection.exec_driver_sql("DROP INDEX audit_submission_accepted_at")
+        connection.exec_driver_sql("DROP INDEX audit_event_reference")
         connection.exec_driver_sql("ALTER TABLE audit_submission DROP COLUMN hotline_code")
-        connection.exec_driver_sql("UPDATE store_version SET version = version - 1")
+        connection.exec_driver_sql("UPDATE store_version SET version = version - 2")
     assert steps(settings, CODE) == ["submitted", "published", "waits"]
 
 
