@@ -74,7 +74,9 @@ def fit(text: str, charset: str, rule: Literal["refuse", "transliterate", "repla
 
 
 def has(text: str, charset: str) -> bool:
-    """Whether the character set has every character of the text."""
+    """Whether the character set, one of the `known`, has every character of the text."""
+    if text.isascii() and text.isprintable():  # most are
+        return True
     try:
         text.encode(charset)
     except UnicodeEncodeError:

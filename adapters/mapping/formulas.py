@@ -19,14 +19,16 @@ _FORMULA: Final = re.compile(rf"\A(?=[\t\r\n])|(?:\A(?!{_NUMBER})|(?<=[{_CUT}]))
 """The place before each of them: at the start of the text, and where another separator would begin a cell. Wide signs count as the plain ones,
 which some programs make of them. A text that is a number with its sign is none.
 """
+_PERHAPS: Final = re.compile(rf"\A[\t\r\n]|{_SIGN}")
+"""What every text with a formula has; nearly all texts have it not, and are told at once."""
 _APOSTROPHE: Final = "'"
 
 
 def has(text: str) -> bool:
     """Whether a spreadsheet could take the text, or a part of it, for a formula."""
-    return _FORMULA.search(text) is not None
+    return _PERHAPS.search(text) is not None and _FORMULA.search(text) is not None
 
 
 def prefixed(text: str) -> str:
     """The text with an apostrophe before each formula, which makes a text of it; any other text as it is."""
-    return _FORMULA.sub(_APOSTROPHE, text)
+    return _FORMULA.sub(_APOSTROPHE, text) if _PERHAPS.search(text) else text

@@ -12,6 +12,7 @@ partition does wrong holds up no other.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple
 
@@ -43,6 +44,8 @@ _BATCH: Final = 500
 _POLL_MS: Final = 500
 _COMMIT_TIMEOUT_S: Final = 10
 _STALL_LIMIT_S: Final = 60
+_FOLLOW_S: Final = 0.5
+"""So often partitions without records are looked at: there are many, and what moves in them is only seen as lag."""
 
 
 class TakeEnded(Exception):
@@ -78,6 +81,8 @@ class StoredReader(Generic[RowT]):
         """What went wrong while partitions were assigned: the client swallows what its listener raises."""
         self._standing: str | None = None
         """Why the last run ended, until one has partitions again."""
+        self._followed_s = 0.0
+        """When that was, on the monotonic clock."""
         self._committed: dict[TopicPartition, int] = {}
         """What Kafka has taken since the partitions were assigned."""
         self.progress = Progress(_STALL_LIMIT_S)
@@ -179,7 +184,9 @@ class StoredReader(Generic[RowT]):
     ) -> dict[TopicPartition, int]:
         """Store the batches of all partitions, and how far the others have come. The new offsets of those for which that succeeded."""
         good = [(partition, starts[partition], batches[partition]) for partition in batches.keys() - went_back]
-        idle = [(partition, start, ()) for partition, start in starts.items() if partition not in batches]
+        idle = (
+            [(partition, start, ()) for partition, start in starts.items() if partition not in batches] if self._is_time_to_follow() else []
+        )
         work = [*(self._store_batch(consumer, *one) for one in good), *(self._follow(consumer, polling, *one[:2]) for one in idle)]
         stored = {}
         for (partition, start, _), end in zip([*good, *idle], await asyncio.gather(*work, return_exceptions=True), strict=True):
@@ -190,6 +197,13 @@ class StoredReader(Generic[RowT]):
             elif end is not None:
                 stored[partition] = end
         return stored
+
+    def _is_time_to_follow(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._followed_s < _FOLLOW_S:
+            return False
+        self._followed_s = now_s
+        return True
 
     async def _store_batch(
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, records: Sequence[ConsumerRecord]

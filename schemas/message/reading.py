@@ -70,7 +70,7 @@ def _amendment(root: etree._Element) -> Amendment:
 
 
 def _withdrawal(root: etree._Element) -> Withdrawal:
-    reason: Any = _token(root, "grund/code")  # the model knows which there are
+    reason: Any = _token(_need(root, "grund"), "code")  # the model knows which there are
     return Withdrawal(**_filing(root), reference=_message_reference(_need(root, "bezug")), reason=reason)
 
 
@@ -79,7 +79,7 @@ def _status(root: etree._Element) -> StatusMessage:
         **_header(root),
         reference=_message_reference(_need(root, "bezug")),
         case_id=UUID(_text(root, "antragsidentifikation")),
-        state=State(_token(root, "status/code")),
+        state=State(_token(_need(root, "status"), "code")),
         since=_moment(root, "zeitpunkt"),
         next_step=_maybe(root, "naechsterSchritt"),
         text=_maybe(root, "text"),
@@ -189,10 +189,9 @@ def _read_ground(element: etree._Element) -> Ground:
 
 
 def _need(parent: etree._Element, name: str) -> etree._Element:
-    child = parent.find(name)
-    if child is None:  # the XSD was checked before, so this is a fault of ours
-        raise LookupError(f"{parent.tag} has no {name}")
-    return child
+    for child in parent.iterchildren(name):  # not `find`, which takes names for paths and several times as long
+        return child
+    raise LookupError(f"{parent.tag} has no {name}")  # the XSD was checked before, so this is a fault of ours
 
 
 def _text(parent: etree._Element, name: str) -> str:
@@ -209,7 +208,9 @@ def _moment(parent: etree._Element, name: str) -> datetime:
 
 
 def _maybe(parent: etree._Element, name: str) -> str | None:
-    return parent.findtext(name)
+    for child in parent.iterchildren(name):
+        return child.text or ""
+    return None
 
 
 def _read_code(element: etree._Element) -> Code:
