@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,10 +14,10 @@ from faststream.asgi import AsgiFastStream
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater, TranslatesApart
 from consumers.audit import recorder, tables
-from consumers.delivery import releases
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
+from consumers.delivery.orders import Orders
 from consumers.delivery.outcomes import OutcomePoller
 from consumers.delivery.vitals import VitalSigns
 from consumers.engine import Engine
@@ -35,6 +36,7 @@ from infra.settings import KafkaSettings, StoreSettings
 from infra.stores import Store
 from infra.tasks import in_background
 from schemas import topics
+from schemas.catalogue.expected import Expected
 from schemas.heartbeats import ProcessKind
 
 log = structlog.get_logger()
@@ -50,7 +52,9 @@ def adapter_app(
     settings: DeliverySettings,
     kafka: KafkaSettings,
     stores: StoreSettings,
+    *,
     continuing: Collection[str],
+    expected: Expected,
     port: int,
 ) -> AsgiFastStream:
     """The process that delivers to one office; its settings have been checked. `port` is that of its pages."""
@@ -61,18 +65,23 @@ def adapter_app(
         ledger = Ledger(stores, office)
         sender = Sender(kafka, office)
         adapter = registry.connect(office, adapter_settings)
-        delivery = Delivery(office, adapter, ledger, sender, settings, continuing)
+        orders = Orders(kafka, office, expected)
+        delivery = Delivery(office, adapter, ledger, sender, settings, continuing, orders.stand)
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
-        pollers = _outcome_pollers(office, adapter, ledger, sender, settings, engine, delivery.refusals)
-        _show(office, engine, delivery, health)
-        works = [engine.run, *(poller.run for poller in pollers)]
+        pollers = _outcome_pollers(office, adapter, ledger, sender, settings, engine, delivery.refusals, stand=orders.stand)
+        _show(office, engine, delivery, orders, health)
+        works: list[Callable[[], Awaitable[None]]] = [
+            partial(orders.run, delivery.guard.release),
+            engine.run,
+            *(poller.run for poller in pollers),
+        ]
         if isinstance(adapter, TranslatesApart):
             health.facts["workers"] = adapter.lacking
             works.append(adapter.keep_ready)
         health.ready["store"] = ledger.store.check
         try:
-            async with releases.heard(kafka, office, delivery.guard), in_background(*works):
+            async with in_background(*works):
                 yield  # leaving it drains
         finally:
             await sender.stop()
@@ -96,19 +105,27 @@ async def _close(adapter: Adapter) -> None:
 
 
 def _outcome_pollers(
-    office: str, adapter: Adapter, ledger: Ledger, sender: Sender, settings: DeliverySettings, engine: Engine[Job], refusals: Refusals
+    office: str,
+    adapter: Adapter,
+    ledger: Ledger,
+    sender: Sender,
+    settings: DeliverySettings,
+    engine: Engine[Job],
+    refusals: Refusals,
+    *,
+    stand: Callable[[], bool],
 ) -> list[OutcomePoller]:
     """One for a back office that answers later, none for one that answers at once."""
     if not isinstance(adapter, AnswersLater):
         return []
-    return [
-        OutcomePoller(
-            office, adapter, ledger.store, sender, settings, refusals, lambda: {place.partition for place in engine.core.partitions}
-        )
-    ]
+
+    def partitions() -> set[int]:
+        return {place.partition for place in engine.core.partitions}
+
+    return [OutcomePoller(office, adapter, ledger.store, sender, settings, refusals, partitions, stand=stand)]
 
 
-def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) -> None:
+def _show(office: str, engine: Engine[Job], delivery: Delivery, orders: Orders, health: Health) -> None:
     """Let the health pages and metrics of the process ask engine and delivery."""
     health.alive["engine"] = engine.progress.check
     health.degraded["offsets"] = engine.notice
@@ -117,9 +134,12 @@ def _show(office: str, engine: Engine[Job], delivery: Delivery, health: Health) 
     health.ready["steps"] = engine.stuck
     health.ready["office"] = delivery.guard.check
     health.degraded["series"] = delivery.guard.notice
+    health.ready["operations"] = orders.check
+    health.degraded["pause"] = orders.notice
     health.ready["topics"] = delivery.refusals.check
-    health.vitals = VitalSigns(engine, delivery)
+    health.vitals = VitalSigns(engine, delivery, orders)
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)
+    metrics.OFFICE_PAUSED.labels(office).set_function(lambda: orders.pause() is not None)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
     metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)
     metrics.PARKED_CASES.labels(office).set_function(lambda: engine.core.parked_cases)

@@ -73,6 +73,16 @@ OFFICE_STATE = Gauge(
     "0: delivering. 1: paused, the back office is down. 2: held, several portals are refused. Alarm on 2.",
     ["office"],
 )
+OFFICE_PAUSED = Gauge("stadtbus_office_paused", "1 while an operator or a maintenance window has paused the office on purpose.", ["office"])
+PROBES = Counter(
+    "stadtbus_probes_total",
+    "Probes that adapters took to the doors of their back offices, by what came of it: answered, not-answered.",
+    ["office", "result"],
+)
+PROBES_SENT = Counter("stadtbus_probes_sent_total", "Probes that the gateway has written.", ["office"])
+PROBE_SECONDS = Histogram(
+    "stadtbus_probe_seconds", "From the writing of a probe until the back office has answered.", ["office"], buckets=_DELIVERY_BUCKETS_S
+)
 SERIES_HELD = Gauge("stadtbus_series_held", "Portals and causes that are held because all of it is refused. Alarm above 0.", ["office"])
 OUTCOMES_AWAITED = Gauge("stadtbus_outcomes_awaited", "Submissions handed over that the back office has not decided on.", ["office"])
 OUTCOME_OLDEST_SECONDS = Gauge("stadtbus_outcome_oldest_seconds", "How long the oldest of them waits; 0 where none does.", ["office"])

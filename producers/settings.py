@@ -78,6 +78,8 @@ class GatewaySettings(Part):
         pattern=r"^(mailto:|https://|tel:)[!-~]{1,200}$",
         description="Whom to tell about a hole, for `/.well-known/security.txt`: mailto:, https:// or tel:. Without it there is no such page.",
     )
+    probes: bool = Field(default=True, description="Whether each office gets a probe every so often (docs/operations.md#probes).")
+    probe_interval_s: float = Field(default=300, ge=1, le=86_400, description="How often.")
     portals: Path | None = Field(
         default=None, description="Folder with a page for each portal that may call, `ID.yaml` (docs/portals.md); nothing else lies in it."
     )

@@ -87,10 +87,20 @@ async def run_adapter(settings: Settings, office: str, port: int | None) -> None
     from infra.web.serving import Site, serve
 
     check_office(settings, office)
-    await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0])])
-    continuing = settings.load_catalogue().continuing(office)
+    of_bus = [topic for topic in topics.of_bus() if topic.name == topics.OPERATIONS]
+    await require_topics(settings.kafka, [*topics.of_office(office), *topics.of_city(office.partition(".")[0]), *of_bus])
+    known = settings.load_catalogue()
     at = port or port_of(settings, office)
-    app = adapter_app(office, settings.office(office), settings.delivery, settings.kafka, settings.stores, continuing, at)
+    app = adapter_app(
+        office,
+        settings.office(office),
+        settings.delivery,
+        settings.kafka,
+        settings.stores,
+        continuing=known.continuing(office),
+        expected=known.expected()[office],
+        port=at,
+    )
     await serve(Site(app, settings.http.operator_host, at))
 
 

@@ -211,7 +211,9 @@ class Process:
     ) -> None:
         self.office, self.wire = office, wire
         self.settings = settings or DeliverySettings()
-        self.delivery = Delivery(OFFICE, office, ledger, wire, self.settings, continuing)
+        self.stands = False
+        """The office is paused on purpose."""
+        self.delivery = Delivery(OFFICE, office, ledger, wire, self.settings, continuing, lambda: self.stands)
         self.core: Core[TopicPartition, Any, Job] = Core(Job)
         self.waiting: list[tuple[Job, float]] = []
         """What is to come again, and after how many seconds."""

@@ -108,7 +108,7 @@ def decide(job: Job, now_ms: int, settings: DeliverySettings, brake: Brake, cont
 
 def _dead_or_held(job: Job, decision: Decision, settings: DeliverySettings, brake: Brake, continuing: Collection[str]) -> Decision:
     """The third table above. What a back office has refused from the retry topic stays there only if it was parked for its series."""
-    own_end = job.probe is not None or not job.submission or decision.cause != Cause.PERMANENT
+    own_end = job.tries_series is not None or not job.submission or decision.cause != Cause.PERMANENT
     keep = Keep.DEAD if own_end else brake.keeps(job.portal, job.fingerprint)
     if keep is Keep.STAY or (keep is Keep.PARK and job.of_series):
         return Decision(Becomes.TRIED_AGAIN, delay_s=LOOK_S)

@@ -52,7 +52,7 @@ class Guard:
     # --- before an attempt
 
     def hold_back(self, jobs: Iterable[Job]) -> None:
-        """Say of each record that was dispatched whether its series has to wait (`waits_s`), is tried out by it (`probe`), or leaves no room for
+        """Say of each record that was dispatched whether its series has to wait (`waits_s`), is tried out by it (`tries_series`), or leaves no room for
         it where it stands (`set_aside`). While the breaker is open, the one that would try the back office out may have to let others go first.
         """
         now_s = time.monotonic()
@@ -60,7 +60,7 @@ class Guard:
             if job.standing:
                 job.standing = False
                 self._standing[job.partition].give_back(job.size_bytes)
-            if not job.wants_attempt or job.unreadable is not None:
+            if not job.wants_attempt or job.unreadable is not None or job.is_probe:
                 continue
             hold = self.brake.holding(job.portal, parked=job.of_series)
             if hold is not None:
@@ -72,7 +72,7 @@ class Guard:
         wait_s = hold.begin_probe(now_s)
         room = self._standing[job.partition]
         if not wait_s:
-            job.probe = hold
+            job.tries_series = hold
         elif job.retry:  # its copy lies in the room of its portal
             job.wait(wait_s)
         elif room.left:
@@ -109,8 +109,8 @@ class Guard:
 
     def note_end(self, job: Job) -> None:
         """What came of a record that was dispatched, before it is decided what becomes of it."""
-        if job.probe is not None:
-            job.probe.end_probe()
+        if job.tries_series is not None:
+            job.tries_series.end_probe()
         if job.reference is not None:
             self._note_answer(None, job.portal)
             self._opened(self.brake.note_delivered(job.portal))
@@ -122,7 +122,7 @@ class Guard:
         if not job.submission or job.failure is None:  # what only follows another one of its case says nothing either
             return
         name = fingerprint(self._office, job.failure.stage, cause, job.original_headers, job.failure.reason)
-        held = self.brake.note_refused(job.portal, name, time.monotonic(), job.probe)
+        held = self.brake.note_refused(job.portal, name, time.monotonic(), job.tries_series)
         if held is not None:
             event = "office_held" if held.name == OFFICE else "series_held"
             log.error(event, office=self._office, portal=held.name.portal, cause=held.name.cause, reason=held.reason)

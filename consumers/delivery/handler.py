@@ -35,6 +35,7 @@ from consumers.delivery.guard import Guard
 from consumers.delivery.job import HeaderReader, Job, Unreadable
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.news import News
+from consumers.delivery.probes import Prober
 from consumers.engine import FINISHED, Again, CaseState, Dead, End, Handler, Parked, Waits
 from consumers.engine.starts import LedgerPosition, Start
 from consumers.settings import DeliverySettings
@@ -70,10 +71,13 @@ class Delivery(Handler[Job]):
         sender: Sender,
         settings: DeliverySettings,
         continuing: Collection[str] = (),
+        stand: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`continuing` are the keys of services whose cases go on after a dead letter."""
+        """`continuing` are the keys of services whose cases go on after a dead letter. While `stand` says so, nothing new begins."""
         self.max_concurrency = adapter.max_concurrency
         self.guard = Guard(office, adapter.check, settings)
+        self.prober = Prober(office, adapter.check)
+        self._stand = stand
         self.refusals = Refusals()
         self._say = Seldom(log)
         self._office = office
@@ -123,26 +127,26 @@ class Delivery(Handler[Job]):
                 job.origin = origin.offset if origin.topic == topics.submissions(self._office) else OLDER_THAN_ALL
 
     def capacity(self, wanted: int) -> int:
-        """What the breaker lets through."""
-        return self.guard.breaker.capacity(time.monotonic(), wanted)
+        """What the breaker lets through, and nothing while the office is paused on purpose."""
+        return 0 if self._stand() else self.guard.breaker.capacity(time.monotonic(), wanted)
 
     # --- 1. begin
 
     async def begin(self, works: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-        """Begin an attempt in the ledger for each that may; those begun, and the others. Those whose series is held, and unreadable ones, have no
-        entry to begin.
+        """Begin an attempt in the ledger for each that may; those begun, and the others. Those whose series is held, unreadable ones and probes have
+        no entry to begin.
         """
         for job in works:
             job.dispatched()
         self.guard.hold_back(works)
-        jobs = [job for job in works if job.unreadable is None and job.waits_s is None]
+        jobs = [job for job in works if job.unreadable is None and job.waits_s is None and not job.is_probe]
         if jobs and not (self._look_new(jobs) and await self._begin_new(jobs)):
             requests = [job.request for job in jobs]
             for job, (entry, begun) in zip(jobs, await self._stored(lambda: self._ledger.begin(requests)), strict=True):
                 job.entry, job.begun, job.unclear = entry, begun, bool(entry.unclear)
-        to_deliver = [job for job in jobs if job.begun]
-        self.guard.note_begun(to_deliver)
-        return to_deliver, [job for job in works if not job.begun]
+        self.guard.note_begun([job for job in jobs if job.begun])
+        to_deliver = [job for job in works if job.begun or job.is_probe]
+        return to_deliver, [job for job in works if not (job.begun or job.is_probe)]
 
     def _look_new(self, jobs: Sequence[Job]) -> bool:
         """Whether all of these are read for the first time, as far as can be seen without asking the ledger."""
@@ -163,8 +167,14 @@ class Delivery(Handler[Job]):
 
     async def deliver(self, job: Job) -> None:
         """Ask, or deliver, once; the job has the reference or the failure. Waits for the back office, and raises only the end of this task."""
-        if not self.guard.may_go(job):  # the back office went down since it was begun
+        if self._stand() or not (
+            job.is_probe or self.guard.may_go(job)
+        ):  # the office was paused, or its back office went down, since it was begun
             self.give_up(job, None)
+            return
+        if job.is_probe:
+            if job.probe_sent_at is not None:
+                await self.prober.probe(job.probe_sent_at)
             return
         await deliver(job, self._adapter, self._office)
         await self.guard.weigh(job)
@@ -202,6 +212,9 @@ class Delivery(Handler[Job]):
     def _decide(self, job: Job, now_ms: int) -> None:
         """Let the guard hear of the attempt, decide, and note in the job what has to be done."""
         job.decided = True
+        if job.is_probe:
+            job.end = Again() if job.skipped else FINISHED
+            return
         self.guard.note_end(job)
         decision = decide(job, now_ms, self._settings, self.guard.brake, self._continuing)
         self._prepare(job, decision, now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from consumers.delivery.brake import Hold
@@ -11,6 +12,7 @@ from consumers.delivery.entry import AttemptRequest, LedgerEntry
 from consumers.delivery.failures import Cause, Failure, Stage
 from consumers.engine import Action, End, KafkaWork
 from infra.kafka.outgoing import Outgoing
+from schemas import probes
 from schemas.copies import Copy, Place, take_apart
 from schemas.errors import Refused
 from schemas.events import State
@@ -53,6 +55,10 @@ class Job(KafkaWork):
     """An operator's reason for ending the submission."""
     found_under: str | None = None
     """The back office's own number, where an operator has found the submission there."""
+    is_probe: bool = False
+    """It is no submission; `schemas.probes` says what it is."""
+    probe_sent_at: datetime | None = None
+    """When that was written; None where it does not say, or is another office's."""
     unreadable: Failure | None = None
     """Why its headers do not say what it is."""
     # Of its time in this process:
@@ -73,8 +79,8 @@ class Job(KafkaWork):
     """Its series is held, and it is looked at again so much later."""
     set_aside: bool = False
     """Its series is held, and there is no room for it where it stands."""
-    probe: Hold | None = None
-    """The series that it tries out."""
+    tries_series: Hold | None = None
+    """The held series that it tries out."""
     tries_out: bool = False
     """It tries out a back office that was down."""
     unclear: bool = False
@@ -103,9 +109,9 @@ class Job(KafkaWork):
         if self.dispatches:
             self.stage, self.end, self.news, self.reference, self.failure = Stage.PARSE, None, None, None, None
             self.begun = self.unclear = self.skipped = self.ledger_due = self.decided = self.set_aside = self.tries_out = False
-            self.copy = self.waits_s = self.probe = None
+            self.copy = self.waits_s = self.tries_series = None
         self.dispatches += 1
-        if self.unreadable is not None:
+        if self.unreadable is not None or self.is_probe:
             self.entry = LedgerEntry(b"")
             self.failure = self.unreadable if self.discarded is None else None
 
@@ -180,6 +186,9 @@ class HeaderReader:
             job.discarded, job.found_under = copy.block.get(CopyHeader.DISCARDED), copy.block.get(CopyHeader.SETTLED)
         names = [name for name, _ in headers]
         if names != self._names:
+            if probes.is_probe(names):
+                job.is_probe, job.probe_sent_at = True, probes.sent_at(headers, self._office)
+                return
             self._find(names)
         try:
             submission, office, *codes = [headers[place][1].decode() for place in self._places]  # type: ignore[union-attr] # a null header is caught

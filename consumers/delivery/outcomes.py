@@ -55,7 +55,7 @@ class OutcomePoller:
 
     def __init__(
         self, office: str, adapter: AnswersLater, store: Store, sender: Sender, settings: DeliverySettings, refusals: Refusals,
-        partitions: Callable[[], Collection[int]],
+        partitions: Callable[[], Collection[int]], *, stand: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self._office = office
         self._adapter = adapter
@@ -65,6 +65,8 @@ class OutcomePoller:
         self._refusals = refusals
         self._partitions = partitions
         """Those whose rows this process asks for; asked anew in each round, in the loop."""
+        self._stand = stand
+        """Whether nothing may be asked, because the office is paused on purpose; the same."""
         self._news = News(office, answers_later=True)
         self._asking: dict[str, asyncio.Task[None]] = {}
         """By submission: a question, and what follows from its answer."""
@@ -99,7 +101,7 @@ class OutcomePoller:
         """Begin to ask for rows that are due, as many as may be asked for at the same time. Each question is a task of its own; `answered`
         says how they end.
         """
-        places = _MAX_CONCURRENCY - len(self._asking)
+        places = 0 if self._stand() else _MAX_CONCURRENCY - len(self._asking)
         now_ms = _now_ms()
         if places == 0 or 0 < self._quiet_until_ms - now_ms <= LONGEST_PAUSE_S * 1000:
             return

@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
+from consumers.delivery.orders import Orders
 from consumers.engine import Engine
 from schemas.heartbeats import MOST_HELD, BreakerState, HeldSeries, PartitionProgress, Vitals, sentence
 
@@ -15,9 +16,10 @@ from schemas.heartbeats import MOST_HELD, BreakerState, HeldSeries, PartitionPro
 class VitalSigns:
     """Looks at engine and delivery with each heartbeat, and remembers since when one record has been the oldest of its partition."""
 
-    def __init__(self, engine: Engine[Job], delivery: Delivery) -> None:
+    def __init__(self, engine: Engine[Job], delivery: Delivery, orders: Orders) -> None:
         self._engine = engine
         self._delivery = delivery
+        self._orders = orders
         self._oldest: dict[TopicPartition, tuple[int, datetime]] = {}
         """By partition the offset of its oldest unfinished record, and when that was first seen."""
 
@@ -46,6 +48,9 @@ class VitalSigns:
                 for hold in brake.held[:MOST_HELD]
             ],
             last_poll_at=self._engine.progress.last_at,
+            pause=self._orders.pause(),
+            knows_probes=True,
+            probe=self._delivery.prober.last,
         )
 
     def _look(self, now: datetime) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.sink import UnreadableRecord
-from schemas import events, headers, topics
+from schemas import events, headers, probes, topics
 from schemas.events import StatusEvent
 from schemas.headers import Header
 
@@ -46,7 +46,12 @@ class EventRecord:
     offset: int
 
 
-AnyRecord = SubmissionRecord | EventRecord
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """A probe on a submissions topic (`schemas.probes`): nothing of it is recorded or counted."""
+
+
+AnyRecord = SubmissionRecord | EventRecord | ProbeRecord
 
 
 def read_submission(record: ConsumerRecord) -> SubmissionRecord:
@@ -133,9 +138,11 @@ def _first(error: ValidationError) -> str:
 
 
 def read_any(record: ConsumerRecord) -> AnyRecord:
-    """Whatever audit and statistics read: a submission or an event, by topic.
+    """Whatever audit and statistics read: an event, by topic; else a submission, or a probe.
 
     Raises:
         UnreadableRecord: as `read_event` and `read_submission`.
     """
-    return read_event(record) if topics.is_events(record.topic) else read_submission(record)
+    if topics.is_events(record.topic):
+        return read_event(record)
+    return ProbeRecord() if probes.is_probe([name for name, _ in record.headers]) else read_submission(record)

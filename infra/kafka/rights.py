@@ -70,7 +70,7 @@ def rights(offices: Iterable[str]) -> list[Right]:
     recorded = topics.recorded(names)
     return [
         *_writes(GATEWAY, [*submissions, *dead, *events]),
-        *_reads(GATEWAY, events, [topics.GROUP_STATUS]),
+        *_reads(GATEWAY, [*events, topics.HEARTBEATS], [topics.GROUP_STATUS]),
         *_writes(ADAPTER, [*retries, *dead, *events]),
         *_reads(ADAPTER, [*submissions, *retries, topics.OPERATIONS], names),
         *_reads(AUDIT, recorded, [topics.GROUP_AUDIT]),

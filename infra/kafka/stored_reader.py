@@ -107,7 +107,7 @@ class StoredReader(Generic[RowT]):
             f"{partition.topic}/{partition.partition}": PartitionProgress(position=position, committed=self._committed.get(partition))
             for partition, position in self._assignment.next.items()
         }
-        return Vitals(partitions=partitions, last_poll_at=self.progress.last_at)
+        return Vitals(partitions=partitions, last_poll_at=self.progress.last_at, knows_probes=True)
 
     async def run(self) -> None:
         """Read until cancelled. Whatever is stored is stored with its offset, so it can be cancelled at any moment, and run again.

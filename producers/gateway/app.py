@@ -21,6 +21,7 @@ from infra.settings import KafkaSettings, SchemaSettings, StoreSettings
 from infra.tasks import in_background
 from producers.feedback.status_feed import status_feed
 from producers.gateway import openapi, problems, security_txt
+from producers.gateway.prober import Prober
 from producers.gateway.rate_headers import RateHeaders
 from producers.gateway.routes import Submissions
 from producers.intake.assertions import Assertions
@@ -59,7 +60,8 @@ def create_app(
     checks.facts["workers"] = intake.workers.lacking
     heartbeats = Heartbeats(kafka, Identity(ProcessKind.GATEWAY, port or gateway.port), checks)
     routes = Submissions(intake, outbox.store, Authority(key=gateway.authority, name="Stadtbus")).router()
-    loops = [intake.workers.keep_ready, known.run, feed.run, *(lane.run for lane in lanes.values())]
+    probers = [Prober(kafka, catalogue.offices, gateway.probe_interval_s)] if gateway.probes else []
+    loops = [intake.workers.keep_ready, *(prober.run for prober in probers), known.run, feed.run, *(lane.run for lane in lanes.values())]
     app = _api(routes, checks, partial(_running, intake, outbox, heartbeats, loops))
     if gateway.security_contact is not None:
         app.add_route(security_txt.PATH, security_txt.security_page(gateway.security_contact), include_in_schema=False)

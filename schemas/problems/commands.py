@@ -20,6 +20,11 @@ COMMAND_BROKEN = Problem(
     "Nothing can be told from it. Report it with the lines above, which hold no data.",
     exit_code=3,
 )
+UNTIL = Problem(
+    "until-unclear",
+    "This is no moment at which a pause can end",
+    "Write a time of day (18:00), a day and a time (2026-12-01 06:00), or how long (90 min, 4 h, 2 d); it lies ahead, within a year.",
+)
 # --- where a submission is
 WANTED_UNCLEAR = Problem(
     "wanted-unclear",

@@ -13,8 +13,8 @@ import pytest
 from cryptography import x509
 from pydantic import SecretStr
 
-from consumers.delivery import releases
 from consumers.delivery.guard import Guard
+from consumers.delivery.orders import Orders
 from consumers.desk import releases as desk
 from consumers.settings import DeliverySettings
 from infra.kafka import sender as sending
@@ -28,7 +28,9 @@ from infra.kafka.rights import ROLES, Operation, Resource, Right, rights
 from infra.kafka.sender import Sender
 from infra.kafka.streams import LastingBroker
 from infra.settings import KafkaSettings
+from infra.tasks import in_background
 from schemas import topics
+from schemas.catalogue.expected import Expected
 from schemas.errors import CannotTell
 from tests import kafka_service
 from tests.kafka.helpers import eventually, quick
@@ -127,7 +129,8 @@ async def test_an_adapter_hears_what_an_operator_releases(secured: LocalKafka) -
     """Each logs in as its own role: without the right to read it, a release would be written down and done by nobody."""
     guard = Guard(OFFICE, partial(asyncio.sleep, 0), DeliverySettings(brake_in_a_row=1))
     guard.brake.note_refused("hostile", "cause", 0)
-    async with releases.heard(quick(secured.settings("adapter")), OFFICE, guard):
+    orders = Orders(quick(secured.settings("adapter")), OFFICE, Expected())
+    async with in_background(partial(orders.run, guard.release)):
         async with asyncio.timeout(30):
             while guard.brake.held:  # it reads from the end on: what comes before it is there, it does not hear
                 await desk.release(quick(secured.settings("operator")), "anna", OFFICE, None, None, "ticket 1")

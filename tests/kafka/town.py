@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -19,9 +20,9 @@ import yaml
 
 import schemas
 from adapters.interface import Delivered, Document, Submission
-from consumers.delivery import releases
 from consumers.delivery.handler import Delivery
 from consumers.delivery.ledger import Ledger
+from consumers.delivery.orders import Orders
 from consumers.delivery.vitals import VitalSigns
 from consumers.desk.deadletters import DeadLetters
 from consumers.desk.desk import Desk
@@ -36,7 +37,9 @@ from infra.kafka.outgoing import Outgoing
 from infra.kafka.reading import read_all
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings, StoreSettings
+from infra.tasks import in_background
 from schemas import message, topics
+from schemas.catalogue.expected import Expected
 from schemas.copies import take_apart
 from schemas.errors import Refused
 from schemas.headers import CopyHeader, Header, RawHeaders, encode
@@ -119,7 +122,7 @@ class Town:
 
     async def operations(self) -> list[Mapping[str, Any]]:
         records = await self.all_of(topics.OPERATIONS)
-        return [json.loads(record.value) for record in records if record.key == self.name.encode()]
+        return [json.loads(record.value) for record in records if record.key in (self.name.encode(), self.office.encode())]
 
     async def lying(self, count: int) -> None:
         """Wait until so many letters are open."""
@@ -131,7 +134,8 @@ class Town:
     async def adapter(self, limits: DeliverySettings = DELIVERY, *, port: int | None = None) -> AsyncIterator[Engine[Any]]:
         """The adapter's process, as `consumers.app` wires it; with a port it has heartbeats, and hears of operations."""
         ledger, sender = Ledger(self.stores, self.office), Sender(self.kafka, self.office)
-        delivery = Delivery(self.office, self.back_office, ledger, sender, limits)
+        orders = Orders(self.kafka, self.office, Expected())
+        delivery = Delivery(self.office, self.back_office, ledger, sender, limits, (), orders.stand if port is not None else lambda: False)
         read = [topics.submissions(self.office), topics.retry(self.office)]
         engine = Engine(self.kafka, group=self.office, topics=read, handler=delivery, limits=limits)
         running = asyncio.create_task(engine.run())
@@ -139,9 +143,9 @@ class Town:
             async with AsyncExitStack() as beside:
                 if port is not None:
                     identity = Identity(ProcessKind.ADAPTER, port, self.office)
-                    beats = Heartbeats(self.kafka, identity, Health(vitals=VitalSigns(engine, delivery)))
+                    beats = Heartbeats(self.kafka, identity, Health(vitals=VitalSigns(engine, delivery, orders)))
                     await beside.enter_async_context(beats.hosted())
-                    await beside.enter_async_context(releases.heard(self.kafka, self.office, delivery.guard))
+                    await beside.enter_async_context(in_background(partial(orders.run, delivery.guard.release)))
                 yield engine
         finally:
             running.cancel()

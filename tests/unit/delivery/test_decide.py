@@ -117,7 +117,7 @@ UNTRIED = dead(Cause.SERIES_HELD)._replace(holds=True)
     [
         pytest.param(job_of(failure=REFUSED, portal="b"), held("b"), IN_SERIES, id="one more of a held portal"),
         pytest.param(job_of(failure=REFUSED, portal="a"), held("b"), dead(Cause.PERMANENT), id="of another portal"),
-        pytest.param(job_of(failure=REFUSED, portal="b", probe=TRIES_IT_OUT), held("b"), dead(Cause.PERMANENT), id="tried it out"),
+        pytest.param(job_of(failure=REFUSED, portal="b", tries_series=TRIES_IT_OUT), held("b"), dead(Cause.PERMANENT), id="tried it out"),
         pytest.param(job_of(failure=REFUSED, submission=""), held(""), dead(Cause.PERMANENT), id="cannot be read"),
         pytest.param(job_of(partition=RETRY, failure=REFUSED, portal="b"), held("b"), dead(Cause.PERMANENT), id="from the retry topic"),
         pytest.param(job_of(failure=failed(Cause.CANNOT_FIND), portal="b"), held("b"), dead(Cause.CANNOT_FIND), id="for a person"),

@@ -19,7 +19,8 @@ PLACE = f"{MAIN.topic}/{MAIN.partition}"
 def signs(process: Process) -> VitalSigns:
     """Of this process."""
     engine = SimpleNamespace(core=process.core, committed=lambda: {MAIN: 1}, progress=Progress(60))
-    return VitalSigns(cast("Any", engine), process.delivery)
+    orders = SimpleNamespace(pause=lambda: None)
+    return VitalSigns(cast("Any", engine), process.delivery, cast("Any", orders))
 
 
 async def test_oldest_record_is_told_with_its_attempts(small_ledger: Ledger, wire: Wire) -> None:
