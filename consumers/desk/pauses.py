@@ -10,11 +10,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from consumers.desk.heartbeats import last_said
 from consumers.desk.operations import write_down
 from consumers.pauses import Pauses
 from infra.kafka.admin import require_topics
 from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.last_said import last_said
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import operations, topics

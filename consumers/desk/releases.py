@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from consumers.desk.heartbeats import last_said
 from consumers.desk.operations import write_down
+from infra.kafka.last_said import last_said
 from infra.settings import KafkaSettings
 from schemas.heartbeats import HeldSeries
 from schemas.operations import Operation, OperatorAction

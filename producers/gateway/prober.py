@@ -14,15 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pydantic import ValidationError
-
 from infra import metrics
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.last_said import last_said
 from infra.kafka.outgoing import KafkaRefusal, Outgoing
-from infra.kafka.reading import read_all
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
-from schemas import heartbeats, probes, topics
+from schemas import probes, topics
 from schemas.heartbeats import Heartbeat, ProcessKind
 
 _GIVEN_UP: Final = timedelta(hours=6)
@@ -46,6 +43,7 @@ class Prober:
         """Probe until cancelled, first after one interval.
 
         Raises:
+            UsageError: topics-missing.
             CannotTell: kafka-unreachable, kafka-failed, kafka-not-allowed. It may be run again.
         """
         sender = Sender(self._kafka, "gateway-probes")
@@ -58,7 +56,7 @@ class Prober:
 
     async def _probe(self, sender: Sender) -> None:
         """One round. Its probes go to one partition, the next round's to the next one. What Kafka does not take is not tried again: another one will come."""
-        heard = await last_heartbeats(self._kafka)
+        heard = [one for one in await last_said(self._kafka) if not one.stopping]
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the record has it
         offices = due(self._offices, heard, self._sent, now)
@@ -68,25 +66,6 @@ class Prober:
             if not isinstance(sent, KafkaRefusal):  # also where it is not known: it may be there
                 self._sent[office] = now
                 metrics.PROBES_SENT.labels(office).inc()
-
-
-async def last_heartbeats(kafka: KafkaSettings) -> list[Heartbeat]:
-    """The last one of each instance that has not said that it stops.
-
-    Raises:
-        CannotTell: kafka-unreachable, kafka-failed, kafka-not-allowed.
-    """
-    last: dict[bytes | None, ConsumerRecord] = {}
-    await read_all(kafka, [topics.HEARTBEATS], lambda record: last.update({record.key: record}))
-    found = []
-    for record in last.values():
-        try:
-            heartbeat = heartbeats.read(record.value or b"")
-        except ValidationError:  # of a newer version, or of nobody
-            continue
-        if not heartbeat.stopping:
-            found.append(heartbeat)
-    return found
 
 
 def due(offices: Collection[str], heard: Sequence[Heartbeat], sent: Mapping[str, datetime], now: datetime) -> list[str]:

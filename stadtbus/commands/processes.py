@@ -84,7 +84,7 @@ async def _look(loaded: Settings, ports: Mapping[str, int]) -> tuple[list[Proces
     """All processes; without the heartbeats where Kafka does not give them, and why."""
     import httpx
 
-    from consumers.desk.heartbeats import last_said
+    from infra.kafka.last_said import last_said
     from stadtbus import readiness
 
     said: list[Heartbeat] = []

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumers.desk import heartbeats
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell
