@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from infra.kafka import last_said as reading
 from infra.settings import KafkaSettings
 from schemas import problems
 from schemas.errors import CannotTell
@@ -47,7 +48,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> dict[str, Readiness | Heartbeat | Ca
         return [heard] if isinstance(heard, Heartbeat) else []
 
     monkeypatch.setattr(readiness, "ask", ask)
-    monkeypatch.setattr(heartbeats, "last_said", last_said)
+    monkeypatch.setattr(reading, "last_said", last_said)
     return told
 
 
