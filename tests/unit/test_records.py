@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
-from infra.kafka.records import SubmissionRecord, read_any, read_event, read_submission
+from consumers.audit import recorder, tables
+from consumers.statistics import facts
+from infra.kafka.records import ProbeRecord, SubmissionRecord, read_any, read_event, read_submission
 from infra.kafka.sink import UnreadableRecord
-from schemas.headers import Header
+from infra.settings import StoreSettings
+from infra.stores import Store
+from schemas import probes
+from schemas.headers import PROBE, Header
 from tests import builders
 
 HEADERS = {
@@ -102,3 +110,22 @@ def test_event_that_no_store_takes_is_unreadable(changes: dict[str, Any]) -> Non
     with pytest.raises(UnreadableRecord) as caught:
         read_event(record)
     assert "Maier" not in str(caught.value)
+
+
+async def test_a_probe_is_recorded_and_counted_by_nobody(tmp_path: Path) -> None:
+    """Audit and statistics pass it over, and it is nothing that they could not read; what bears a submission is one, whatever else stands there."""
+    record = submission_record({})
+    record.headers = [*record.headers, (PROBE, b"2026-03-01T10:00:00.000+01:00")]
+    assert isinstance(read_any(record), SubmissionRecord)
+    record.headers = probes.headers_of("muenchen.meldewesen", datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
+    assert read_any(record) == ProbeRecord()
+    audit = await kept(tables.open_store(StoreSettings(folder=tmp_path)), recorder.store_rows, tables.submissions, read_any(record))
+    counted = await kept(facts.open_store(StoreSettings(folder=tmp_path)), facts.store_rows, facts.accepted, read_any(record))
+    assert (audit, counted) == (0, 0)
+
+
+async def kept(store: Store, store_rows: Any, table: sa.Table, row: Any) -> int:
+    """How many rows a store has after this one."""
+    with closing(store):
+        await store.write(lambda connection: store_rows(connection, [row]))
+        return store.read_now(lambda connection: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
