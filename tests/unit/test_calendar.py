@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from schemas import yamllines
 from schemas.catalogue import calendar
 from schemas.catalogue.expected import ZONE, Expected, Weekly
 from schemas.catalogue.windows import window_at
@@ -108,6 +110,19 @@ def test_what_cannot_be_expected_is_refused(entry: dict[str, object]) -> None:
     """Numbers without a unit, days that do not exist, times without a zone and windows that end before they begin are flaws of a page."""
     with pytest.raises(ValidationError):
         Expected.model_validate(entry)
+
+
+def test_the_example_of_the_page_can_be_expected() -> None:
+    """What docs/catalogue.md shows is taken, and means what it says."""
+    page = (Path(__file__).parents[2] / "docs/catalogue.md").read_text()
+    expected = Expected.model_validate(yamllines.load(page.split("    expected:\n")[1].split("```")[0]).value)
+    assert expected.freshness == Expected().freshness
+    assert expected.deadlines == Expected().deadlines
+    assert not calendar.is_open(expected, at("2026-12-25 10:00"))
+    assert calendar.is_open(expected, at("2026-12-24 17:59"))
+    window = window_at(expected, at("2026-12-06 05:00"))
+    assert window is not None
+    assert window.reason == "new version"
 
 
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given beside it
