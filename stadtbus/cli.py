@@ -32,6 +32,7 @@ from stadtbus.commands.processes import processes
 from stadtbus.commands.run import run_app
 from stadtbus.commands.schemas import schemas_app
 from stadtbus.commands.statistics import statistics_app
+from stadtbus.commands.status import status
 from stadtbus.commands.terminal import print_what_can_be, to_people
 from stadtbus.commands.topics import topics_app
 from stadtbus.commands.trace import trace
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command(rich_help_panel=PORTAL_TEAMS)(validate)
 app.command(rich_help_panel=TRY_IT)(demo)
 app.command("token", hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(refuse_token)
+app.command(rich_help_panel=OPERATORS)(status)
 app.command(rich_help_panel=OPERATORS)(lag)
 app.command(rich_help_panel=OPERATORS)(find)
 app.command(rich_help_panel=OPERATORS)(trace)

@@ -25,6 +25,8 @@ _TOPICS_EACH: Final = 3
 _STARTS_EACH: Final = 30
 """Log starts of what does not wait are asked in each thirtieth look: nothing can be lost there."""
 
+_NOT_KNOWN: Final = -1
+"""Number of the broker that stands for all that are set, before one has answered."""
 _NO_COORDINATOR: Final = "no answer of its coordinator"
 _NO_LEADER: Final = "no answer of its leader"
 
@@ -69,14 +71,15 @@ class Collector:
         self._see_brokers(survey)
         self._in_doubt, self._looks = bool(survey.faults), self._looks + 1
 
-    def miss(self, why: str) -> None:
-        """Nothing could be asked: all is as it was, and said to be old."""
+    def miss(self, why: str, bootstrap: str) -> None:
+        """Nothing could be asked: all is as it was, and said to be old. Before any broker is known, the addresses of the settings stand for all."""
         self._in_doubt = True
         for one in self._watched:
             self.groups[one.name] = replace(self.groups.get(one.name, GroupSeen("", (), None)), fault=why)
             seen = self.partitions.get(one.name, {})
             self.partitions[one.name] = {partition: replace(state, fault=why) for partition, state in seen.items()}
-        self.brokers = {number: replace(broker, up=False, why=why) for number, broker in self.brokers.items()}
+        known = self.brokers or {_NOT_KNOWN: BrokerSeen(_NOT_KNOWN, bootstrap, up=False)}
+        self.brokers = {number: replace(broker, up=False, why=why) for number, broker in known.items()}
 
     async def _find_topics(self, survey: Survey) -> None:
         if not self._in_doubt and self._looks % _TOPICS_EACH:
@@ -163,6 +166,7 @@ class Collector:
 
     def _see_brokers(self, survey: Survey) -> None:
         silent = {fault.broker: fault.error for fault in survey.faults if fault.broker in survey.silent}
+        self.brokers.pop(_NOT_KNOWN, None)
         for number, address in survey.brokers.items():
             self.brokers[number] = BrokerSeen(number, address, number not in silent, silent.get(number, ""))
         for number in self.brokers.keys() - survey.brokers.keys():

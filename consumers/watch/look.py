@@ -88,6 +88,6 @@ class Looks:
         except (CannotTell, TimeoutError) as error:
             await self.close()
             fault = str(error) or "Kafka did not answer in time"
-            self._collector.miss(fault)
+            self._collector.miss(fault, self._kafka.bootstrap)
             return fault
         return ""

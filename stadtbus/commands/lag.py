@@ -5,76 +5,87 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas import problems
-from schemas.errors import CannotTell
-from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
-from stadtbus.display import ago, printable
+from stadtbus.commands.terminal import FINDINGS, AsJson, Watch, console, load_quietly, print_json, watched
 
 if TYPE_CHECKING:
-    from stadtbus.verdicts import LagVerdict
+    from consumers.watch.model import Judgement
+    from stadtbus.overview import Overview
+    from stadtbus.settings import Settings
+
+_CANNOT_TELL: Final = 3
 
 
-def lag(*, as_json: AsJson = False) -> None:
-    """What was accepted and is not delivered, per office, and why: from Kafka, the outbox, and what each process says of itself.
+def lag(
+    *,
+    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> None:
+    """What was accepted and is not delivered: the verdicts first, then per office and recorder how much waits, since when, and when it will be done.
 
-    Exit code 1 when an office, or whoever records, does not work, when something waits for long, or was lost; 3 when that cannot be told: of
-    Kafka, or of what waits in the outbox.
+    Asks the watch, and looks itself where none answers. Exit code 1 where a person has to act, 3 where that cannot be told.
     """
-    from stadtbus import observations, verdicts
+    from consumers.watch.model import exit_code
+    from stadtbus.commands import verdict_views as show
+    from stadtbus.commands.operators import offices_named
 
     loaded = load_quietly()
-    observed = asyncio.run(observations.observe(loaded))
+    if city is not None:
+        offices_named(loaded, None, city)
+    if watch:
+        watched(lambda: _page(loaded, city))
+        return
+    seen, judgements = asyncio.run(_look(loaded, city))
     now = datetime.now(UTC)
-    judged = verdicts.judge(observed, loaded.load_catalogue().offices, now)
-    well = all(one.well for one in judged)
-    if observed.kafka_fault is not None and well:  # that nothing is known to be wrong says nothing then
-        raise observed.kafka_fault
     if as_json:
-        print_json([one.as_dict(now) for one in judged])
+        print_json([show.judgement_as_dict(one, now, seen.delivered_today) for one in judgements])
     else:
-        console.print(_lag_view(judged, now))
-    if observed.kafka_fault is not None:
-        to_people.print(observed.kafka_fault.diagnostics(), markup=False, highlight=False, soft_wrap=True)
-    if not well:
-        raise typer.Exit(FINDINGS)
-    if not all(one.known for one in judged):
-        raise CannotTell(problems.OUTBOX_ELSEWHERE, "whether something waits there nobody tells", where=loaded.stores.shown("outbox"))
+        console.print(_view(seen, judgements, now))
+    code = exit_code(judgements)
+    if seen.snapshot.kafka_fault and code != FINDINGS:
+        code = _CANNOT_TELL
+    if code:
+        raise typer.Exit(code)
 
 
-def _lag_view(verdicts: Sequence[LagVerdict], now: datetime) -> RenderableType:
-    """A line for the gateway, each office and each recorder; below them, what those that do not work say of themselves."""
-    from stadtbus.readiness import GATEWAY
+async def _look(loaded: Settings, city: str | None) -> tuple[Overview, list[Judgement]]:
+    from stadtbus import overview
+    from stadtbus.commands.status import of_city
 
-    table = Table(title="Accepted and not delivered", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("", "waits", "oldest waits", "parked", "lost", "state"):
-        table.add_column(name, justify="left" if name in ("", "state") else "right", no_wrap=True)
-    for one in verdicts:
-        oldest_at = one.oldest_at()
-        oldest = "" if oldest_at is None else ago(max(0.0, (now - oldest_at).total_seconds()))
-        waits = str(one.waits) if one.lag and one.lag.offsets else f"{one.waits} + ?" if one.waits else "?"
-        parked = str(one.lag.parked or "") if one.lag else ""
-        table.add_row(one.name, "" if one.name == GATEWAY else waits, oldest, parked, str(one.lost or ""), one.state, style=_style(one))
-    return Group(table, _notes([one for one in verdicts if not one.well or one.name == GATEWAY]))
+    seen = await overview.look(loaded)
+    return seen, of_city(seen.judgements(), city)
 
 
-def _notes(verdicts: Sequence[LagVerdict]) -> Table:
-    """What each says of itself, its name beside the first line."""
-    notes = Table.grid(padding=(0, 1), pad_edge=True)
-    notes.add_column(no_wrap=True)
-    notes.add_column(overflow="fold")
-    for one in verdicts:
-        for number, text in enumerate(one.reasons):
-            notes.add_row(one.name if number == 0 else "", Text(printable(text)), style="bold red" if not one.well else "dim")
-    return notes
+async def _page(loaded: Settings, city: str | None) -> RenderableType:
+    return _view(*await _look(loaded, city), datetime.now(UTC))
 
 
-def _style(one: LagVerdict) -> str:
-    return "bold red" if not one.well else "yellow" if one.waits or (one.lag and one.lag.parked) else ""
+def _view(seen: Overview, judgements: Sequence[Judgement], now: datetime) -> RenderableType:
+    from stadtbus.commands import verdict_views as show
+
+    groups = show.gravest_first(judgements)
+    sentences = [show.sentence_view(group, now) for group in groups] or [Text("Nothing asks for a person.", style="green")]
+    return Group(show.head_view(seen, now), *sentences, *show.said_here_view(seen, 20), Text(), _table(judgements, now))
+
+
+def _table(judgements: Sequence[Judgement], now: datetime) -> Table:
+    from stadtbus.commands import verdict_views as show
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("", overflow="fold")
+    table.add_column("verdict", ratio=1, overflow="fold")
+    for name in ("on Kafka", "before it", "oldest", "done in", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in judgements:
+        done = "" if one.done_by is None else show.short_age(now, one.done_by)
+        kafka = "?" if one.waiting is None else str(one.waiting or "")
+        figures = (kafka, str(one.in_outbox or ""), show.short_age(one.oldest_at, now), done, str(one.lost or ""))
+        table.add_row(one.name, show.short_cause(one), *figures, style=show.style_of(one))
+    return table

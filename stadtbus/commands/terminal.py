@@ -7,15 +7,17 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from stadtbus.settings import Settings
 
 FINDINGS: Final = 1
@@ -23,6 +25,8 @@ _OBEYED: Final = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u206
 """What a terminal obeys instead of printing it, beside the control characters that JSON escapes: DEL, C1, changes of direction, nothing to see."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Look again every few seconds, until Ctrl-C.")]
+_AGAIN_S: Final = 3.0
 
 console = Console()
 to_people = Console(stderr=True)
@@ -98,3 +102,19 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=to_people, transient=True, disable=not to_people.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def watched(view: Callable[[], Coroutine[Any, Any, RenderableType]]) -> None:
+    """Show what a look gives, again and again on the same screen, until Ctrl-C, which is the usual end."""
+    import asyncio
+
+    from rich.live import Live
+
+    async def show() -> None:
+        with Live(await view(), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(_AGAIN_S)
+                live.update(await view(), refresh=True)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(show())

@@ -141,7 +141,7 @@ class _Run:
         mood = f"{self._system.twins_url}/twins/{entry.route.office}/mood"
         example = min(self._portals[0].book.accepted, default="ID")
         rows = [
-            ("what waits where", f"{command} lag"),
+            ("how all of it does, and what to do", f"{command} status --watch"),
             ("the way of one submission", f"{command} trace {example}"),
             ("throughput", f"{command} statistics show"),
             ("what a back office holds", f"curl -s {self._system.twins_url}/twins/{entry.route.office}/received"),

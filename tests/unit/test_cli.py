@@ -83,7 +83,7 @@ def test_wrong_input_is_named(stadtbus: Command, tmp_path: Path, arguments: list
 
 
 @pytest.mark.parametrize(
-    "command", [["lag"], ["topics", "plan"], ["run", "audit"], ["deadletters", "list"], ["offsets", "reset", "muenchen.meldewesen"]]
+    "command", [["topics", "plan"], ["run", "audit"], ["deadletters", "list"], ["offsets", "reset", "muenchen.meldewesen"]]
 )
 def test_without_kafka_nobody_can_tell(stadtbus: Command, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     """Kafka that does not answer is exit code 3, with its address and the ways to go on."""
