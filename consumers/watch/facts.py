@@ -136,7 +136,7 @@ class Facts:
     def _is_of_it(self, check: str) -> bool:
         if self.seen.name == topics.GROUP_STATUS:
             return check == "status feed"
-        return check not in ("office", "series", "status feed") and not check.startswith("relay of ")
+        return check not in ("office", "series", "pause", "status feed") and not check.startswith("relay of ")
 
     @cached_property
     def lanes(self) -> tuple[RelayLane, ...]:

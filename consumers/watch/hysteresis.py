@@ -1,4 +1,7 @@
-"""What is shown of what is found: a worse verdict after two cycles, a better one after three, so that one look alone neither alarms nor calms."""
+"""What is shown of what is found: a worse verdict after two cycles, a better one after three, so that one look alone neither alarms nor calms.
+
+Three things are no measurement of a moment, and are shown at once: a plan, that nobody has told for three cycles, and that somebody tells again.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from consumers.watch.model import Attention, Verdict
 
 WORSE_CYCLES: Final = 2
 BETTER_CYCLES: Final = 3
-_AT_ONCE: Final = (Verdict.UNKNOWN, Verdict.PAUSED)
-"""That nobody has told for three cycles has waited long enough, and a plan is no measurement."""
 
 
 def settle(memory: ConsumerMemory, found: Found, at: datetime) -> ConsumerMemory:
@@ -26,7 +27,7 @@ def settle(memory: ConsumerMemory, found: Found, at: datetime) -> ConsumerMemory
     goes_on = memory.other is not None and is_worse(memory.other, shown) == worse
     since = memory.other_since if goes_on and memory.other_since else at
     count = memory.count + 1 if goes_on else 1
-    if count < _needed(found, worse=worse):
+    if count < _needed(found, shown, worse=worse):
         return replace(memory, other=found, other_since=since, count=count)
     begun = found.since or since
     kept = memory.since if _same_trouble(found, shown) and memory.since else begun
@@ -41,8 +42,9 @@ def is_worse(found: Found, shown: Found) -> bool:
     return tuple(Attention).index(found.attention) >= tuple(Attention).index(shown.attention)
 
 
-def _needed(found: Found, *, worse: bool) -> int:
-    if found.verdict in _AT_ONCE and worse:
+def _needed(found: Found, shown: Found, *, worse: bool) -> int:
+    stale = found.verdict is Verdict.UNKNOWN and found.since is not None  # else it has only just begun to ask
+    if stale or shown.verdict is Verdict.UNKNOWN or (worse and found.verdict is Verdict.PAUSED):
         return 1
     return WORSE_CYCLES if worse else BETTER_CYCLES
 

@@ -76,7 +76,7 @@ class SubReason(StrEnum):
     STOPPED = "stopped"
     """Its last words were that it stops."""
     NEVER_STARTED = "never-started"
-    """No process of it was ever heard."""
+    """No process of it was ever heard, as far as the watch knows."""
     NO_MEMBERS = "no-members"
     """A process is heard, but is no member of its group."""
     # STUCK

@@ -18,6 +18,7 @@ from consumers.watch.model import Attention, Evidence, EvidenceCode, Party, SubR
 from consumers.watch.observed import Kind
 from consumers.watch.remember import FLAP_WINDOW_S
 from consumers.watch.stuck import stuck
+from schemas import problems
 from schemas.catalogue.calendar import closed_since, due_at, is_open, opens_at
 
 Rule = Callable[[Facts, ConsumerMemory], Found | None]
@@ -55,16 +56,17 @@ def by_age(facts: Facts) -> Attention:
 def _unknown(facts: Facts) -> Found | None:
     if facts.known:
         return None
-    as_of = max((one.as_of for one in facts.seen.partitions if one.as_of), default=None)
-    evidence = [Evidence(EvidenceCode.AS_OF, at=as_of), *brokers_away(facts)]
     if facts.seen.faults and not facts.seen.partitions:
         topic_faults = tuple(Evidence(EvidenceCode.TOPIC_FAULT, of=fault) for fault in facts.seen.faults)
         return Found(Verdict.UNKNOWN, SubReason.TOPICS, None, Attention.NOW, Party.KAFKA, topic_faults)
-    if len(evidence) > 1:
-        return Found(Verdict.UNKNOWN, SubReason.KAFKA_AWAY, as_of, Attention.NOW, Party.KAFKA, tuple(evidence))
-    said = next((one.fault for one in facts.seen.partitions if one.fault), facts.seen.group and facts.seen.group.fault)
-    evidence.append(Evidence(EvidenceCode.CALL_FAILED, of=said or ""))
-    return Found(Verdict.UNKNOWN, SubReason.NOT_ASKED, as_of, Attention.SOON, Party.WATCH, tuple(evidence))
+    as_of = max((one.as_of for one in facts.seen.partitions if one.as_of), default=None)
+    faults = [one.fault for one in facts.seen.partitions if one.fault] + [facts.seen.group.fault if facts.seen.group else None]
+    said = next((fault for fault in faults if fault), "")
+    away, answer = brokers_away(facts), (Evidence(EvidenceCode.CALL_FAILED, of=said),) if said else ()
+    lines = (Evidence(EvidenceCode.AS_OF, at=as_of), *away, *answer)
+    if away or said.startswith(problems.KAFKA_UNREACHABLE.code):
+        return Found(Verdict.UNKNOWN, SubReason.KAFKA_AWAY, as_of, Attention.NOW, Party.KAFKA, lines)
+    return Found(Verdict.UNKNOWN, SubReason.NOT_ASKED, as_of, Attention.SOON, Party.WATCH, lines)
 
 
 def brokers_away(facts: Facts) -> list[Evidence]:

@@ -73,13 +73,11 @@ _TOLD: Final = {
     (Verdict.DOWN, SubReason.STOPPED, Kind.OUTBOX): Told(
         "das Gateway wurde beendet, Portale finden niemanden", "Starten: `stadtbus run gateway`"
     ),
-    (Verdict.DOWN, SubReason.NEVER_STARTED, None): Told("niemand nimmt, was wartet, von einem Prozess war nie etwas zu hören", _START),
+    (Verdict.DOWN, SubReason.NEVER_STARTED, None): Told("niemand nimmt, was wartet, von einem Prozess ist nichts zu hören", _START),
     (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.RECORDER): Told(
-        "niemand verzeichnet, was wartet, von einem Prozess war nie etwas zu hören", _START_RECORDER
+        "niemand verzeichnet, was wartet, von einem Prozess ist nichts zu hören", _START_RECORDER
     ),
-    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.OUTBOX): Told(
-        "von einem Gateway war nie etwas zu hören", "Starten: `stadtbus run gateway`"
-    ),
+    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.OUTBOX): Told("von einem Gateway ist nichts zu hören", "Starten: `stadtbus run gateway`"),
     (Verdict.DOWN, SubReason.NO_MEMBERS, None): Told(
         "niemand nimmt, was wartet; vielleicht läuft ein Prozess, in seiner Gruppe ist keiner",
         "In seinem Protokoll nachsehen: er kommt nicht in die Gruppe (Rechte, Kafka) oder hat eben begonnen",

@@ -71,11 +71,9 @@ _TOLD: Final = {
     (Verdict.DOWN, SubReason.STOPPED, Kind.OUTBOX): Told(
         "the gateway was stopped, portals find nobody", "Start it: `stadtbus run gateway`"
     ),
-    (Verdict.DOWN, SubReason.NEVER_STARTED, None): Told("nobody takes what waits, no process of it was ever heard", _START),
-    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.RECORDER): Told(
-        "nobody records what waits, no process of it was ever heard", _START_RECORDER
-    ),
-    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.OUTBOX): Told("no gateway was ever heard", "Start it: `stadtbus run gateway`"),
+    (Verdict.DOWN, SubReason.NEVER_STARTED, None): Told("nobody takes what waits, no process of it is heard", _START),
+    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.RECORDER): Told("nobody records what waits, no process of it is heard", _START_RECORDER),
+    (Verdict.DOWN, SubReason.NEVER_STARTED, Kind.OUTBOX): Told("no gateway is heard", "Start it: `stadtbus run gateway`"),
     (Verdict.DOWN, SubReason.NO_MEMBERS, None): Told(
         "nobody takes what waits, a process may run and is no member of its group",
         "Look at its log: it cannot join its group (rights, Kafka), or has just begun",

@@ -134,7 +134,7 @@ found = st.builds(Found, st.sampled_from(Verdict), attention=st.sampled_from(Att
 @given(st.lists(found, min_size=1, max_size=30))
 def test_one_look_alone_neither_alarms_nor_calms(finds: list[Found]) -> None:
     """What is shown was found in the last look; a worse one after two looks in a row that were worse than what was shown, a better one after
-    three; UNKNOWN and PAUSED, which are no measurements of a moment, at once.
+    three; a plan, and that somebody tells again, at once: these are no measurements of a moment.
     """
     remembered, order = ConsumerMemory(), tuple(Verdict).index
     for number, one in enumerate(finds):
@@ -146,7 +146,7 @@ def test_one_look_alone_neither_alarms_nor_calms(finds: list[Found]) -> None:
         assert shown == one
         worse = order(one.verdict) < order(before.verdict)
         needed = WORSE_CYCLES if worse else BETTER_CYCLES
-        if worse and one.verdict in (Verdict.UNKNOWN, Verdict.PAUSED):
+        if before.verdict is Verdict.UNKNOWN or (worse and one.verdict is Verdict.PAUSED):
             continue
         last = finds[number - needed + 1 : number + 1]
         assert len(last) == needed
