@@ -21,10 +21,12 @@ from infra.settings import KafkaSettings
 from producers.synthetic import messages
 from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.screen import Screen, summary
-from stadtbus.local.system import LocalSystem, Logins
+from stadtbus.local.system import LocalSystem, Logins, Shape
 
 _WAIT_LIMIT_S: Final = 300.0
 _TRICKLE_S: Final = 2.0
+_SHAPE: Final = Shape(environment={"STADTBUS_GATEWAY__PROBE_INTERVAL_S": "5"})
+"""Who kills something here does not want to wait five minutes for a probe to miss it."""
 _START: Final = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 """When the applications say that they were made: fixed, so that the same seed gives the same messages."""
 
@@ -53,7 +55,11 @@ async def run(options: DemoOptions, console: Console) -> int:
     folder = options.keep or Path(".stadtbus/demo")
     began = time.monotonic()
     system = LocalSystem(
-        folder, port_offset=options.port_offset, logins=_logins(options.kafka), say=lambda text: console.print(f"[dim]· {escape(text)}[/]")
+        folder,
+        port_offset=options.port_offset,
+        logins=_logins(options.kafka),
+        shape=_SHAPE,
+        say=lambda text: console.print(f"[dim]· {escape(text)}[/]"),
     )
     try:
         console.print(f"[bold]Stadtbus demo[/]: everything runs on this machine, in [cyan]{escape(str(folder))}[/]. Ctrl-C ends it.")
