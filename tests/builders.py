@@ -154,7 +154,7 @@ def _application(values: dict[str, Any]) -> Application:
 
 async def count_pending(box: Outbox, office: str) -> int:
     """How many in an outbox are not on Kafka yet."""
-    return sum(one.pending for one in await usage.of_office(box.store, office))
+    return sum(one.pending for one in await box.store.read(lambda connection: usage.read(connection, office)))
 
 
 async def waiting(box: Outbox) -> list[Pending]:

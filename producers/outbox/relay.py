@@ -15,11 +15,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
+from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 
 from infra import crashpoints, metrics
@@ -33,7 +37,8 @@ from producers.outbox.held import Held
 from producers.outbox.outbox import Outbox
 from producers.outbox.pending import Pending, Waiting
 from producers.outbox.record import record_of
-from producers.outbox.turns import Turns
+from producers.outbox.turns import Batch, Turns
+from producers.outbox.usage import Used
 from schemas import topics
 from schemas.errors import CannotTell
 from schemas.heartbeats import RelayLane, sentence
@@ -149,17 +154,26 @@ class Lane:
     async def _send_waiting(self) -> bool:
         """Send all that can go; False when Kafka did not answer for something."""
         self._filled.clear()
-        while (batch := await self._turns.next(_BATCH, self._held.cases)).rows:
-            await self._count_waiting()
+        while (found := await self._store.read(partial(self._next, self._held.cases)))[0].rows:
+            batch, used = found
+            self._note_waiting(used)
             if None in await self._send(batch.rows):
                 return False
             self._turns.sent(batch)
             if not self._held:
                 self._turns.begin_again()
             self.progress.moved()
+            if batch.complete and not self._held:  # what was accepted meanwhile has set `filled`
+                found = batch, [replace(one, pending=0) for one in used]
+                break
         self._unanswered_since = None
-        await self._count()
+        self._note_waiting(found[1])
+        await self._tell()
         return True
+
+    def _next(self, held: Container[UUID], connection: sa.Connection) -> tuple[Batch, list[Used]]:
+        """What goes next, and what is used before that; one question, because each is a thread and a transaction."""
+        return self._turns.read(connection, _BATCH, held), usage.read(connection, self._office)
 
     async def _send(self, batch: Sequence[Pending]) -> list[Sent]:
         """Send these, note what is on Kafka, and hold what is refused; what became of each."""
@@ -227,9 +241,8 @@ class Lane:
                     metrics.DEADLETTERS.labels(self._office, NOT_PUBLISHABLE).inc()
                     self._held.gone([one])
 
-    async def _count_waiting(self) -> None:
-        """Count what is pending, for metrics and heartbeats."""
-        used = await usage.of_office(self._store, self._office)
+    def _note_waiting(self, used: Sequence[Used]) -> None:
+        """How much is pending, for metrics and heartbeats."""
         self._waiting = sum(one.pending for one in used)
         metrics.OUTBOX_PENDING.labels(self._office).set(self._waiting)
         for one in used:
@@ -240,9 +253,8 @@ class Lane:
         """See what waits, where anything does."""
         self._looked = await pending.waiting(self._store, self._office) if self._waiting else Waiting(None, 0)
 
-    async def _count(self) -> None:
-        """Say what is pending and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""
-        await self._count_waiting()
+    async def _tell(self) -> None:
+        """Say what waits and what is refused: in metrics, and in the log when that is new, every `_TELL_S`, and when it is over."""
         await self._look()
         kinds = self._held.kinds()
         self._kinds = sorted(kinds)

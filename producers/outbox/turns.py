@@ -47,6 +47,8 @@ class Batch:
     """By portal: up to this row all are in here, published or held."""
     last: str
     """The portal that had the last turn."""
+    complete: bool
+    """Whether nothing of the office is pending beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class _Turn:
     rows: Sequence[int]
     size_bytes: int
     reached: int
+    complete: bool
 
 
 class Turns:
@@ -72,7 +75,7 @@ class Turns:
         """The oldest of each portal, less those of the cases `held`: of all about `limit` and some megabytes, of each the same share, and at
         least one.
         """
-        return await self._store.read(lambda connection: self._next(connection, limit, held))
+        return await self._store.read(lambda connection: self.read(connection, limit, held))
 
     def sent(self, batch: Batch) -> None:
         """All of it was sent, or is held; what comes next is behind it."""
@@ -83,19 +86,21 @@ class Turns:
         """What comes next begins with the oldest: nothing is held any more, or something was put back."""
         self._after.clear()
 
-    def _next(self, connection: sa.Connection, limit: int, held: Container[UUID]) -> Batch:
+    def read(self, connection: sa.Connection, limit: int, held: Container[UUID]) -> Batch:
+        """The same, within a transaction."""
         portals = list(self._portals(connection))
         chosen: list[int] = []
         reached: dict[str, int] = {}
-        size_bytes, last = 0, self._last
+        size_bytes, last, complete = 0, self._last, True
         for portal in sorted(portals, key=lambda portal: (portal <= self._last, portal)):
             if size_bytes >= _BATCH_BYTES:
+                complete = False
                 break  # it begins next time
             turn = self._turn(connection, portal, max(1, limit // len(portals)), _BATCH_BYTES // len(portals), held)
             chosen += turn.rows
             reached[portal] = turn.reached
-            size_bytes, last = size_bytes + turn.size_bytes, portal
-        return Batch(read_at(connection, chosen) if chosen else [], reached, last)
+            size_bytes, last, complete = size_bytes + turn.size_bytes, portal, complete and turn.complete
+        return Batch(read_at(connection, chosen) if chosen else [], reached, last, complete)
 
     def _portals(self, connection: sa.Connection) -> Iterator[str]:
         """Whose submissions are pending; each is one step in the index, however many there are."""
@@ -109,17 +114,19 @@ class Turns:
     def _turn(self, connection: sa.Connection, portal: str, limit: int, limit_bytes: int, held: Container[UUID]) -> _Turn:
         """Its oldest that can go. What waits for another one of its case is looked at again next time, so nothing behind it counts as reached."""
         mine = {"office": self._office, "portal": portal, "limit": limit}
-        last, waits = self._after.get(portal, 0), None
+        first, waits = self._after.get(portal, 0), None
+        last, complete = first, not first
         while page := connection.execute(_OLDEST, mine | {"last": last}).all():
             waits = waits or next((seq for seq, _, case, is_waiting in page if is_waiting and case not in held), None)
             chosen = _first_bytes([(seq, size) for seq, size, case, is_waiting in page if not is_waiting and case not in held], limit_bytes)
             last = chosen[-1][0] if chosen else page[-1].seq
+            complete = complete and len(chosen) == len(page) < limit
             if chosen:
                 break
         else:
             chosen = []
         reached = last if waits is None else min(last, waits - 1)
-        return _Turn([seq for seq, _ in chosen], sum(size for _, size in chosen), reached)
+        return _Turn([seq for seq, _ in chosen], sum(size for _, size in chosen), reached, complete)
 
 
 def _first_bytes(sizes: Sequence[tuple[int, int]], limit_bytes: int) -> list[tuple[int, int]]:

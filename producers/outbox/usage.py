@@ -13,7 +13,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from infra.stores import Store
 from producers.outbox.tables import has_ended, is_pending, submission, usage
 
 # All statements are put together once: SQLAlchemy takes longer for that than the database for its answer.
@@ -51,15 +50,6 @@ def read(connection: sa.Connection, office: str | None = None) -> list[Used]:
     """What is used, at one office or at all; as many rows as there are portals and offices."""
     rows = connection.execute(_READ) if office is None else connection.execute(_READ_OF_OFFICE, {"office": office})
     return [Used(*row) for row in rows]
-
-
-async def of_office(store: Store, office: str) -> list[Used]:
-    """What is used at one office.
-
-    Raises:
-        SQLAlchemyError: the store does not answer.
-    """
-    return await store.read(lambda connection: read(connection, office))
 
 
 def add(connection: sa.Connection, more: Used) -> None:

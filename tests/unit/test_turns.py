@@ -149,6 +149,19 @@ async def test_each_look_is_by_index(wide: Outbox) -> None:
     wide.store.close()
 
 
+async def test_a_batch_says_whether_it_is_all(wide: Outbox) -> None:
+    """Nobody has to ask again after a batch that held all; one that left something over, for its size or for a case, does not say so."""
+    lane = Turns(wide.store, OFFICE)
+    for portal in "ffh":
+        await accept(wide, portal)
+    assert [(await lane.next(limit)).complete for limit in (2, 4, 6)] == [False, False, True]
+    held = (await lane.next(6)).rows[0].case_key
+    assert not (await lane.next(6, frozenset([held]))).complete
+    lane.sent(batch := await lane.next(6))
+    await note(wide, batch.rows[1:])
+    assert not (await lane.next(6)).complete  # it has not looked at what is before
+
+
 def explained(connection: sa.Connection, statement: str, parameters: tuple[object, ...]) -> str:
     """How SQLite would do it."""
     return " ".join(str(row[3]) for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters))
@@ -185,6 +198,8 @@ class Model:
     async def send(self, answer: str = "all", refused: str = "") -> bool:
         """Send a batch; whether there was anything in it."""
         batch = await self.turns.next(self.limit, frozenset(self.held))
+        if batch.complete:
+            assert [one.seq for one in batch.rows] == [one.seq for one in await builders.waiting(self.box)]
         if answer == "none":
             self.turns.begin_again()
             return bool(batch.rows)
