@@ -73,7 +73,7 @@ class Siege:
         """Attack, submit meanwhile, and compare."""
         restarts, log_bytes = self._restarts(), self._log_bytes()
         self._begin_peak()
-        before = self._processor_ns()
+        before = processor_ns(self._system)
         async with self._mood(row), self._attack(row) as came_back:
             sent = await self._honest.submit(row.offices, SECONDS)
         not_delivered = await self._honest.not_delivered(sent)
@@ -85,7 +85,7 @@ class Siege:
             restarts=self._restarts() - restarts,
             log_bytes=self._log_bytes() - log_bytes,
             memory_mib=self._peak_mib(),
-            starved=_starved(before, self._processor_ns()),
+            starved=starved(before, processor_ns(self._system)),
             came_back=came_back,
             attacked=row.attack is not None,
             failure=None if failure is None else "the attack failed",
@@ -141,11 +141,6 @@ class Siege:
         """Of all processes of the bus; twins are none."""
         return sum(path.stat().st_size for path in (self._system.folder / "logs").glob("*.log") if path.stem != "twins")
 
-    def _processor_ns(self) -> tuple[int, int]:
-        """How long the gateway's loop has had the processor, and how long it has waited for it."""
-        has, waited, _ = Path(f"/proc/{self._gateway}/schedstat").read_text(encoding="ascii").split()
-        return int(has), int(waited)
-
     def _begin_peak(self) -> None:
         """What the gateway held before counts no longer."""
         Path(f"/proc/{self._gateway}/clear_refs").write_text("5", encoding="ascii")
@@ -155,6 +150,14 @@ class Siege:
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _starved(before: tuple[int, int], after: tuple[int, int]) -> float:
+def processor_ns(system: LocalSystem) -> tuple[int, int]:
+    """How long the gateway's loop has had the processor, and how long it has waited for it."""
+    pid = system.supervisor.children["gateway"].pid
+    has, waited, _ = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+    return int(has), int(waited)
+
+
+def starved(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Of the time in which the gateway's loop wanted the processor, the part in which others had it."""
     has, waited = (later - earlier for earlier, later in zip(before, after, strict=True))
     return waited / max(1, has + waited)

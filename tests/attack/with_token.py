@@ -99,6 +99,12 @@ def dear(token: str) -> Iterator[bytes]:
     return itertools.repeat(request(json.dumps(form).encode(), JSON, token))
 
 
+def questions(token: str) -> Iterator[bytes]:
+    """What became of a submission that there is none of."""
+    head = f"GET /v1/submissions/{uuid4()} HTTP/1.1\r\nHost: bus\r\nAuthorization: Bearer {token}\r\n\r\n"
+    return itertools.repeat(head.encode())
+
+
 def valid(token: str) -> Iterator[bytes]:
     """Nothing is wrong with them but their number."""
     return sent(token, portals.applications(HOSTILE, RESIDENCE, seed=5))
