@@ -30,7 +30,7 @@ from producers.synthetic import messages
 from producers.synthetic.portal import request_of
 from stadtbus.local.system import LocalSystem, PortalEntry, Shape
 from tests.attack import with_token
-from tests.attack.crew import Crew
+from tests.attack.crew import Crew, request
 from tests.attack.judge import percentile
 from tests.attack.siege import processor_ns, starved
 
@@ -166,7 +166,7 @@ def _valid(flood: _Flood) -> Iterator[bytes]:
 
 def _slow(flood: _Flood) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """A body that takes its time."""
-    head = with_token.request(b" " * 100, with_token.XML, flood.hostile.token).rstrip(b" ")
+    head = request(b" " * 100, with_token.XML, flood.hostile.token).rstrip(b" ")
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)

@@ -46,6 +46,14 @@ def loop(content: bytes, asked: None) -> tuple[int, bytes]:
         pass
 
 
+def compute(content: bytes, asked: float) -> tuple[int, bytes]:
+    """Takes so many seconds of a processor; which process does."""
+    until_s = time.process_time() + asked
+    while time.process_time() < until_s:
+        pass
+    return os.getpid(), b""
+
+
 def sleep(content: bytes, asked: None) -> tuple[int, bytes]:
     """Does nothing for a long time, which no limit of processor time sees."""
     time.sleep(3600)
@@ -93,4 +101,5 @@ LOOP, SLEEP, EAT, CRASH, END = (
     Operation(end_for_want_of_memory),
 )
 REFUSE, FAIL, OF_NO_TYPE = Operation(refuse, [problems.NOT_WELL_FORMED]), Operation(fail), Operation(of_no_type)
-ALL = (PROCESS_ID, LENGTH, ECHO, LOOP, SLEEP, EAT, CRASH, END, REFUSE, FAIL, OF_NO_TYPE)
+COMPUTE = Operation(compute)
+ALL = (PROCESS_ID, COMPUTE, LENGTH, ECHO, LOOP, SLEEP, EAT, CRASH, END, REFUSE, FAIL, OF_NO_TYPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import signal
@@ -11,9 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from os import environ
 from pickle import dumps
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from schemas.errors import Rejected, StadtbusError
 
 _START_TIMEOUT_S: Final = 60.0
 _MAIN: Final = "import sys; sys.path[:] = sys.argv[2:]; from infra.workers.inside import main; main(int(sys.argv[1]))"
+_LOWEST_PRIORITY: Final = 19
+_LOOK_S: Final = 0.001
 _TOLD: Final = re.compile(r"\w{1,100} in a worker(?: at [\w.<>-]{1,100}:\d{1,6})?")
 
 
@@ -42,6 +45,10 @@ class CallLimits:
     cpu_s: int = 5
     memory_bytes: int = 1 << 30
     calls: int = 1000
+    quick_cpu_s: float = 0.02
+    """A call that takes more processor goes on with the lowest priority, so that it keeps neither those who ask nor other calls waiting;
+    its worker then makes room for another one, because nobody may raise a priority again.
+    """
 
 
 class Spent(Exception):
@@ -66,7 +73,7 @@ class ForkServer:
         self._limits = limits
         self._lock = threading.Lock()
         self._asked, theirs = socket.socketpair()
-        environment = {"TZ": environ["TZ"]} if "TZ" in environ else {}
+        environment = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
                 [sys.executable, "-I", "-c", _MAIN, str(theirs.fileno()), *sys.path],
@@ -124,12 +131,13 @@ class Worker:
         self._limits = limits
         self._end = end
         self.calls = 0
+        self._is_low = False
         self.measures: Measures = MEASURES.validate_json(_require_started(pipe), strict=True)
 
     @property
     def used_up(self) -> bool:
-        """Whether it has answered so many calls that another one is to take its place."""
-        return self.calls >= self._limits.calls
+        """Whether it has answered so many calls, or such a long one, that another one is to take its place."""
+        return self._is_low or self.calls >= self._limits.calls
 
     def ask(self, operation: Operation[Any, AnsweredT], content: bytes, question: bytes) -> tuple[AnsweredT, bytes]:
         """What the operation gives back to its `question`.
@@ -140,10 +148,12 @@ class Worker:
             Spent, TimeoutError, EOFError, OSError, Garbled: the worker is of no use any more, and has to be ended.
         """
         self.calls += 1
-        self._limit_processor()
+        began_cpu_s = self._processor_s()
+        self._limit_processor(began_cpu_s)
         deadline = time.monotonic() + self._limits.time_s
         self._pipe.settimeout(self._limits.time_s)
         self._pipe.sendall(Frame(self.calls, Kind.QUESTION, question, content).packed())
+        self._lower_priority(began_cpu_s + self._limits.quick_cpu_s, deadline)
         answer = frames.read(frames.before(deadline, self._pipe.recv, self._pipe.settimeout))
         if answer.call != self.calls:
             raise Garbled("the answer to another call")
@@ -169,9 +179,22 @@ class Worker:
             return signal.SIGKILL  # as the kernel does when the process is gone that it was forked from
         return -code if code < 0 else None
 
-    def _limit_processor(self) -> None:
+    def _lower_priority(self, until_cpu_s: float, deadline: float) -> None:
+        """Of a call that is not answered before its worker has used so much processor; returns when it is answered, or its priority is low."""
+        while (left_s := until_cpu_s - self._processor_s()) > 0 and time.monotonic() < deadline:
+            self._pipe.settimeout(max(left_s, _LOOK_S))
+            with suppress(TimeoutError):
+                self._pipe.recv(1, socket.MSG_PEEK)
+                return
+        self._is_low = True
+        os.setpriority(os.PRIO_PROCESS, self.process, _LOWEST_PRIORITY)
+
+    def _processor_s(self) -> float:
+        """How much processor it has used since its start."""
+        return time.clock_gettime((~self.process << 3) | 2)  # its clock, as `clock_getcpuclockid` makes it
+
+    def _limit_processor(self, used_s: float) -> None:
         """RLIMIT_CPU counts from the start of the process: the kernel ends it so many seconds from now. It cannot move the limit itself."""
-        used_s = time.clock_gettime((~self.process << 3) | 2)  # its clock, as `clock_getcpuclockid` makes it
         limit_s = int(used_s) + 1 + self._limits.cpu_s
         resource.prlimit(self.process, resource.RLIMIT_CPU, (limit_s, resource.RLIM_INFINITY))
 

@@ -21,7 +21,6 @@ from producers.gateway import answers, views
 from producers.intake.call import Call
 from producers.intake.intake import Intake
 from producers.intake.portals import Portal
-from producers.intake.refused import counted
 from schemas import problems
 from schemas.errors import Rejected
 from schemas.message import Authority, xsd
@@ -78,7 +77,7 @@ class Submissions:
         """
         portal = self._intake.admit(authorization)
         request.state.rate_limit = self._intake.rates.of(portal).of_status
-        with counted(portal.id):
+        async with self._intake.throttled(portal):
             self._intake.rates.of(portal).begin_status()
             found = await self._questions.run(portal.id, partial(self._found, submission_id, portal))
         if answers.wanted(accept):

@@ -24,10 +24,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -35,10 +37,10 @@ import structlog
 from adapters import dry_run
 from infra import metrics
 from infra.fair_queue import FairQueue
+from infra.pace import Pace
 from infra.process_pool import ProcessPool
 from infra.settings import SchemaSettings
 from infra.shares import Shares
-from infra.workers.operations import AnsweredT, AskedT, Operation
 from producers.intake import message_faults, operations
 from producers.intake.assertions import Assertions
 from producers.intake.call import Body, Call, held, receive, while_connected
@@ -57,11 +59,24 @@ from schemas.headers import Header
 
 log = structlog.get_logger()
 
-_WORKERS: Final = 3
-"""One more than a portal alone can have, so that whoever calls while another floods finds one."""
+_AT_ONCE: Final = 4
+"""So many calls are read at the same time, each with a worker; of one portal alone they are two. Whoever calls while another floods has a slot
+at once, and the event loop has little to do before it comes to him.
+"""
 _WAITING: Final = 256
+_REFUSED_PER_S: Final = 20
+"""Calls of one portal that are answered with 429; further ones are answered later, by `_REFUSED_S` at most."""
+_REFUSED_S: Final = 2.0
 _BODIES_BYTES: Final = 256 * 1024 * 1024
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What nothing has refused so far, and what is to be stored of it."""
+
+    metadata: Metadata
+    candidate: Candidate
 
 
 class Intake:
@@ -86,9 +101,10 @@ class Intake:
         self.rates = Rates()
         """How much each portal may still send and ask, for the headers of answers."""
         self._bodies = Shares(_BODIES_BYTES)
-        self._turns = FairQueue(_WORKERS, _WAITING)
+        self._turns = FairQueue(_AT_ONCE, _WAITING)
+        self._refusing = Pace(_REFUSED_PER_S, _REFUSED_S)
         self._offices = frozenset(catalogue.offices)
-        self.workers = ProcessPool(partial(dry_run.prepare, catalogue, schemas.folder), operations.ALL, size=_WORKERS)
+        self.workers = ProcessPool(partial(dry_run.prepare, catalogue, schemas.folder), operations.ALL, size=_AT_ONCE)
 
     def close(self) -> None:
         """End the workers, after the calls that are under way. Blocks."""
@@ -112,58 +128,72 @@ class Intake:
             SQLAlchemyError: the outbox failed or does not answer; whether the submission was stored is not known.
             ClientDisconnect: the caller went away while the body was read.
         """
-        with counted(portal.id), held(self._bodies, portal.id) as memory:
-            # 1. portal, within its rate
-            rates = self.rates.of(portal)
-            rates.begin_submission()
-            # 2. size, time and type
-            try:
-                body = await receive(call, memory)
-            finally:
-                rates.charge_bytes(memory.read_bytes)
-            # 3. known
-            content_sha512 = await self._hash(body, portal, call)
-            known = await self._outbox.known(portal.id, content_sha512)
-            if known is not None:
-                return known
-            # 4 to 8, in a worker: safe parse, schema, rules, route, trust
-            metadata, content = await self._open(body, portal, call)
-            proven = await self._require_rights(portal, metadata, call.headers, is_form=body.is_form)
-            # 9. store once
-            candidate = candidate_of(metadata, portal, content, content_sha512, _trace(call.headers) | _proof(proven))
-            return await self._store(metadata, candidate, message_faults.told_of_form() if body.is_form else nullcontext())
+        async with self.throttled(portal):
+            with held(self._bodies, portal.id) as memory:
+                # 1. portal, within its rate
+                rates = self.rates.of(portal)
+                rates.begin_submission()
+                # 2. size, time and type
+                try:
+                    body = await receive(call, memory)
+                finally:
+                    rates.charge_bytes(memory.read_bytes)
+                # 3 to 8, when it is this portal's turn; a caller that goes leaves the queue
+                with metrics.BEING_READ.labels(portal.id).track_inprogress():
+                    looked = await while_connected(call, self._turns.run(portal.id, partial(self._look, portal, body, call.headers)))
+                if isinstance(looked, AcceptedSubmission):
+                    return looked
+                # 9. store once
+                return await self._store(looked, message_faults.told_of_form() if body.is_form else nullcontext())
 
-    async def _hash(self, body: Body, portal: Portal, call: Call) -> str:
+    @asynccontextmanager
+    async def throttled(self, portal: Portal) -> AsyncIterator[None]:
+        """Around each call of a portal: what is refused is counted, and what is refused for now is answered at a measured pace, so that
+        calling again at once does not keep the gateway busy.
+        """
+        try:
+            with counted(portal.id):
+                yield
+        except Rejected as error:
+            if error.problem.status == HTTPStatus.TOO_MANY_REQUESTS:
+                await self._refusing.turn(portal.id)
+            raise
+
+    async def _look(self, portal: Portal, body: Body, headers: Mapping[str, str]) -> AcceptedSubmission | Passed:
+        """What this portal was told of the same content before, or else what passed steps 4 to 8."""
+        # 3. known
+        content_sha512 = await self._hash(body)
+        known = await self._outbox.known(portal.id, content_sha512)
+        if known is not None:
+            return known
+        # 4 to 8, in a worker: safe parse, schema, rules, route, trust
+        metadata, content = await self._open(body, portal, headers)
+        proven = await self._require_rights(portal, metadata, headers, is_form=body.is_form)
+        return Passed(metadata, candidate_of(metadata, portal, content, content_sha512, _trace(headers) | _proof(proven)))
+
+    async def _hash(self, body: Body) -> str:
         """The SHA-512 of what a portal sent: of a form by what it says, of a message by its bytes."""
         if not body.is_form:
             return hashlib.sha512(body.content).hexdigest()
-        return (await self._in_turn(portal, call, operations.HASH_FORM, body, None))[0]
+        return (await self.workers.run(operations.HASH_FORM, body.content, None))[0]
 
-    async def _open(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
+    async def _open(self, body: Body, portal: Portal, headers: Mapping[str, str]) -> tuple[Metadata, bytes]:
         """The metadata of a message, and the message; that of a form is made of it."""
         if body.is_form:
-            metadata, content = await self._open_form(body, portal, call)
+            metadata, content = await self._open_form(body, portal)
         else:
-            sender = Sender(portal.author, self._accept_test, Declaration.of(call.headers))
-            metadata, content = (await self._in_turn(portal, call, operations.OPEN_MESSAGE, body, sender))[0], body.content
+            sender = Sender(portal.author, self._accept_test, Declaration.of(headers))
+            metadata, content = (await self.workers.run(operations.OPEN_MESSAGE, body.content, sender))[0], body.content
         if metadata.office not in self._offices:
             raise LookupError("a worker named an office that is none")
         return metadata, content
 
-    async def _open_form(self, body: Body, portal: Portal, call: Call) -> tuple[Metadata, bytes]:
+    async def _open_form(self, body: Body, portal: Portal) -> tuple[Metadata, bytes]:
         try:
-            return await self._in_turn(portal, call, operations.OPEN_FORM, body, Sender(portal.author, self._accept_test))
+            return await self.workers.run(operations.OPEN_FORM, body.content, Sender(portal.author, self._accept_test))
         except Rejected as error:
             message_faults.reword(error)
             raise
-
-    async def _in_turn(
-        self, portal: Portal, call: Call, operation: Operation[AskedT, AnsweredT], body: Body, asked: AskedT
-    ) -> tuple[AnsweredT, bytes]:
-        """What a worker answers when it is this portal's turn; a caller that goes leaves the queue."""
-        work = partial(self.workers.run, operation, body.content, asked)
-        with metrics.BEING_READ.labels(portal.id).track_inprogress():
-            return await while_connected(call, self._turns.run(portal.id, work))
 
     async def _require_rights(self, portal: Portal, metadata: Metadata, headers: Mapping[str, str], *, is_form: bool) -> bool:
         """The rights of step 8; whether all logins are proven."""
@@ -175,8 +205,9 @@ class Intake:
             error.message_id = metadata.message_id
             raise
 
-    async def _store(self, metadata: Metadata, candidate: Candidate, telling: AbstractContextManager[None]) -> AcceptedSubmission:
+    async def _store(self, passed: Passed, telling: AbstractContextManager[None]) -> AcceptedSubmission:
         """Store it, and count it if it is new; `telling` puts a refusal into the words of what the portal sent."""
+        metadata, candidate = passed.metadata, passed.candidate
         try:
             require_publishable(candidate)
             with telling:

@@ -54,6 +54,23 @@ async def test_beyond_its_rate_a_portal_is_told_when_to_come_again(slow: Gateway
 
 
 @pytest.mark.usefixtures("standing")
+async def test_calls_beyond_the_rate_are_answered_at_a_measured_pace(slow: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submissions and questions alike: each refusal for now has its turn, and no other answer, nor another portal's, waits for one."""
+    turns: list[str] = []
+
+    async def turn(who: str) -> None:
+        turns.append(who)
+
+    monkeypatch.setattr(slow.app.state.intake._refusing, "turn", turn)
+    path = "/v1/submissions/00000000-0000-4000-8000-000000000001"
+    sent = [(await slow.post(b"<no", portal="portal")).status_code for _ in range(12)]
+    asked = [(await slow.call("GET", path)).status_code for _ in range(13)]
+    assert (sent.count(429), asked.count(429), turns) == (2, 3, ["portal"] * 5)
+    assert (await slow.post(b"<no", portal="other")).status_code == 422
+    assert len(turns) == 5
+
+
+@pytest.mark.usefixtures("standing")
 async def test_every_answer_says_what_may_be_sent(bus: Gateway) -> None:
     """The policy is that of the settings and the state what is left, after what was accepted and what was refused; a stranger learns nothing."""
     first = await bus.post(as_xml(builders.application()))
@@ -123,7 +140,7 @@ async def until(condition: Any) -> None:
 
 
 async def test_a_flood_leaves_a_worker_for_others(bus: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many calls of a portal wait, one worker is left for another portal's, and what is beyond its places is refused at once."""
+    """However many calls of a portal wait, slots are left for another portal's, and what is beyond its places is refused."""
     busy = Busy(bus.app, monkeypatch)
     flood = [asyncio.create_task(bus.post(b"<no")) for _ in range(140)]
     refused = await next(asyncio.as_completed(flood))

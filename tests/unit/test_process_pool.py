@@ -87,6 +87,17 @@ async def test_workers_are_other_processes_and_stay(workers: ProcessPool) -> Non
     assert len(set(await asyncio.gather(*(process_of(workers) for _ in range(50))))) <= 2
 
 
+async def test_a_long_call_gives_way(workers: ProcessPool) -> None:
+    """A call that takes more processor than most goes on with the lowest priority and is answered; its worker takes no further call."""
+    quick = await process_of(workers)
+    assert (await workers.run(calls.COMPUTE, b"", 0.001))[0] == quick
+    assert os.getpriority(os.PRIO_PROCESS, quick) == 0
+    long = asyncio.create_task(workers.run(calls.COMPUTE, b"", 0.3))
+    await wait_until(lambda: runs(quick) and os.getpriority(os.PRIO_PROCESS, quick) == 19)
+    assert (await long)[0] == quick
+    assert await process_of(workers) != quick
+
+
 @pytest.mark.parametrize(
     ("operation", "problem"),
     [
