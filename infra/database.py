@@ -11,6 +11,7 @@ What stands in `stores.url` wins over all of this.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -177,12 +178,13 @@ def checkpoint(engine: sa.Engine) -> None:
 
 
 def _files(path: Path) -> Files:
-    return tuple(_identity(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
+    database = str(path)  # a path for each costs more than what is asked of it
+    return tuple(_identity(database + suffix) for suffix in ("", "-wal", "-shm"))
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path | str) -> tuple[int, int] | None:
     try:
-        state = path.stat()
+        state = os.stat(path)  # noqa: PTH116 - see above
     except FileNotFoundError:
         return None
     return state.st_dev, state.st_ino
