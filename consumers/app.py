@@ -14,12 +14,14 @@ from faststream.asgi import AsgiFastStream
 from adapters import registry
 from adapters.interface import Adapter, AnswersLater, TranslatesApart
 from consumers.audit import recorder, tables
+from consumers.delivery.aside import ParkedCount
 from consumers.delivery.handler import Delivery
 from consumers.delivery.job import Job
 from consumers.delivery.ledger import Ledger
 from consumers.delivery.orders import Orders
 from consumers.delivery.outcomes import OutcomePoller
 from consumers.delivery.vitals import VitalSigns
+from consumers.desk.open_letters import OpenLetters
 from consumers.engine import Engine
 from consumers.pages import pages
 from consumers.settings import DeliverySettings
@@ -37,7 +39,7 @@ from infra.stores import Store
 from infra.tasks import in_background
 from schemas import topics
 from schemas.catalogue.expected import Expected
-from schemas.heartbeats import ProcessKind
+from schemas.heartbeats import ProcessKind, Vitals
 
 log = structlog.get_logger()
 
@@ -70,11 +72,15 @@ def adapter_app(
         read = [topics.submissions(office), topics.retry(office)]
         engine = Engine(kafka, group=office, topics=read, handler=delivery, limits=settings)
         pollers = _outcome_pollers(office, adapter, ledger, sender, settings, engine, delivery.refusals, stand=orders.stand)
+        parked, open_letters = ParkedCount(ledger), OpenLetters(kafka, office)
         _show(office, engine, delivery, orders, health)
+        health.vitals = partial(_with_set_aside, VitalSigns(engine, delivery, orders), parked, open_letters)
         works: list[Callable[[], Awaitable[None]]] = [
             partial(orders.run, delivery.guard.release),
             engine.run,
             *(poller.run for poller in pollers),
+            parked.run,
+            open_letters.run,
         ]
         if isinstance(adapter, TranslatesApart):
             health.facts["workers"] = adapter.lacking
@@ -137,12 +143,15 @@ def _show(office: str, engine: Engine[Job], delivery: Delivery, orders: Orders, 
     health.ready["operations"] = orders.check
     health.degraded["pause"] = orders.notice
     health.ready["topics"] = delivery.refusals.check
-    health.vitals = VitalSigns(engine, delivery, orders)
     metrics.OFFICE_STATE.labels(office).set(metrics.UP)
     metrics.OFFICE_PAUSED.labels(office).set_function(lambda: orders.pause() is not None)
     metrics.IN_FLIGHT.labels(office).set_function(lambda: engine.core.in_flight)
     metrics.UNCOMMITTED.labels(office).set_function(lambda: engine.core.uncommittable)
     metrics.PARKED_CASES.labels(office).set_function(lambda: engine.core.parked_cases)
+
+
+def _with_set_aside(vital_signs: VitalSigns, parked: ParkedCount, open_letters: OpenLetters) -> Vitals:
+    return vital_signs().model_copy(update={"parked": parked.count, "dead_letters": open_letters.count})
 
 
 def audit_app(kafka: KafkaSettings, stores: StoreSettings, offices: Sequence[str], port: int) -> AsgiFastStream:

@@ -104,7 +104,7 @@ class SetAsideCount(_Part):
 
     count: Count
     oldest_at: AwareDatetime | None = None
-    """When the oldest of them failed first; None where none is."""
+    """When the oldest of them died first; of what is parked, when it was begun last. None where none is."""
 
 
 class RelayLane(_Part):

@@ -217,6 +217,13 @@ class Ledger:
 
         await self._note(_POSITION, _positions_of(starts), also)
 
+    async def parked(self) -> tuple[int, int | None]:
+        """How many submissions of the office wait in the retry topic or are being tried, and when (ms) the oldest of them was begun last."""
+        mine = (ENTRIES.c.office == self._office, SET_ASIDE, LIES_IN_RETRY)
+        query = sa.select(sa.func.count(), sa.func.min(ENTRIES.c.started_ms)).where(*mine)
+        count, oldest_ms = await self._store.read(lambda connection: connection.execute(query).one())
+        return count, oldest_ms
+
     def parked_origins(self, number: int) -> list[int]:
         """For an operator's command: where the submissions of a partition stood whose copies lie in the retry topic; `OLDER_THAN_ALL`
         where that is not known. Blocks.

@@ -72,7 +72,7 @@ def rights(offices: Iterable[str]) -> list[Right]:
         *_writes(GATEWAY, [*submissions, *dead, *events]),
         *_reads(GATEWAY, [*events, topics.HEARTBEATS], [topics.GROUP_STATUS]),
         *_writes(ADAPTER, [*retries, *dead, *events]),
-        *_reads(ADAPTER, [*submissions, *retries, topics.OPERATIONS], names),
+        *_reads(ADAPTER, [*submissions, *retries, *dead, topics.OPERATIONS], names),
         *_reads(AUDIT, recorded, [topics.GROUP_AUDIT]),
         *_reads(STATISTICS, recorded, [topics.GROUP_STATISTICS]),
         *_reads(WATCH, [topics.HEARTBEATS, topics.OPERATIONS], [topics.GROUP_WATCH]),

@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from infra.kafka.admin import create_topics
 from infra.kafka.clients import connection_options
 from infra.kafka.local import LocalKafka
-from infra.kafka.survey import EARLIEST, LATEST, surveying, topic_partitions
+from infra.kafka.survey import EARLIEST, LATEST, Place, surveying, topic_partitions
 from infra.settings import KafkaSettings
 from schemas import topics
 from tests.kafka.helpers import settings_for
@@ -80,9 +80,11 @@ async def test_what_the_living_brokers_lead_is_known_when_one_dies(cluster: Call
     async with surveying(settings, "test") as survey:
         survey.begin()
         partitions: list[TopicPartition] = []
-        while len(partitions) < 3 * len(names):  # brokers hear of new topics one after the other
+        known: dict[TopicPartition, Place] = {}
+        while len(known) < 3 * len(names):  # brokers hear of new topics one after the other
             await survey.find_topics(names)
-            partitions = [one for one in topic_partitions(survey.topics, names) if survey.topics[one.topic][one.partition].leader >= 0]
+            partitions = topic_partitions(survey.topics, names)
+            known = await survey.offsets(dict.fromkeys(partitions, LATEST), "ends")
         led = {one for one in partitions if survey.topics[one.topic][one.partition].leader != 2}
         kafka.kill(2, signal.SIGKILL)
         survey.begin()
