@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("backlog", "chain", "engine", "fairness", "outage", "translate")
+NAMES = ("backlog", "chain", "engine", "fairness", "lag", "outage", "translate")
 
 
 def main(arguments: list[str]) -> int:

@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from consumers.watch import measures
 from infra import metrics as metric_list
 from infra import secret_files
 from infra.security_events import MEANINGS, PAUSE_S, Kind
@@ -139,9 +140,19 @@ def _on_genuine(rule: rules.Rule) -> str:
 def metrics() -> str:
     """Every metric of the bus."""
     found = [value for value in vars(metric_list).values() if isinstance(value, MetricWrapperBase)]
-    return "# Metrics\n\nServed by each process at `/metrics`.\n\n" + _table(
-        ("name", "type", "labels", "meaning"), [_metric(one) for one in found]
+    own, drop_in = ([one for one in measures.FAMILIES if one.drop_in is wanted] for wanted in (False, True))
+    return (
+        "# Metrics\n\nServed by each process at `/metrics`.\n\n"
+        + _table(("name", "type", "labels", "meaning"), [_metric(one) for one in found])
+        + "\n## Of the watch\n\nMade by each look at Kafka, and served as that look has made them.\n\n"
+        + _table(("name", "labels", "meaning"), [_measure(one) for one in own])
+        + "\n## Of the watch, under the names of other exporters\n\nFor common boards and alert packs (kafka_exporter, kafka-lag-exporter); "
+        "`watch.drop_in_metrics: false` turns them off.\n\n" + _table(("name", "labels", "meaning"), [_measure(one) for one in drop_in])
     )
+
+
+def _measure(family: measures.Family) -> tuple[str, ...]:
+    return f"`{family.name}`", ", ".join(family.labels), family.meaning
 
 
 def _metric(metric: MetricWrapperBase) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from consumers.watch.history import History
 from consumers.watch.look import Looks
 from consumers.watch.memory import ConsumerMemory
 from consumers.watch.observed import Observation
-from consumers.watch.snapshot import Snapshot
+from consumers.watch.snapshot import Effort, Snapshot
 from infra import database
 from infra.logs import Seldom
 from infra.settings import KafkaSettings
@@ -51,6 +51,8 @@ class Watching:
         self._expected = expected
         self._hearing = hearing
         self._heard_all_at = heard_all_at
+        self._history: History
+        self._looks: Looks
         self._verdicts: bytes | None = None
         self._measures = b""
         self._looked_s = time.monotonic()
@@ -61,33 +63,48 @@ class Watching:
         """Look again and again, with what the store remembers.
 
         Raises:
-            SQLAlchemyError: the store cannot be read, at the start.
+            SQLAlchemyError: as `begin`.
         """
-        history = History(store)
-        looks = Looks(self._kafka, self._expected, self._hearing, self._settings.interval_s, await history.load())
+        await self.begin(store)
         try:
             while True:
                 began_s = time.monotonic()
-                await self._look(looks, history)
+                await self.look()
                 await asyncio.sleep(max(0.0, self._settings.interval_s - (time.monotonic() - began_s)))
         finally:
-            await looks.close()
+            await self.close()
 
-    async def _look(self, looks: Looks, history: History) -> None:
-        seen, found = await looks.look(self._heard_all_at)
+    async def begin(self, store: Store) -> None:
+        """Remember what the store has.
+
+        Raises:
+            SQLAlchemyError: the store cannot be read.
+        """
+        self._history = History(store)
+        self._looks = Looks(self._kafka, self._expected, self._hearing, self._settings.interval_s, await self._history.load())
+
+    async def look(self) -> Effort:
+        """Look once, show it and keep it; what it has cost."""
+        began_s, cpu_s = time.monotonic(), time.process_time()
+        seen, found = await self._looks.look(self._heard_all_at)
         if not found.kafka_fault:
             self._succeeded_at = found.at
-        self._verdicts, self._measures = await asyncio.to_thread(self._make_pages, looks, seen, found)
+        self._verdicts, self._measures = await asyncio.to_thread(self._make_pages, seen, found)
         self._looked_s = time.monotonic()
         try:
-            await history.keep(found, looks.memory)
+            await self._history.keep(found, self._looks.memory)
         except sa.exc.SQLAlchemyError as error:  # what was found is shown all the same
             self._say.warning("store_failed", store="watch", error=database.reason(error))
+        return Effort(time.monotonic() - began_s, time.process_time() - cpu_s, found.effort.requests)
 
-    def _make_pages(self, looks: Looks, seen: Observation, found: Snapshot) -> tuple[bytes, bytes]:
-        moved_at = {name: at for name, one in looks.memory.consumers.items() if (at := _moved_at(one)) is not None}
+    async def close(self) -> None:
+        """Disconnect from Kafka."""
+        await self._looks.close()
+
+    def _make_pages(self, seen: Observation, found: Snapshot) -> tuple[bytes, bytes]:
+        moved_at = {name: at for name, one in self._looks.memory.consumers.items() if (at := _moved_at(one)) is not None}
         drop_in = self._settings.drop_in_metrics
-        return snapshot.write(found), measures.sheet(seen, found, looks.topics, moved_at, self._succeeded_at, drop_in=drop_in)
+        return snapshot.write(found), measures.sheet(seen, found, self._looks.topics, moved_at, self._succeeded_at, drop_in=drop_in)
 
     def page(self) -> Page:
         """The verdicts of the last look."""
