@@ -15,7 +15,7 @@ from uuid import UUID
 from adapters import registry
 from consumers.audit import queries, tables
 from consumers.statistics import facts
-from consumers.watch import lag
+from consumers.watch import standing
 from infra.kafka.admin import count_records
 from infra.stores import Store
 from producers.synthetic.portal import SyntheticPortal
@@ -138,7 +138,8 @@ class Prover:
 
     async def _waiting(self) -> int:
         """Submissions that an adapter may still hand over."""
-        return sum(one.behind for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices))
+        standings = await standing.of_offices(self._system.kafka, self._system.catalogue.offices)
+        return sum(one.behind for one in standings.values())
 
     def close(self) -> None:
         """Close the stores of the audit and the statistics."""

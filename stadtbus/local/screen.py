@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -20,8 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters import registry
-from consumers.watch import lag
-from consumers.watch.lag import GroupLag
+from consumers.watch import standing
+from consumers.watch.standing import Standing
 from producers.synthetic.portal import SyntheticPortal
 from schemas.errors import CannotTell
 from schemas.events import State
@@ -41,7 +41,7 @@ class Screen:
         self._prover = prover
         self._shares = shares
         self._began = began
-        self._lags: dict[str, GroupLag] = {}
+        self._standings: dict[str, Standing] = {}
         self._effects: dict[str, int] = {}
         self._confirmed: set[UUID] = set()
 
@@ -61,7 +61,7 @@ class Screen:
             with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
                 self._effects = await self._system.effects()
                 self._confirmed = await self._prover.told(State.ACCEPTED)
-                self._lags = {one.group: one for one in await lag.of_offices(self._system.kafka, self._system.catalogue.offices)}
+                self._standings = await standing.of_offices(self._system.kafka, self._system.catalogue.offices)
             live.update(self._table())
             await asyncio.sleep(_REFRESH_S)
 
@@ -84,9 +84,11 @@ class Screen:
         bar = ProgressBar(total=total, completed=min(delivered, total), width=8, complete_style="cyan", finished_style="green")
         accepted = str(len(submitted & self._confirmed)) if registry.answers_later(office) else ""
         counts = (str(len(submitted)), str(delivered), accepted)
-        waiting, now = self._lags.get(office), datetime.now().astimezone()
-        lags = ("", "", "") if waiting is None else (str(waiting.behind), ago(waiting.oldest_age_s(now)), str(waiting.members))
-        return [bar, *counts, *lags]
+        one = self._standings.get(office)
+        if one is None:
+            return [bar, *counts, "", "", ""]
+        age_s = None if one.oldest_at is None else max(0.0, (datetime.now(UTC) - one.oldest_at).total_seconds())
+        return [bar, *counts, str(one.behind), ago(age_s), str(one.members)]
 
 
 def summary(proof: Proof, seconds: float) -> RenderableType:

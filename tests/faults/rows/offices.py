@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from consumers.watch import lag
+from consumers.watch import standing
 from tests.faults.act import Act
 from tests.faults.world import ANSWER_LIMIT_S, OFFICES
 
@@ -22,7 +22,7 @@ async def office_away(act: Act) -> None:
         backlog = act.burst(office, 1_500)
         before_mib = act.world.memory_mib(office)
         await asyncio.sleep(AWAY_OFFICE_S)
-        (waiting,) = await lag.of_offices(act.world.kafka, [office])
+        waiting = (await standing.of_offices(act.world.kafka, [office]))[office]
         act.insist(waiting.behind >= len(backlog), f"lag shows the backlog, it shows {waiting.behind}")
         grown_mib = act.world.memory_mib(office) - before_mib
         act.insist(grown_mib < 150, f"memory is bounded, it grew by {grown_mib:.0f} MiB")

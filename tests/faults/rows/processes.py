@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from consumers.watch import lag
+from consumers.watch import standing
 from infra.crashpoints import LABELS
 from tests.faults.act import DOOR_RATE, RATES, Act
 from tests.faults.clock import WallClock
@@ -64,7 +64,7 @@ async def zombie(act: Act) -> None:
 
 
 async def _works_alone(act: Act) -> bool:
-    (one,) = await lag.of_offices(act.world.kafka, [act.office])
+    one = (await standing.of_offices(act.world.kafka, [act.office]))[act.office]
     return (one.group_state, one.members) == ("Stable", 1)
 
 
