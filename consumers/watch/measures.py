@@ -5,12 +5,13 @@ Thousands of partitions make tens of thousands of lines, so they are written her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
-from consumers.watch.model import Judgement, Verdict
+from consumers.watch.model import Attention, Judgement, Verdict
 from consumers.watch.observed import ConsumerSeen, Observation, PartitionSeen
 from consumers.watch.snapshot import Snapshot
 from infra.kafka.survey import PartitionState
@@ -33,6 +34,8 @@ class Family:
 
 
 _CONSUMER: Final = ("city", "office", "group")
+_OFFICE: Final = ("city", "office")
+_ATTENTIONS: Final = (Attention.NONE, Attention.SOON, Attention.NOW)
 VERDICT: Final = Family(
     "stadtbus_consumer_verdict",
     (*_CONSUMER, "verdict"),
@@ -54,11 +57,11 @@ PROCESSED_AT: Final = Family(
 IN_FLIGHT_SECONDS: Final = Family(
     "stadtbus_oldest_inflight_seconds", _CONSUMER, "How long one record has been the oldest that is read and not finished; 0 where none is."
 )
-DEAD_LETTERS: Final = Family("stadtbus_dead_letters", ("city", "office"), "Open dead letters: neither replayed, settled nor discarded.")
+DEAD_LETTERS: Final = Family("stadtbus_dead_letters", _OFFICE, "Open dead letters: neither replayed, settled nor discarded.")
 DEAD_LETTER_SECONDS: Final = Family(
     "stadtbus_dead_letter_oldest_seconds", ("city", "office"), "Age of the oldest of them; 0 where none is."
 )
-SET_ASIDE: Final = Family("stadtbus_parked", ("city", "office"), "Submissions that are parked in the retry topic.")
+SET_ASIDE: Final = Family("stadtbus_parked", _OFFICE, "Submissions that are parked in the retry topic.")
 CYCLE_SECONDS: Final = Family("stadtbus_lagwatch_cycle_seconds", (), "How long the last look at Kafka took.")
 CYCLE_CPU: Final = Family("stadtbus_lagwatch_cycle_cpu_seconds", (), "Processor time of the watch during that look.")
 REQUESTS: Final = Family("stadtbus_lagwatch_requests", (), "Requests to Kafka in that look.")
@@ -96,25 +99,35 @@ FAMILIES: Final = tuple(value for value in list(vars().values()) if isinstance(v
 """All of them, in this order."""
 
 
-@dataclass
 class Sheet:
-    """The lines of a scrape, by family."""
+    """The samples of a scrape, by family: labels and value."""
 
-    drop_in: bool
-    _lines: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self, *, drop_in: bool) -> None:
+        self._samples: dict[str, list[tuple[str, float]]] = {one.name: [] for one in FAMILIES if drop_in or not one.drop_in}
 
-    def add(self, family: Family, labels: Iterable[object], value: float) -> None:
+    def of(self, family: Family) -> list[tuple[str, float]]:
+        """Where the samples of a family are put."""
+        return self._samples[family.name]
+
+    def add(self, family: Family, labels: str, value: float) -> None:
         """One sample."""
-        if family.drop_in and not self.drop_in:
-            return
-        if family.name not in self._lines:
-            self._lines[family.name] = [f"# HELP {family.name} {family.meaning}\n# TYPE {family.name} gauge\n"]
-        named = ",".join([f'{name}="{str(value).translate(_ESCAPED)}"' for name, value in zip(family.labels, labels, strict=True)])
-        self._lines[family.name].append(f"{family.name}{{{named}}} {value}\n" if named else f"{family.name} {value}\n")
+        self._samples[family.name].append((labels, value))
 
     def text(self) -> bytes:
         """As Prometheus reads it."""
-        return "".join(line for lines in self._lines.values() for line in lines).encode()
+        made = []
+        for family in FAMILIES:
+            name = family.name
+            if samples := self._samples.get(name):
+                made.append(f"# HELP {name} {family.meaning}\n# TYPE {name} gauge\n")
+                made += [f"{name}{labels} {value}\n" for labels, value in samples]
+        return "".join(made).encode()
+
+
+@lru_cache(maxsize=200_000)
+def labelled(names: tuple[str, ...], *values: object) -> str:
+    """Labels as they are written; the same ones are wanted in each look."""
+    return "{" + ",".join([f'{name}="{str(value).translate(_ESCAPED)}"' for name, value in zip(names, values, strict=True)]) + "}"
 
 
 def sheet(
@@ -127,7 +140,7 @@ def sheet(
     drop_in: bool,
 ) -> bytes:
     """All metrics of one look. `moved_at` is when each consumer was last seen to come on."""
-    made = Sheet(drop_in)
+    made = Sheet(drop_in=drop_in)
     now = snapshot.at
     for consumer, judged in zip(seen.consumers, snapshot.judgements, strict=True):
         _add_judged(made, judged, consumer, now, moved_at.get(judged.name))
@@ -142,10 +155,10 @@ def sheet(
 
 def _add_judged(made: Sheet, judged: Judgement, seen: ConsumerSeen, now: datetime, moved_at: datetime | None) -> None:
     office = judged.name if judged.city else ""
-    labels = (judged.city, office, judged.name)
-    for verdict in Verdict:
-        made.add(VERDICT, (*labels, verdict.value), int(judged.verdict is verdict))
-    made.add(ATTENTION, labels, ("none", "soon", "now").index(judged.attention.value))
+    consumer = (judged.city, office, judged.name)
+    labels, of_office = labelled(_CONSUMER, *consumer), labelled(_OFFICE, *consumer[:2])
+    made.of(VERDICT).extend([(labelled(VERDICT.labels, *consumer, one), int(judged.verdict is one)) for one in Verdict])
+    made.add(ATTENTION, labels, _ATTENTIONS.index(judged.attention))
     if judged.waiting is not None:
         made.add(LAG_SECONDS, labels, _age_s(judged.oldest_at, now))
         made.add(LAG_MESSAGES, labels, judged.waiting)
@@ -153,69 +166,72 @@ def _add_judged(made: Sheet, judged: Judgement, seen: ConsumerSeen, now: datetim
     if judged.done_by is not None:
         made.add(DRAIN_SECONDS, labels, max(0.0, (judged.done_by - now).total_seconds()))
     if seen.partitions:
-        made.add(MARGIN, labels, min(_margin(one, now) for one in seen.partitions))
+        made.add(MARGIN, labels, min([_margin(one, now) for one in seen.partitions]))
     if moved_at is not None:
         made.add(PROCESSED_AT, labels, moved_at.timestamp())
     if seen.processes:
         oldest = [since for heard in seen.processes if (since := heard.heartbeat.oldest_in_flight_since) is not None]
         made.add(IN_FLIGHT_SECONDS, labels, _age_s(min(oldest, default=None), now))
     if judged.dead_letters is not None:
-        made.add(DEAD_LETTERS, labels[:2], judged.dead_letters)
-        made.add(DEAD_LETTER_SECONDS, labels[:2], _age_s(judged.dead_letters_oldest_at, now))
+        made.add(DEAD_LETTERS, of_office, judged.dead_letters)
+        made.add(DEAD_LETTER_SECONDS, of_office, _age_s(judged.dead_letters_oldest_at, now))
     if office and judged.parked is not None:
-        made.add(SET_ASIDE, labels[:2], judged.parked)
+        made.add(SET_ASIDE, of_office, judged.parked)
 
 
 def _add_watch(made: Sheet, snapshot: Snapshot, succeeded_at: datetime | None) -> None:
-    made.add(CYCLE_SECONDS, (), snapshot.effort.took_s)
-    made.add(CYCLE_CPU, (), snapshot.effort.cpu_s)
-    made.add(REQUESTS, (), snapshot.effort.requests)
-    made.add(FAULTS, (), len(snapshot.faults) + bool(snapshot.kafka_fault))
+    made.add(CYCLE_SECONDS, "", snapshot.effort.took_s)
+    made.add(CYCLE_CPU, "", snapshot.effort.cpu_s)
+    made.add(REQUESTS, "", snapshot.effort.requests)
+    made.add(FAULTS, "", len(snapshot.faults) + bool(snapshot.kafka_fault))
     if succeeded_at is not None:
-        made.add(SUCCESS_AT, (), succeeded_at.timestamp())
+        made.add(SUCCESS_AT, "", succeeded_at.timestamp())
 
 
 def _add_group(made: Sheet, seen: ConsumerSeen, now: datetime) -> None:
     if seen.group is None:
         return
+    offset, lag, group_lag = made.of(OFFSET), made.of(LAG), made.of(GROUP_LAG_SECONDS)
     offsets: dict[str, int] = {}
     lags: dict[str, int] = {}
     longest_s = 0.0
     for one in seen.partitions:
-        labels, age_s = (seen.name, one.topic, one.partition), _age_s(one.oldest_at, now)
-        made.add(OFFSET, labels, _NO_COMMIT if one.committed is None else one.committed)
-        made.add(LAG, labels, _NO_COMMIT if one.committed is None else one.lag)
-        made.add(GROUP_LAG_SECONDS, (CLUSTER, *labels), age_s)
+        labels, waiting, age_s = labelled(_PLACE, seen.name, one.topic, one.partition), one.lag, _age_s(one.oldest_at, now)
+        offset.append((labels, _NO_COMMIT if one.committed is None else one.committed))
+        lag.append((labels, _NO_COMMIT if one.committed is None else waiting))
+        group_lag.append((labelled(GROUP_LAG_SECONDS.labels, CLUSTER, seen.name, one.topic, one.partition), age_s))
         offsets[one.topic] = offsets.get(one.topic, 0) + (one.committed or 0)
-        lags[one.topic] = lags.get(one.topic, 0) + one.lag
+        lags[one.topic] = lags.get(one.topic, 0) + waiting
         longest_s = max(longest_s, age_s)
     for topic, total in offsets.items():
-        made.add(OFFSET_SUM, (seen.name, topic), total)
-        made.add(LAG_SUM, (seen.name, topic), lags[topic])
-    made.add(MEMBERS, (seen.name,), len(seen.group.members))
-    made.add(GROUP_MAX_LAG_SECONDS, (CLUSTER, seen.name), longest_s)
+        made.add(OFFSET_SUM, labelled(_OF_GROUP, seen.name, topic), total)
+        made.add(LAG_SUM, labelled(_OF_GROUP, seen.name, topic), lags[topic])
+    made.add(MEMBERS, labelled(MEMBERS.labels, seen.name), len(seen.group.members))
+    made.add(GROUP_MAX_LAG_SECONDS, labelled(GROUP_MAX_LAG_SECONDS.labels, CLUSTER, seen.name), longest_s)
 
 
 def _add_topics(made: Sheet, topics: Mapping[str, Mapping[int, PartitionState]], read: Mapping[tuple[str, int], PartitionSeen]) -> None:
+    end, start, replicas, in_sync = made.of(END), made.of(START), made.of(REPLICAS), made.of(IN_SYNC)
+    leader, preferred, under = made.of(LEADER), made.of(PREFERRED), made.of(UNDER)
     for topic, partitions in topics.items():
-        made.add(PARTITIONS, (topic,), len(partitions))
+        made.add(PARTITIONS, labelled(PARTITIONS.labels, topic), len(partitions))
         for number, state in partitions.items():
-            labels = (topic, number)
-            if (seen := read.get(labels)) is not None:
-                made.add(END, labels, seen.end)
-                made.add(START, labels, seen.start)
-            made.add(REPLICAS, labels, len(state.replicas))
-            made.add(IN_SYNC, labels, len(state.in_sync))
-            made.add(LEADER, labels, state.leader)
-            made.add(PREFERRED, labels, int(list(state.replicas[:1]) == [state.leader]))
-            made.add(UNDER, labels, int(len(state.in_sync) < len(state.replicas)))
+            labels, copies, synced = labelled(_OF_TOPIC, topic, number), len(state.replicas), len(state.in_sync)
+            if (seen := read.get((topic, number))) is not None:
+                end.append((labels, seen.end))
+                start.append((labels, seen.start))
+            replicas.append((labels, copies))
+            in_sync.append((labels, synced))
+            leader.append((labels, state.leader))
+            preferred.append((labels, int(copies > 0 and state.replicas[0] == state.leader)))
+            under.append((labels, int(synced < copies)))
 
 
 def _add_brokers(made: Sheet, snapshot: Snapshot) -> None:
     up = [broker for broker in snapshot.brokers if broker.up]
-    made.add(BROKERS, (), len(up))
+    made.add(BROKERS, "", len(up))
     for broker in up:
-        made.add(BROKER_INFO, (broker.id, broker.address), 1)
+        made.add(BROKER_INFO, labelled(BROKER_INFO.labels, broker.id, broker.address), 1)
 
 
 def _margin(one: PartitionSeen, now: datetime) -> float:
