@@ -41,7 +41,7 @@ async def of_offices(kafka: KafkaSettings, offices: Sequence[str]) -> dict[str, 
 
 def _standing(kafka: KafkaSettings, collector: Collector, office: str) -> Standing:
     group, seen = collector.groups[office], collector.partitions[office].values()
-    if fault := next((one.fault for one in (group, *seen) if one.fault is not None), None):
+    if fault := next((fault for fault in (group.fault, *(one.fault for one in seen)) if fault is not None), None):
         raise CannotTell(problems.KAFKA_FAILED, f"{office}: {fault}", where=kafka.bootstrap)
     waiting = [one for one in seen if not topics.is_retry(one.topic)]
     return Standing(
