@@ -16,12 +16,18 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from consumers.desk.operations import note
+from consumers.watch import snapshot
+from consumers.watch.model import Judgement, Verdict
 from consumers.watch.store import StoredHeartbeat, all_operations, last_heartbeats, open_store
+from infra.kafka.clients import connection_options
 from infra.kafka.consumer_record import ConsumerRecord
 from infra.kafka.jars import java
 from infra.kafka.reading import read_all
+from infra.kafka.rights import WATCH
 from producers.synthetic import messages
 from schemas import asyncapi, topics
 from schemas.errors import UsageError
@@ -149,6 +155,29 @@ async def test_watch_says_since_when_it_is_up_to_date(system: LocalSystem) -> No
         document = (await client.get(f"http://127.0.0.1:{port_of(system.settings, 'watch')}/asyncapi")).json()
     assert (answer.status_code, answer.text.startswith("up to date: since 20")) == (200, True)
     assert document["info"]["title"] == "Stadtbus"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_verdicts_need_no_right_to_read_submissions(system: LocalSystem) -> None:
+    """The page has a verdict on each consumer, nothing that Kafka refused, and what is set aside; the same login cannot read a submission."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port_of(system.settings, 'watch')}") as http:
+
+        async def office_judged() -> Judgement | None:
+            answer = await http.get(snapshot.PATH)
+            found = snapshot.read(answer.content) if answer.is_success else None
+            assert found is None or (found.faults, found.kafka_fault) == ((), "")
+            return next((one for one in found.judgements if one.name == OFFICE and one.dead_letters is not None), None) if found else None
+
+        async with asyncio.timeout(60):
+            while (judged := await office_judged()) is None or judged.waiting:
+                await asyncio.sleep(0.5)
+        assert (judged.verdict, judged.members, judged.parked, judged.dead_letters) == (Verdict.OK, 1, 0, 0)
+        scraped = (await http.get("/metrics")).text
+        assert f'kafka_consumergroup_lag{{consumergroup="{OFFICE}",topic="{OFFICE}.submissions",partition="0"}} 0' in scraped
+    async with AIOKafkaConsumer(**connection_options(system.login(WATCH)), auto_offset_reset="earliest") as consumer:
+        consumer.assign([TopicPartition(topics.submissions(OFFICE), number) for number in range(topics.PARTITIONS)])
+        with pytest.raises(TopicAuthorizationFailedError):
+            await consumer.getmany(timeout_ms=10_000)
 
 
 @pytest.mark.asyncio(loop_scope="module")
