@@ -14,6 +14,7 @@ from schemas.heartbeats import Heartbeat, Pause
 from schemas.operations import Operation
 
 _KEPT: Final = timedelta(days=1)
+_FORGOTTEN_AFTER: Final = timedelta(days=7)
 
 
 class Hearing:
@@ -26,7 +27,11 @@ class Hearing:
         self._noted: defaultdict[str, list[Noted]] = defaultdict(list)
 
     def hear(self, heartbeat: Heartbeat, at: datetime) -> None:
-        """A heartbeat, and when it was heard; in the order in which Kafka has those of one instance."""
+        """A heartbeat, and when it was heard; in the order in which Kafka has those of one instance. Who is new takes the place of those who have
+        been silent for a week: where hosts change their names, instances come and go for ever.
+        """
+        if heartbeat.instance not in self.heard:
+            self.heard = {name: one for name, one in self.heard.items() if at - one.heard_at < _FORGOTTEN_AFTER}
         self.heard[heartbeat.instance] = Heard(heartbeat, at)
 
     def note(self, operation: Operation, at: datetime) -> None:

@@ -20,7 +20,7 @@ from consumers.watch.watched import all_watched
 from infra.kafka.survey import PartitionState, Survey, surveying
 from infra.settings import KafkaSettings
 from schemas.catalogue.expected import Expected
-from schemas.errors import CannotTell
+from schemas.errors import StadtbusError
 
 _CONNECT_LIMIT_S: Final = 5.0
 _LOOK_LIMIT_S: Final = 20.0
@@ -85,7 +85,7 @@ class Looks:
                     async with asyncio.timeout(_CONNECT_LIMIT_S):
                         self._survey = await self._connection.enter_async_context(surveying(self._kafka, "stadtbus-watch"))
                 await self._collector.look(self._survey)
-        except (CannotTell, TimeoutError) as error:
+        except (StadtbusError, TimeoutError) as error:
             await self.close()
             fault = str(error) or "Kafka did not answer in time"
             self._collector.miss(fault, self._kafka.bootstrap)

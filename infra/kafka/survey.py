@@ -226,7 +226,7 @@ class Survey:
                 return await self.client.send(node, request)
         except NotImplementedError:  # of the client, for a broker that knows only earlier versions of this request
             self.faults.add(Fault(node, question, "needs Kafka 3.0 or newer"))
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError, ValueError) as error:  # a ValueError comes from SCRAM, as at the start of clients
             self.silent.add(node)
             self.faults.add(Fault(node, question, name_of(error)))
         return None
@@ -249,7 +249,10 @@ async def surveying(settings: KafkaSettings, client_id: str) -> AsyncIterator[Su
     client.set_topics([names.HEARTBEATS])  # without any it would ask for all of them, every few seconds
     try:
         async with in_our_words(settings):
-            await client.bootstrap()
+            try:
+                await client.bootstrap()
+            except ValueError:  # of SCRAM, where the broker cannot show that it knows the password
+                raise await why_unreachable(settings) from None
             yield Survey(settings, client)
     finally:
         await client.close()
