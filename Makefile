@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-unit test-faults test-attack mutation fuzz soak check bench docs lock clean
+.PHONY: help dev demo test test-unit test-faults test-attack mutation fuzz soak check monitoring-tools bench docs lock clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.dev ## Install everything for development into .venv
 
@@ -47,6 +47,9 @@ check: $(VENV)/.dev ## Format, lint, types, import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+monitoring-tools: $(VENV)/.run ## promtool, amtool and alertmanager into .venv/bin, for the tests of infra/monitoring (Debian's packages, unpacked)
+	@.ci/monitoring-tools $(BIN)
 
 bench: $(VENV)/.dev ## One benchmark: make bench ARGS=chain, or ARGS="engine --json"
 	@$(BIN)/python -m benchmarks $(ARGS)
