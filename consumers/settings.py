@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import Field
 
+from consumers.notice_settings import NoticeSettings
 from infra.settings import Part
 
 MOST_DOUBLINGS: Final = 30
@@ -68,3 +69,4 @@ class WatchSettings(Part):
         default=True,
         description="Serve lag under the names of kafka_exporter and kafka-lag-exporter too, so that common boards and alert packs work.",
     )
+    notices: NoticeSettings = NoticeSettings()

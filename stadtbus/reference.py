@@ -205,14 +205,14 @@ def _secrets_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield from (f"`{prefix}{name}`" for name in secret_files.secrets_of(model.model_fields))
     for name, field in model.model_fields.items():
         if (inner := _model_in(field)) is not None:
-            yield from _secrets_of(inner, f"{prefix}{name}." if field.annotation is inner else f"{prefix}{name}.<id>.")
+            yield from _secrets_of(inner, f"{prefix}{name}{_below(field, inner)}")
 
 
 def _settings_of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
         path, inner = f"{prefix}{name}", _model_in(field)
         if inner is not None:
-            yield from _settings_of(inner, f"{path}." if field.annotation is inner else f"{path}.<id>.")
+            yield from _settings_of(inner, f"{path}{_below(field, inner)}")
         else:
             yield path, _default(field), (field.description or "").replace("\n", " ")
 
@@ -221,6 +221,11 @@ def _model_in(field: FieldInfo) -> type[BaseModel] | None:
     """The settings model that a field is, or holds by id."""
     candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
     return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+
+
+def _below(field: FieldInfo, inner: type[BaseModel]) -> str:
+    """What leads from a field to those of the model in it: nothing more where there is one such model, else its id."""
+    return "." if field.annotation in (inner, inner | None) else ".<id>."
 
 
 def _default(field: FieldInfo) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import aiosmtplib
 import httpx
 
-from consumers.watch.notices.settings import MailSettings, WebhookSettings
+from consumers.notice_settings import MailSettings, WebhookSettings
 
 LIMIT_S: Final = 20.0
 _OK: Final = range(200, 300)

@@ -16,9 +16,10 @@ from consumers.watch.notices import store as kept
 from consumers.watch.notices.causes import causes_of, unknown
 from consumers.watch.notices.channels import Channel, Mail, Message, NotTaken, Webhook
 from consumers.watch.notices.plan import Known, Notice, Rules, advance
-from consumers.watch.notices.settings import NoticeSettings
+from consumers.notice_settings import NoticeSettings
 from consumers.watch.notices.store import Waiting
 from consumers.watch.notices.text import message_of
+from consumers.watch.words import Language
 from infra import metrics
 from infra.stores import Store
 from infra.tasks import in_background
@@ -48,7 +49,7 @@ class Notifier:
     """Tells what needs a person. All of it runs in the event loop; what was told is in the store of the watch."""
 
     def __init__(self, settings: NoticeSettings, store: Store, channels: Sequence[Channel], clock: Clock = _now) -> None:
-        self._settings = settings
+        self._language = Language(settings.language)
         self._store = store
         self._channels = channels
         self._clock = clock
@@ -85,7 +86,7 @@ class Notifier:
         """Decide what is told, and keep it together with what was told: the store has both or nothing."""
         if self._known is None:
             self._known = await self._store.read(kept.known)
-        known, notices = advance(self._known, causes_of(judgements), unknown(judgements), self._rules, self._clock())
+        known, notices = advance(self._known, causes_of(judgements, self._language), unknown(judgements), self._rules, self._clock())
         if known == self._known:
             return
         messages = [self._message(notice, judgements) for notice in notices]
@@ -97,7 +98,7 @@ class Notifier:
 
     def _message(self, notice: Notice, judgements: Sequence[Judgement]) -> Message:
         log.info("notice_made", occasion=notice.occasion.value, cause=notice.cause.key, incident=notice.incident)
-        return message_of(notice, judgements, self._settings.language)
+        return message_of(notice, judgements, self._language)
 
     async def _send_all(self, channel: Channel) -> None:
         """Send what is due, one after the other, the oldest first."""

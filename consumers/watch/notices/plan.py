@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from consumers.watch.model import Attention, Verdict
 from consumers.watch.notices.causes import Cause
-from consumers.watch.notices.settings import QuietHours
+from schemas.catalogue.expected import ZONE
+from consumers.notice_settings import QuietHours
 
-ZONE: Final = ZoneInfo("Europe/Berlin")
 _SETTLES: Final = timedelta(minutes=1)
 _CLEARS: Final = timedelta(minutes=5)
 """So long it has to be over; and between two notices of one cause, unless it gets graver."""
@@ -61,6 +60,7 @@ class Notice:
     occasion: Occasion
     cause: Cause
     at: datetime
+    over_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def advance(
     for one in _seen(known, causes, unknown, now):
         occasion = _occasion(one, unknown, rules, now)
         if occasion is not None:
-            told.append(Notice(one.incident, occasion, one.cause, now))
+            told.append(Notice(one.incident, occasion, one.cause, now, one.over_since))
             one = replace(one, told=one.cause.what, told_now=one.cause.attention is Attention.NOW, told_at=now)  # noqa: PLW2901 - it goes on
         ended = one.over_since is not None and (occasion is Occasion.OVER or not one.told)
         seen += [] if ended else [one]
