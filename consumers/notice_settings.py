@@ -17,7 +17,7 @@ from infra.settings import Part
 _ADDRESS: Final = r"^[^\s@,;<>\"]{1,64}@[A-Za-z0-9.-]{1,190}$"
 _TIME: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _SECRET_BYTES: Final = (24, 64)
-WEBHOOK_SECRET_PREFIX: Final = "whsec_"
+_SIGNING_PREFIX: Final = "whsec_"  # as Standard Webhooks has it
 
 Address = Annotated[str, StringConstraints(pattern=_ADDRESS)]
 ClockTime = Annotated[str, StringConstraints(pattern=_TIME)]
@@ -107,11 +107,13 @@ class WebhookSettings(Part):
         least, most = _SECRET_BYTES
         text = self.secret.get_secret_value() if self.secret is not None else ""
         try:
-            key = base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+            key = base64.b64decode(text.removeprefix(_SIGNING_PREFIX), validate=True)
         except binascii.Error:
             key = b""
-        if not text.startswith(WEBHOOK_SECRET_PREFIX) or not least <= len(key) <= most:
-            raise ValueError(f'the secret is not `{WEBHOOK_SECRET_PREFIX}` and {least} to {most} bytes in base64: echo "whsec_$(openssl rand -base64 32)"')
+        if not text.startswith(_SIGNING_PREFIX) or not least <= len(key) <= most:
+            raise ValueError(
+                f'the secret is not `{_SIGNING_PREFIX}` and {least} to {most} bytes in base64: echo "whsec_$(openssl rand -base64 32)"'
+            )
         return key
 
 

@@ -99,7 +99,9 @@ UNREADABLE_GONE = Gauge(
     "stadtbus_records_unreadable_gone", "Unreadable records that Kafka no longer had when they were to be read again.", ["consumer"]
 )
 NOTICES = Counter(
-    "stadtbus_notices_total", "Notices of the watch that were `sent`, `not-taken` (and are tried again), or `given-up`.", ["channel", "outcome"]
+    "stadtbus_notices_total",
+    "Notices of the watch that were `sent`, `not-taken` (and are tried again), or `given-up`.",
+    ["channel", "outcome"],
 )
 NOTICES_WAITING = Gauge("stadtbus_notices_waiting", "Notices of the watch that are not sent yet.", ["channel"])
 HEARTBEATS_DROPPED = Counter("stadtbus_heartbeats_dropped_total", "Heartbeats of this process that could not be written.")

@@ -31,7 +31,9 @@ def judgement(
         "as_of": MONDAY,
         "waiting": 0,
     }
-    return Judgement(name=name, verdict=verdict, sub_reason=sub_reason, attention=attention, cause=cause or f"{name}:{verdict.value}", **given | values)
+    return Judgement(
+        name=name, verdict=verdict, sub_reason=sub_reason, attention=attention, cause=cause or f"{name}:{verdict.value}", **given | values
+    )
 
 
 def down_office(name: str = "muenchen.gewerbe", **values: Any) -> Judgement:
@@ -42,4 +44,6 @@ def down_office(name: str = "muenchen.gewerbe", **values: Any) -> Judgement:
 
 def unknown(name: str, **values: Any) -> Judgement:
     """Kafka does not answer."""
-    return judgement(name, Verdict.UNKNOWN, SubReason.KAFKA_AWAY, Attention.NOW, "kafka", **{"party": Party.KAFKA, "waiting": None} | values)
+    return judgement(
+        name, Verdict.UNKNOWN, SubReason.KAFKA_AWAY, Attention.NOW, "kafka", **{"party": Party.KAFKA, "waiting": None} | values
+    )

@@ -82,7 +82,9 @@ OFFICE: Final = Board(
             unit="s",
         ),
         Panel(
-            "Delivered", {"{{office}}": f'sum by (office) (rate(stadtbus_submissions_delivered_total{{office=~"$office"}}{_RATE}))'}, unit="reqps"
+            "Delivered",
+            {"{{office}}": f'sum by (office) (rate(stadtbus_submissions_delivered_total{{office=~"$office"}}{_RATE}))'},
+            unit="reqps",
         ),
         Panel(
             "Hand-overs that failed, by cause",
@@ -93,10 +95,15 @@ OFFICE: Final = Board(
             "Became dead letters, by cause",
             {"{{office}} {{cause}}": 'sum by (office, cause) (increase(stadtbus_deadletters_total{office=~"$office"}[1h]))'},
         ),
-        Panel("Oldest in flight", {"{{office}}": 'max by (office) (stadtbus_oldest_inflight_seconds{office=~"$office"})'}, unit="s", width=8),
+        Panel(
+            "Oldest in flight", {"{{office}}": 'max by (office) (stadtbus_oldest_inflight_seconds{office=~"$office"})'}, unit="s", width=8
+        ),
         Panel("Held by the brake", {"{{office}}": 'max by (office) (stadtbus_series_held{office=~"$office"})'}, width=8),
         Panel(
-            "Oldest dead letter", {"{{office}}": 'max by (office) (stadtbus_dead_letter_oldest_seconds{office=~"$office"})'}, unit="s", width=8
+            "Oldest dead letter",
+            {"{{office}}": 'max by (office) (stadtbus_dead_letter_oldest_seconds{office=~"$office"})'},
+            unit="s",
+            width=8,
         ),
     ),
     {"office": "label_values(stadtbus_dead_letters, office)"},
@@ -108,7 +115,9 @@ BUS: Final = Board(
     (
         Panel("Refused calls, by code", {"{{code}}": f"sum by (code) (rate(stadtbus_submissions_rejected_total{_RATE}))"}, unit="reqps"),
         Panel(
-            "Calls beyond a portal's rate or share", {"{{portal}}": f"sum by (portal) (rate(stadtbus_calls_throttled_total{_RATE}))"}, unit="reqps"
+            "Calls beyond a portal's rate or share",
+            {"{{portal}}": f"sum by (portal) (rate(stadtbus_calls_throttled_total{_RATE}))"},
+            unit="reqps",
         ),
         Panel("In the outbox, by portal", {"{{portal}}": "sum by (portal) (stadtbus_outbox_portal_pending)"}),
         Panel("Content in the outbox, by portal", {"{{portal}}": "sum by (portal) (stadtbus_outbox_bytes)"}, unit="bytes"),

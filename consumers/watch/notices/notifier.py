@@ -11,12 +11,12 @@ from typing import Final
 
 import structlog
 
+from consumers.notice_settings import NoticeSettings
 from consumers.watch.model import Judgement
 from consumers.watch.notices import store as kept
 from consumers.watch.notices.causes import causes_of, unknown
 from consumers.watch.notices.channels import Channel, Mail, Message, NotTaken, Webhook
 from consumers.watch.notices.plan import Known, Notice, Rules, advance
-from consumers.notice_settings import NoticeSettings
 from consumers.watch.notices.store import Waiting
 from consumers.watch.notices.text import message_of
 from consumers.watch.words import Language

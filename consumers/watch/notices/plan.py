@@ -8,16 +8,16 @@ not to know is no all-clear.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from consumers.notice_settings import QuietHours
 from consumers.watch.model import Attention, Verdict
 from consumers.watch.notices.causes import Cause
 from schemas.catalogue.expected import ZONE
-from consumers.notice_settings import QuietHours
 
 _SETTLES: Final = timedelta(minutes=1)
 _CLEARS: Final = timedelta(minutes=5)
@@ -46,6 +46,8 @@ class Known:
     """Since when it is as it is now, as the watch has seen it."""
     told: str = ""
     """What was told last, of `Cause.what`; empty where nothing was."""
+    told_said: str = ""
+    """The same in words."""
     told_now: bool = False
     """Whether it was told as something that cannot wait."""
     told_at: datetime | None = None
@@ -60,7 +62,10 @@ class Notice:
     occasion: Occasion
     cause: Cause
     at: datetime
+    before: str = ""
+    """What was told before, where it has changed."""
     over_since: datetime | None = None
+    """Since when it is over, where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +104,17 @@ def advance(
     for one in _seen(known, causes, unknown, now):
         occasion = _occasion(one, unknown, rules, now)
         if occasion is not None:
-            told.append(Notice(one.incident, occasion, one.cause, now, one.over_since))
-            one = replace(one, told=one.cause.what, told_now=one.cause.attention is Attention.NOW, told_at=now)  # noqa: PLW2901 - it goes on
+            before = one.told_said if occasion is Occasion.CHANGED else ""
+            told.append(Notice(one.incident, occasion, one.cause, now, before, one.over_since))
+            one = _told(one, now)  # noqa: PLW2901 - it goes on as what was told
         ended = one.over_since is not None and (occasion is Occasion.OVER or not one.told)
         seen += [] if ended else [one]
     return seen, told
+
+
+def _told(one: Known, now: datetime) -> Known:
+    cause = one.cause
+    return replace(one, told=cause.what, told_said=f"{cause.leading}: {cause.said}", told_now=cause.attention is Attention.NOW, told_at=now)
 
 
 def _seen(known: Iterable[Known], causes: Sequence[Cause], unknown: Collection[str], now: datetime) -> list[Known]:

@@ -12,6 +12,7 @@ from consumers.watch.model import Judgement
 from consumers.watch.notices.channels import Message
 from consumers.watch.notices.plan import Notice, Occasion
 from consumers.watch.words import Language
+from schemas.catalogue.expected import ZONE
 
 _ALL_THAT_IS_NAMED: Final = 30
 """Of consumers in a mail; the rest is counted."""
@@ -32,8 +33,7 @@ class Labels:
     why: str
     party: str
     next_step: str
-    waiting: str
-    oldest: str
+    before: str
     now: str
     runbook: str
     as_of: str
@@ -41,7 +41,7 @@ class Labels:
 
 
 _GERMAN: Final = Labels(
-    occasions={Occasion.BEGUN: "", Occasion.CHANGED: "Jetzt anders: ", Occasion.REMINDER: "Erinnerung: ", Occasion.OVER: "Entwarnung: "},
+    occasions={Occasion.BEGUN: "", Occasion.CHANGED: "Anders: ", Occasion.REMINDER: "Erinnerung: ", Occasion.OVER: "Vorbei: "},
     what="Was",
     was="Was war",
     since="Seit",
@@ -51,15 +51,14 @@ _GERMAN: Final = Labels(
     why="Warum",
     party="Wer es beheben kann",
     next_step="Nächster Schritt",
-    waiting="Es warten",
-    oldest="{count}, die älteste seit {since}",
+    before="Zuvor",
     now="Jetzt",
     runbook="Anleitung",
     as_of="Stand",
     sign="Stadtbus sagt jede Ursache einmal, erinnert, solange sie anhält, und gibt Entwarnung. Wer was erfährt: docs/monitoring.md",
 )
 _ENGLISH: Final = Labels(
-    occasions={Occasion.BEGUN: "", Occasion.CHANGED: "Changed: ", Occasion.REMINDER: "Reminder: ", Occasion.OVER: "All clear: "},
+    occasions={Occasion.BEGUN: "", Occasion.CHANGED: "Changed: ", Occasion.REMINDER: "Reminder: ", Occasion.OVER: "Over: "},
     what="What",
     was="What it was",
     since="Since",
@@ -69,8 +68,7 @@ _ENGLISH: Final = Labels(
     why="Why",
     party="Who can mend it",
     next_step="Next step",
-    waiting="Waiting",
-    oldest="{count}, the oldest since {since}",
+    before="Before",
     now="Now",
     runbook="Runbook",
     as_of="As of",
@@ -89,7 +87,7 @@ def message_of(notice: Notice, judgements: Sequence[Judgement], language: Langua
     told = _over if notice.occasion is Occasion.OVER else _lasting
     lines = list(told(notice, now, labels, language))
     width = max(len(label) for label, _ in lines) + 2
-    text = "".join(f"{label + ':':<{width}}{value}\n" for label, value in lines) + f"\n-- \n{labels.sign}\n"
+    text = "".join(f"{label and label + ':':<{width}}{value}\n" for label, value in lines) + f"\n-- \n{labels.sign}\n"
     number = f"{notice.incident}.{int(notice.at.timestamp() * 1000)}"
     return Message(number, notice.incident, notice.at, subject, text, _for_programs(notice, number, now.get(cause.leading), language))
 
@@ -98,7 +96,9 @@ def _lasting(notice: Notice, now: Mapping[str, Judgement], labels: Labels, langu
     """The lines about what lasts."""
     cause, at = notice.cause, notice.at
     yield labels.what, f"{cause.leading}: {cause.said}"
-    yield labels.since, f"{words.when(cause.since, at, language)} ({words.duration((at - cause.since).total_seconds())})"
+    if notice.before:
+        yield labels.before, notice.before
+    yield labels.since, f"{_shown(cause.since)} ({words.duration((at - cause.since).total_seconds())})"
     if len(cause.consumers) > 1:
         yield labels.concerned, _names(cause.consumers, labels)
     if (leading := now.get(cause.leading)) is None:
@@ -108,23 +108,25 @@ def _lasting(notice: Notice, now: Mapping[str, Judgement], labels: Labels, langu
     if whose := words.party(leading, language):
         yield labels.party, whose
     yield labels.next_step, words.next_step(leading, language)
-    if leading.waiting and leading.oldest_at:
-        yield labels.waiting, labels.oldest.format(count=leading.waiting, since=words.when(leading.oldest_at, at, language))
     yield labels.runbook, leading.runbook
-    yield labels.as_of, words.when(leading.as_of or at, at, language)
+    yield labels.as_of, _shown(leading.as_of or at)
 
 
 def _over(notice: Notice, now: Mapping[str, Judgement], labels: Labels, language: Language) -> Iterator[tuple[str, str]]:
     """The lines about what is over."""
-    cause, at = notice.cause, notice.at
-    until = notice.over_since or at
+    cause, until = notice.cause, notice.over_since or notice.at
     yield labels.was, f"{cause.leading}: {cause.said}"
-    yield labels.since, words.when(cause.since, at, language)
-    yield labels.until, f"{words.when(until, at, language)} ({words.duration((until - cause.since).total_seconds())})"
+    yield labels.since, _shown(cause.since)
+    yield labels.until, f"{_shown(until)} ({words.duration((until - cause.since).total_seconds())})"
     if len(cause.consumers) > 1:
         yield labels.concerned, _names(cause.consumers, labels)
     if (leading := now.get(cause.leading)) is not None:
         yield labels.now, words.cause(leading, language)
+
+
+def _shown(moment: datetime) -> str:
+    """With its day: nobody knows when a mail is read."""
+    return moment.astimezone(ZONE).strftime("%d.%m.%Y %H:%M:%S")
 
 
 def _names(consumers: Sequence[str], labels: Labels) -> str:

@@ -75,7 +75,7 @@ def test_what_is_chosen_from_is_exported(variable: str) -> None:
 
 
 def test_prometheus_reads_each_query(tmp_path: Path) -> None:
-    """promtool takes each query of the boards for one."""
+    """Promtool takes each query of the boards for one."""
     queries = [query.replace("$office", "x") for query in QUERIES]
     rules = [{"record": f"board:query:{number}".replace(":", "_"), "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "boards", "rules": rules}]}))
@@ -92,7 +92,9 @@ def test_files_are_what_the_code_makes(board: boards.Board) -> None:
 def test_panels_have_their_places(board: boards.Board) -> None:
     """No two panels of a board lie on each other, none is wider than the page, and each has its own number."""
     placed: list[dict[str, Any]] = json.loads(boards.page(board))["panels"]
-    cells = [(x, panel["gridPos"]["y"]) for panel in placed for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])]
+    cells = [
+        (x, panel["gridPos"]["y"]) for panel in placed for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+    ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24
     assert len({panel["id"] for panel in placed}) == len(placed)
@@ -101,7 +103,9 @@ def test_panels_have_their_places(board: boards.Board) -> None:
 def test_each_process_is_scraped_where_it_serves() -> None:
     """Prometheus is pointed at the operator port of every process there is, and at nothing else."""
     page = yaml.safe_load((monitoring.FOLDER / "prometheus.yml").read_text())
-    targets = {config["job_name"]: [one for group in config["static_configs"] for one in group["targets"]] for config in page["scrape_configs"]}
+    targets = {
+        config["job_name"]: [one for group in config["static_configs"] for one in group["targets"]] for config in page["scrape_configs"]
+    }
     ports = operator_ports(Settings())
     offices = [f"127.0.0.1:{port}" for process, port in ports.items() if "." in process]
     alone = {f"stadtbus-{process}": [f"127.0.0.1:{port}"] for process, port in ports.items() if "." not in process}
