@@ -13,6 +13,7 @@ from consumers.settings import WatchSettings
 from consumers.watch import store as tables
 from consumers.watch.freshness import Freshness
 from consumers.watch.hearing import Hearing
+from consumers.watch.notices.notifier import Notifier, channels_of
 from consumers.watch.snapshot import PATH
 from consumers.watch.subscribers import add_subscribers
 from consumers.watch.watching import Watching
@@ -48,9 +49,12 @@ def watch_app(
         work.callback(store.close)
         health.ready["store"] = store.check
         _remember(store, hearing)
+        notifier = Notifier(settings.notices, store, channels_of(settings.notices))
+        health.degraded["notices"] = notifier.check
         add_subscribers(broker, kafka, store, freshness, hearing)
         await work.enter_async_context(heartbeats.beating())
-        await work.enter_async_context(in_background(partial(freshness.watch, broker), partial(watching.run, store)))
+        await work.enter_async_context(notifier.running())
+        await work.enter_async_context(in_background(partial(freshness.watch, broker), partial(watching.run, store, notifier.note)))
         work.push_async_callback(broker.stop)  # its handlers end before the store is closed
 
     shown = dict(pages(health)) | {PATH: HealthPage(watching.page), "/metrics": HealthPage(watching.scrape)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from consumers.watch.hearing import Hearing
 from consumers.watch.history import History
 from consumers.watch.look import Looks
 from consumers.watch.memory import ConsumerMemory
+from consumers.watch.model import Judgement
 from consumers.watch.observed import Observation
 from consumers.watch.snapshot import Effort, Snapshot
 from infra import database
@@ -55,12 +56,13 @@ class Watching:
         self._looks: Looks
         self._verdicts: bytes | None = None
         self._measures = b""
+        self._judged: Sequence[Judgement] = ()
         self._looked_s = time.monotonic()
         self._succeeded_at: datetime | None = None
         self._say = Seldom(log)
 
-    async def run(self, store: Store) -> None:
-        """Look again and again, with what the store remembers.
+    async def run(self, store: Store, tell: Callable[[Sequence[Judgement]], None]) -> None:
+        """Look again and again, with what the store remembers. `tell` is given the verdicts of each look, and must not block.
 
         Raises:
             SQLAlchemyError: as `begin`.
@@ -70,6 +72,7 @@ class Watching:
             while True:
                 began_s = time.monotonic()
                 await self.look()
+                tell(self._judged)
                 await asyncio.sleep(max(0.0, self._settings.interval_s - (time.monotonic() - began_s)))
         finally:
             await self.close()
@@ -91,6 +94,7 @@ class Watching:
             self._succeeded_at = found.at
         self._verdicts, self._measures = await asyncio.to_thread(self._make_pages, seen, found)
         self._looked_s = time.monotonic()
+        self._judged = found.judgements
         try:
             await self._history.keep(found, self._looks.memory)
         except sa.exc.SQLAlchemyError as error:  # what was found is shown all the same

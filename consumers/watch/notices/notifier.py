@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -21,6 +21,7 @@ from consumers.watch.notices.store import Waiting
 from consumers.watch.notices.text import message_of
 from consumers.watch.words import Language
 from infra import metrics
+from infra.cancellation import is_cancelled
 from infra.stores import Store
 from infra.tasks import in_background
 
@@ -85,7 +86,7 @@ class Notifier:
     async def _plan(self, judgements: Sequence[Judgement]) -> None:
         """Decide what is told, and keep it together with what was told: the store has both or nothing."""
         if self._known is None:
-            self._known = await self._store.read(kept.known)
+            self._known = await self._store.write(kept.known)
         known, notices = advance(self._known, causes_of(judgements, self._language), unknown(judgements), self._rules, self._clock())
         if known == self._known:
             return
@@ -104,17 +105,19 @@ class Notifier:
         """Send what is due, one after the other, the oldest first."""
         event = self._to_send[channel.name]
         while True:
+            if is_cancelled():  # a way out may have taken it for itself
+                raise asyncio.CancelledError
             event.clear()
-            waiting = await self._store.read(partial(kept.next_of, channel=channel.name))
-            metrics.NOTICES_WAITING.labels(channel.name).set(await self._store.read(partial(kept.count, channel=channel.name)))
+            # By the store's writer, which the end of the process waits for: no read of ours is left behind.
+            waiting, count = await self._store.write(partial(kept.next_of, channel=channel.name))
+            metrics.NOTICES_WAITING.labels(channel.name).set(count)
             pause_s = (waiting.due_at - self._clock()).total_seconds() if waiting else _LOOK_S
             if waiting and pause_s <= 0:
                 await self._send(channel, waiting)
                 continue
-            try:
-                await asyncio.wait_for(event.wait(), min(pause_s, _LOOK_S))
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(pause_s, _LOOK_S)):
+                    await event.wait()
 
     async def _send(self, channel: Channel, waiting: Waiting) -> None:
         message = waiting.message

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from consumers.watch.notices.channels import Message
 from consumers.watch.notices.plan import Known
+from consumers.watch.store import metadata
 from infra.rows import UtcDateTime
 
-metadata = sa.MetaData()
 _known = sa.Table(
     "watch_cause",
     metadata,
@@ -79,17 +79,12 @@ def forget_others(connection: sa.Connection, channels: Sequence[str]) -> None:
     connection.execute(_waiting.delete().where(_waiting.c.channel.not_in(channels)))
 
 
-def next_of(connection: sa.Connection, channel: str) -> Waiting | None:
-    """The message that is due first."""
-    query = sa.select(_waiting).where(_waiting.c.channel == channel).order_by(_waiting.c.due_at, _waiting.c.id).limit(1)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Waiting(_MESSAGE.validate_json(row.value), row.attempts, row.due_at)
-
-
-def count(connection: sa.Connection, channel: str) -> int:
-    """How many messages wait."""
-    query = sa.select(sa.func.count()).select_from(_waiting).where(_waiting.c.channel == channel)
-    return int(connection.execute(query).scalar_one())
+def next_of(connection: sa.Connection, channel: str) -> tuple[Waiting | None, int]:
+    """The message that is due first, and how many there are."""
+    here = _waiting.c.channel == channel
+    count = connection.execute(sa.select(sa.func.count()).select_from(_waiting).where(here)).scalar_one()
+    row = connection.execute(sa.select(_waiting).where(here).order_by(_waiting.c.due_at, _waiting.c.id).limit(1)).one_or_none()
+    return None if row is None else Waiting(_MESSAGE.validate_json(row.value), row.attempts, row.due_at), count
 
 
 def done(connection: sa.Connection, channel: str, message_id: str) -> None:
