@@ -54,8 +54,9 @@ monitoring-tools: $(VENV)/.run ## promtool, amtool and alertmanager into .venv/b
 bench: $(VENV)/.dev ## One benchmark: make bench ARGS=chain, or ARGS="engine --json"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(VENV)/.dev ## Write the generated pages in docs/reference anew
+docs: $(VENV)/.dev ## Write the generated pages in docs/reference and the boards of infra/monitoring anew
 	@$(BIN)/python -m stadtbus.reference docs/reference
+	@$(BIN)/python -m infra.monitoring.boards infra/monitoring/grafana
 
 LOCK := uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 lock: ## Resolve the requirements anew (needs uv)

@@ -36,7 +36,7 @@ class Mailbox:
         if self.refuse:
             return self.refuse
         mail = email.message_from_bytes(cast("bytes", envelope.content), policy=email.policy.default)
-        self.mails.append(cast("EmailMessage", mail))
+        self.mails.append(mail)
         self.recipients.append(list(envelope.rcpt_tos))
         self.encrypted.append(session.ssl is not None)
         return "250 OK"

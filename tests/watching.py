@@ -38,8 +38,8 @@ def judgement(
 
 def down_office(name: str = "muenchen.gewerbe", **values: Any) -> Judgement:
     """Its back office does not answer."""
-    values = {"attention": Attention.NOW, "party": Party.BACK_OFFICE, "waiting": 14} | values
-    return judgement(name, Verdict.STUCK, SubReason.BACK_OFFICE_DOWN, **values)
+    given: dict[str, Any] = {"attention": Attention.NOW, "party": Party.BACK_OFFICE, "waiting": 14} | values
+    return judgement(name, Verdict.STUCK, SubReason.BACK_OFFICE_DOWN, **given)
 
 
 def unknown(name: str, **values: Any) -> Judgement:

@@ -84,7 +84,7 @@ async def test_a_mail_server_that_refuses_or_is_away() -> None:
 async def test_a_webhook_is_signed() -> None:
     """Who has the secret can tell, by Standard Webhooks, that it comes from this bus, when, and that it was not changed."""
     with http_server() as calls:
-        await Webhook(WebhookSettings(url=calls.url, secret=SECRET)).send(MESSAGE)  # type: ignore[arg-type] # it becomes one
+        await Webhook(WebhookSettings(url=calls.url, secret=SECRET)).send(MESSAGE)
     (headers,), (body,) = calls.headers, calls.bodies
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
@@ -99,7 +99,7 @@ async def test_a_webhook_that_does_not_take_it(status: int) -> None:
     with http_server() as calls:
         calls.status = status
         with pytest.raises(NotTaken, match=f"^it answers {status}$"):
-            await Webhook(WebhookSettings(url=calls.url, secret=SECRET)).send(MESSAGE)  # type: ignore[arg-type] # it becomes one
+            await Webhook(WebhookSettings(url=calls.url, secret=SECRET)).send(MESSAGE)
     assert len(calls.bodies) == 1
 
 
@@ -107,7 +107,7 @@ async def test_a_webhook_that_is_away() -> None:
     """It is said of what kind the failure is."""
     url = f"http://127.0.0.1:{free_port()}/"
     with pytest.raises(NotTaken, match=r"^ConnectError$"):
-        await Webhook(WebhookSettings(url=url, secret=SECRET)).send(MESSAGE)  # type: ignore[arg-type] # it becomes one
+        await Webhook(WebhookSettings(url=url, secret=SECRET)).send(MESSAGE)
 
 
 @pytest.mark.parametrize(

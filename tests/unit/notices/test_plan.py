@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.notice_settings import QuietHours
@@ -174,6 +174,7 @@ VERDICTS = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # a machine with other work
 @given(st.lists(st.tuples(VERDICTS, st.integers(1, 60)), max_size=20))
 def test_whatever_happens_each_trouble_begins_once_and_ends_once(course: list[tuple[Judgement, int]]) -> None:
     """For any course of verdicts: a beginning before anything else, one end after it, and in the end nothing that is told for ever."""
