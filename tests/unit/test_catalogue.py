@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 import schemas
 from schemas import catalogue, problems
 from schemas.catalogue import Catalogue, FieldSpec, pages, rules
+from schemas.catalogue.expected import Expected
 from schemas.din91379 import first_disallowed
 from schemas.errors import Rejected, UsageError
 from schemas.message import Trust
@@ -63,6 +64,16 @@ def test_packaged_catalogue() -> None:
     assert [office for office in CATALOGUE.offices if office.partition(".")[0] in {"augsburg", "muenchen", "nuernberg"}] == offices
     assert catalogue.load(Path(schemas.__file__).with_name("cities")).services == CATALOGUE.services
     assert [route.office for route in CATALOGUE.routes_of("augsburg.gewerbe")] == ["augsburg.gewerbe"]
+
+
+def test_what_is_expected_of_an_office(tmp_path: Path) -> None:
+    """It stands in the page of its city; a page of before says nothing, and the defaults hold."""
+    assert set(CATALOGUE.expected()) == set(CATALOGUE.offices)
+    assert catalogue.load(write(tmp_path)).expected() == {"altstadt.strasse": Expected()}
+    page = office(expected={"open": {"mon": "08:00-16:00"}, "freshness": {"within": "1 h"}})
+    expected = catalogue.load(write(tmp_path, city=page)).expected()["altstadt.strasse"]
+    assert expected.open == {"mon": "08:00-16:00"}
+    assert expected.freshness.within == timedelta(hours=1)
 
 
 def test_own_catalogue(tmp_path: Path) -> None:
@@ -182,6 +193,8 @@ def moving(folder: Path) -> Catalogue:
             pytest.param({"city": office(services=[OFFER | {"valid_to": day}])}, "altstadt.yaml", "valid_to", id=f"day {day!r}")
             for day in (0, 20260201, "1767571200", "20260201", datetime(2026, 2, 1, tzinfo=UTC))
         ),
+        pytest.param({"city": office(expected={"freshness": {"within": 15}})}, "altstadt.yaml", "15 min", id="duration without unit"),
+        pytest.param({"city": office(expected={"open": {"mon": "8-16"}})}, "altstadt.yaml", "expected.open.mon", id="hours"),
         pytest.param({"city": office(services=[OFFER | {"service": "baden"}])}, "altstadt.yaml", "'baden'", id="unknown service"),
         pytest.param(
             {"city": CITY | {"offices": [OFFICE, OFFICE | {"id": "park"}]}}, "altstadt.yaml", "by strasse and park", id="two offices"

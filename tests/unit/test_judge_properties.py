@@ -38,8 +38,8 @@ class Chance:
 
     def partition(self, at: datetime, topic: str) -> PartitionSeen:
         """Offsets in any order that Kafka could show, and some that it could not."""
-        start, end = sorted(self._random.choices(range(21), k=2))
-        committed = self.one_of(None, *range(21))
+        start, end = sorted((self.one_of(0, 0, 3), self.one_of(*range(21))))
+        committed = self.one_of(None, 0, 20, *range(start, end + 1), *range(start, end + 1), *[start] * 5)
         as_of = self.one_of(at, at, at, at - timedelta(seconds=60), None)
         oldest_at = self.one_of(None, self.ago(at))
         return PartitionSeen(f"{OFFICE}.{topic}", 0, as_of, committed, start, end, self.one_of(None, None, end), oldest_at=oldest_at)
@@ -65,7 +65,7 @@ class Chance:
         group = self.one_of(None, GroupSeen("Stable", self.one_of(("a",), ("a", "b")), at), GroupSeen("Empty", (), at))
         seen = (self.partition(at, "submissions"), self.partition(at, "retry"))
         letters = self.one_of(None, *(SetAside(count, self.ago(at), at) for count in range(3)))
-        pause = self.one_of(None, None, Pause(since=self.ago(at), reason="ticket 1"))
+        pause = self.one_of(*[None] * 8, Pause(since=self.ago(at), reason="ticket 1"))
         heard = tuple(self.process(at) for _ in range(self.one_of(0, 1, 2)))
         return ConsumerSeen(OFFICE, Kind.OFFICE, group, seen, heard, self.one_of(None, letters), letters, pause)
 
