@@ -38,8 +38,7 @@ async def unaccounted(kafka: KafkaSettings, expected: Mapping[str, Expected], st
     before = await asyncio.to_thread(accounting.snapshot, store)
     if not (before.ends or before.set_aside):
         return {}
-    watched = all_watched(sorted(expected), expected)
-    collector = Collector(watched)
+    collector = Collector(all_watched(sorted(expected), expected))
     try:
         async with asyncio.timeout(_LIMIT_S), surveying(kafka, "stadtbus-accounts") as survey:
             await collector.look(survey)

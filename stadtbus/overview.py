@@ -88,7 +88,7 @@ async def look(settings: Settings) -> Overview:
     """
     address = watch_address(settings)
     expected = settings.load_catalogue().expected()
-    found, fault = await _ask_watch(address)
+    found, fault = await ask_watch(address)
     if found is None:
         _, found = await look_once(settings.kafka, expected)
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -120,7 +120,7 @@ def watch_address(settings: Settings) -> str:
     return (settings.watch.url or f"http://{readiness.address_of(settings, 'watch')}").rstrip("/")
 
 
-async def _ask_watch(address: str) -> tuple[Snapshot | None, str]:
+async def ask_watch(address: str) -> tuple[Snapshot | None, str]:
     """The last snapshot of the watch, or why there is none that counts."""
     try:
         async with httpx.AsyncClient(timeout=_ANSWER_S, trust_env=False) as http:

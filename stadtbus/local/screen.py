@@ -20,11 +20,12 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters import registry
-from consumers.watch import standing
-from consumers.watch.standing import Standing
+from consumers.watch import words
+from consumers.watch.model import Attention, Judgement
 from producers.synthetic.portal import SyntheticPortal
 from schemas.errors import CannotTell
 from schemas.events import State
+from stadtbus import overview
 from stadtbus.display import ago
 from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.system import LocalSystem
@@ -33,7 +34,7 @@ _REFRESH_S: Final = 0.5
 
 
 class Screen:
-    """A line per back office: how many were submitted there, delivered and accepted, what waits, and who delivers."""
+    """A line per back office: how many were submitted there, delivered and accepted, what waits, and the verdict of the watch."""
 
     def __init__(self, system: LocalSystem, prover: Prover, shares: Sequence[tuple[SyntheticPortal, int]], began: float) -> None:
         """`shares` are the portals, each with how many it is to send; `began` is the `time.monotonic()` from which seconds are counted."""
@@ -41,7 +42,7 @@ class Screen:
         self._prover = prover
         self._shares = shares
         self._began = began
-        self._standings: dict[str, Standing] = {}
+        self._verdicts: dict[str, Judgement] = {}
         self._effects: dict[str, int] = {}
         self._confirmed: set[UUID] = set()
 
@@ -61,14 +62,15 @@ class Screen:
             with suppress(CannotTell, httpx.TransportError):  # the screen shows what it knew last
                 self._effects = await self._system.effects()
                 self._confirmed = await self._prover.told(State.ACCEPTED)
-                self._standings = await standing.of_offices(self._system.kafka, self._system.catalogue.offices)
+                found, _ = await overview.ask_watch(overview.watch_address(self._system.settings))
+                self._verdicts = {one.name: one for one in found.judgements} if found else {}
             live.update(self._table())
             await asyncio.sleep(_REFRESH_S)
 
     def _table(self) -> RenderableType:
         table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="dim")
-        for name in ("back office", "", "submitted", "delivered", "accepted", "lag", "waits", "up"):
-            table.add_column(name, justify="left" if name in ("back office", "") else "right", no_wrap=True)
+        for name in ("back office", "", "submitted", "delivered", "accepted", "waits", "oldest", "verdict"):
+            table.add_column(name, justify="left" if name in ("back office", "", "verdict") else "right", no_wrap=True)
         for office in self._system.catalogue.offices:
             table.add_row(f"[bold]{office}[/]", *self._figures(office))
         accepted = sum(len(portal.book.accepted) for portal, _ in self._shares)
@@ -84,11 +86,16 @@ class Screen:
         bar = ProgressBar(total=total, completed=min(delivered, total), width=8, complete_style="cyan", finished_style="green")
         accepted = str(len(submitted & self._confirmed)) if registry.answers_later(office) else ""
         counts = (str(len(submitted)), str(delivered), accepted)
-        one = self._standings.get(office)
+        return [bar, *counts, *self._verdict(office)]
+
+    def _verdict(self, office: str) -> list[RenderableType]:
+        """What the watch said of an office last: how many wait, since when, and how it does."""
+        one = self._verdicts.get(office)
         if one is None:
-            return [bar, *counts, "", "", ""]
-        age_s = None if one.oldest_at is None else max(0.0, (datetime.now(UTC) - one.oldest_at).total_seconds())
-        return [bar, *counts, str(one.behind), ago(age_s), str(one.members)]
+            return ["", "", ""]
+        oldest_s = None if one.oldest_at is None else max(0.0, (datetime.now(UTC) - one.oldest_at).total_seconds())
+        style = "" if one.attention is Attention.NONE else "bold red"
+        return ["?" if one.waiting is None else str(one.waiting), ago(oldest_s), Text(words.verdict(one), style)]
 
 
 def summary(proof: Proof, seconds: float) -> RenderableType:

@@ -26,6 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from consumers.watch.model import exit_code
 from infra.kafka.clients import connection_options, outside
 from infra.kafka.group_offsets import set_offsets
 from infra.kafka.jars import java
@@ -34,7 +35,8 @@ from producers.synthetic import messages
 from producers.synthetic.portal import SyntheticPortal
 from schemas import topics
 from schemas.errors import UsageError
-from stadtbus import observations, verdicts
+from stadtbus import overview
+from stadtbus.commands.verdict_views import judgement_as_dict
 from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.settings import CONFIG_VARIABLE
 from tests.kafka_service import free_system_offset
@@ -62,7 +64,7 @@ class Said:
     @property
     def named(self) -> int:
         """How many submissions it names as waiting or lost."""
-        return int(self.line["waits"] + (self.line["parked"] or 0) + max(self.line["expired"] or 0, self.line["unaccounted"]))
+        return int((self.line["waiting"] or 0) + (self.line["in_outbox"] or 0) + (self.line["parked"] or 0) + self.line["lost"])
 
 
 class Bus:
@@ -93,9 +95,9 @@ class Bus:
     async def lag(self) -> Said:
         """What `stadtbus lag` says now, without a new process each time."""
         now = datetime.now(UTC)
-        judged = verdicts.judge(await observations.observe(self.system.settings), self.system.catalogue.offices, now)
-        (line,) = [one.as_dict(now) for one in judged if one.name == OFFICE]
-        return Said(0 if all(one.well for one in judged) else 1, line)
+        judged = (await overview.look(self.system.settings)).judgements()
+        (line,) = [judgement_as_dict(one, now, None) for one in judged if one.name == OFFICE]
+        return Said(exit_code(judged), line)
 
     async def stop(self) -> None:
         """Stop the adapter in good order."""
@@ -130,7 +132,7 @@ class Bus:
         deadline = time.monotonic() + LIMIT_S
         while True:
             left, said = await self.open_ones(), await self.lag()
-            if (not left and not by_cause) or (said.code == 1 and said.named >= len(left) and by_cause in " ".join(said.line["said"])):
+            if (not left and not by_cause) or (said.code == 1 and said.named >= len(left) and by_cause in said.line["sentence"]):
                 assert not by_cause or (await self.command("lag")).returncode == 1
                 return said
             assert time.monotonic() < deadline, f"{len(left)} have no end, and lag says {said}"
@@ -189,7 +191,7 @@ def test_offsets_moved_forward(loop: asyncio.Runner, bus: Bus) -> None:
         await bus.is_all_well()
         await bus.stop()
         await bus.send(10)
-        await bus.is_accounted_for(by_cause="no process")
+        await bus.is_accounted_for(by_cause="nobody takes what waits")
         await set_offsets(bus.system.kafka, OFFICE, await bus.ends(SUBMISSIONS) | await bus.ends(RETRY))
         await bus.is_accounted_for()
         await bus.start()
@@ -268,10 +270,10 @@ def test_records_deleted_before_they_were_read(loop: asyncio.Runner, bus: Bus) -
     async def run() -> None:
         await bus.stop()
         await bus.send(6)
-        await bus.is_accounted_for(by_cause="no process")
+        await bus.is_accounted_for(by_cause="nobody takes what waits")
         ends = await bus.ends(SUBMISSIONS)
         await bus.admin(lambda client: client.delete_records({one: RecordsToDelete(before_offset=end) for one, end in ends.items()}))
-        assert (await bus.is_accounted_for(by_cause="gone from Kafka")).line["state"] == "lost"
+        assert (await bus.is_accounted_for(by_cause="gone from Kafka")).line["verdict"] == "lost"
         await bus.start()
         await bus.is_accounted_for(by_cause="gone from Kafka")
         assert (await bus.command("outbox", "republish", OFFICE, "--go")).returncode == 0
@@ -287,7 +289,7 @@ def test_topic_made_anew(loop: asyncio.Runner, bus: Bus) -> None:
     async def run() -> None:
         await bus.stop()
         await bus.send(4)
-        await bus.is_accounted_for(by_cause="no process")
+        await bus.is_accounted_for(by_cause="nobody takes what waits")
         await bus.admin(lambda client: client.delete_topics([SUBMISSIONS]))
         await bus.is_accounted_for(by_cause="is missing")
         await asyncio.sleep(2)

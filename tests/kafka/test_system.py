@@ -9,18 +9,17 @@ import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from consumers.watch import lag
 from producers.synthetic import messages
 from producers.synthetic.permits import Genuine
 from producers.synthetic.portal import SyntheticPortal
 from schemas import catalogue
-from stadtbus import observations, verdicts
+from stadtbus import overview
 from stadtbus.local.proof import Proof, Prover
 from stadtbus.local.system import LocalSystem, Logins
 from tests.kafka_service import free_system_offset
@@ -119,23 +118,21 @@ def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
     """While a back office is away its submissions wait, with their age and why; the others go on; then everything arrives once."""
     office = "nuernberg.meldewesen"
 
-    async def work() -> tuple[lag.GroupLag, lag.GroupLag, dict[str, verdicts.LagVerdict], Proof]:
+    async def work() -> tuple[dict[str, Judgement], Proof]:
         await run.system.set_mood(office, "away")
         await run.send(10)
         async with asyncio.timeout(30):
-            while (lags := {one.group: one for one in await lag.of_offices(run.system.kafka, OFFICES)})["augsburg.gewerbe"].behind:
+            while True:
+                found = {one.name: one for one in (await overview.look(run.system.settings)).judgements()}
+                if found[office].verdict is Verdict.STUCK and found[office].waiting == 10 and not found["augsburg.gewerbe"].waiting:
+                    break
                 await asyncio.sleep(0.2)
-        observed = await observations.observe(run.system.settings)
         await run.system.set_mood(office, "ok")
-        lines = {one.name: one for one in verdicts.judge(observed, OFFICES, datetime.now(UTC))}
-        return lags[office], lags["augsburg.gewerbe"], lines, await run.proof()
+        return found, await run.proof()
 
-    waiting, idle, lines, proof = loop.run(work())
-    assert (lines[office].state, lines[office].waits) == ("not working", 10)
-    assert "down" in lines[office].reasons[0]
-    assert [line.name for line in lines.values() if not line.well] == [office]
-    assert (waiting.behind, idle.behind) == (10, 0)
-    assert waiting.oldest_undelivered_at is not None
+    found, proof = loop.run(work())
+    assert (found[office].sub_reason, found[office].oldest_at is not None) == (SubReason.BACK_OFFICE_DOWN, True)
+    assert [one.name for one in found.values() if one.attention is not Attention.NONE] == [office]
     assert proof.complete, proof
 
 
