@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from consumers.watch.model import Attention, Judgement, SubReason, Verdict
 from producers.synthetic import messages
 from producers.synthetic.permits import Genuine
 from producers.synthetic.portal import SyntheticPortal
