@@ -8,20 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
+from consumers.watch import words
+from consumers.watch.model import Judgement, Verdict
+from consumers.watch.words import Language
+from schemas.catalogue.expected import ZONE
 from schemas.events import State
 from stadtbus.display import ago
 from stadtbus.tracing import NOT_YET, Trace
-
-
-class Language(StrEnum):
-    """In which the caller is answered."""
-
-    DE = "de"
-    EN = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +88,22 @@ _DE: Final[_Texts] = MappingProxyType(
     }
 )  # fmt: skip
 _TEXTS: Final = {Language.EN: _EN, Language.DE: _DE}
+_WELL: Final = (Verdict.OK, Verdict.QUIET, Verdict.DRAINING)
 _WAITS: Final = frozenset((_Where.NOT_YET, _Where.QUEUED, _Where.RETRIED, _Where.BEHIND))
 _NOT_AGAIN: Final = {Language.EN: "; nobody needs to send it again", Language.DE: "; niemand muss es neu senden"}
 
 
-def answer(trace: Trace, office: OfficeShown, language: Language, now: datetime, why: str = "") -> Answer:
-    """What a caller is told. `why` is a sentence in that language about what holds the office up, where something does."""
+def answer(trace: Trace, office: OfficeShown, language: Language, now: datetime, judged: Judgement | None = None) -> Answer:
+    """What a caller is told. `judged` is what the watch says of whoever has the submission: why it waits, where something holds it up."""
     where = _where(trace, office)
     place, owner, follows = _TEXTS[language][where]
     values = _values(trace, office, language)
     german = language is Language.DE
+    why = (
+        ""
+        if judged is None or judged.verdict in _WELL
+        else f"{words.cause(judged, language)} ({'seit' if german else 'since'} {_day(judged.since, german=german)})"
+    )
     since = f"{_day(trace.last.at, german=german)} ({ago(max(0.0, (now - trace.last.at).total_seconds()))})"
     title = ("Einreichung {code}, angenommen am {at}" if german else "Submission {code}, accepted on {at}").format(
         code=trace.hotline_code, at=_day(trace.steps[0].at, german=german)
@@ -136,4 +139,4 @@ def _values(trace: Trace, office: OfficeShown, language: Language) -> dict[str, 
 
 
 def _day(at: datetime, *, german: bool) -> str:
-    return at.astimezone().strftime("%d.%m.%Y, %H:%M Uhr" if german else "%d.%m.%Y %H:%M")
+    return at.astimezone(ZONE).strftime("%d.%m.%Y, %H:%M Uhr" if german else "%d.%m.%Y %H:%M")

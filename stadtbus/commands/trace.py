@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,17 +14,19 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from consumers.watch.words import Language
 from schemas import problems
 from schemas.errors import Rejected
-from stadtbus.caller import Language
 from stadtbus.commands.operators import WANTED_HELP, say_misheard
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, to_people
 from stadtbus.display import ago, facts_view, printable
 
 if TYPE_CHECKING:
+    from consumers.watch.model import Judgement
     from schemas.catalogue import Catalogue
     from stadtbus.caller import OfficeShown
-    from stadtbus.tracing import Trace
+    from stadtbus.settings import Settings
+    from stadtbus.tracing import Trace, Tracer
 
 _MOST: Final = 20
 
@@ -44,14 +47,14 @@ def trace(
     named, loaded = search.parse(wanted), load_quietly()
     with closing(Tracer(loaded)) as tracer:
         found, more, misheard = tracer.find_named(wanted, named, _MOST)
-        traces = asyncio.run(tracer.with_reasons(found[::-1]))
+        traces, judged = asyncio.run(_with_reasons(tracer, found[::-1], loaded))
         places = tracer.places()
     if as_json:
         print_json([step for one in traces for step in _steps_as_dicts(one, exact=not misheard)])
     else:
         known = loaded.load_catalogue()
         for one in traces:
-            _show(one, _shown_office(known, one.last.office), lang)
+            _show(one, _shown_office(known, one.last.office), lang, judged)
     if misheard:
         say_misheard(wanted, len(traces))
     if more:
@@ -61,11 +64,21 @@ def trace(
         raise typer.Exit(FINDINGS)
 
 
-def _show(trace: Trace, office: OfficeShown, lang: Language) -> None:
+async def _with_reasons(tracer: Tracer, traces: Sequence[Trace], loaded: Settings) -> tuple[list[Trace], Mapping[str, Judgement]]:
+    """The same with why they wait, and what the watch says of each part now; nothing where no watch answers."""
+    from stadtbus import overview
+
+    told, (found, _) = await asyncio.gather(tracer.with_reasons(traces), overview.ask_watch(overview.watch_address(loaded)))
+    return told, {one.name: one for one in found.judgements} if found else {}
+
+
+def _show(trace: Trace, office: OfficeShown, lang: Language, judged: Mapping[str, Judgement]) -> None:
     from stadtbus.caller import answer
+    from stadtbus.readiness import GATEWAY
+    from stadtbus.tracing import NOT_YET
 
     now = datetime.now(UTC)
-    told = answer(trace, office, lang, now)
+    told = answer(trace, office, lang, now, judged.get(GATEWAY if trace.last.what == NOT_YET else trace.last.office))
     console.print(facts_view(told.title, told.lines))
     console.print(_trace_table(trace, now))
 

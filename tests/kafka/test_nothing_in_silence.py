@@ -49,7 +49,7 @@ except UsageError as error:
 OFFICE = "nuernberg.meldewesen"
 SUBMISSIONS, RETRY, DEADLETTERS = topics.submissions(OFFICE), topics.retry(OFFICE), topics.deadletters(OFFICE)
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
-SHAPE = Shape(processes=["gateway", OFFICE, "audit", "statistics"], environment={"STADTBUS_DELIVERY__IMMEDIATE_RETRIES": "0"})
+SHAPE = Shape(processes=["gateway", OFFICE, "audit", "statistics", "watch"], environment={"STADTBUS_DELIVERY__IMMEDIATE_RETRIES": "0"})
 ENDED = ("delivered", "accepted", "rejected", "dead_letter")
 LIMIT_S = 60
 

@@ -10,12 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumers.audit.queries import TraceStep
+from consumers.watch import words
+from consumers.watch.words import Language
 from infra.settings import StoreSettings
 from schemas.events import State
 from schemas.hotline import earlier_code, near_codes
-from stadtbus.caller import Language, OfficeShown, answer
+from stadtbus.caller import OfficeShown, answer
 from stadtbus.settings import Settings
 from stadtbus.tracing import NOT_YET, PUBLISHED, Trace
+from tests import verdicts
 from tests.command_line import Command
 from tests.unit.test_tracing import AT, ID, OFFICE, accept, record
 
@@ -114,8 +117,10 @@ def test_why_is_told_of_what_waits(language: Language) -> None:
     """The reason for which an office stands still is told where the submission waits for it, and nowhere else."""
     for what, told in ((PUBLISHED, True), (State.DELIVERED, False)):
         steps = [TraceStep("submitted", AT, "by p", OFFICE), TraceStep(what, AT, "", OFFICE)]
-        lines = answer(Trace(ID, "GTJ2-EXBT", "p", steps), SHOWN, language, NOW, "it is down").lines
-        assert any("it is down" in line for _, line in lines) is told
+        for judged, holds in ((verdicts.down(OFFICE), True), (verdicts.judgement(OFFICE), False)):
+            lines = answer(Trace(ID, "GTJ2-EXBT", "p", steps), SHOWN, language, NOW, judged).lines
+            why = [line for name, line in lines if name in ("why", "warum")]
+            assert [words.cause(judged, language) in line for line in why] == ([True] if told and holds else [])
 
 
 @pytest.mark.parametrize("said", ["GTJ2-EXBT", "1001-10AB"])
