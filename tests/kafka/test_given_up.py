@@ -100,11 +100,13 @@ async def test_nine_that_no_topic_takes(town: Town, box: Outbox, monkeypatch: py
 
 async def test_the_gateway_is_heard_from_elsewhere(town: Town, box: Outbox, tmp_path: Path) -> None:
     """Where the outbox is not, `lag` takes what the gateway said last; once that has stopped, nobody can tell."""
-    elsewhere = {"stores": StoreSettings(folder=tmp_path / "elsewhere"), "http": {"port_offset": 20_000}, "catalogue": town.folder}
+    elsewhere = {"stores": StoreSettings(folder=tmp_path / "elsewhere"), "watch": {"url": "http://127.0.0.1:1"}, "catalogue": town.folder}
     settings = Settings.model_validate({"kafka": town.kafka, **elsewhere})
     await accept(box, town)
     lane = Lane(box, town.kafka, town.office)
-    await lane._count()
+    _, used = box.store.read_now(lambda connection: lane._next((), connection))
+    lane._note_waiting(used)
+    await lane._look()
     beats = Heartbeats(town.kafka, Identity(ProcessKind.GATEWAY, 1), Health(vitals=lambda: Vitals(lanes=[lane.vitals()])))
     async with beats.hosted():
         async with asyncio.timeout(30):
