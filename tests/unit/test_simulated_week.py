@@ -63,9 +63,7 @@ def test_without_its_hours_the_same_office_is_an_alarm() -> None:
 
 
 def test_no_false_alarm_where_the_back_office_sleeps() -> None:
-    """It is down whenever the office is closed: at night, on the weekend, on a holiday, in its window. What came in then waits and is no alarm,
-    and within a quarter of an hour after it opens all is delivered.
-    """
+    """What came in while office and back office are closed waits and is no alarm, and within a quarter of an hour after it opens all is delivered."""
     office = OfficeModel(arrivals=of_citizens(("02:30", "09:15", "12:30", "23:50")), per_s=1 / 60, at=WEEK_BEGINS)
     verdicts = set()
     for judgement in asleep(office, HOURS):
