@@ -118,4 +118,5 @@ def summary(proof: Proof, seconds: float) -> RenderableType:
         f"refused at the door: {proof.rejected} · dead letters: {proof.deadlettered} · {seconds:.1f} s",
         "dim",
     )
-    return Group(table, verdict, facts, Text())
+    later = Text("accepted: decided by the back office after the delivery; the others accept by taking it.", "dim")
+    return Group(table, later, verdict, facts, Text())

@@ -133,7 +133,7 @@ found = st.builds(Found, st.sampled_from(Verdict), attention=st.sampled_from(Att
 
 @given(st.lists(found, min_size=1, max_size=30))
 def test_one_look_alone_neither_alarms_nor_calms(finds: list[Found]) -> None:
-    """What is shown was found in the last look; a worse one after two looks in a row that were worse than what was shown, a better one after three; a plan, and that somebody tells again, at once: these are no measurements of a moment."""
+    """What is shown was found in the last look: a worse one after two in a row, a better one after three; plans, and who tells again, at once."""
     remembered, order = ConsumerMemory(), tuple(Verdict).index
     for number, one in enumerate(finds):
         before = remembered.shown
