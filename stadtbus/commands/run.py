@@ -55,7 +55,7 @@ def run_statistics(port: Port = None) -> None:
 
 @run_app.command("watch")
 def run_watch(port: Port = None) -> None:
-    """Keep the last state of each process, and what operators did."""
+    """Judge how each consumer does, every few seconds, and keep what processes and operators say."""
     from stadtbus import processes
 
     _serve("watch", lambda loaded: processes.run_watch(loaded, port))
