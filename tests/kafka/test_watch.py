@@ -22,6 +22,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from consumers.desk.operations import note
 from consumers.watch import snapshot
 from consumers.watch.model import Judgement, Verdict
+from consumers.watch.notices.store import known
 from consumers.watch.store import StoredHeartbeat, all_operations, last_heartbeats, open_store
 from infra.kafka.clients import connection_options
 from infra.kafka.consumer_record import ConsumerRecord
@@ -49,7 +50,12 @@ OFFICE = "nuernberg.meldewesen"
 START = datetime.fromisoformat("2026-01-05T07:30:00.000+01:00")
 SHAPE = Shape(
     processes=["gateway", OFFICE, "audit", "statistics", "watch"],
-    environment={"STADTBUS_DELIVERY__IMMEDIATE_RETRIES": "0", "STADTBUS_DELIVERY__FIRST_BACKOFF_S": "2"},
+    environment={
+        "STADTBUS_DELIVERY__IMMEDIATE_RETRIES": "0",
+        "STADTBUS_DELIVERY__FIRST_BACKOFF_S": "2",
+        "STADTBUS_WATCH__NOTICES__WEBHOOK__URL": "http://127.0.0.1:9/nobody-listens",
+        "STADTBUS_WATCH__NOTICES__WEBHOOK__SECRET": f"whsec_{'A' * 43}=",
+    },
 )
 ALL = {"submission", "parkedCopy", "deadLetter", "statusEvent", "operation", "heartbeat"}
 
@@ -81,6 +87,15 @@ def actors(system: LocalSystem) -> list[str]:
         store.close()
 
 
+def causes(system: LocalSystem) -> set[str]:
+    """Of what the watch will tell somebody, as it has kept it."""
+    store = open_store(system.stores)
+    try:
+        return {one.cause.key for one in store.read_now(known)}
+    finally:
+        store.close()
+
+
 async def until(condition: Callable[[], bool], limit_s: float = 45) -> None:
     """Return as soon as the condition holds."""
     deadline = time.monotonic() + limit_s
@@ -105,7 +120,7 @@ def operation(actor: str) -> Operation:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_heartbeats_say_what_processes_do(system: LocalSystem) -> None:
-    """All processes are heard; the adapter says what is in flight and that its back office is down, and later that it is not."""
+    """All processes are heard; the adapter says what is in flight and that its back office is down, the watch has that to tell, and later not."""
     await until(lambda: set(heard(system)) == set(ProcessKind))
     await system.set_mood(OFFICE, "away")
     await send(system, seed=1, number=20)
@@ -122,6 +137,7 @@ async def test_heartbeats_say_what_processes_do(system: LocalSystem) -> None:
     behind = [one for one in said.partitions.values() if one.oldest_since is not None]
     assert behind
     assert all((one.committed or 0) < one.position for one in behind)
+    await until(lambda: f"{OFFICE}:stuck:back-office-down" in causes(system))
     await system.set_mood(OFFICE, "ok")
 
     def is_done() -> bool:
