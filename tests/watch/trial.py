@@ -1,0 +1,118 @@
+"""One cause and what the watch makes of it: which verdict, after how many looks, and whether it goes when the cause has gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from consumers.watch import words
+from consumers.watch.hysteresis import BETTER_CYCLES
+from consumers.watch.model import Attention, EvidenceCode, Judgement, SubReason, Verdict
+from tests.watch.bus import Bus
+
+MOST_LOOKS: Final = 3
+"""Within so many looks a cause has to be recognised."""
+MOST_BETTER: Final = MOST_LOOKS + BETTER_CYCLES
+"""What is better is shown after three looks alike; before them come the looks after which the cure itself can be known."""
+_LIMIT_S: Final = 40.0
+_WELL: Final = (Verdict.OK, Verdict.QUIET, Verdict.DRAINING)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What has to be seen."""
+
+    verdict: Verdict
+    sub_reason: SubReason | None = None
+    beside: EvidenceCode | None = None
+    """What stands beside a verdict that is well and asks something of a person."""
+
+    def __call__(self, judgement: Judgement) -> bool:
+        if (judgement.verdict, judgement.sub_reason) != (self.verdict, self.sub_reason):
+            return False
+        asks = words.asks_beside(judgement)
+        return self.beside is None or (asks is not None and asks.code is self.beside)
+
+    def __str__(self) -> str:
+        return " ".join([self.verdict.value.upper(), *([f"({self.sub_reason.value})"] if self.sub_reason else [])]) + (
+            "!" if self.beside else ""
+        )
+
+
+def well(judgement: Judgement) -> bool:
+    """Nothing is wrong, and nobody has to do anything."""
+    return judgement.verdict in _WELL and judgement.attention is Attention.NONE
+
+
+@dataclass
+class Trial:
+    """One case. Its figures are there at the end."""
+
+    bus: Bus
+    cause: str
+    name: str
+    """The consumer."""
+    wanted: Wanted
+    looks: int | None = None
+    """After how many looks it was recognised."""
+    judgement: Judgement | None = None
+    sentence: str = ""
+    screen: str = ""
+    """What `stadtbus status` printed then."""
+    cleared: int | None = None
+    """After how many looks it was gone."""
+    failure: str = ""
+
+    async def recognised(self, known: datetime | None = None, limit_s: float = _LIMIT_S) -> None:
+        """Wait until it is seen. `known` is the moment at which the cluster could know it; without it, now."""
+        known = known or datetime.now(UTC)
+        seen = await self.bus.eye.sees(self.name, self.wanted, known, limit_s)
+        if seen is None:
+            raise NotSeen(f"{self.wanted} is not seen; the last is {self._last()}")
+        self.looks, self.judgement = seen
+        self.sentence = words.sentence(self.judgement, self.bus.eye.looks[-1].at)
+        self.screen = (await self.bus.command("status"))[1]
+        if self.looks > MOST_LOOKS:
+            raise NotSeen(f"seen after {self.looks} looks only")
+
+    async def cured(self, known: datetime | None = None, condition: Callable[[Judgement], bool] = well, limit_s: float = _LIMIT_S) -> None:
+        """Wait until nothing of it is seen. `known` is the moment at which the cluster could know that it is over."""
+        seen = await self.bus.eye.sees(self.name, condition, known or datetime.now(UTC), limit_s)
+        if seen is None:
+            raise NotSeen(f"it does not go; the last is {self._last()}")
+        self.cleared = seen[0]
+        if self.cleared > MOST_BETTER:
+            raise NotSeen(f"gone after {self.cleared} looks only")
+
+    def _last(self) -> str:
+        look = self.bus.eye.looks[-1]
+        return words.sentence(next(one for one in look.judgements if one.name == self.name), look.at)
+
+
+class NotSeen(Exception):
+    """The watch does not say what is so, or says it too late."""
+
+
+class Trials:
+    """All cases of a run; `say` hears of each that has ended."""
+
+    def __init__(self, bus: Bus, say: Callable[[str], None] = lambda _: None) -> None:
+        self.bus = bus
+        self.done: list[Trial] = []
+        self._say = say
+
+    @asynccontextmanager
+    async def of(
+        self, cause: str, name: str, verdict: Verdict, sub_reason: SubReason | None = None, beside: EvidenceCode | None = None
+    ) -> AsyncIterator[Trial]:
+        """A case for the block; whatever goes wrong in it is its failure, and the next case goes on."""
+        trial = Trial(self.bus, cause, name, Wanted(verdict, sub_reason, beside))
+        try:
+            yield trial
+        except Exception as error:  # noqa: BLE001 - one case that fails must not hide what the others show
+            trial.failure = f"{type(error).__name__}: {error}" if not isinstance(error, NotSeen) else str(error)
+        self.done.append(trial)
+        self._say(f"{trial.wanted} {name}: {trial.failure or 'seen'} (after {trial.looks}, gone after {trial.cleared}): {cause}")
