@@ -188,13 +188,13 @@ class Bus:
 
     # --- submissions
 
-    async def send(self, office: str, count: int, *, portal: str = "portal-faults", value: bytes | None = None) -> None:
+    async def send(self, office: str, count: int, *, portal: str = "portal-faults") -> None:
         """So many submissions, each of a case of its own, straight to the topic."""
         records = []
         for _ in range(count):
             record = self._forges[office].make_for(self._forges[office].uuid())[1]
             headers = [(name, portal.encode() if name == Header.PORTAL.value else text) for name, text in record.headers]
-            records.append(replace(record, headers=headers, value=record.value if value is None else value))
+            records.append(record._replace(headers=headers))
         await self._sender.send_all(records)
 
     async def write(self, office: str, value: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 from infra.kafka.local_settings import HOST
 
@@ -27,7 +28,7 @@ class Line:
     async def open(self) -> None:
         """Listen."""
         for port, way in self._ports.items():
-            self._servers.append(await asyncio.start_server(lambda reader, writer, way=way: self._serve(reader, writer, way), HOST, port))
+            self._servers.append(await asyncio.start_server(partial(self._serve, way), HOST, port))
 
     async def close(self) -> None:
         """End all connections, and listen no more."""
@@ -46,7 +47,7 @@ class Line:
         """Connections are passed on again."""
         self._is_cut = False
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    async def _serve(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._ways.add(task)

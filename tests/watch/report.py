@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks.report import machine
+from consumers.watch.model import Verdict
 from infra.kafka.jars import kafka_version
 from tests.faults.report import line
 from tests.watch.trial import MOST_LOOKS, Trial
@@ -15,7 +16,7 @@ _COLUMNS = ("what was caused", "consumer", "verdict", "after looks", "gone after
 
 def markdown(done: Sequence[Trial], seconds: float) -> str:
     """The section of the watch."""
-    rows = sorted(done, key=lambda one: (list(type(one.wanted.verdict)).index(one.wanted.verdict), one.name))
+    rows = sorted(done, key=lambda one: (tuple(Verdict).index(one.wanted.verdict), one.name))
     lines = [
         "## The lag watch",
         "",
