@@ -20,12 +20,15 @@ from consumers.watch.remember import FLAP_WINDOW_S
 from consumers.watch.stuck import stuck
 from schemas import problems
 from schemas.catalogue.calendar import closed_since, due_at, is_open, opens_at
+from schemas.heartbeats import INTERVAL_S
 
 Rule = Callable[[Facts, ConsumerMemory], Found | None]
 
 _FLAPS: Final = 3
 _PLANNED_FLAPS: Final = 6
 """Changes for each process that a rollout may bring in the window: more of them are a process that stops again and again."""
+_BEAT_S: Final = 2 * INTERVAL_S
+"""Who was heard so lately has missed no heartbeat."""
 _HIDDEN_AT_NIGHT: Final = (Verdict.DOWN, Verdict.STUCK, Verdict.LATE, Verdict.SLOW)
 
 
@@ -135,7 +138,8 @@ def _down(facts: Facts, memory: ConsumerMemory) -> Found | None:
 
 def _who_is_gone(facts: Facts) -> tuple[SubReason, datetime | None, tuple[Evidence, ...]]:
     last = facts.last_heard
-    if facts.alive or not facts.hears:
+    beats = any(facts.age_s(one.heard_at) <= _BEAT_S for one in facts.alive)  # Kafka may have missed it before it is silent for long
+    if beats or not facts.hears:
         return SubReason.NO_MEMBERS, facts.oldest_at, ()
     if last is None:
         return SubReason.NEVER_STARTED, facts.oldest_at, (Evidence(EvidenceCode.NO_HEARTBEAT),)

@@ -100,6 +100,7 @@ _NOT_IN_A_SENTENCE: Final = (
     EvidenceCode.AS_OF,
     EvidenceCode.DEAD_LETTERS_UNKNOWN,
     EvidenceCode.LAST_HEARTBEAT,
+    EvidenceCode.NO_COMMIT,
 )
 """What is shown below it, and would make it longer than a person reads at night."""
 

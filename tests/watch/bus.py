@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import os
 import shutil
 import signal
@@ -31,10 +33,12 @@ from infra.kafka.local import LocalKafka
 from infra.kafka.local_security import ADMIN
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.sender import Sender
+from producers.synthetic import messages
 from schemas import topics
 from schemas.catalogue.expected import ZONE
 from schemas.headers import Header
 from schemas.heartbeats import INTERVAL_S
+from schemas.message import Application
 from stadtbus.local.supervisor import ProcessSpec
 from stadtbus.local.system import LocalSystem, Shape
 from stadtbus.ports import port_of
@@ -90,6 +94,7 @@ class Bus:
         self.admin = self.brokers.settings(ADMIN).model_copy(update={"replication": 1})
         self.eye = Eye(f"http://127.0.0.1:{port_of(self.system.settings, 'watch')}")
         self._sender = Sender(self.admin, "watch-cases")
+        self._seed = 0
         self._forges = {office: Forge(office, 14) for office in OFFICES}
 
     async def start(self) -> None:
@@ -144,6 +149,13 @@ class Bus:
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
 
+    async def heal(self, process: str) -> None:
+        """After a case that has failed: it runs, and its back office is well."""
+        if process in self.system.catalogue.offices:
+            await self.mood(process, "ok")
+        if process not in self.system.supervisor.children and process != UNUSED:
+            await self.launch(process)
+
     async def strike(self, process: str) -> None:
         """SIGKILL; the supervisor starts it again. Returns when it works again."""
         child = self.system.supervisor.children[process]
@@ -172,19 +184,37 @@ class Bus:
         await asyncio.sleep(INTERVAL_S)
         return datetime.now(UTC)
 
-    async def command(self, *arguments: str) -> tuple[int, str]:
-        """Run a `stadtbus` command as an operator does, on a screen of 80x24; its exit code and all that it printed."""
-        environment = os.environ | self.environment | {CONFIG_VARIABLE: str(self.system.config), "COLUMNS": "80", "LINES": "24"}
+    async def command(self, *arguments: str, until_s: float | None = None) -> tuple[int, str, str]:
+        """Run a `stadtbus` command as an operator does, on a screen of 80x24: its exit code, output and errors. One that goes on until it is
+        told to end is told so after `until_s`.
+        """
+        own = self.system.spec(arguments[-1]).environment if arguments[0] == "run" else {}
+        screen = {CONFIG_VARIABLE: str(self.system.config), "COLUMNS": "80", "LINES": "24"}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "stadtbus", *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, cwd=_ROOT
-        )
+            sys.executable, "-m", "stadtbus", *arguments,
+            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=os.environ | self.environment | dict(own) | screen, cwd=_ROOT,
+        )  # fmt: skip
+        if until_s is not None:
+            await asyncio.sleep(until_s)
+            process.send_signal(signal.SIGINT if arguments[0] != "run" else signal.SIGTERM)
         output, errors = await process.communicate()
-        return process.returncode or 0, (output + errors).decode()
+        return process.returncode or 0, output.decode(), errors.decode()
 
     async def operate(self, *arguments: str) -> None:
         """A command that has to succeed, or to find something."""
-        code, said = await self.command(*arguments)
-        assert code in (0, 1), f"stadtbus {' '.join(arguments)}: {code}: {said}"
+        code, said, errors = await self.command(*arguments)
+        assert code in (0, 1), f"stadtbus {' '.join(arguments)}: {code}: {said}{errors}"
+
+    async def open_letters(self, office: str) -> list[tuple[str, str]]:
+        """Of each open dead letter the submission (empty where its record does not say) and the fingerprint of its cause."""
+        _, said, _ = await self.command("deadletters", "list", office, "--json")
+        causes = [(cause["fingerprint"], one) for cause in json.loads(said) for one in cause["dead_letters"]]
+        return [(one["submission"] or "", fingerprint) for fingerprint, one in causes if one["state"] == "open"]
+
+    async def discard_all(self, office: str) -> None:
+        """End all dead letters of an office."""
+        for fingerprint in {cause for _, cause in await self.open_letters(office)}:
+            await self.operate("deadletters", "discard", office, "--fingerprint", fingerprint, "--reason", "poison", "--go")
 
     # --- submissions
 
@@ -201,16 +231,16 @@ class Bus:
         """Something that is no submission."""
         await self._sender.send_all([Outgoing(topics.submissions(office), b"key", value, [])])
 
-    async def submit(self, office: str, count: int) -> None:
+    async def submit(self, office: str, count: int) -> list[Application]:
         """So many submissions at the gateway, as a portal sends them."""
-        from producers.synthetic import messages  # noqa: PLC0415 - the portal's side, for cases of the outbox alone
-
         (entry,) = [one for one in self.system.portals if one.route.office == office]
         portal = self.system.portal(entry)
-        stream = messages.applications(entry.route, entry.author, seed=14, start=START)
-        await portal.send_all([next(stream) for _ in range(count)])
+        self._seed += 1
+        made = list(itertools.islice(messages.applications(entry.route, entry.author, seed=self._seed, start=START), count))
+        await portal.send_all(made)
         assert not portal.book.rejected
         await portal.close()
+        return made
 
     async def mood(self, office: str, mood: str, **more: float) -> None:
         """Tell the back office of an office how to behave."""

@@ -219,7 +219,7 @@ async def poison(trials: Trials, office: str = LOG) -> None:
     async with trials.of("a poison record (no submission at all)", office, Verdict.OK, None, EvidenceCode.DEAD_LETTERS) as trial:
         await bus.write(office, b"\xff\x00 <nothing")
         await trial.recognised(await _heard(8))
-        await bus.operate("deadletters", "discard", office, "--all", "--reason", "poison", "--go")
+        await bus.discard_all(office)
         await trial.cured(await _heard(8))
 
 
@@ -247,7 +247,7 @@ async def unused(trials: Trials, office: str = UNUSED) -> None:
             await trial.recognised(now() + timedelta(seconds=STANDS_S), limit_s=_STUCK_LIMIT_S)
         await bus.launch(office)
         await asyncio.sleep(5)
-        await bus.operate("deadletters", "discard", office, "--all", "--reason", "poison", "--go")
+        await bus.discard_all(office)
         await trial.cured(await _heard(8))
 
 

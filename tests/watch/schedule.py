@@ -20,10 +20,10 @@ LANES: Final[dict[str, Sequence[Step]]] = {
     "pace": (offices.slow_late_draining,),
     "log": (offices.lost, offices.poison, offices.transaction),
     "unused": (offices.unused,),
-    "recorder": (offices.recorder,),
 }
 """At a time."""
 WHOLE: Final[Sequence[Step]] = (
+    offices.recorder,
     whole.refused,
     whole.maintenance,
     whole.closed,

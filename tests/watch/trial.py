@@ -114,5 +114,6 @@ class Trials:
             yield trial
         except Exception as error:  # noqa: BLE001 - one case that fails must not hide what the others show
             trial.failure = f"{type(error).__name__}: {error}" if not isinstance(error, NotSeen) else str(error)
+            await self.bus.heal(name)
         self.done.append(trial)
         self._say(f"{trial.wanted} {name}: {trial.failure or 'seen'} (after {trial.looks}, gone after {trial.cleared}): {cause}")
