@@ -27,7 +27,7 @@ Rule = Callable[[Facts, ConsumerMemory], Found | None]
 _FLAPS: Final = 3
 _PLANNED_FLAPS: Final = 6
 """Changes for each process that a rollout may bring in the window: more of them are a process that stops again and again."""
-_BEAT_S: Final = 2 * INTERVAL_S
+_BEAT_S: Final = 1.5 * INTERVAL_S
 """Who was heard so lately has missed no heartbeat."""
 _HIDDEN_AT_NIGHT: Final = (Verdict.DOWN, Verdict.STUCK, Verdict.LATE, Verdict.SLOW)
 

@@ -80,7 +80,13 @@ class Night:
     async def _prepare(self) -> None:
         """Something is delivered, some are dead letters."""
         bus = self._bus
+        before = await bus.effects(OFFICE)
         (made,) = await bus.submit(OFFICE, 1)
+
+        async def is_there() -> bool:
+            return await bus.effects(OFFICE) > before
+
+        assert await within(30, is_there)
         await bus.mood(OFFICE, "refuse")
         await bus.send(OFFICE, 3)
         assert await within(30, self._has_letters)
@@ -91,7 +97,7 @@ class Night:
             "muenchen.meldewesen": OFFICE,
             "muenchen.gewerbe": OFFICE,
             "9a4de7c2-58f1-4f7e-b1b5-2c0f6f3f8a10": str(made.case_id),
-            "gtj2exbt": json.loads(found)["submissions"][0]["hotline_code"],
+            "gtj2exbt": json.loads(found)[0]["hotline_code"],
             "bayernportal": portals[0],
             "mein-nuernberg": portals[1],
         }

@@ -301,7 +301,9 @@ class Bus:
     @asynccontextmanager
     async def open_transaction(self, office: str) -> AsyncIterator[None]:
         """A foreign transaction on the topic of an office, which is given up at the end."""
-        async with AIOKafkaProducer(**connection_options(self.admin), transactional_id="foreign") as producer:
+        async with AIOKafkaProducer(
+            **connection_options(self.admin), transactional_id="foreign", transaction_timeout_ms=600_000
+        ) as producer:
             await producer.begin_transaction()
             for number in range(topics.PARTITIONS):
                 await producer.send_and_wait(topics.submissions(office), b"foreign", partition=number)

@@ -16,8 +16,8 @@ Step = Callable[[Trials], Awaitable[None]]
 
 LANES: Final[dict[str, Sequence[Step]]] = {
     "process": (offices.away, offices.killed, offices.stopped, offices.frozen, offices.braked, offices.paused),
-    "group": (offices.waits, offices.rewound, offices.not_taken, offices.flapping),
-    "pace": (offices.slow_late_draining,),
+    "group": (offices.draining, offices.waits, offices.rewound, offices.not_taken),
+    "pace": (offices.flapping,),
     "log": (offices.lost, offices.poison, offices.transaction),
     "unused": (offices.unused,),
 }
@@ -33,9 +33,7 @@ WHOLE: Final[Sequence[Step]] = (
     whole.kafka_away,
 )
 """One after the other."""
-_OWN: Final = {
-    offices.PACE: {"STADTBUS_DELIVERY__MAX_CONCURRENCY": "2"},
-}
+_OWN: Final = {office: {"STADTBUS_DELIVERY__MAX_CONCURRENCY": "2"} for office in (offices.PACE, offices.STRANGERS)}
 _EXPECTED: Final = {offices.PACE: {"freshness": {"within": "60 s"}}}
 
 
