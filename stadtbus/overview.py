@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from pydantic import ValidationError
 
 from consumers.statistics import facts, today
 from consumers.watch import snapshot
-from consumers.watch.model import Attention, Evidence, EvidenceCode, Judgement, Party, Verdict
+from consumers.watch.model import RUNBOOK, Attention, Evidence, EvidenceCode, Judgement, Party, Verdict
 from consumers.watch.observed import Kind
 from consumers.watch.once import look_once
 from consumers.watch.snapshot import Snapshot
@@ -61,12 +61,13 @@ class Overview:
         known = [one if self.pending is None else self._with_pending(one, self.pending) for one in self.snapshot.judgements]
         return [self._with_lost(one, lost) if (lost := self.unaccounted.get(one.name, 0)) > one.lost else one for one in known]
 
-    @staticmethod
-    def _with_lost(one: Judgement, lost: int) -> Judgement:
+    def _with_lost(self, one: Judgement, lost: int) -> Judgement:
         """Nobody looks at offsets alone to know this: they may have been set forward."""
         line = Evidence(EvidenceCode.RECORDS_LOST, count=lost, of=topics.submissions(one.name), attention=Attention.NOW)
         grave = replace(one, verdict=Verdict.LOST, sub_reason=None, attention=Attention.NOW, party=Party.OPERATOR)
-        return replace(grave, cause=f"{one.name}:lost", lost=lost, evidence=(line, *one.evidence))
+        since = one.since if one.verdict is Verdict.LOST else self.snapshot.at  # the watch does not know of it
+        more: dict[str, Any] = {"cause": f"{one.name}:lost", "runbook": f"{RUNBOOK}#{Verdict.LOST}", "lost": lost, "since": since}
+        return replace(grave, **more, evidence=(line, *one.evidence))
 
     @staticmethod
     def _with_pending(one: Judgement, pending: Mapping[str, PendingOfOffice]) -> Judgement:

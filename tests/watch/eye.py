@@ -39,20 +39,18 @@ class Eye:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def sees(
-        self, name: str, condition: Callable[[Judgement], bool], since: datetime, limit_s: float
-    ) -> tuple[int, Judgement] | None:
-        """The number of the look after `since` that shows this consumer so, and its judgement: 1 for the first look after it, 0 where it is
-        shown already. None where it is not shown in time.
+    async def sees(self, name: str, condition: Callable[[Judgement], bool], since: datetime, limit_s: float) -> tuple[int, Snapshot] | None:
+        """The number of the look after `since` that shows this consumer so, and the look: 1 for the first one after it, 0 where it is shown
+        already. None where it is not shown in time.
         """
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
             before = [look for look in self.looks if look.at <= since]
-            if before and condition(there := of(before[-1], name)):
-                return 0, there
+            if before and condition(of(before[-1], name)):
+                return 0, before[-1]
             for number, look in enumerate((one for one in self.looks if one.at > since), 1):
-                if condition(there := of(look, name)):
-                    return number, there
+                if condition(of(look, name)):
+                    return number, look
             await asyncio.sleep(_LOOK_S)
         return None
 

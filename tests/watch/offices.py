@@ -28,15 +28,25 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def away(trials: Trials, office: str = BACK_OFFICE) -> None:
-    """The back office answers nobody."""
+async def away(trials: Trials, office: str = BACK_OFFICE, mood: str = "away") -> None:
+    """The back office answers nobody, or with nothing of use."""
     bus = trials.bus
-    async with trials.of("the back office is away (mood `away`)", office, Verdict.STUCK, SubReason.BACK_OFFICE_DOWN) as trial:
-        await bus.mood(office, "away")
+    async with trials.of(f"the back office is out of order (mood `{mood}`)", office, Verdict.STUCK, SubReason.BACK_OFFICE_DOWN) as trial:
+        await bus.mood(office, mood)
         await bus.send(office, 3)
         await trial.recognised(await bus.said(office, "the back office is down"))
         await bus.mood(office, "ok")
         await trial.cured(await bus.said(office, "ok"))
+
+
+async def fails(trials: Trials) -> None:
+    """The back office answers everything with an error."""
+    await away(trials, BACK_OFFICE, "fail")
+
+
+async def talks_garbage(trials: Trials) -> None:
+    """The back office answers everything with something that is no answer."""
+    await away(trials, BACK_OFFICE, "garbage")
 
 
 async def killed(trials: Trials, office: str = BACK_OFFICE) -> None:

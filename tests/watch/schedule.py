@@ -15,7 +15,16 @@ from tests.watch.trial import Trials
 Step = Callable[[Trials], Awaitable[None]]
 
 LANES: Final[dict[str, Sequence[Step]]] = {
-    "process": (offices.away, offices.killed, offices.stopped, offices.frozen, offices.braked, offices.paused),
+    "process": (
+        offices.away,
+        offices.fails,
+        offices.talks_garbage,
+        offices.killed,
+        offices.stopped,
+        offices.frozen,
+        offices.braked,
+        offices.paused,
+    ),
     "group": (offices.draining, offices.waits, offices.rewound, offices.not_taken),
     "pace": (offices.flapping,),
     "log": (offices.lost, offices.poison, offices.transaction),

@@ -11,7 +11,9 @@ from typing import Final
 from consumers.watch import words
 from consumers.watch.hysteresis import BETTER_CYCLES
 from consumers.watch.model import Attention, EvidenceCode, Judgement, SubReason, Verdict
+from tests.recorded import Recorded
 from tests.watch.bus import Bus
+from tests.watch.eye import of
 
 MOST_LOOKS: Final = 3
 """Within so many looks a cause has to be recognised."""
@@ -58,8 +60,8 @@ class Trial:
     wanted: Wanted
     looks: int | None = None
     """After how many looks it was recognised."""
-    judgement: Judgement | None = None
     sentence: str = ""
+    recorded: Recorded | None = None
     screen: str = ""
     """What `stadtbus status` printed then."""
     cleared: int | None = None
@@ -72,8 +74,10 @@ class Trial:
         seen = await self.bus.eye.sees(self.name, self.wanted, known, limit_s)
         if seen is None:
             raise NotSeen(f"{self.wanted} is not seen; the last is {self._last()}")
-        self.looks, self.judgement = seen
-        self.sentence = words.sentence(self.judgement, self.bus.eye.looks[-1].at)
+        self.looks, look = seen
+        judgement = of(look, self.name)
+        self.sentence = words.sentence(judgement, look.at)
+        self.recorded = Recorded(look.at, tuple(one for one in look.judgements if one.cause == judgement.cause))
         self.screen = (await self.bus.command("status"))[1]
         if self.looks > MOST_LOOKS:
             raise NotSeen(f"seen after {self.looks} looks only")
@@ -89,7 +93,7 @@ class Trial:
 
     def _last(self) -> str:
         look = self.bus.eye.looks[-1]
-        return words.sentence(next(one for one in look.judgements if one.name == self.name), look.at)
+        return words.sentence(of(look, self.name), look.at)
 
 
 class NotSeen(Exception):
