@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from pathlib import Path
 from string import Formatter
 
 import pytest
 from typer.testing import CliRunner
 
 from consumers.watch import judge, words, words_de, words_en
-from consumers.watch.model import RUNBOOK, Attention, Evidence, EvidenceCode, Judgement, Party, SubReason, Verdict
+from consumers.watch.model import Attention, Evidence, EvidenceCode, Judgement, Party, SubReason, Verdict
 from consumers.watch.observed import Kind
 from consumers.watch.texts import Texts
 from consumers.watch.words import Language
@@ -136,15 +135,6 @@ def test_one_and_many(count: int, text: str) -> None:
     """Numbers other than one take the second text; what is not known is left out."""
     assert words.evidence(Evidence(EvidenceCode.OLDEST, count=count, at=START), START) == text
     assert words.evidence(Evidence(EvidenceCode.OLDEST, count=1200), START) == "1,200 wait"
-
-
-def test_each_verdict_has_a_place_in_the_runbook() -> None:
-    """A section of its own for each verdict, and one for whatever stands beside a verdict that is well."""
-    page = (Path(__file__).parents[2] / RUNBOOK).read_text()
-    places = {line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line.startswith("#")}
-    assert {verdict.value for verdict in Verdict} | set(judge._PLACES.values()) <= places
-    reasons = {reason.value for reason in SubReason} - {"expired", "log-shortened", "noted"}  # one section, told by the sentence
-    assert not [reason for reason in reasons if f"`{reason}`" not in page]
 
 
 @TEXTS
