@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-unit test-faults test-attack mutation fuzz soak check monitoring-tools bench docs lock clean
+.PHONY: help dev demo test test-unit test-faults test-attack test-watch mutation fuzz soak check monitoring-tools bench docs lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-faults: $(VENV)/.dev ## The fault suite on three brokers; half an hour; wri
 
 test-attack: $(VENV)/.dev ## The bus under attack, another portal's view; six minutes; writes docs/reliability.md (ARGS="--rows calm,marks")
 	@$(BIN)/python -m tests.attack $(or $(ARGS),--write docs/reliability.md)
+
+test-watch: $(VENV)/.dev ## Each verdict of the lag watch, really caused; a quarter of an hour; writes docs/reliability.md (ARGS="--lanes process,whole")
+	@$(BIN)/python -m tests.watch $(or $(ARGS),--write docs/reliability.md --record tests/unit/on_call)
 
 SECONDS ?= 60
 TARGET  ?= message

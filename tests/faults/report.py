@@ -23,7 +23,7 @@ COLUMNS: Final = ("sent", "delivered", "dead-lettered", "lost", "twice", "invert
 _HEAD: Final = """# Reliability
 
 What happens to submissions when things break, as measured on real processes, a real Kafka of three brokers and real kills.
-This page is written by `make test-faults`, `make soak` and `make test-attack`; each replaces its own section.
+This page is written by `make test-faults`, `make soak`, `make test-attack` and `make test-watch`; each replaces its own section.
 """
 
 
