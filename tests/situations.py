@@ -93,7 +93,7 @@ SITUATIONS: Final = (
     Situation("brake holds one portal, others go on", (_THREE, (590, says(held=[_HELD]))), 640, Verdict.OK, None, Attention.SOON, Party.PORTAL),
     Situation("process hangs", ((590, sets(reads=False)), comes(1)), 780, Verdict.STUCK, SubReason.HUNG, party=Party.ADAPTER),
     Situation("one record fails again and again", ((590, sets(sticks=True)), comes(3)), 780, Verdict.STUCK, SubReason.POISON, party=Party.BACK_OFFICE),
-    Situation("a delivery without an answer", ((590, sets(per_s=0)), comes(1)), 780, Verdict.STUCK, SubReason.WAITING, party=Party.ADAPTER),
+    Situation("a delivery without an answer", ((590, sets(per_s=0)), comes(1)), 780, Verdict.STUCK, SubReason.WAITING, party=Party.BACK_OFFICE),
     Situation("a foreign program in the group", ((0, sets(heard=False)), (590, sets(reads=False)), comes(1)), 780, Verdict.STUCK, SubReason.BLIND, party=Party.ADAPTER),
     Situation("dead letters cannot be written", ((590, sets(reads=False)), (590, says(findings={"topics": "it refuses copies"})), comes(1)), 780, Verdict.STUCK, SubReason.UNFIT, party=Party.ADAPTER),
     Situation("a foreign transaction is open", ((590, sets(readable=0)), comes(1)), 780, Verdict.STUCK, SubReason.OPEN_TRANSACTION, party=Party.KAFKA),

@@ -186,7 +186,12 @@ def _late(facts: Facts, memory: ConsumerMemory) -> Found | None:
     rate = Evidence(EvidenceCode.RATE, seconds=now.done_per_s)
     eta = (Evidence(EvidenceCode.ETA, until=done_by),) if done_by else ()
     lines = (facts.waits(), Evidence(EvidenceCode.TARGET, seconds=target.total_seconds()), rate, *eta)
-    return Found(Verdict.LATE, None, since, Attention.SOON, facts.worker, lines, _oldest_place(facts), done_by)
+    return Found(Verdict.LATE, None, since, Attention.SOON, _who_is_slow(facts), lines, _oldest_place(facts), done_by)
+
+
+def _who_is_slow(facts: Facts) -> Party:
+    """Whose fault it is: an adapter that has submissions in flight waits for its back office."""
+    return Party.BACK_OFFICE if facts.worker is Party.ADAPTER and any(one.heartbeat.in_flight for one in facts.alive) else facts.worker
 
 
 def _oldest_place(facts: Facts) -> str | None:
@@ -202,7 +207,7 @@ def _slow(facts: Facts, memory: ConsumerMemory) -> Found | None:
         Evidence(EvidenceCode.RATE, seconds=now.done_per_s, count=facts.waiting),
         Evidence(EvidenceCode.BREACH_AT, until=breach, seconds=target_s),
     )
-    return Found(Verdict.SLOW, None, memory.points[0].at, Attention.SOON, facts.worker, (*lines, facts.waits()))
+    return Found(Verdict.SLOW, None, memory.points[0].at, Attention.SOON, _who_is_slow(facts), (*lines, facts.waits()))
 
 
 def _draining(facts: Facts, memory: ConsumerMemory) -> Found | None:

@@ -85,7 +85,8 @@ def _why_of(heard: Heard, progress: PartitionProgress, worker: Party) -> tuple[S
         return SubReason.HUNG, worker, (Evidence(EvidenceCode.LAST_POLL, at=by_our_clock(heard, polled), of=heard.heartbeat.instance),)
     if (progress.attempts or 0) >= _ATTEMPTS:
         return SubReason.POISON, Party.BACK_OFFICE, (Evidence(EvidenceCode.ATTEMPTS, count=progress.attempts),)
-    return SubReason.WAITING, worker, (Evidence(EvidenceCode.ATTEMPTS, count=progress.attempts or 0),)
+    asked = bool(progress.attempts) and worker is Party.ADAPTER  # what was handed over, and has no answer
+    return SubReason.WAITING, Party.BACK_OFFICE if asked else worker, (Evidence(EvidenceCode.ATTEMPTS, count=progress.attempts or 0),)
 
 
 def _not_taken(facts: Facts, worker: Party) -> tuple[SubReason, Party, tuple[Evidence, ...]]:

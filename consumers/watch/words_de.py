@@ -52,7 +52,7 @@ _TOLD: Final = {
         "Aus dem Postausgang neu senden: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}` sagt danach, dass es bekannt ist",
     ),
     (Verdict.PAUSED, SubReason.BY_OPERATOR, None): Told(
-        "vom Betrieb angehalten", "`stadtbus office resume {name}`, sobald der Grund entfallen ist"
+        "vom Betrieb angehalten", "`stadtbus office resume {name} --reason … --go`, sobald der Grund entfallen ist"
     ),
     (Verdict.PAUSED, SubReason.MAINTENANCE, None): Told(
         "wegen Wartung angehalten", "Nichts: es geht am Ende des Fensters von selbst weiter"
@@ -100,7 +100,7 @@ _TOLD: Final = {
     ),
     (Verdict.STUCK, SubReason.HELD, None): Told(
         "von der Bremse angehalten, alles wird zurückgewiesen",
-        "`stadtbus deadletters list {name}` zeigt die Ursache; beheben, dann `stadtbus office release {name}`",
+        "`stadtbus deadletters list {name}` zeigt die Ursache; beheben, dann `stadtbus office release {name} --reason … --go`",
     ),
     (Verdict.STUCK, SubReason.POISON, None): Told(
         "kommt nicht voran, eine Einreichung scheitert immer wieder",
@@ -165,7 +165,7 @@ _BESIDE: Final = {
     E.DEAD_LETTERS: Told("unzustellbare Einreichungen warten auf einen Menschen", "`stadtbus deadletters list {name}` zeigt sie und ihre Ursachen"),
     E.SERIES_HELD: Told(
         "eine Serie ist angehalten, weil alles aus ihr zurückgewiesen wird",
-        "`stadtbus deadletters list {name}` zeigt die Ursache; beheben, dann `stadtbus office release {name}`",
+        "`stadtbus deadletters list {name}` zeigt die Ursache; beheben, dann `stadtbus office release {name} --reason … --go`",
     ),
     E.PARKED: Told("Einreichungen sind schon lange geparkt", "`stadtbus find --office {name} --state parked` nennt sie; das Fachverfahren fragen, worauf sie warten"),
     E.LOSS_NEAR: Told(
@@ -183,7 +183,7 @@ _BESIDE: Final = {
     E.NOBODY_THERE: Told("nichts wartet, und niemand ist da, der etwas nähme", _START),
     E.LANE: Told("einiges, was es bekommen soll, kommt nicht zu Kafka", "Siehe die Zeile des Gateways"),
     E.PROBE: Told("arbeitet, und die letzte Probe kam nicht bis zum Fachverfahren", "Die Betreuer des Fachverfahrens fragen: es hat an seiner Tür nicht geantwortet"),
-    E.PAUSED_BY: Told("vom Betrieb angehalten, und Einreichungen warten schon zu lange", "`stadtbus office resume {name}`, oder sagen, bis wann"),
+    E.PAUSED_BY: Told("vom Betrieb angehalten, und Einreichungen warten schon zu lange", "`stadtbus office resume {name} --reason … --go`, oder sagen, bis wann"),
 }  # fmt: skip
 
 _EVIDENCE: Final = {

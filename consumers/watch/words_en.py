@@ -52,7 +52,7 @@ _TOLD: Final = {
         "Send them again from the outbox: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}` then says that you have seen it",
     ),
     (Verdict.PAUSED, SubReason.BY_OPERATOR, None): Told(
-        "is paused by an operator", "`stadtbus office resume {name}`, once the reason is gone"
+        "is paused by an operator", "`stadtbus office resume {name} --reason … --go`, once the reason is gone"
     ),
     (Verdict.PAUSED, SubReason.MAINTENANCE, None): Told("is paused for maintenance", "Nothing: it goes on by itself when the window ends"),
     (Verdict.PAUSED, SubReason.CLOSED, None): Told("is closed", "Nothing now: what waits is looked at when the office opens"),
@@ -94,7 +94,7 @@ _TOLD: Final = {
     ),
     (Verdict.STUCK, SubReason.HELD, None): Told(
         "stopped by its brake, everything is refused",
-        "`stadtbus deadletters list {name}` shows the cause; mend it, then `stadtbus office release {name}`",
+        "`stadtbus deadletters list {name}` shows the cause; mend it, then `stadtbus office release {name} --reason … --go`",
     ),
     (Verdict.STUCK, SubReason.POISON, None): Told(
         "does not come on, one submission fails again and again",
@@ -155,7 +155,7 @@ _BESIDE: Final = {
     E.DEAD_LETTERS: Told("dead letters wait for a person", "`stadtbus deadletters list {name}` shows them and their causes"),
     E.SERIES_HELD: Told(
         "one series is held, because all of it is refused",
-        "`stadtbus deadletters list {name}` shows the cause; mend it, then `stadtbus office release {name}`",
+        "`stadtbus deadletters list {name}` shows the cause; mend it, then `stadtbus office release {name} --reason … --go`",
     ),
     E.PARKED: Told("submissions are parked for long", "`stadtbus find --office {name} --state parked` names them; ask the back office what they wait for"),
     E.LOSS_NEAR: Told(
@@ -172,7 +172,7 @@ _BESIDE: Final = {
     E.NOBODY_THERE: Told("nothing waits, and nobody is there who would take it", _START),
     E.LANE: Told("some that it is to get do not get to Kafka", "See the line of the gateway"),
     E.PROBE: Told("works, and the last probe did not get through to its back office", "Ask the back office's people: it did not answer at its door"),
-    E.PAUSED_BY: Told("is paused by an operator, and submissions have waited for too long", "`stadtbus office resume {name}`, or say until when"),
+    E.PAUSED_BY: Told("is paused by an operator, and submissions have waited for too long", "`stadtbus office resume {name} --reason … --go`, or say until when"),
 }  # fmt: skip
 
 _EVIDENCE: Final = {

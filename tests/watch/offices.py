@@ -292,9 +292,9 @@ async def _heard(seconds: float = 6) -> datetime:
 
 
 async def _settled(trials: Trials, office: str) -> None:
-    """Wait until an office is well and nothing waits."""
-    sees = trials.bus.eye.sees(office, lambda one: one.verdict in (Verdict.OK, Verdict.FLAPPING) and not one.waiting, now(), 60)
-    assert await sees, f"{office} does not come to rest"
+    """Wait until nothing waits, and the watch has seen it."""
+    done = await _answered(trials, office)
+    assert await within(30, lambda: trials.bus.eye.looks[-1].at > done + timedelta(seconds=3))
 
 
 async def _answered(trials: Trials, office: str) -> datetime:
