@@ -164,10 +164,7 @@ async def flapping(trials: Trials, office: str = PACE) -> None:
             await asyncio.sleep(7)
         await trial.recognised()
         await bus.halt(second)
-        calm = now() + timedelta(seconds=FLAP_WINDOW_S)
-        await slow_late(trials, office)
-        await asyncio.sleep((calm - now()).total_seconds())
-        await trial.cured(calm)
+        trials.later.append((trial, now() + timedelta(seconds=FLAP_WINDOW_S)))
 
 
 async def slow_late(trials: Trials, office: str = PACE) -> None:

@@ -26,7 +26,7 @@ LANES: Final[dict[str, Sequence[Step]]] = {
         offices.paused,
     ),
     "group": (offices.draining, offices.waits, offices.rewound, offices.not_taken),
-    "pace": (offices.flapping,),
+    "pace": (offices.flapping, offices.slow_late),
     "log": (offices.lost, offices.poison, offices.transaction),
     "unused": (offices.unused,),
 }
@@ -56,6 +56,7 @@ async def run(folder: Path, wanted: Sequence[str], say: Callable[[str], None]) -
         await asyncio.gather(*(_lane(trials, LANES[name]) for name in LANES if name in wanted))
         if "whole" in wanted:
             await _lane(trials, WHOLE)
+            await trials.wait()
     finally:
         await bus.stop()
     return trials

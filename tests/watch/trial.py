@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -106,7 +107,18 @@ class Trials:
     def __init__(self, bus: Bus, say: Callable[[str], None] = lambda _: None) -> None:
         self.bus = bus
         self.done: list[Trial] = []
+        self.later: list[tuple[Trial, datetime]] = []
+        """Whose cure takes minutes: when it can be known that it is over."""
         self._say = say
+
+    async def wait(self) -> None:
+        """Wait until what takes minutes is over."""
+        for trial, known in self.later:
+            try:
+                await asyncio.sleep(max(0.0, (known - datetime.now(UTC)).total_seconds()))
+                await trial.cured(known)
+            except NotSeen as error:
+                trial.failure = str(error)
 
     @asynccontextmanager
     async def of(
