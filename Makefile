@@ -28,7 +28,7 @@ test-attack: $(VENV)/.dev ## The bus under attack, another portal's view; six mi
 	@$(BIN)/python -m tests.attack $(or $(ARGS),--write docs/reliability.md)
 
 test-watch: $(VENV)/.dev ## Each verdict of the lag watch, really caused; a quarter of an hour; writes docs/reliability.md (ARGS="--lanes process,whole")
-	@$(BIN)/python -m tests.watch $(or $(ARGS),--write docs/reliability.md --record tests/unit/on_call)
+	@$(BIN)/python -m tests.watch $(or $(ARGS),--write docs/reliability.md)
 
 SECONDS ?= 60
 TARGET  ?= message

@@ -44,7 +44,9 @@ def bus(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_verdicts_are_recognised_and_go(loop: asyncio.Runner, bus: Bus) -> None:
-    """A back office that is away, a paused one and a killed adapter: each within three looks of the moment at which Kafka can know it."""
+    """A back office that is away, a paused one and a killed adapter: each within three looks of the moment at which Kafka can know it; the screen
+    of `status` says what is wrong, since when, whose fault it is and what to do.
+    """
     trials = Trials(bus)
 
     async def play() -> None:
@@ -52,7 +54,7 @@ def test_verdicts_are_recognised_and_go(loop: asyncio.Runner, bus: Bus) -> None:
         await offices.paused(trials, OFFICE)
 
     loop.run(play())
-    assert [trial.failure for trial in trials.done] == ["", "", ""]
+    assert [(trial.failure, trial.unsaid) for trial in trials.done] == [("", [])] * 3
 
 
 def test_commands_of_the_runbook_work(loop: asyncio.Runner, bus: Bus) -> None:

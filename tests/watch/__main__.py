@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,6 @@ from rich.console import Console
 from schemas.errors import CannotTell, UsageError
 from tests.faults.report import write
 from tests.faults.suite import quiet
-from tests.recorded import save
 from tests.watch import report, schedule
 
 _FOLDER: Final = Path(".stadtbus/watch")
@@ -43,9 +41,6 @@ def main() -> int:
     content = report.markdown(trials.done, time.monotonic() - began_s)
     if wanted.write:
         write(wanted.write, "watch", content)
-    for one in trials.done if wanted.record else []:
-        if one.recorded is not None and not one.failure:
-            save(one.recorded, wanted.record / f"{re.sub('[^a-z]+', '-', f'{one.wanted} {one.cause}'.lower()).strip('-')}.json")
     failed = [one for one in trials.done if one.failure]
     console.print(f"{len(trials.done)} cases, {len(failed)} failed", markup=False)
     return 1 if failed else 0
@@ -60,7 +55,6 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.watch")
     parser.add_argument("--lanes", type=lanes, default=list(_ALL), help=f"some of {', '.join(_ALL)}; all of them without it")
     parser.add_argument("--write", type=Path, help="the page whose section is written anew")
-    parser.add_argument("--record", type=Path, help="the folder that keeps what was said, for tests/unit/test_on_call.py")
     return parser.parse_args()
 
 

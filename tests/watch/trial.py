@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from consumers.watch import words
 from consumers.watch.hysteresis import BETTER_CYCLES
 from consumers.watch.model import Attention, EvidenceCode, Judgement, SubReason, Verdict
-from tests.recorded import Recorded
 from tests.watch.bus import Bus
 from tests.watch.eye import of
 
@@ -62,9 +61,10 @@ class Trial:
     looks: int | None = None
     """After how many looks it was recognised."""
     sentence: str = ""
-    recorded: Recorded | None = None
     screen: str = ""
-    """What `stadtbus status` printed then."""
+    """What `stadtbus status` printed then, on 80x24."""
+    unsaid: list[str] = field(default_factory=list)
+    """What is not on that screen of: what is wrong and since when, whose fault it is, what to do."""
     cleared: int | None = None
     """After how many looks it was gone."""
     failure: str = ""
@@ -78,8 +78,8 @@ class Trial:
         self.looks, look = seen
         judgement = of(look, self.name)
         self.sentence = words.sentence(judgement, look.at)
-        self.recorded = Recorded(look.at, tuple(one for one in look.judgements if one.cause == judgement.cause))
         self.screen = (await self.bus.command("status"))[1]
+        self.unsaid = self._unsaid(judgement, look.at)
         if self.looks > MOST_LOOKS:
             raise NotSeen(f"seen after {self.looks} looks only")
 
@@ -91,6 +91,15 @@ class Trial:
         self.cleared = seen[0]
         if self.cleared > MOST_BETTER:
             raise NotSeen(f"gone after {self.cleared} looks only")
+
+    def _unsaid(self, judgement: Judgement, now: datetime) -> list[str]:
+        """Where a person has to act, all of it has to be there; where it is more than a screen holds, the gravest is."""
+        if judgement.attention is Attention.NONE:
+            return []
+        begin = f"{self.name}: {words.cause(judgement)}, since {words.when(judgement.since, now)}"
+        seen = " ".join(self.screen.split())
+        parts = (begin, words.party(judgement), words.next_step(judgement))
+        return [part for part in parts if part not in seen]
 
     def _last(self) -> str:
         look = self.bus.eye.looks[-1]
