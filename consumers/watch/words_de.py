@@ -42,14 +42,14 @@ _TOLD: Final = {
     (Verdict.LOST, None, Kind.RECORDER): Told("Einträge waren aus Kafka verschwunden, bevor er sie gelesen hat", _LOST_RECORDER),
     (Verdict.LOST, SubReason.LOG_SHORTENED, None): Told(
         "das Log endet vor dem, was erledigt war: Kafka hat sein Ende verloren, oder das Topic wurde neu angelegt",
-        "`stadtbus offsets reset {name}` zeigt, was Kafka und das Zustellbuch wissen; dann `stadtbus outbox republish {name}`",
+        "Den Adapter anhalten: `stadtbus offsets reset {name}` zeigt, was Kafka und das Zustellbuch wissen, und setzt es mit `--go`; ihn starten, dann `stadtbus outbox republish {name}`",
     ),
     (Verdict.LOST, SubReason.LOG_SHORTENED, Kind.RECORDER): Told(
         "das Log endet vor dem, was gelesen war: Kafka hat sein Ende verloren, oder das Topic wurde neu angelegt", _LOST_RECORDER
     ),
     (Verdict.LOST, SubReason.NOTED, None): Told(
         "Einreichungen waren aus Kafka verschwunden, bevor sie zugestellt wurden, und es ging hinter ihnen weiter",
-        "Aus dem Postausgang neu senden: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}` sagt danach, dass es bekannt ist",
+        "Aus dem Postausgang neu senden: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}` sagt danach, bei angehaltenem Adapter, dass es bekannt ist",
     ),
     (Verdict.PAUSED, SubReason.BY_OPERATOR, None): Told(
         "vom Betrieb angehalten", "`stadtbus office resume {name} --reason … --go`, sobald der Grund entfallen ist"
@@ -174,7 +174,7 @@ _BESIDE: Final = {
     ),
     E.NO_COMMIT: Told(
         "Kafka hat vergessen, wie weit es war, und alte Einträge sind weg",
-        "`stadtbus offsets reset {name}` zeigt, was das Zustellbuch weiß; ob etwas fehlt, weiß der Postausgang: `stadtbus outbox republish {name}`",
+        "Bei angehaltenem Adapter zeigt `stadtbus offsets reset {name}`, was das Zustellbuch weiß; ob etwas fehlt, weiß der Postausgang: `stadtbus outbox republish {name}`",
     ),
     E.PARTITIONS_UNKNOWN: Told("einige seiner Partitionen sind nicht zu sehen", "Nach den Brokern sehen: `stadtbus kafka status` oder die Werkzeuge des Clusters"),
     E.TOPIC_FAULT: Told("mit seinen Topics stimmt etwas nicht", "`stadtbus topics plan` zeigt die Abweichung"),

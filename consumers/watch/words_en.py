@@ -42,14 +42,14 @@ _TOLD: Final = {
     (Verdict.LOST, None, Kind.RECORDER): Told("records were gone from Kafka before it had read them", _LOST_RECORDER),
     (Verdict.LOST, SubReason.LOG_SHORTENED, None): Told(
         "the log ends before what was finished: Kafka has lost its end, or the topic was made anew",
-        "`stadtbus offsets reset {name}` shows what Kafka and the ledger know; then `stadtbus outbox republish {name}`",
+        "Stop its adapter: `stadtbus offsets reset {name}` shows what Kafka and the ledger know, and sets it with `--go`; start it, then `stadtbus outbox republish {name}`",
     ),
     (Verdict.LOST, SubReason.LOG_SHORTENED, Kind.RECORDER): Told(
         "the log ends before what it had read: Kafka has lost its end, or the topic was made anew", _LOST_RECORDER
     ),
     (Verdict.LOST, SubReason.NOTED, None): Told(
         "submissions were gone from Kafka before they were delivered, and it went on behind them",
-        "Send them again from the outbox: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}` then says that you have seen it",
+        "Send them again from the outbox: `stadtbus outbox republish {name}`; `stadtbus offsets reset {name}`, with the adapter stopped, then says that you have seen it",
     ),
     (Verdict.PAUSED, SubReason.BY_OPERATOR, None): Told(
         "is paused by an operator", "`stadtbus office resume {name} --reason … --go`, once the reason is gone"
@@ -163,7 +163,7 @@ _BESIDE: Final = {
     ),
     E.NO_COMMIT: Told(
         "Kafka has forgotten how far it was, and old records are gone",
-        "`stadtbus offsets reset {name}` shows what its ledger knows; whether something is missing, the outbox knows: `stadtbus outbox republish {name}`",
+        "With its adapter stopped `stadtbus offsets reset {name}` shows what its ledger knows; whether something is missing, the outbox knows: `stadtbus outbox republish {name}`",
     ),
     E.PARTITIONS_UNKNOWN: Told("some of its partitions cannot be seen", "Look at the brokers: `stadtbus kafka status`, or the tools of your cluster"),
     E.TOPIC_FAULT: Told("something is wrong with its topics", "`stadtbus topics plan` says what differs"),
