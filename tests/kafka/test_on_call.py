@@ -46,9 +46,7 @@ def bus(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_verdicts_are_recognised_and_go(loop: asyncio.Runner, bus: Bus) -> None:
-    """A back office that is away, a paused one and a killed adapter: each within three looks of the moment at which Kafka can know it; the screen
-    of `status` says what is wrong, since when, whose fault it is and what to do.
-    """
+    """A back office that is away, a pause, a killed adapter: seen within three looks, told by the screen of `status`, and gone with the cause."""
     trials = Trials(bus)
 
     async def play() -> None:
