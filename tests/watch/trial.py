@@ -60,6 +60,10 @@ class Trial:
     wanted: Wanted
     looks: int | None = None
     """After how many looks it was recognised."""
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the cause was begun with."""
+    in_all: int | None = None
+    """After how many looks from then on."""
     sentence: str = ""
     screen: str = ""
     """What `stadtbus status` printed then, on 80x24."""
@@ -77,6 +81,7 @@ class Trial:
             raise NotSeen(f"{self.wanted} is not seen; the last is {self._last()}")
         self.looks, look = seen
         judgement = of(look, self.name)
+        self.in_all = sum(self.began < one.at <= look.at for one in self.bus.eye.looks)
         self.sentence = words.sentence(judgement, look.at)
         self.screen = (await self.bus.command("status"))[1]
         self.unsaid = self._unsaid(judgement, look.at)
