@@ -75,9 +75,10 @@ class Night:
         await self._prepare()
         at_rest = [one for one in wanted if one[0] == "run" or one[:2] == ["offsets", "reset"]]
         writing = [one for one in wanted if "--go" in one and one not in at_rest]
-        said = await asyncio.gather(*(self._try(one) for one in wanted if one not in at_rest and one not in writing))
+        lasting = [one for one in wanted if "--watch" in one]
+        said = await asyncio.gather(*(self._try(one) for one in wanted if one not in (*at_rest, *writing, *lasting)))
         await self._bus.halt(OFFICE)  # as the page says for these
-        for one in at_rest:
+        for one in (*at_rest, *lasting):
             said.append(await self._try(one))
         await self._bus.launch(OFFICE)
         for one in sorted(writing, key=lambda one: one[1] == "replay"):  # it leaves no letter for the others
