@@ -14,6 +14,7 @@ import pytest
 from consumers.watch.model import RUNBOOK
 from producers.synthetic.rights import page_of, write_page
 from schemas.errors import UsageError
+from schemas.message import Authority
 from tests.faults.world import within
 from tests.runbook import commands
 from tests.watch import offices
@@ -103,7 +104,8 @@ class Night:
         assert await within(30, are_refused)
         await bus.mood(OFFICE, "ok")
         (entry,) = [one for one in bus.system.portals if one.route.office == OFFICE]
-        page = page_of(entry.author, secrets.token_urlsafe(32), [entry.route], bus.system.catalogue)
+        author = Authority(key="kop:09999999", name="Other")  # of one portal alone
+        page = page_of(author, secrets.token_urlsafe(32), [entry.route], bus.system.catalogue)
         write_page(bus.system._portals_folder, "portal-other", page)
         _, found, _ = await bus.command("find", str(made.message_id), "--json")
         submission, cause = (await bus.open_letters(OFFICE))[0]
