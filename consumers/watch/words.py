@@ -90,7 +90,8 @@ def sentence(judgement: Judgement, now: datetime, language: Language = Language.
 
 def _told_with(judgement: Judgement) -> list[Evidence]:
     """The evidence that belongs into the sentence: what the verdict rests on, and what asks something beside it."""
-    return [line for line in judgement.evidence if line.code not in _NOT_IN_A_SENTENCE or line.attention is not Attention.NONE]
+    beside = asks_beside(judgement)
+    return [line for line in judgement.evidence if line.code not in _NOT_IN_A_SENTENCE or line == beside]
 
 
 _NOT_IN_A_SENTENCE: Final = (

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -138,6 +138,7 @@ expectations = st.builds(
 
 
 @given(expectations, moments, st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0), timedelta(days=3)))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_time_of_opening_adds_up(expected: Expected, since: datetime, first: timedelta, second: timedelta) -> None:
     """Of two times that follow each other it is the sum, and never more than has passed."""
     middle, until = since + first, since + first + second
@@ -147,6 +148,7 @@ def test_time_of_opening_adds_up(expected: Expected, since: datetime, first: tim
 
 
 @given(expectations, moments, st.timedeltas(timedelta(minutes=1), timedelta(hours=30)))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_due_is_due_when_so_much_time_of_opening_has_passed(expected: Expected, since: datetime, wait: timedelta) -> None:
     """The deadline is the first moment up to which the office was open for so long."""
     due = calendar.due_at(expected, since, wait)
@@ -156,6 +158,7 @@ def test_what_is_due_is_due_when_so_much_time_of_opening_has_passed(expected: Ex
 
 
 @given(expectations, moments)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_office_is_closed_since_or_open(expected: Expected, moment: datetime) -> None:
     """Who is closed has a last end of opening before, unless it never opens; who is open has none."""
     since, opens = calendar.closed_since(expected, moment), calendar.opens_at(expected, moment)

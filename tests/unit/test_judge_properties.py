@@ -82,7 +82,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(seeds)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_each_judgement_can_be_told_and_remembered(seed: int) -> None:
     """Nothing makes the judge raise; each has a sentence in both languages, a since that has begun, and a memory that the store gives back."""
     remembered = Memory()
@@ -95,7 +95,7 @@ def test_each_judgement_can_be_told_and_remembered(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_the_judge_is_pure(seed: int) -> None:
     """The same look with the same memory says the same, and changes neither."""
     remembered = Memory()
@@ -108,7 +108,7 @@ def test_the_judge_is_pure(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_dead_letters_are_never_told_as_well(seed: int) -> None:
     """Whatever else is true: where one is open, the exit code is not 0, and where nobody knows, that is said."""
     seen = Chance(seed).consumer(START)
@@ -119,7 +119,7 @@ def test_dead_letters_are_never_told_as_well(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_what_waits_and_has_nobody_is_never_told_as_well(seed: int) -> None:
     """Lag without members is DOWN, unless something graver, or a plan, is true of it."""
     seen = Chance(seed).consumer(START)
@@ -132,6 +132,7 @@ found = st.builds(Found, st.sampled_from(Verdict), attention=st.sampled_from(Att
 
 
 @given(st.lists(found, min_size=1, max_size=30))
+@settings(deadline=None)
 def test_one_look_alone_neither_alarms_nor_calms(finds: list[Found]) -> None:
     """What is shown was found in the last look: a worse one after two in a row, a better one after three; plans, and who tells again, at once."""
     remembered, order = ConsumerMemory(), tuple(Verdict).index
@@ -154,6 +155,7 @@ def test_one_look_alone_neither_alarms_nor_calms(finds: list[Found]) -> None:
 
 
 @given(st.lists(found, min_size=1, max_size=30))
+@settings(deadline=None)
 def test_what_is_found_for_long_is_shown(finds: list[Found]) -> None:
     """After three looks that find the same, that is what is shown."""
     remembered = ConsumerMemory()

@@ -145,3 +145,11 @@ def test_commands_in_steps_exist(texts: Texts) -> None:
         words_of_it = [word for word in command.split() if not word.startswith("-")]
         words_of_it = words_of_it[:1] if words_of_it[0] in ("find", "status") else words_of_it[:2]
         assert CliRunner().invoke(app, [*words_of_it, "--help"]).exit_code == 0, command
+
+
+def test_a_probe_is_told_where_it_is_the_news() -> None:
+    """Beside a back office that is known to be down it says nothing new; beside an office without submissions it is all that there is."""
+    probe = Evidence(EvidenceCode.PROBE, at=START, seconds=6, said="ConnectionRefusedError", attention=Attention.SOON)
+    stuck = {"verdict": Verdict.STUCK, "sub_reason": SubReason.BACK_OFFICE_DOWN}
+    said = [words.sentence(judgement(attention=Attention.SOON, evidence=(probe,), **more), START) for more in ({}, stuck)]
+    assert ["last probe" in sentence for sentence in said] == [True, False]
