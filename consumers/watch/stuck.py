@@ -13,6 +13,8 @@ from schemas.heartbeats import PartitionProgress
 
 STANDS_S: Final = 120.0
 """So long a place may stand before that is news, where nobody says why. Commits come every half second, and a delivery takes some seconds."""
+TRANSACTION_S: Final = 20.0
+"""Where a transaction hides what is next it is known why, and ours use none: who holds one for so long has left it open."""
 _POLL_S: Final = 60.0
 """Whoever has not asked Kafka for so long hangs."""
 _ATTEMPTS: Final = 3
@@ -51,12 +53,18 @@ def _held(facts: Facts) -> Found | None:
 def _stands(facts: Facts, memory: ConsumerMemory) -> Found | None:
     """The partition that stands for longest, if that is too long."""
     standing = [(since, one) for one in facts.waiting_in if (since := _stands_since(facts, memory, one))]
-    since, where = min(standing, key=lambda pair: pair[0], default=(None, None))
-    if since is None or where is None or facts.age_s(since) <= STANDS_S:
+    too_long = [(since, one) for since, one in standing if facts.age_s(since) > (TRANSACTION_S if _is_hidden(one) else STANDS_S)]
+    if not too_long:
         return None
+    since, where = min(too_long, key=lambda pair: pair[0])
     place = Evidence(EvidenceCode.STANDS_AT, count=where.lag, at=since, of=f"{where.place}/{where.position}")
     reason, party, lines = _why(facts, where)
     return _found(reason, since, party, (*lines, place, facts.waits()), where.place)
+
+
+def _is_hidden(where: PartitionSeen) -> bool:
+    """A transaction is open, and nobody can read on."""
+    return where.readable is not None and where.readable <= where.position
 
 
 def _stands_since(facts: Facts, memory: ConsumerMemory, where: PartitionSeen) -> datetime | None:
@@ -67,7 +75,7 @@ def _stands_since(facts: Facts, memory: ConsumerMemory, where: PartitionSeen) ->
 
 
 def _why(facts: Facts, where: PartitionSeen) -> tuple[SubReason, Party, tuple[Evidence, ...]]:
-    if where.readable is not None and where.readable <= where.position:
+    if _is_hidden(where):
         return SubReason.OPEN_TRANSACTION, Party.KAFKA, (Evidence(EvidenceCode.TRANSACTION, of=where.place),)
     worker = facts.worker
     if not facts.alive:
