@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 3.0
 _STALE_INTERVALS: Final = 3
-"""As for what the judge is told: a page that is older says nothing of now."""
+_LEAST_STALE_S: Final = 30.0
+"""As the watch itself counts a look as late: a page that is older says nothing of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ async def ask_watch(address: str) -> tuple[Snapshot | None, str]:
     except ValidationError:
         return None, f"what answers at {address} is no watch, or one of another version"
     age = abs(datetime.now(UTC) - found.at)
-    if age > timedelta(seconds=_STALE_INTERVALS * found.interval_s + _ANSWER_S):
+    if age > timedelta(seconds=max(_STALE_INTERVALS * found.interval_s, _LEAST_STALE_S)):
         return None, f"the watch at {address} has not looked for {age.total_seconds():.0f} s"
     return found, ""
 
