@@ -31,6 +31,7 @@ from infra.kafka.admin import connected
 from infra.kafka.clients import connection_options
 from infra.kafka.local import LocalKafka
 from infra.kafka.local_security import ADMIN
+from infra.kafka.local_settings import BROKERS_OFFSET, CONTROLLER_OFFSET, DETOUR_OFFSET, DETOUR_WAY
 from infra.kafka.outgoing import Outgoing
 from infra.kafka.sender import Sender
 from producers.synthetic import messages
@@ -45,7 +46,7 @@ from stadtbus.ports import port_of
 from stadtbus.settings import CONFIG_VARIABLE
 from tests.faults.sends import START, Forge
 from tests.faults.world import within
-from tests.kafka_service import free_port, free_system_offset
+from tests.kafka_service import SYSTEM_PORTS, free_port, free_system_offset
 from tests.watch.eye import Eye
 from tests.watch.line import Line
 
@@ -75,7 +76,8 @@ class Bus:
     ) -> None:
         """`own` has variables of single adapters, `expected` what the catalogue expects of offices."""
         self.folder = folder.absolute()
-        self.brokers = LocalKafka(self.folder / "kafka", brokers=1, port=free_port(1), detour=True, secure=True)
+        port = free_port(1)
+        self.brokers = LocalKafka(self.folder / "kafka", brokers=1, port=port, detour=True, secure=True)
         self.line = Line(self.brokers.detour)
         """The watch's way to Kafka; nobody else goes by it."""
         self.pages = self.folder / "catalogue"
@@ -86,7 +88,7 @@ class Bus:
         slow = {office: {"answer_limit_s": 300} for office in OFFICES if office != "augsburg.gewerbe"}
         self.system = LocalSystem(
             self.folder / "system",
-            port_offset=free_system_offset(),
+            port_offset=_offset_beside(port),
             logins=self.brokers.settings,
             shape=Shape(1, processes, None, slow, self.environment),
         )
@@ -350,3 +352,12 @@ class Bus:
             for process in (office, "watch"):
                 await self.halt(process)
                 await self.launch(process)
+
+
+def _offset_beside(kafka_port: int) -> int:
+    """A port offset for the system, whose ports are none of those that the broker will take."""
+    taken = {kafka_port + more for more in (0, DETOUR_OFFSET, DETOUR_WAY, BROKERS_OFFSET, CONTROLLER_OFFSET)}
+    while True:
+        offset = free_system_offset()
+        if taken.isdisjoint(port + offset for port in SYSTEM_PORTS):
+            return offset
