@@ -272,7 +272,7 @@ class Bus:
             ends = await consumer.end_offsets(names)
         async with connected(self.admin) as admin:
             done = await admin.list_consumer_group_offsets(group, partitions=names)
-        return sum(end - max(0, done[one].offset) for one, end in ends.items())
+        return sum(end - max(0, done[one].offset if one in done else 0) for one, end in ends.items())
 
     async def delete_records(self, office: str) -> None:
         """Everything in the topic of an office, as retention does."""
