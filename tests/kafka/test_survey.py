@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from infra.kafka.admin import create_topics
 from infra.kafka.clients import connection_options
 from infra.kafka.local import LocalKafka
-from infra.kafka.survey import EARLIEST, LATEST, Place, surveying, topic_partitions
+from infra.kafka.survey import EARLIEST, LATEST, Place, Survey, surveying, topic_partitions
 from infra.settings import KafkaSettings
 from schemas import topics
 from tests.kafka.helpers import settings_for
@@ -23,8 +23,20 @@ async def new_offices(kafka: KafkaSettings, count: int) -> list[str]:
     """Offices of a city of their own, with topics."""
     city = f"t{uuid.uuid4().hex[:8]}"
     offices = [f"{city}.office{number}" for number in range(count)]
-    await create_topics(kafka, [topic for office in offices for topic in topics.of_office(office)])
+    made = [topic for office in offices for topic in topics.of_office(office)]
+    await create_topics(kafka, made)
+    async with surveying(kafka, "test") as survey:
+        while not await is_known(survey, [topic.name for topic in made]):
+            await asyncio.sleep(0.2)
     return offices
+
+
+async def is_known(survey: Survey, names: Sequence[str]) -> bool:
+    """Whether the brokers that lead these topics know it: they hear of new ones a moment later than whoever made them."""
+    survey.begin()
+    await survey.find_topics(names)
+    partitions = topic_partitions(survey.topics, names)
+    return len(await survey.offsets(dict.fromkeys(partitions, LATEST), "ends")) == topics.PARTITIONS * len(names)
 
 
 async def commit(kafka: KafkaSettings, office: str, offset: int, text: str = "") -> None:

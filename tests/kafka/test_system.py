@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from consumers.watch.model import Attention, Judgement, SubReason, Verdict
+from consumers.watch.model import Judgement, SubReason, Verdict
 from producers.synthetic import messages
 from producers.synthetic.permits import Genuine
 from producers.synthetic.portal import SyntheticPortal
@@ -133,7 +133,7 @@ def test_back_office_away_and_back(loop: asyncio.Runner, run: Run) -> None:
 
     found, proof = loop.run(work())
     assert (found[office].sub_reason, found[office].oldest_at is not None) == (SubReason.BACK_OFFICE_DOWN, True)
-    assert [one.name for one in found.values() if one.attention is not Attention.NONE] == [office]
+    assert [one.name for one in found.values() if one.verdict is Verdict.STUCK] == [office]
     assert proof.complete, proof
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -59,7 +60,7 @@ def test_statistics_of_a_city_or_of_today(stadtbus: Command, options: list[str],
     code, output, _ = stadtbus("statistics", "show", "--json", *options)
     figures = json.loads(output)
     assert (code, [one["office"] for one in figures]) == (0, offices)
-    assert all(one["hour"] == datetime.fromisoformat(one["hour"]).isoformat(timespec="milliseconds") for one in figures)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00\.000Z", one["hour"]) for one in figures)
     assert all("T" in one["hour"] for one in figures)
 
 
