@@ -18,7 +18,6 @@ LANES: Final[dict[str, Sequence[Step]]] = {
     "process": (
         offices.away,
         offices.fails,
-        offices.talks_garbage,
         offices.killed,
         offices.stopped,
         offices.frozen,
