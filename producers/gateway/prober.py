@@ -9,7 +9,7 @@ submissions do, and no second one is put behind it for hours.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,7 +37,7 @@ class Prober:
         self._offices = offices
         self._interval_s = interval_s
         self._sent: dict[str, datetime] = {}
-        self._round = 0
+        self._written: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Probe until cancelled, first after one interval.
@@ -55,16 +55,19 @@ class Prober:
             await sender.stop()
 
     async def _probe(self, sender: Sender) -> None:
-        """One round. Its probes go to one partition, the next round's to the next one. What Kafka does not take is not tried again: another one will come."""
+        """One round. An office's next probe goes to its next partition. What Kafka does not take is not tried again: another one will come."""
         heard = [one for one in await last_said(self._kafka) if not one.stopping]
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the record has it
         offices = due(self._offices, heard, self._sent, now)
-        partition, self._round = self._round % topics.PARTITIONS, self._round + 1
-        records = [Outgoing(topics.submissions(office), None, b"", probes.headers_of(office, now), partition) for office in offices]
+        records = [
+            Outgoing(topics.submissions(office), None, b"", probes.headers_of(office, now), self._written[office] % topics.PARTITIONS)
+            for office in offices
+        ]
         for office, sent in zip(offices, await sender.send_all(records), strict=True):
             if not isinstance(sent, KafkaRefusal):  # also where it is not known: it may be there
                 self._sent[office] = now
+                self._written[office] += 1
                 metrics.PROBES_SENT.labels(office).inc()
 
 

@@ -80,6 +80,7 @@ class Bus:
         (entry,) = [one for one in system.portals if one.route.office == OFFICE]
         self.portal: SyntheticPortal = system.portal(entry)
         self._messages = messages.messages(entry.route, entry.author, seed=11, start=START)
+        self._ended: set[UUID] = set()
 
     async def send(self, number: int) -> None:
         """Submit new messages."""
@@ -87,8 +88,10 @@ class Bus:
         assert not self.portal.book.rejected
 
     async def open_ones(self) -> list[UUID]:
-        """What was accepted and has come to no end, as its portal is told."""
-        states = [(one, (await self.portal.status(one)).json()["state"]) for one in self.portal.book.accepted]
+        """What was accepted and has come to no end, as its portal is told. What has ended is not asked for again: a portal may not ask without end."""
+        left = [one for one in self.portal.book.accepted if one not in self._ended]
+        states = [(one, (await self.portal.status(one)).json()["state"]) for one in left]
+        self._ended.update(one for one, state in states if state in ENDED)
         return [one for one, state in states if state not in ENDED]
 
     async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
