@@ -105,14 +105,14 @@ class Collector:
             survey.offsets(dict.fromkeys(behind, LATEST), "ends of what can be read", committed_only=True),
         )
         self._starts |= {partition: place.offset for partition, place in starts.items()}
-        seen = {
-            one.name: {
-                partition: self._seen(one.name, partition, committed.get(one.name), ends.get(partition), readable.get(partition), as_of)
-                for partition in read[one.name]
+
+        def all_seen() -> dict[str, dict[TopicPartition, PartitionSeen]]:
+            return {
+                name: {one: self._seen(name, one, committed.get(name), ends.get(one), readable.get(one), as_of) for one in partitions}
+                for name, partitions in read.items()
             }
-            for one in self._watched
-        }
-        await self._find_ages(survey, seen)
+
+        await self._find_ages(survey, await asyncio.to_thread(all_seen))  # of thousands it takes long enough to hold up pages
 
     def _seen(
         self, name: str, partition: TopicPartition, committed: Committed | None, end: Place | None, readable: Place | None, as_of: datetime
@@ -122,6 +122,7 @@ class Collector:
             before = self.partitions.get(name, {}).get(partition, PartitionSeen(partition.topic, partition.partition, None))
             return replace(before, fault=_NO_COORDINATOR if committed is None else _NO_LEADER)
         offset, text = committed.get(partition, (-1, ""))
+        waits = max(offset, self._starts[partition]) < end.offset
         return PartitionSeen(
             partition.topic,
             partition.partition,
@@ -131,6 +132,7 @@ class Collector:
             end=end.offset,
             readable=readable.offset if readable is not None and readable.offset < end.offset else None,
             lost=lost_in(text),
+            fresh=None if waits else True,
             retention_s=self._retention_s.get(partition.topic),
         )
 
@@ -144,14 +146,14 @@ class Collector:
                 partition: First(state.position, state.end, one.target_s)
                 for name, one in members.items()
                 for partition, state in seen[name].items()
-                if state.fault is None and state.lag
+                if state.fault is None and state.fresh is None
             }
             now_ms = int(datetime.now(UTC).timestamp() * 1000)
             found = await self._time_lags[layer].find(survey, firsts, now_ms)
             for name, one in members.items():
-                self.partitions[name] = {
-                    partition: _aged(state, found.get(partition), one, now_ms) for partition, state in seen[name].items()
-                }
+                self.partitions[name] = seen[name]
+                for partition in seen[name].keys() & firsts.keys() & found.keys():
+                    seen[name][partition] = _aged(seen[name][partition], found[partition], one, now_ms)
 
     def _see_groups(self, states: Mapping[str, GroupState], survey: Survey) -> None:
         now = datetime.now(UTC)
@@ -178,9 +180,5 @@ def _waiting(partitions: Sequence[TopicPartition], committed: Committed, ends: M
     return [one for one in partitions if one in ends and max(0, committed.get(one, (-1, ""))[0]) < ends[one].offset]
 
 
-def _aged(state: PartitionSeen, found: Range | None, one: Watched, now_ms: int) -> PartitionSeen:
-    if not state.lag and state.fault is None:
-        return replace(state, fresh=True)
-    if found is None:
-        return state
+def _aged(state: PartitionSeen, found: Range, one: Watched, now_ms: int) -> PartitionSeen:
     return replace(state, fresh=found.since_ms >= now_ms - int(one.target_s * 1000), oldest_at=found.at)

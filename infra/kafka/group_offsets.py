@@ -94,7 +94,7 @@ async def ask(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str
 
 def lost_in(metadata: str | None) -> int:
     """What `commit_of` wrote into a commit; whoever else commits writes anything or nothing."""
-    found = _LOST.fullmatch(metadata or "")
+    found = _LOST.fullmatch(metadata) if metadata else None
     return int(found[1]) if found else 0
 
 
