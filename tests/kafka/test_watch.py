@@ -185,9 +185,9 @@ async def test_verdicts_need_no_right_to_read_submissions(system: LocalSystem) -
             return next((one for one in found.judgements if one.name == OFFICE and one.dead_letters is not None), None) if found else None
 
         async with asyncio.timeout(60):
-            while (judged := await office_judged()) is None or judged.waiting:
+            while (judged := await office_judged()) is None or judged.verdict is not Verdict.OK:  # a better one is shown after three looks
                 await asyncio.sleep(0.5)
-        assert (judged.verdict, judged.members, judged.parked, judged.dead_letters) == (Verdict.OK, 1, 0, 0)
+        assert (judged.waiting, judged.members, judged.parked, judged.dead_letters) == (0, 1, 0, 0)
         scraped = (await http.get("/metrics")).text
         assert f'kafka_consumergroup_lag{{consumergroup="{OFFICE}",topic="{OFFICE}.submissions",partition="0"}} 0' in scraped
     async with AIOKafkaConsumer(**connection_options(system.login(WATCH)), auto_offset_reset="earliest") as consumer:
