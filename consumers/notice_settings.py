@@ -7,11 +7,10 @@ import binascii
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from infra.addresses import is_loopback
+from infra.addresses import is_loopback, require_safe
 from infra.settings import Part
 
 _ADDRESS: Final = r"^[^\s@,;<>\"]{1,64}@[A-Za-z0-9.-]{1,190}$"
@@ -88,12 +87,11 @@ class WebhookSettings(Part):
     @field_validator("url")
     @classmethod
     def _is_safe(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.username is not None or not parts.hostname:  # what stands there may be a password, so it is not quoted
-            raise ValueError("not a URL without user and password, for example https://tickets.example.org/stadtbus")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-            raise ValueError("notices would travel in clear text: write an https:// URL")
-        return url
+        return require_safe(
+            url,
+            no_url="not a URL without user and password, for example https://tickets.example.org/stadtbus",
+            in_clear_text="notices would travel in clear text: write an https:// URL",
+        )
 
     @model_validator(mode="after")
     def _can_sign(self) -> Self:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from infra import secret_files
-from infra.addresses import is_loopback
+from infra.addresses import is_loopback, require_safe
 
 _HARMLESS: Final = frozenset(
     {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "sslmode", "sslrootcert", "target_session_attrs", "user"}
@@ -61,12 +61,11 @@ class OAuthSettings(Part):
     @field_validator("token_url")
     @classmethod
     def _is_safe(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.username is not None or not parts.hostname:  # what stands there may be a password, so it is not quoted
-            raise ValueError("not a URL without user and password, for example https://login.example.org/token")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-            raise ValueError("the secret would travel in clear text: write an https:// URL")
-        return url
+        return require_safe(
+            url,
+            no_url="not a URL without user and password, for example https://login.example.org/token",
+            in_clear_text="the secret would travel in clear text: write an https:// URL",
+        )
 
     @model_validator(mode="after")
     def _has_secret(self) -> Self:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from infra.addresses import is_loopback
+from infra.addresses import require_safe
 from infra.settings import Part
 from schemas.catalogue.model import Level, MessageName, Name
 from schemas.codelists import AuthorityKey
@@ -44,12 +43,11 @@ class IdentitySource(Part):
     def _is_safe(cls, jwks: str) -> str:
         if "://" not in jwks:
             return jwks
-        parts = urlsplit(jwks)
-        if parts.username is not None or not parts.hostname:  # what stands there may be a password, so it is not quoted
-            raise ValueError("not an address without user and password, for example https://login.example.org/jwks")
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-            raise ValueError("whoever is in between could change the keys: write an https:// address")
-        return jwks
+        return require_safe(
+            jwks,
+            no_url="not an address without user and password, for example https://login.example.org/jwks",
+            in_clear_text="whoever is in between could change the keys: write an https:// address",
+        )
 
 
 class GatewaySettings(Part):

@@ -6,6 +6,8 @@ version has added (docs/decisions/0016); a kind of process that a reader does no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -21,6 +23,8 @@ OFFICE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,39}\.[a-z][a-z0-9-]{1,39}$"
 PLACE_PATTERN: Final = r"^[a-zA-Z0-9._-]{1,249}/[0-9]{1,6}$"
 MOST_LETTERS: Final = 1_000
 """Of a sentence; what is longer is cut off by the writer."""
+
+_TOGETHER: Final = timedelta(minutes=1)
 
 MOST_HELD: Final = 100
 """Series that one heartbeat tells."""
@@ -180,6 +184,14 @@ def read(value: bytes) -> Heartbeat:
         ValidationError: it is none, or one of a kind of process that this version does not know.
     """
     return Heartbeat.model_validate_json(value, extra="ignore")
+
+
+def still_there(said: Sequence[Heartbeat]) -> list[Heartbeat]:
+    """Of the last words of processes of one kind, those of the ones that are there: who was last heard a minute before another one of them is not
+    there any more.
+    """
+    last = max((one.at for one in said), default=None)
+    return [one for one in said if last is not None and last - one.at <= _TOGETHER]
 
 
 def sentence(text: str) -> str:

@@ -21,7 +21,7 @@ from consumers.pauses import Pauses
 from infra import metrics
 from infra.kafka.clients import Contact, outside
 from infra.kafka.cluster import partitions_of
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.kafka.outgoing import partition_of
 from infra.settings import KafkaSettings
 from schemas import operations, problems, topics
@@ -97,12 +97,12 @@ class Orders:
         if not (is_new or is_ours):
             return
         try:
-            operation, written_at = operations.read(record.value or b""), datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            operation, at = operations.read(record.value or b""), written_at(record)
         except (ValidationError, ValueError, OverflowError, OSError):
             metrics.LEFT_OUT.labels(self._office, topics.OPERATIONS).inc(is_new)
             return
         if is_ours:
-            pauses.take(operation, written_at)
+            pauses.take(operation, at)
         if is_new and operation.office == self._office:
             log.info("operator_wants", office=self._office, action=operation.action)
             if operation.action is OperatorAction.RELEASE:

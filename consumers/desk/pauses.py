@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -13,17 +13,15 @@ from pydantic import ValidationError
 from consumers.desk.operations import write_down
 from consumers.pauses import Pauses
 from infra.kafka.admin import require_topics
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.kafka.last_said import last_said
 from infra.kafka.reading import read_all
 from infra.settings import KafkaSettings
 from schemas import operations, topics
 from schemas.catalogue.expected import Expected
-from schemas.heartbeats import INTERVAL_S, Heartbeat, Pause
+from schemas.heartbeats import INTERVAL_S, Heartbeat, Pause, still_there
 from schemas.operations import Operation, OperatorAction
 
-_TOGETHER: Final = timedelta(minutes=1)
-"""A process that was last heard so much earlier than another one of its office is not there any more."""
 _PATIENCE_S: Final = 3 * INTERVAL_S
 _LOOK_S: Final = 1.0
 
@@ -51,7 +49,7 @@ async def look(kafka: KafkaSettings, office: str, expected: Expected) -> Standin
     def take(record: ConsumerRecord) -> None:
         if record.key == office.encode():
             try:
-                pauses.take(operations.read(record.value or b""), datetime.fromtimestamp(record.timestamp / 1000, UTC))
+                pauses.take(operations.read(record.value or b""), written_at(record))
             except (ValidationError, ValueError, OverflowError, OSError):
                 return  # as the processes of the office do
 
@@ -66,8 +64,7 @@ async def processes_of(kafka: KafkaSettings, office: str) -> list[Heartbeat]:
         CannotTell: kafka-unreachable, kafka-failed.
     """
     said = [one for one in await last_said(kafka) if one.office == office and not one.stopping]
-    newest = max((one.at for one in said), default=None)
-    return sorted((one for one in said if newest is not None and newest - one.at <= _TOGETHER), key=lambda one: one.instance)
+    return sorted(still_there(said), key=lambda one: one.instance)
 
 
 async def give(kafka: KafkaSettings, operation: Operation, before: Standing) -> Mapping[str, bool]:

@@ -18,8 +18,7 @@ from consumers.watch.look import Looks
 from consumers.watch.memory import Memory
 from consumers.watch.observed import Observation
 from consumers.watch.snapshot import Snapshot
-from consumers.watch.store import written_at
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.kafka.reading import looking, read_all
 from infra.settings import KafkaSettings
 from schemas import heartbeats, operations, topics
@@ -69,10 +68,6 @@ async def _hear(kafka: KafkaSettings, hearing: Hearing) -> datetime | None:
         except ValidationError:
             continue
     return datetime.now(UTC)
-
-
-def _time(record: ConsumerRecord) -> datetime:
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 async def _since(consumer: AIOKafkaConsumer, since_ms: int) -> list[ConsumerRecord]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.rows import UtcDateTime, insert_new
 from infra.settings import StoreSettings
 from infra.stores import Store
@@ -109,11 +109,6 @@ def _place(record: ConsumerRecord) -> dict[str, Any]:
         "offset": record.offset,
         "written_at": written_at(record),
     }
-
-
-def written_at(record: ConsumerRecord) -> datetime:
-    """When Kafka wrote a record."""
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 def _json(model: Heartbeat | Operation) -> str:

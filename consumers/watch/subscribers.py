@@ -18,9 +18,8 @@ from pydantic import BaseModel, ValidationError
 from consumers.watch import store as tables
 from consumers.watch.freshness import Freshness
 from consumers.watch.hearing import Hearing
-from consumers.watch.store import written_at
 from infra import crashpoints, database, metrics
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.kafka.streams import LastingBroker, subscribe
 from infra.logs import Seldom
 from infra.security_events import Kind, note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Protocol
 
 from schemas.headers import RawHeaders
@@ -18,3 +19,12 @@ class ConsumerRecord(Protocol):
     headers: RawHeaders
     timestamp: int
     """In ms since 1970: when the producer made the record, or the broker took it, as the topic is set."""
+
+
+def written_at(record: ConsumerRecord) -> datetime:
+    """The time on a record.
+
+    Raises:
+        ValueError, OverflowError, OSError: it lies beyond all calendars.
+    """
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from infra.kafka.consumer_record import ConsumerRecord
+from infra.kafka.consumer_record import ConsumerRecord, written_at
 from infra.kafka.sink import UnreadableRecord
 from schemas import events, headers, probes, topics
 from schemas.events import StatusEvent
@@ -81,7 +81,7 @@ def _submission(record: ConsumerRecord, meta: Mapping[str, str]) -> SubmissionRe
         portal=meta[Header.PORTAL],
         test=meta.get(Header.TEST) == "true",
         accepted_at=_moment(meta[Header.ACCEPTED_AT]),
-        published_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        published_at=written_at(record),
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,

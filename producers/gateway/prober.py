@@ -20,12 +20,10 @@ from infra.kafka.outgoing import KafkaRefusal, Outgoing
 from infra.kafka.sender import Sender
 from infra.settings import KafkaSettings
 from schemas import probes, topics
-from schemas.heartbeats import Heartbeat, ProcessKind
+from schemas.heartbeats import Heartbeat, ProcessKind, still_there
 
 _GIVEN_UP: Final = timedelta(hours=6)
 """An unanswered probe may have been passed over, by an offset that somebody set; then there is another one."""
-_TOGETHER: Final = timedelta(minutes=1)
-"""Who was last heard so much earlier than another one of its kind is not there any more."""
 _RECORDERS: Final = (ProcessKind.AUDIT, ProcessKind.STATISTICS)
 
 
@@ -76,10 +74,10 @@ def due(offices: Collection[str], heard: Sequence[Heartbeat], sent: Mapping[str,
     of_office: defaultdict[str, list[Heartbeat]] = defaultdict(list)
     for one in heard:
         of_office[one.office or ""].append(one)
-    recorders = [_last_heard([one for one in heard if one.process is kind]) for kind in _RECORDERS]
+    recorders = [still_there([one for one in heard if one.process is kind]) for kind in _RECORDERS]
     if not all(one.knows_probes for last in recorders for one in last):
         return []
-    return [office for office in offices if _is_due(_last_heard(of_office[office]), sent.get(office), now)]
+    return [office for office in offices if _is_due(still_there(of_office[office]), sent.get(office), now)]
 
 
 def _is_due(adapters: Sequence[Heartbeat], sent_at: datetime | None, now: datetime) -> bool:
@@ -87,9 +85,3 @@ def _is_due(adapters: Sequence[Heartbeat], sent_at: datetime | None, now: dateti
         return False
     answered = any(sent_at is not None and one.probe is not None and one.probe.sent_at >= sent_at for one in adapters)
     return sent_at is None or answered or now - sent_at > _GIVEN_UP
-
-
-def _last_heard(of_a_kind: Sequence[Heartbeat]) -> Sequence[Heartbeat]:
-    """Those that were there when one of them was last heard."""
-    last = max((one.at for one in of_a_kind), default=None)
-    return [one for one in of_a_kind if last is not None and last - one.at <= _TOGETHER]

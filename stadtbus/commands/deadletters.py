@@ -12,7 +12,7 @@ import typer
 
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
-from stadtbus.commands.operators import Actor, Go, OfficeArgument, offices_named, open_desk
+from stadtbus.commands.operators import Actor, City, Go, OfficeArgument, offices_named, open_desk
 from stadtbus.commands.terminal import FINDINGS, AsJson, console, load_quietly, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _REVEAL_REASON: Final = "--reveal needs --reason, 3 to 200 characters, for examp
 def list_letters(
     office: Annotated[str | None, typer.Argument(help="One office; without it, all.", show_default=False)] = None,
     *,
-    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    city: City = None,
     fingerprint: OfCause = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what was replayed or discarded.")] = False,
     as_json: AsJson = False,

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from stadtbus.commands.terminal import FINDINGS, AsJson, Watch, console, load_quietly, print_json, watched
+from stadtbus.commands.operators import City
+from stadtbus.commands.status import leave, load_for, look
+from stadtbus.commands.terminal import AsJson, Watch, console, print_json, watched
 
 if TYPE_CHECKING:
     from consumers.watch.model import Judgement
     from stadtbus.overview import Overview
     from stadtbus.settings import Settings
 
-_CANNOT_TELL: Final = 3
-
 
 def lag(
     *,
-    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    city: City = None,
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,39 +31,23 @@ def lag(
 
     Asks the watch, and looks itself where none answers. Exit code 1 where a person has to act, 3 where that cannot be told.
     """
-    from consumers.watch.model import exit_code
     from stadtbus.commands import verdict_views as show
-    from stadtbus.commands.operators import offices_named
 
-    loaded = load_quietly()
-    if city is not None:
-        offices_named(loaded, None, city)
+    loaded = load_for(city)
     if watch:
         watched(lambda: _page(loaded, city))
         return
-    seen, judgements = asyncio.run(_look(loaded, city))
+    seen, judgements = asyncio.run(look(loaded, city))
     now = datetime.now(UTC)
     if as_json:
         print_json([show.judgement_as_dict(one, now, seen.delivered_today) for one in judgements])
     else:
         console.print(_view(seen, judgements, now))
-    code = exit_code(judgements)
-    if seen.snapshot.kafka_fault and code != FINDINGS:
-        code = _CANNOT_TELL
-    if code:
-        raise typer.Exit(code)
-
-
-async def _look(loaded: Settings, city: str | None) -> tuple[Overview, list[Judgement]]:
-    from stadtbus import overview
-    from stadtbus.commands.status import of_city
-
-    seen = await overview.look(loaded)
-    return seen, of_city(seen.judgements(), city)
+    leave(seen, judgements)
 
 
 async def _page(loaded: Settings, city: str | None) -> RenderableType:
-    return _view(*await _look(loaded, city), datetime.now(UTC))
+    return _view(*await look(loaded, city), datetime.now(UTC))
 
 
 def _view(seen: Overview, judgements: Sequence[Judgement], now: datetime) -> RenderableType:

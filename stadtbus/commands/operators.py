@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stadtbus.settings import Settings
 
 OfficeArgument = Annotated[str, typer.Argument(help="For example muenchen.meldewesen.")]
+City = Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)]
 Actor = Annotated[str | None, typer.Option(help="Who you are; without it, your login name.", show_default=False)]
 Since = Annotated[
     str | None,

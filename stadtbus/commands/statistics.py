@@ -16,6 +16,7 @@ from rich.text import Text
 
 from schemas import problems
 from schemas.errors import CannotTell, UsageError
+from stadtbus.commands.operators import City
 from stadtbus.commands.terminal import AsJson, console, load_quietly, print_json
 from stadtbus.display import ago
 
@@ -29,7 +30,7 @@ statistics_app = typer.Typer(no_args_is_help=True, help="Throughput and delivery
 @statistics_app.command("show")
 def statistics_show(
     *,
-    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    city: City = None,
     today: Annotated[bool, typer.Option("--today", help="What was taken since midnight, by the clock of this machine.")] = False,
     as_json: AsJson = False,
 ) -> None:

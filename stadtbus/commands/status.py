@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from stadtbus.commands.operators import City, offices_named
 from stadtbus.commands.terminal import FINDINGS, AsJson, Watch, console, load_quietly, print_json, watched
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _SMALLEST: Final = 24
 
 def status(
     *,
-    city: Annotated[str | None, typer.Option(help="The offices of one city.", show_default=False)] = None,
+    city: City = None,
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
@@ -33,43 +34,39 @@ def status(
 
     Asks the watch, and looks itself where none answers. Exit code 1 where a person has to act, 3 where that cannot be told.
     """
-    loaded = load_quietly()
-    if city is not None:
-        from stadtbus.commands.operators import offices_named
-
-        offices_named(loaded, None, city)
+    loaded = load_for(city)
     if watch:
         watched(lambda: _page(loaded, city))
         return
-    seen = asyncio.run(_look(loaded))
-    _tell(seen, city, as_json=as_json)
-
-
-async def _look(loaded: Settings) -> Overview:
-    from stadtbus import overview
-
-    return await overview.look(loaded)
-
-
-async def _page(loaded: Settings, city: str | None) -> RenderableType:
-    seen = await _look(loaded)
-    return page_view(seen, of_city(seen.judgements(), city), datetime.now(UTC), console)
-
-
-def _tell(seen: Overview, city: str | None, *, as_json: bool) -> None:
-    from consumers.watch.model import exit_code
-    from stadtbus.commands import verdict_views as show
-
-    judgements, now = of_city(seen.judgements(), city), datetime.now(UTC)
+    seen, judgements = asyncio.run(look(loaded, city))
+    now = datetime.now(UTC)
     if as_json:
+        from stadtbus.commands import verdict_views as show
+
         print_json(show.overview_as_dict(seen, judgements, now))
     else:
         console.print(page_view(seen, judgements, now, console))
-    code = exit_code(judgements)
-    if seen.snapshot.kafka_fault and code != FINDINGS:
-        code = _CANNOT_TELL
-    if code:
-        raise typer.Exit(code)
+    leave(seen, judgements)
+
+
+def load_for(city: str | None) -> Settings:
+    """The settings in force, for a command that may be about one city.
+
+    Raises:
+        UsageError: settings-invalid; office-unknown where there is no such city.
+    """
+    loaded = load_quietly()
+    if city is not None:
+        offices_named(loaded, None, city)
+    return loaded
+
+
+async def look(loaded: Settings, city: str | None) -> tuple[Overview, list[Judgement]]:
+    """How the bus does, and what `of_city` has of its judgements. Raises as `overview.look`."""
+    from stadtbus import overview
+
+    seen = await overview.look(loaded)
+    return seen, of_city(seen.judgements(), city)
 
 
 def of_city(judgements: Sequence[Judgement], city: str | None) -> list[Judgement]:
@@ -77,6 +74,21 @@ def of_city(judgements: Sequence[Judgement], city: str | None) -> list[Judgement
     from stadtbus.commands import verdict_views as show
 
     return [one for one in show.in_order(judgements) if city is None or one.city in ("", city)]
+
+
+def leave(seen: Overview, judgements: Sequence[Judgement]) -> None:
+    """End the command with the exit code that its docstring promises."""
+    from consumers.watch.model import exit_code
+
+    code = exit_code(judgements)
+    if seen.snapshot.kafka_fault and code != FINDINGS:
+        code = _CANNOT_TELL
+    if code:
+        raise typer.Exit(code)
+
+
+async def _page(loaded: Settings, city: str | None) -> RenderableType:
+    return page_view(*await look(loaded, city), datetime.now(UTC), console)
 
 
 def page_view(seen: Overview, judgements: Sequence[Judgement], now: datetime, page: Console) -> RenderableType:
