@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -20,12 +23,33 @@ from tests.kafka.helpers import quick
 from tests.kafka.live_office import LiveOffice
 from tests.kafka.town import Town, new_town
 
+_LEFT_BEHIND: Final = ("Unclosed AIOKafka", "unclosed transport", "unclosed <(socket|ssl)")
+"""A connect of aiokafka that is cancelled, or refused by its broker, leaves a connection to the collector of garbage, which tells of it in whatever test
+runs then: shown at the end of the run, and no failure of that test.
+"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder as one that needs Kafka."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("kafka")
+            for message in _LEFT_BEHIND:
+                item.add_marker(pytest.mark.filterwarnings(f"default:{message}:ResourceWarning"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_for_others() -> Iterator[None]:
+    """What the tests of one file have left behind is collected with them, and not in a test without Kafka, where it is a failure."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    """One event loop for all tests of a file, because the system that they look at lives in it."""
+    with asyncio.Runner() as runner:
+        yield runner
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,6 @@ ROWS = {scenario.row: scenario for scenario in SCENARIOS}
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    """One event loop for all tests here, because the world lives in it."""
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def world(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three brokers, twins, adapters and gateway, started once."""
     made = World(tmp_path_factory.mktemp("faults") / "world")

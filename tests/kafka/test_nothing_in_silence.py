@@ -174,13 +174,6 @@ async def running(folder: Path) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    """One event loop for all tests here, because the bus lives in it."""
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def bus(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
     """The bus, started once; each test adds its submissions, and the promise is held against all of them."""
     context = running(tmp_path_factory.mktemp("bus"))

@@ -26,13 +26,6 @@ PAGE = (Path(__file__).parents[2] / RUNBOOK).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    """One event loop for all tests here, because the bus lives in it."""
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def bus(loop: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
     """A broker, two offices with their twins, gateway, audit, statistics and watch, started once."""
     made = Bus(tmp_path_factory.mktemp("on-call") / "bus", (OFFICE, OTHER))

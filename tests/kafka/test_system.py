@@ -71,13 +71,6 @@ async def running(folder: Path, logins: Logins, seed: int) -> AsyncIterator[Run]
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    """One event loop for all tests here, because the system lives in it."""
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def run(loop: asyncio.Runner, kafka_logins: Logins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The system, started once; each test adds its submissions and the proof is over all of them."""
     context = running(tmp_path_factory.mktemp("system"), kafka_logins, seed=3)
